@@ -1,0 +1,90 @@
+"""What a board can do, one small contract an ability. Drivers and the simulated board fulfil them."""
+
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Protocol, Self
+
+from boards.cost_table import CostTable
+from boards.operating_point import OperatingPoint
+from boards.power import PowerMeter
+from boards.profile import BoardProfile
+from boards.timebase import Timebase
+from boards.work import Work
+
+
+class Clock(Protocol):
+    """The processor clock. Every set has a reset."""
+
+    def supported_khz(self) -> tuple[int, ...]:
+        """Return the clocks that can be set, ascending; one entry where none can be chosen."""
+        ...
+
+    def current_khz(self) -> int:
+        """Return the clock in kHz that the kernel reports now."""
+        ...
+
+    def set_khz(self, khz: int) -> int:
+        """Ask for a clock and return the one that the board says it took.
+
+        The two may differ (a thermal cap): that is data, not an error.
+        Raises ClockError for a clock not offered, or when the setting cannot be written.
+        """
+        ...
+
+    def reset(self) -> None:
+        """Put back what was found. May be called twice."""
+        ...
+
+
+class Thermometer(Protocol):
+    """Temperature, and what heat or a weak supply does to the clock."""
+
+    def millicelsius(self) -> int | None:
+        """Return the processor temperature in m degC, or None where it cannot be read."""
+        ...
+
+    def throttled(self) -> bool:
+        """Return True while the board caps its clock (heat or under-voltage)."""
+        ...
+
+
+class Board(Protocol):
+    """A board: its abilities, its profile, and the time it lives in.
+
+    A context manager: leaving it restores the clock that was found and stops the meter.
+    """
+
+    name: str
+    """As given to `open_board`, for example "sim:raspberry-pi-5"."""
+    simulated: bool
+    profile: BoardProfile
+    timebase: Timebase
+    clock: Clock
+    meter: PowerMeter | None
+    """None where the board has no power meter."""
+    thermometer: Thermometer
+
+    def cost_table(self, works: Sequence[Work]) -> CostTable | None:
+        """Return time and energy of each work at each operating point, or None if unknown."""
+        ...
+
+    def spend(self, work: Work, point: OperatingPoint) -> None:
+        """Let the time and energy of `work`, just executed, pass.
+
+        On a real board nothing happens: the time has passed by itself. A simulated board
+        advances its virtual time and runs what falls due in it.
+        """
+        ...
+
+    def close(self) -> None:
+        """Restore and release. May be called twice."""
+        ...
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None: ...

@@ -1,0 +1,149 @@
+"""Time and energy of every stage at every operating point, with where each figure comes from.
+
+The table is what the governor plans with and what accounting apportions short windows by.
+It is modelled from a profile (`cost_model`) until `edge-infer measure` replaces it.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from boards.errors import BoardError
+from boards.operating_point import OperatingPoint
+
+FORMAT_VERSION = 1
+
+CostOrigin = Literal["measured", "simulated", "modelled", "synthetic"]
+"""measured: on hardware; simulated: on a simulated board; modelled: computed from published
+figures; synthetic: computed from figures that nobody published."""
+
+
+class CostTableError(BoardError, ValueError):
+    """A cost table cannot be read, or lacks a row that is asked for."""
+
+
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """One stage at one operating point."""
+
+    time_ns: int
+    """Mean time from the start of the invocation to the end of its exit decision, overhead
+    included."""
+    energy_nj: int
+    """Mean gross board energy over `time_ns`, idle power included."""
+    overhead_ns: int
+    """The part of `time_ns` that is decision and runtime, not the invocation."""
+    time_spread_ns: int = 0
+    """Standard deviation of the time."""
+    energy_spread_nj: int = 0
+    """Standard deviation of the energy."""
+    origin: CostOrigin = "modelled"
+
+    @property
+    def power_uw(self) -> int:
+        """Mean board power while the stage runs."""
+        return self.energy_nj * 1_000_000 // self.time_ns if self.time_ns else 0
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchCost:
+    """One change of the operating point."""
+
+    time_ns: int
+    energy_nj: int
+    """Gross board energy over `time_ns`."""
+    origin: CostOrigin = "modelled"
+
+
+@dataclass(frozen=True)
+class CostTable:
+    """Rows by stage name and operating point, plus what belongs to the board alone."""
+
+    board: str
+    rows: Mapping[tuple[str, OperatingPoint], CostRow]
+    switch: SwitchCost
+    idle_uw: Mapping[int, int]
+    """Idle board power in uW by clock in kHz."""
+    idle_reference_uw: int
+    """Idle power that net energy subtracts, one for all policies: lowest clock, interpreter
+    loaded, no frames."""
+    notes: tuple[str, ...] = field(default=())
+    """What a reader must know: synthetic inputs, conditions of the measurement."""
+
+    def row(self, stage: str, point: OperatingPoint) -> CostRow:
+        """Return the row of a stage at a point. Raises CostTableError when it is missing."""
+        try:
+            return self.rows[stage, point]
+        except KeyError:
+            raise CostTableError(
+                f"the cost table of {self.board} has no row for stage {stage} at {point}; "
+                f"fill it with: edge-infer measure BUNDLE --board {self.board}"
+            ) from None
+
+    @property
+    def points(self) -> tuple[OperatingPoint, ...]:
+        """The operating points that have rows, ascending."""
+        return tuple(sorted({point for _, point in self.rows}))
+
+    @property
+    def stages(self) -> tuple[str, ...]:
+        """The stage names, in the order of their first row."""
+        return tuple(dict.fromkeys(stage for stage, _ in self.rows))
+
+    @property
+    def synthetic(self) -> bool:
+        """True when any row rests on figures that nobody published."""
+        return any(row.origin == "synthetic" for row in self.rows.values())
+
+    def to_json(self) -> str:
+        """Return the table as JSON text, format version 1."""
+        document = {
+            "format": "edge-infer cost table",
+            "format_version": FORMAT_VERSION,
+            "board": self.board,
+            "switch": asdict(self.switch),
+            "idle_uw": {str(khz): uw for khz, uw in self.idle_uw.items()},
+            "idle_reference_uw": self.idle_reference_uw,
+            "notes": list(self.notes),
+            "rows": [
+                {"stage": stage, **asdict(point), **asdict(row)}
+                for (stage, point), row in self.rows.items()
+            ],
+        }
+        return json.dumps(document, indent=1) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str) -> "CostTable":
+        """Read what `to_json` wrote. Raises CostTableError with the reason."""
+        try:
+            document: dict[str, Any] = json.loads(text)
+            if document.get("format_version") != FORMAT_VERSION:
+                raise CostTableError(
+                    f"cost table of format version {document.get('format_version')}, "
+                    f"this program reads {FORMAT_VERSION}"
+                )
+            return cls(
+                board=document["board"],
+                rows=dict(_row_from(entry) for entry in document["rows"]),
+                switch=SwitchCost(**document["switch"]),
+                idle_uw={int(khz): uw for khz, uw in document["idle_uw"].items()},
+                idle_reference_uw=document["idle_reference_uw"],
+                notes=tuple(document["notes"]),
+            )
+        except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
+            raise CostTableError(f"not a cost table: {error!r}") from error
+
+    def save(self, path: Path) -> None:
+        """Write the table; a reader never sees half of it."""
+        partial = path.with_name(path.name + ".part")
+        partial.write_text(self.to_json())
+        partial.replace(path)
+
+
+def _row_from(entry: dict[str, Any]) -> tuple[tuple[str, OperatingPoint], CostRow]:
+    fields = dict(entry)
+    stage = fields.pop("stage")
+    point = OperatingPoint(*(fields.pop(name) for name in ("clock_khz", "threads", "level")))
+    return (stage, point), CostRow(**fields)
