@@ -1,0 +1,114 @@
+"""The records that flow: a frame comes in, an inference record goes out.
+
+`Frame -> StageResult -> ExitDecision -> OperatingPoint -> InferenceRecord`. All times are ns on
+the board's timebase, all energies nJ.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boards.operating_point import OperatingPoint
+from boards.power import Origin
+
+
+class Frame(NamedTuple):
+    """One input, as the source gave it."""
+
+    index: int
+    """Position in the source, from 0; repeats of a source go on counting."""
+    data: NDArray[Any]
+    """The input of the stages that read the frame: the shape the manifest states, uint8 or
+    float32 before preprocessing, or the stage's own dtype if it is already quantised."""
+    arrival_ns: int = 0
+    """When the frame became available."""
+    deadline_ns: int | None = None
+    """When its answer is due, or None."""
+    label: int | None = None
+    """The true class, where the source knows it."""
+    name: str = ""
+    """A file name or the like, for messages."""
+
+
+class StageResult(NamedTuple):
+    """What one stage said."""
+
+    stage: int
+    scores: NDArray[Any]
+    """Raw scores of the exit head, shape [classes], in the head's own dtype."""
+    end_ns: int
+
+
+class ExitDecision(NamedTuple):
+    """Leave with this answer, or go on."""
+
+    leave: bool
+    answer: int
+    """Index of the top score."""
+    confidence: float
+    """The criterion's value in score units: LSB for integer heads."""
+
+
+@dataclass(slots=True)
+class InferenceEnergy:
+    """The energy of one inference, arrival waits excluded."""
+
+    origin: Origin
+    gross_nj: int
+    net_nj: int
+    """Gross minus the board's idle reference power over the same window."""
+    uncertainty_nj: int
+    """Half width of the interval that holds the net energy with about 95 % confidence."""
+    apportioned_share: float
+    """Share of the gross energy that the cost table split, not the meter: 0 to 1."""
+
+
+@dataclass(slots=True)
+class InferenceRecord:
+    """Everything known about one inference."""
+
+    index: int
+    answer: int
+    exit: int
+    """Index of the stage that answered."""
+    confidence: float
+    arrival_ns: int
+    start_ns: int
+    """When the runtime took the frame up."""
+    end_ns: int
+    stage_end_ns: tuple[int, ...]
+    """End of each stage that ran, decision included; the last is close to `end_ns`."""
+    points: tuple[OperatingPoint, ...]
+    """Operating point of each stage that ran."""
+    switch_ns: int = 0
+    """Time spent changing the operating point within this inference."""
+    label: int | None = None
+    deadline_ns: int | None = None
+    ratio: str = "1.0"
+    """Pruning ratio of the frame, as the manifest writes it."""
+    exit_probabilities: tuple[float, ...] | None = None
+    """What the predictor said after the first exit: one probability per later exit."""
+    energy: InferenceEnergy | None = None
+    """Filled when the meter's samples cover the inference."""
+
+    @property
+    def latency_ns(self) -> int:
+        """From arrival to answer."""
+        return self.end_ns - self.arrival_ns
+
+    @property
+    def busy_ns(self) -> int:
+        """From take-up to answer: what the inference itself cost in time."""
+        return self.end_ns - self.start_ns
+
+    @property
+    def missed(self) -> bool:
+        """True when the answer came after its deadline."""
+        return self.deadline_ns is not None and self.end_ns > self.deadline_ns
+
+    @property
+    def correct(self) -> bool | None:
+        """Whether the answer is the label; None without one."""
+        return None if self.label is None else self.answer == self.label
