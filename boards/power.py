@@ -60,6 +60,9 @@ class PowerMeter(Protocol):
     """Bound of the gain error that calibration leaves, in parts per million of the reading."""
     offset_uncertainty_uw: int
     """Bound of the offset error that calibration leaves, in uW."""
+    resolution_uw: int
+    """Power of half a least significant bit: what a steady load may be off by, since nothing
+    averages its rounding out."""
 
     def start(self) -> None:
         """Begin to sample. Raises MeterError if the chip does not answer."""

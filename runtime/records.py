@@ -7,7 +7,6 @@ the board's timebase, all energies nJ.
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-import numpy as np
 from numpy.typing import NDArray
 
 from boards.operating_point import OperatingPoint
@@ -17,7 +16,7 @@ from boards.power import Origin
 class Frame(NamedTuple):
     """One input, as the source gave it."""
 
-    index: int
+    number: int
     """Position in the source, from 0; repeats of a source go on counting."""
     data: NDArray[Any]
     """The input of the stages that read the frame: the shape the manifest states, uint8 or
@@ -59,8 +58,9 @@ class InferenceEnergy:
     gross_nj: int
     net_nj: int
     """Gross minus the board's idle reference power over the same window."""
-    uncertainty_nj: int
-    """Half width of the interval that holds the net energy with about 95 % confidence."""
+    uncertainty_nj: int | None
+    """Half width of the interval that holds the net energy with about 95 % confidence; None
+    where nothing bounds it (a model without a meter)."""
     apportioned_share: float
     """Share of the gross energy that the cost table split, not the meter: 0 to 1."""
 
@@ -69,7 +69,7 @@ class InferenceEnergy:
 class InferenceRecord:
     """Everything known about one inference."""
 
-    index: int
+    number: int
     answer: int
     exit: int
     """Index of the stage that answered."""
@@ -78,12 +78,17 @@ class InferenceRecord:
     start_ns: int
     """When the runtime took the frame up."""
     end_ns: int
+    stage_start_ns: tuple[int, ...]
+    """Start of each stage that ran; the gap after the stage before it went to choosing and
+    setting the operating point."""
     stage_end_ns: tuple[int, ...]
-    """End of each stage that ran, decision included; the last is close to `end_ns`."""
+    """End of each stage that ran, decision included."""
     points: tuple[OperatingPoint, ...]
-    """Operating point of each stage that ran."""
-    switch_ns: int = 0
-    """Time spent changing the operating point within this inference."""
+    """Operating point in force for each stage that ran."""
+    switches: int = 0
+    """Changes of the operating point within this inference."""
+    invoke_ns: int = 0
+    """Time inside the interpreters, on a real board; the rest of `busy_ns` is overhead."""
     label: int | None = None
     deadline_ns: int | None = None
     ratio: str = "1.0"

@@ -1,0 +1,111 @@
+"""The power of each activity, learned from samples that each cover a mix of them.
+
+A sample is the mean over its conversion: sample = sum over activities of share * power + noise.
+Least squares over many samples gives the powers; the cost table is the prior (ridge regression,
+which is the posterior mean under normal noise and a normal prior). So an activity that samples
+tell apart is corrected, and one that they do not keeps its modelled power.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from boards.cost_table import CostTable
+from boards.operating_point import OperatingPoint
+
+PRIOR_SPREAD = 0.3
+"""Standard deviation of a modelled power above idle, as a share of it: what a model of a board
+that was never measured may well be off by."""
+BATCH = 128
+"""Samples between two solutions; a solution costs about 50 us."""
+
+
+class Activity(NamedTuple):
+    """What the board was doing: a stage (its index), a switch, or waiting."""
+
+    kind: int | Literal["idle", "switch"]
+    point: OperatingPoint
+
+
+class ActivityPower:
+    """Power in uW by activity, corrected as samples come in."""
+
+    def __init__(self, table: CostTable | None, stages: Sequence[str], idle_uw: int) -> None:
+        self._table = table
+        self._stages = stages
+        self.idle_uw = idle_uw
+        self._index: dict[Activity, int] = {}
+        self._prior_uw: list[float] = []
+        self._power_uw: list[float] = []
+        self._batch: list[tuple[Mapping[Activity, float], int]] = []
+        self._normal = np.zeros((0, 0))
+        self._moment = np.zeros(0)
+        self._count = 0
+        self._residual_squares = 0.0
+
+    def __getitem__(self, activity: Activity) -> float:
+        index = self._index.get(activity)
+        return self._power_uw[self._add(activity) if index is None else index]
+
+    @property
+    def residual_uw(self) -> float:
+        """Root mean square of samples about the fit: how far one sample is from its mix."""
+        if not self._count:
+            return 0.02 * self.idle_uw
+        return math.sqrt(self._residual_squares / self._count)
+
+    def learn(self, shares: Mapping[Activity, float], power_uw: int) -> None:
+        """Take a sample: the share of its conversion that each activity filled, summing to 1."""
+        covered = sum(shares.values())
+        if covered < 0.999:
+            # Part of the conversion lies outside what was recorded (the start of a run).
+            return
+        expected_uw = sum(self[activity] * share for activity, share in shares.items())
+        self._residual_squares += (power_uw - expected_uw) ** 2
+        self._count += 1
+        self._batch.append((shares, power_uw))
+        if len(self._batch) == BATCH:
+            self._solve()
+
+    def _add(self, activity: Activity) -> int:
+        index = self._index[activity] = len(self._prior_uw)
+        prior_uw = self._modelled_uw(activity)
+        self._prior_uw.append(prior_uw)
+        self._power_uw.append(prior_uw)
+        return index
+
+    def _modelled_uw(self, activity: Activity) -> float:
+        table, point = self._table, activity.point
+        if table is None:
+            return float(self.idle_uw)
+        if activity.kind == "idle":
+            extra_uw = table.idle_uw.get(point.clock_khz, table.idle_reference_uw)
+            return float(self.idle_uw + extra_uw - table.idle_reference_uw)
+        if activity.kind == "switch":
+            return 1e6 * table.switch.energy_nj / max(1, table.switch.time_ns)
+        row = table.rows.get((self._stages[activity.kind], point))
+        return float(row.power_uw if row else self.idle_uw)
+
+    def _solve(self) -> None:
+        count = len(self._prior_uw)
+        mix = np.zeros((len(self._batch), count))
+        power_uw = np.empty(len(self._batch))
+        for row, (shares, sample_uw) in enumerate(self._batch):
+            for activity, share in shares.items():
+                mix[row, self._index[activity]] = share
+            power_uw[row] = sample_uw
+        self._batch.clear()
+        grown = count - len(self._moment)
+        self._normal = np.pad(self._normal, ((0, grown), (0, grown))) + mix.T @ mix
+        self._moment = np.pad(self._moment, (0, grown)) + mix.T @ power_uw
+
+        prior_uw = np.array(self._prior_uw)
+        spread_uw = PRIOR_SPREAD * np.maximum(prior_uw - self.idle_uw, 0.1 * prior_uw)
+        noise = max(self.residual_uw, 1.0) ** 2
+        normal = self._normal / noise + np.diag(spread_uw**-2.0)
+        moment = self._moment / noise + prior_uw * spread_uw**-2.0
+        solved = np.linalg.solve(normal, moment)
+        # A mix that hardly varies can push one power up and its neighbour below zero.
+        self._power_uw = np.maximum(solved, 0.01 * prior_uw).tolist()
