@@ -15,7 +15,3 @@ class SourceError(RunError):
 
 class SourceMissingError(SourceError, FileNotFoundError):
     """The path of an input does not exist."""
-
-
-class FrameError(SourceError, ValueError):
-    """A frame has another shape or dtype than the bundle takes."""

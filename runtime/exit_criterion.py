@@ -91,28 +91,20 @@ def measure_of(name: str, scale: float) -> Callable[[NDArray[Any]], tuple[int, f
     raise RunError(f"unknown exit criterion {name!r}; this program knows {', '.join(CRITERIA)}")
 
 
-def exit_criterion(
-    name: str, threshold: Threshold | None, scale: float = 1.0, label_offset: int = 0
-) -> Criterion:
+def exit_criterion(name: str, threshold: Threshold | None, scale: float = 1.0) -> Criterion:
     """Build the decision of one stage.
 
     Args:
         name: one of `CRITERIA`.
-        threshold: leave at this confidence or above; per class, indexed by the answer, if a
-            sequence; None for the last stage, which always leaves. For entropy, minus nats.
+        threshold: leave at this confidence or above (for entropy: at this many nats or below);
+            per class, indexed by the answer, if a sequence; None for the last stage, which
+            always leaves.
         scale: real value of one score unit, used by entropy alone.
-        label_offset: leading scores that are no class of the bundle (a background class).
 
     Returns:
         A function from raw scores, shape [classes], to an ExitDecision.
     """
     measure = measure_of(name, scale)
-    if label_offset:
-        inner = measure
-
-        def measure(scores: NDArray[Any]) -> tuple[int, float]:
-            return inner(scores[label_offset:])
-
     if threshold is None:
 
         def last(scores: NDArray[Any]) -> ExitDecision:
@@ -121,8 +113,9 @@ def exit_criterion(
 
         return last
 
+    sign = -1 if name == "entropy" else 1
     if isinstance(threshold, Sequence):
-        per_class = tuple(threshold)
+        per_class = tuple(sign * bound for bound in threshold)
 
         def judge_class(scores: NDArray[Any]) -> ExitDecision:
             answer, confidence = measure(scores)
@@ -130,7 +123,7 @@ def exit_criterion(
 
         return judge_class
 
-    bound = threshold
+    bound = sign * threshold
 
     def judge(scores: NDArray[Any]) -> ExitDecision:
         answer, confidence = measure(scores)

@@ -1,0 +1,145 @@
+"""The event loop: admits frames as they arrive, runs them in order, settles their energy.
+
+One thread and no polling: it sleeps until the next arrival on the board's timebase. On a simulated
+board that is virtual time, and the same code runs at the speed of the computer.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+
+from boards.timebase import Timebase
+from runtime.arrivals import Arrivals
+from runtime.contract import LocalEngine
+from runtime.records import Frame, InferenceRecord
+from runtime.sources import RawFrame, Source
+
+SETTLE_EVERY_NS = 100_000_000
+"""How long finished records may wait for their energy."""
+
+
+@dataclass(slots=True)
+class LoopCounts:
+    """What came in and did not become an inference."""
+
+    arrived: int = 0
+    dropped: int = 0
+    """Frames pushed out of the full queue by newer ones."""
+    passes: int = 0
+    """Times the source was read to its end."""
+
+
+@dataclass
+class EventLoop:
+    """Runs one source through one engine.
+
+    The queue holds at most `queue_limit` waiting frames; when another arrives, the oldest is
+    dropped and counted, since the newest frame is the one worth answering.
+    """
+
+    engine: LocalEngine
+    timebase: Timebase
+    source: Source
+    arrivals: Arrivals
+    emit: Callable[[InferenceRecord], None]
+    """Called with each record once its energy is settled, in order."""
+    deadline_ns: int | None = None
+    """Time from arrival to the due answer."""
+    queue_limit: int = 4
+    max_frames: int | None = None
+    """Admit no more frames than this."""
+    duration_ns: int = 0
+    """Repeat the source until this much board time has passed; the last pass is finished."""
+    counts: LoopCounts = field(default_factory=LoopCounts)
+    stopping: bool = False
+    interruptible: bool = False
+    """True while the loop waits for time or input: an interrupt may break in at once."""
+
+    def run(self) -> None:
+        """Run until the source ends, `max_frames` are in, or `stop` was called.
+
+        Whatever ends it, the records that ran are settled and emitted.
+        """
+        start_ns = self.timebase.now_ns()
+        try:
+            self._run(start_ns)
+        finally:
+            self.interruptible = False
+            for record in self.engine.finish():
+                self.emit(record)
+
+    def stop(self) -> None:
+        """End after the inference at hand; safe to call from a signal handler."""
+        self.stopping = True
+
+    def _run(self, start_ns: int) -> None:
+        frames = self._frames(start_ns)
+        times = self.arrivals.times_ns(start_ns)
+        queue: deque[Frame] = deque()
+        settle_ns = start_ns + SETTLE_EVERY_NS
+        due_ns: int | None = next(times)
+        while not self.stopping:
+            now_ns = self.timebase.now_ns()
+            while due_ns is not None and due_ns <= now_ns and (self.arrivals.paced or not queue):
+                due_ns = self._admit(frames, queue, due_ns, now_ns, times)
+            if queue:
+                self.engine.infer(queue.popleft(), len(queue))
+            elif due_ns is None:
+                break
+            else:
+                self._sleep_until(due_ns)
+            if self.timebase.now_ns() >= settle_ns:
+                settle_ns = self._settle()
+
+    def _admit(
+        self,
+        frames: Iterator[RawFrame],
+        queue: deque[Frame],
+        due_ns: int,
+        now_ns: int,
+        times: Iterator[int],
+    ) -> int | None:
+        """Take the next frame into the queue; return when the one after it is due."""
+        self.interruptible = True
+        raw = next(frames, None)
+        self.interruptible = False
+        if raw is None:
+            return None
+        arrival_ns = due_ns if self.arrivals.paced else now_ns
+        if not self.source.repeatable:
+            # A live stream arrives when it arrives, not when a schedule says so.
+            arrival_ns = self.timebase.now_ns()
+        if len(queue) == self.queue_limit:
+            queue.popleft()
+            self.counts.dropped += 1
+        deadline_ns = None if self.deadline_ns is None else arrival_ns + self.deadline_ns
+        number = self.counts.arrived
+        queue.append(Frame(number, raw.data, arrival_ns, deadline_ns, raw.label, raw.name))
+        self.counts.arrived += 1
+        return next(times)
+
+    def _frames(self, start_ns: int) -> Iterator[RawFrame]:
+        for _ in count():
+            for raw in self.source:
+                if self.counts.arrived == self.max_frames:
+                    return
+                yield raw
+            self.counts.passes += 1
+            passed_ns = self.timebase.now_ns() - start_ns
+            more = self.max_frames is not None or passed_ns < self.duration_ns
+            if not (self.source.repeatable and more):
+                return
+            if not self.counts.arrived:
+                return
+
+    def _sleep_until(self, due_ns: int) -> None:
+        self.engine.rest()
+        self.interruptible = True
+        self.timebase.sleep_until_ns(due_ns)
+        self.interruptible = False
+
+    def _settle(self) -> int:
+        for record in self.engine.settle():
+            self.emit(record)
+        return self.timebase.now_ns() + SETTLE_EVERY_NS

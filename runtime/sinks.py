@@ -1,0 +1,141 @@
+"""Sinks: where records go. JSON lines, CSV, or memory."""
+
+import csv
+import json
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Protocol, Self, TextIO
+
+from runtime.errors import RunError
+from runtime.records import InferenceRecord
+
+COLUMNS = (
+    "number",
+    "label",
+    "answer",
+    "exit",
+    "confidence",
+    "arrival_ns",
+    "start_ns",
+    "end_ns",
+    "latency_us",
+    "deadline_missed",
+    "clock_khz",
+    "switches",
+    "ratio",
+    "energy_origin",
+    "gross_nj",
+    "net_nj",
+    "uncertainty_nj",
+    "apportioned_share",
+)
+"""The fields of a row, the same in both file formats; `clock_khz` has one value a stage."""
+
+
+class Sink(Protocol):
+    """Takes settled records in order."""
+
+    def write(self, record: InferenceRecord) -> None:
+        """Take one record."""
+        ...
+
+    def close(self) -> None:
+        """Flush and release. May be called twice."""
+        ...
+
+
+def row_of(record: InferenceRecord) -> dict[str, Any]:
+    """Return a record as plain values, keyed by `COLUMNS`."""
+    energy = record.energy
+    return {
+        "number": record.number,
+        "label": record.label,
+        "answer": record.answer,
+        "exit": record.exit,
+        "confidence": record.confidence,
+        "arrival_ns": record.arrival_ns,
+        "start_ns": record.start_ns,
+        "end_ns": record.end_ns,
+        "latency_us": record.latency_ns / 1000,
+        "deadline_missed": record.missed,
+        "clock_khz": [point.clock_khz for point in record.points],
+        "switches": record.switches,
+        "ratio": record.ratio,
+        "energy_origin": energy.origin if energy else None,
+        "gross_nj": energy.gross_nj if energy else None,
+        "net_nj": energy.net_nj if energy else None,
+        "uncertainty_nj": energy.uncertainty_nj if energy else None,
+        "apportioned_share": round(energy.apportioned_share, 4) if energy else None,
+    }
+
+
+class MemorySink:
+    """Keeps the records."""
+
+    def __init__(self) -> None:
+        self.records: list[InferenceRecord] = []
+
+    def write(self, record: InferenceRecord) -> None:
+        """Append the record."""
+        self.records.append(record)
+
+    def close(self) -> None:
+        """Nothing to release."""
+
+
+class _FileSink:
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+
+    def close(self) -> None:
+        """Flush and close the file."""
+        self._stream.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+
+class JsonLinesSink(_FileSink):
+    """One JSON object a line."""
+
+    def write(self, record: InferenceRecord) -> None:
+        """Write one line."""
+        self._stream.write(json.dumps(row_of(record)) + "\n")
+
+
+class CsvSink(_FileSink):
+    """Comma-separated values with a heading; the clocks of the stages are joined by spaces."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+        self._writer.writeheader()
+
+    def write(self, record: InferenceRecord) -> None:
+        """Write one row."""
+        row = row_of(record)
+        row["clock_khz"] = " ".join(str(khz) for khz in row["clock_khz"])
+        self._writer.writerow(row)
+
+
+def open_sink(path: Path) -> JsonLinesSink | CsvSink:
+    """Open a file to log records to, by its suffix: .jsonl or .csv.
+
+    Raises:
+        RunError: the suffix is neither, or the file cannot be written.
+    """
+    kinds = {".jsonl": JsonLinesSink, ".csv": CsvSink}
+    if path.suffix not in kinds:
+        raise RunError(f"{path}: records are written as .jsonl or .csv; name the file so")
+    try:
+        return kinds[path.suffix](path.open("w", newline=""))
+    except OSError as error:
+        raise RunError(f"{path}: cannot be written: {error.strerror}") from error

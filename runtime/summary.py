@@ -1,0 +1,206 @@
+"""What a run came to: accuracy, exits, latency, deadlines, energy, clocks.
+
+Kept as sums and flat arrays, so that a run of a day costs 30 bytes a frame.
+"""
+
+from array import array
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from boards.cost_table import CostTable
+from runtime.accounting import EnergyTotals
+from runtime.event_loop import LoopCounts
+from runtime.records import InferenceRecord
+
+
+@dataclass(slots=True)
+class ExitTotals:
+    """The inferences that left at one exit."""
+
+    count: int = 0
+    labelled: int = 0
+    correct: int = 0
+    net_nj: int = 0
+    gross_nj: int = 0
+    busy_ns: int = 0
+
+
+@dataclass
+class RunSummary:
+    """Collects records; `add` is a sink's `write`."""
+
+    exit_names: Sequence[str]
+    overhead_table: CostTable | None = None
+    """A simulated board's own table: its virtual time holds no measured overhead."""
+    exits: list[ExitTotals] = field(init=False)
+    switches: int = 0
+    misses: int = 0
+    uncertainty_nj: int = 0
+    _latency_ns: array[int] = field(default_factory=lambda: array("q"))
+    _overhead_ns: array[int] = field(default_factory=lambda: array("q"))
+    _row_overhead_ns: dict[Any, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.exits = [ExitTotals() for _ in self.exit_names]
+
+    def add(self, record: InferenceRecord) -> None:
+        """Count one settled record."""
+        left = self.exits[record.exit]
+        left.count += 1
+        left.busy_ns += record.end_ns - record.start_ns
+        if record.label is not None:
+            left.labelled += 1
+            left.correct += record.answer == record.label
+        if record.energy is not None:
+            left.net_nj += record.energy.net_nj
+            left.gross_nj += record.energy.gross_nj
+        self.switches += record.switches
+        self.misses += record.missed
+        self._latency_ns.append(record.end_ns - record.arrival_ns)
+        self._overhead_ns.append(self._overhead_of(record))
+
+    def _overhead_of(self, record: InferenceRecord) -> int:
+        if self.overhead_table is None:
+            return record.busy_ns - record.invoke_ns
+        key = record.points
+        known = self._row_overhead_ns.get(key)
+        if known is None:
+            known = sum(
+                self.overhead_table.row(self.exit_names[stage], point).overhead_ns
+                for stage, point in enumerate(key)
+            )
+            self._row_overhead_ns[key] = known
+        return known
+
+    @property
+    def inferences(self) -> int:
+        """Frames answered."""
+        return len(self._latency_ns)
+
+    @property
+    def accuracy(self) -> float | None:
+        """Share of labelled frames answered right, or None without labels."""
+        labelled = sum(left.labelled for left in self.exits)
+        return sum(left.correct for left in self.exits) / labelled if labelled else None
+
+    @property
+    def latency_us(self) -> NDArray[np.float64]:
+        """Latency of every inference in us, arrival to answer."""
+        return np.array(self._latency_ns, dtype=np.float64) / 1000
+
+    @property
+    def overhead_us(self) -> NDArray[np.float64]:
+        """Time of every inference in us that was not spent in the interpreters."""
+        return np.array(self._overhead_ns, dtype=np.float64) / 1000
+
+
+@dataclass(frozen=True)
+class RunIdentity:
+    """What was run, where and how."""
+
+    bundle: str
+    bundle_version: str
+    board: str
+    simulated: bool
+    backend: Mapping[str, str]
+    policy: str
+
+
+def run_document(
+    identity: RunIdentity,
+    summary: RunSummary,
+    energy: EnergyTotals | None,
+    residency_ns: Mapping[int, int],
+    counts: LoopCounts,
+    deadline_ns: int | None,
+    skipped: Sequence[str],
+    interrupted: bool,
+) -> dict[str, Any]:
+    """Return the run as the document of `edge-infer run --json` (schema run.schema.json)."""
+    return {
+        "bundle": {"name": identity.bundle, "version": identity.bundle_version},
+        "board": identity.board,
+        "simulated": identity.simulated,
+        "backend": dict(identity.backend),
+        "policy": identity.policy,
+        "inferences": summary.inferences,
+        "accuracy": summary.accuracy,
+        "exits": {
+            name: left.count for name, left in zip(summary.exit_names, summary.exits, strict=True)
+        },
+        "per_exit": _per_exit(summary, energy is not None),
+        "latency_us": _percentiles(summary.latency_us, (50, 95, 99), top=True),
+        "deadline": {
+            "us": None if deadline_ns is None else deadline_ns / 1000,
+            "misses": summary.misses,
+            "dropped": counts.dropped,
+        },
+        "energy": _energy(energy, summary.inferences),
+        "frequency_residency": _shares(residency_ns),
+        "switches": summary.switches,
+        "predictor": {"top1": None, "brier": None},
+        "overhead_us": _percentiles(summary.overhead_us, (50, 95)),
+        "passes": counts.passes,
+        "skipped": list(skipped),
+        "interrupted": interrupted,
+    }
+
+
+def _per_exit(summary: RunSummary, with_energy: bool) -> dict[str, dict[str, float | None]]:
+    document: dict[str, dict[str, float | None]] = {}
+    for name, left in zip(summary.exit_names, summary.exits, strict=True):
+        count = left.count
+        energy = with_energy and count
+        document[name] = {
+            "accuracy": left.correct / left.labelled if left.labelled else None,
+            "mean_busy_us": left.busy_ns / count / 1000 if count else None,
+            "mean_net_uj": left.net_nj / count / 1000 if energy else None,
+            "mean_gross_uj": left.gross_nj / count / 1000 if energy else None,
+        }
+    return document
+
+
+def _percentiles(
+    values: NDArray[np.float64], ranks: Sequence[int], top: bool = False
+) -> dict[str, float | None]:
+    found = np.percentile(values, ranks) if len(values) else [None] * len(ranks)
+    document = {
+        f"p{rank}": None if v is None else float(v) for rank, v in zip(ranks, found, strict=True)
+    }
+    if top:
+        document["max"] = float(values.max()) if len(values) else None
+    return document
+
+
+def _shares(residency_ns: Mapping[int, int]) -> dict[str, float]:
+    total = sum(residency_ns.values())
+    return {str(khz): ns / total for khz, ns in sorted(residency_ns.items()) if total and ns}
+
+
+def _energy(energy: EnergyTotals | None, inferences: int) -> dict[str, Any] | None:
+    if energy is None:
+        return None
+
+    def each(nj: int | None) -> float | None:
+        return nj / inferences / 1000 if nj is not None and inferences else None
+
+    return {
+        "origin": energy.origin,
+        "net_uj_per_inference": each(energy.net_nj),
+        "net_uncertainty_uj": each(energy.net_uncertainty_nj),
+        "gross_uj_per_inference": each(energy.gross_nj),
+        "gross_uncertainty_uj": each(energy.gross_uncertainty_nj),
+        "net_uj": energy.net_nj / 1000,
+        "gross_uj": energy.gross_nj / 1000,
+        "wall_us": energy.wall_ns / 1000,
+        "idle_reference_mw": energy.idle_reference.power_uw / 1000,
+        "apportioned_share": energy.apportioned_share,
+        "samples": energy.samples,
+        "lost_samples": energy.lost,
+        "saturated_samples": energy.saturated,
+        "sampler_busy_us": energy.sampler_busy_ns / 1000,
+    }
