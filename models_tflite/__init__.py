@@ -1,0 +1,53 @@
+"""Bundles of TFLite models: what they hold, how they are checked, loaded, cut and built.
+
+Open one with `open_bundle`, choose kernels with `open_backend`, and run its stages:
+
+    bundle = open_bundle("digits-early-exit")
+    stages = load_stages(bundle, open_backend())
+    frame_input = FrameInput(bundle.manifest.stages[0].input)
+    scores = stages[0].run([frame_input(frame)])
+"""
+
+from models_tflite.backend import BACKEND_NAMES, RESOLVER_NAMES, Backend, open_backend
+from models_tflite.bundle import Bundle, open_bundle, shipped_names
+from models_tflite.errors import (
+    BackendError,
+    BundleEmptyError,
+    BundleError,
+    BundleNotFoundError,
+    BundleVerificationError,
+    CutError,
+    FrameError,
+    ManifestError,
+    ModelError,
+    ModelNotSupportedError,
+    UnknownBackendError,
+)
+from models_tflite.manifest import Manifest
+from models_tflite.quantization import FrameInput
+from models_tflite.stage import LoadedStage, load_stages
+
+__all__ = [
+    "open_bundle",
+    "shipped_names",
+    "Bundle",
+    "Manifest",
+    "open_backend",
+    "Backend",
+    "BACKEND_NAMES",
+    "RESOLVER_NAMES",
+    "load_stages",
+    "LoadedStage",
+    "FrameInput",
+    "BundleError",
+    "BundleNotFoundError",
+    "BundleEmptyError",
+    "BundleVerificationError",
+    "ManifestError",
+    "ModelError",
+    "ModelNotSupportedError",
+    "CutError",
+    "BackendError",
+    "UnknownBackendError",
+    "FrameError",
+]

@@ -1,0 +1,132 @@
+"""Interpreter backends: which package runs a model, and with which kernels.
+
+Kernel sets differ in the last bit, so a backend is a value that travels with results. A backend
+with a delegate (Edge TPU) is a further entry of `_PACKAGES` with what its interpreter needs.
+"""
+
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib import import_module, metadata
+from typing import Any, Literal, get_args
+
+import numpy as np
+
+from models_tflite.errors import BackendError, ModelError, UnknownBackendError
+from models_tflite.interpreter import Interpreter
+from models_tflite.manifest import BackendInfo
+from models_tflite.quiet import native_log_hidden
+
+Resolver = Literal["auto", "builtin", "reference"]
+
+_RESOLVER_TYPES = {
+    "auto": "AUTO",  # optimised kernels and the package's default delegate (XNNPACK)
+    "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",  # optimised kernels alone
+    "reference": "BUILTIN_REF",  # portable kernels, bit-identical over packages and processors
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Package:
+    module: str
+    distribution: str
+    install: str
+    newest_numpy: int | None = None
+    """Major version of NumPy that the wheels were built against, if they break beside a newer."""
+
+
+_PACKAGES = {
+    "litert": _Package("ai_edge_litert.interpreter", "ai-edge-litert", "ai-edge-litert"),
+    "tflite-runtime": _Package(
+        "tflite_runtime.interpreter", "tflite-runtime", "edge-infer[tflite-runtime]", 1
+    ),
+}
+
+BACKEND_NAMES = tuple(_PACKAGES)
+RESOLVER_NAMES: tuple[Resolver, ...] = get_args(Resolver)
+
+
+@dataclass(frozen=True, slots=True)
+class Backend:
+    """A package of kernels, ready to load models."""
+
+    name: str
+    version: str
+    resolver: Resolver
+    arch: str
+    """As `uname -m` says it."""
+    _make: Callable[..., Any] = field(repr=False, compare=False)
+
+    @property
+    def info(self) -> BackendInfo:
+        """The backend as manifests and results record it."""
+        return BackendInfo(self.name, self.version, self.resolver, self.arch)
+
+    def load(self, model: bytes, num_threads: int = 1) -> Interpreter:
+        """Load a model that is vouched for and allocate its tensors.
+
+        A model from elsewhere goes through `probe` first: tflite-runtime crashes the process on
+        a damaged one.
+
+        Raises:
+            ModelError: with the interpreter's reason in one line.
+        """
+        try:
+            with native_log_hidden():
+                interpreter = self._make(model_content=model, num_threads=num_threads)
+                interpreter.allocate_tensors()
+        except (ValueError, RuntimeError, TypeError, MemoryError, SystemError) as error:
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise ModelError(f"{self.name} {self.version} refuses the model: {reason}") from None
+        loaded: Interpreter = interpreter
+        return loaded
+
+
+def default_backend_name() -> str:
+    """Return the backend of this platform: LiteRT has no wheel for 32-bit Raspberry Pi systems."""
+    return "tflite-runtime" if platform.machine() == "armv7l" else "litert"
+
+
+def open_backend(name: str | None = None, resolver: str = "auto") -> Backend:
+    """Return a backend by name.
+
+    Args:
+        name: one of `BACKEND_NAMES`, or None for the platform's default.
+        resolver: `auto`, `builtin` (no default delegate) or `reference`.
+
+    Raises:
+        UnknownBackendError: the name or the resolver is not known.
+        BackendError: its package is missing, or breaks beside the installed NumPy.
+    """
+    name = name or default_backend_name()
+    package = _PACKAGES.get(name)
+    if package is None:
+        raise UnknownBackendError(f"no backend {name!r}: choose {' or '.join(BACKEND_NAMES)}")
+    if resolver not in RESOLVER_NAMES:
+        raise UnknownBackendError(f"no resolver {resolver!r}: choose {', '.join(RESOLVER_NAMES)}")
+    _check_numpy(name, package, np.__version__)
+    module, version = _import(name, package)
+    resolver_type = module.OpResolverType[_RESOLVER_TYPES[resolver]]
+
+    def make(**arguments: Any) -> Any:
+        return module.Interpreter(experimental_op_resolver_type=resolver_type, **arguments)
+
+    return Backend(name, version, resolver, platform.machine(), make)
+
+
+def _import(name: str, package: _Package) -> tuple[Any, str]:
+    try:
+        return import_module(package.module), metadata.version(package.distribution)
+    except ImportError as error:
+        raise BackendError(
+            f"backend {name} is not usable here ({error}): pip install '{package.install}'"
+        ) from None
+
+
+def _check_numpy(name: str, package: _Package, numpy_version: str) -> None:
+    major = int(numpy_version.split(".")[0])
+    if package.newest_numpy is not None and major > package.newest_numpy:
+        raise BackendError(
+            f"backend {name} was built against NumPy {package.newest_numpy} and breaks beside "
+            f"NumPy {numpy_version}: pip install 'numpy<{package.newest_numpy + 1}'"
+        )

@@ -1,0 +1,153 @@
+"""A bundle: a folder of stages, golden vectors and samples that its manifest vouches for."""
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_tflite.errors import (
+    BundleEmptyError,
+    BundleNotFoundError,
+    BundleVerificationError,
+)
+from models_tflite.golden import GoldenVectors
+from models_tflite.manifest import MANIFEST_FILE, FileInfo, Manifest
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An opened bundle: every file had the size and hash of its manifest."""
+
+    path: Path
+    manifest: Manifest
+
+    def stage_model(self, index: int) -> bytes:
+        """Return the .tflite file of a stage, verified again as it is read."""
+        return self.read(self.manifest.stages[index].file)
+
+    def samples(self) -> tuple[NDArray[Any], NDArray[np.int64]] | None:
+        """Return the frames [n, H, W, C] (uint8 or float32) and labels [n] that travel along.
+
+        None if the bundle carries none.
+
+        Raises:
+            BundleVerificationError: the file does not hold what the manifest says.
+        """
+        samples = self.manifest.samples
+        if samples is None:
+            return None
+        arrays = self._arrays(samples.file, "frames", "labels")
+        frames, labels = arrays["frames"], arrays["labels"].astype(np.int64)
+        if not len(frames) == len(labels) == samples.count:
+            raise BundleVerificationError(
+                f"{self.path}: {samples.file} holds {len(frames)} frames and {len(labels)} "
+                f"labels, the manifest says {samples.count}"
+            )
+        return frames, labels
+
+    def golden(self) -> GoldenVectors:
+        """Return the vectors of the self-test.
+
+        Raises:
+            BundleVerificationError: the file does not hold what the manifest says.
+        """
+        names = [f"scores_{index}" for index in range(len(self.manifest.stages))]
+        arrays = self._arrays(self.manifest.golden.file, "frames", *names)
+        vectors = GoldenVectors(arrays["frames"], tuple(arrays[name] for name in names))
+        if {len(vectors.frames), *map(len, vectors.scores)} != {self.manifest.golden.count}:
+            raise BundleVerificationError(
+                f"{self.path}: {self.manifest.golden.file} does not hold "
+                f"{self.manifest.golden.count} vectors, as the manifest says"
+            )
+        return vectors
+
+    def read(self, name: str) -> bytes:
+        """Return a file of the bundle.
+
+        Raises:
+            BundleVerificationError: it is missing, or its size or hash is not the manifest's.
+        """
+        info = self.manifest.files[name]
+        content = _read_file(self.path / name)
+        _check_file(self.path / name, content, info)
+        return content
+
+    def _arrays(self, name: str, *keys: str) -> dict[str, NDArray[Any]]:
+        try:
+            with np.load(io.BytesIO(self.read(name)), allow_pickle=False) as arrays:
+                return {key: arrays[key] for key in keys}
+        except (ValueError, KeyError, OSError, EOFError, zipfile.BadZipFile) as error:
+            raise BundleVerificationError(f"{self.path / name} is not usable: {error}") from None
+
+
+def open_bundle(path_or_name: str | Path) -> Bundle:
+    """Open a bundle and verify every file of it before any is used.
+
+    Args:
+        path_or_name: a bundle folder, or the name of one that ships with this package.
+
+    Raises:
+        BundleNotFoundError: nothing stands there and no shipped bundle has the name.
+        BundleEmptyError: the folder is empty.
+        BundleVerificationError: a file is missing, truncated or changed, or the manifest is
+            unreadable or of an unknown schema (ManifestError).
+    """
+    path = _find(path_or_name)
+    if not path.is_dir():
+        raise BundleVerificationError(f"{path} is not a bundle folder")
+    if not any(path.iterdir()):
+        raise BundleEmptyError(
+            f"the bundle folder {path} is empty: make one with edge-infer bundle build"
+        )
+    bundle = Bundle(path, Manifest.from_json(_read_file(path / MANIFEST_FILE)))
+    for name in bundle.manifest.files:
+        bundle.read(name)
+    return bundle
+
+
+def shipped_names() -> tuple[str, ...]:
+    """Return the names of the bundles that ship with this package, sorted."""
+    folder = _shipped_folder()
+    return tuple(sorted(entry.parent.name for entry in folder.glob(f"*/{MANIFEST_FILE}")))
+
+
+def _shipped_folder() -> Path:
+    return Path(str(resources.files("models_tflite"))) / "bundles"
+
+
+def _find(path_or_name: str | Path) -> Path:
+    path = Path(path_or_name)
+    if path.exists():
+        return path
+    if str(path_or_name) in shipped_names():
+        return _shipped_folder() / path_or_name
+    raise BundleNotFoundError(
+        f"no bundle at {path_or_name}: give a folder, or one that ships: "
+        + (", ".join(shipped_names()) or "(none)")
+    )
+
+
+def _read_file(path: Path) -> bytes:
+    if path.is_symlink() or not path.is_file():
+        what = "is missing" if not path.exists() else "is not a plain file"
+        raise BundleVerificationError(f"{path} {what}: get the bundle again")
+    return path.read_bytes()
+
+
+def _check_file(path: Path, content: bytes, info: FileInfo) -> None:
+    if len(content) != info.bytes:
+        raise BundleVerificationError(
+            f"{path} has {len(content)} bytes, the manifest says {info.bytes}: get the bundle again"
+        )
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != info.sha256:
+        raise BundleVerificationError(
+            f"{path} has the SHA-256 {digest[:12]}..., the manifest says {info.sha256[:12]}...: "
+            "the file was changed, get the bundle again"
+        )

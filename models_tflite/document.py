@@ -1,0 +1,66 @@
+"""Frozen values to JSON documents and back, by their type hints."""
+
+import dataclasses
+from collections.abc import Mapping
+from functools import cache
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+_KEYWORDS = {"reads": "from"}
+"""Attribute to key, where the key is a word that Python keeps."""
+
+
+def to_document(value: Any) -> Any:
+    """Return a dataclass, named tuple, mapping, sequence or scalar as what JSON can write."""
+    if dataclasses.is_dataclass(value) or hasattr(value, "_fields"):
+        return {key: to_document(getattr(value, name)) for name, key in _keys(value.__class__)}
+    if isinstance(value, Mapping):
+        return {key: to_document(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_document(item) for item in value]
+    return value
+
+
+def from_document(kind: Any, document: Any) -> Any:
+    """Return a value of the type `kind` from a document that the schema has accepted."""
+    origin = get_origin(kind)
+    if origin in (Union, UnionType):
+        return _from_union(get_args(kind), document)
+    if origin is tuple:
+        return tuple(from_document(get_args(kind)[0], item) for item in document)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        item_kind = get_args(kind)[1]
+        return {key: from_document(item_kind, item) for key, item in document.items()}
+    if dataclasses.is_dataclass(kind) or hasattr(kind, "_fields"):
+        return _from_fields(kind, document)
+    # JSON Schema counts 3.0 as an integer; inside, an integer is an int.
+    return int(document) if kind is int else document
+
+
+def _from_union(kinds: tuple[Any, ...], document: Any) -> Any:
+    if document is None:
+        return None
+    is_list = isinstance(document, list)
+    fitting = [k for k in kinds if k is not type(None) and (get_origin(k) is tuple) == is_list]
+    return from_document(fitting[0], document)
+
+
+def _from_fields(kind: Any, document: Mapping[str, Any]) -> Any:
+    hints = _hints(kind)
+    return kind(
+        **{
+            name: from_document(hints[name], document[key])
+            for name, key in _keys(kind)
+            if key in document
+        }
+    )
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+@cache
+def _keys(kind: type) -> tuple[tuple[str, str], ...]:
+    return tuple((name, _KEYWORDS.get(name, name)) for name in _hints(kind))

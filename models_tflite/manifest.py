@@ -1,0 +1,150 @@
+"""The manifest: what a bundle says of itself, as frozen values.
+
+The format is `manifest.schema.json`, schema version 1; `consistency` holds what a schema cannot
+say.
+"""
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from models_tflite.consistency import check_consistency
+from models_tflite.document import from_document, to_document
+from models_tflite.errors import ManifestError
+from models_tflite.schema import check_schema
+from models_tflite.stage_spec import Stage
+
+SCHEMA_VERSION = 1
+MANIFEST_FILE = "manifest.json"
+FULL_RATIO = "1.0"
+
+Kind = Literal["early-exit", "little-big", "prunable", "single"]
+Criterion = Literal["score-margin", "top-score", "entropy"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChosenOn:
+    """How thresholds were chosen."""
+
+    data: str
+    rule: str
+    allowed_loss_points: float | None
+    confidence: float | None
+    samples: int
+
+
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """Exit thresholds of one ratio."""
+
+    criterion: Criterion
+    values: tuple[float | tuple[float, ...], ...]
+    """One per stage but the last: a number, or one per label. Integers in score LSB for integer
+    heads (score-margin, top-score); nats for entropy."""
+    chosen_on: ChosenOn
+
+
+@dataclass(frozen=True, slots=True)
+class BackendInfo:
+    """The kernels that made or chose something."""
+
+    backend: str
+    version: str
+    resolver: Literal["auto", "builtin", "reference"]
+    arch: str
+
+    def __str__(self) -> str:
+        return f"{self.backend} {self.version} ({self.resolver}, {self.arch})"
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """The vectors of the self-test."""
+
+    file: str
+    count: int
+    wide: tuple[float, ...]
+    """One per stage, in score units: a margin of at least this survives a change of kernels."""
+    made_with: BackendInfo
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Real inputs that travel with the bundle."""
+
+    file: str
+    count: int
+    license: str
+
+
+@dataclass(frozen=True, slots=True)
+class FileInfo:
+    """What a file must be."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """Everything a bundle says of itself."""
+
+    name: str
+    version: str
+    kinds: tuple[Kind, ...]
+    description: str
+    license: str
+    labels: tuple[str, ...]
+    ratios: tuple[str, ...]
+    stages: tuple[Stage, ...]
+    thresholds: Mapping[str, Thresholds]
+    predictor: Mapping[str, Mapping[str, Any]] | None
+    tuned_on: BackendInfo
+    golden: Golden
+    samples: Samples | None
+    files: Mapping[str, FileInfo]
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    prunable: Mapping[str, Any] | None = None
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> "Manifest":
+        """Read a manifest.
+
+        Raises:
+            ManifestError: in one line, the key, what stands there and what is wanted.
+        """
+        try:
+            document = json.loads(
+                text,
+                parse_constant=_finite,
+                parse_float=_finite,
+                object_pairs_hook=_unique_keys,
+            )
+        except (ValueError, RecursionError) as error:
+            raise ManifestError(f"manifest.json: not readable as JSON: {error}") from None
+        check_schema(document)
+        manifest: Manifest = from_document(cls, document)
+        check_consistency(manifest)
+        return manifest
+
+    def to_json(self) -> str:
+        """Return the manifest as JSON text, which `from_json` reads back to an equal value."""
+        document = {"schema_version": SCHEMA_VERSION, **to_document(self)}
+        return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
+
+
+def _finite(text: str) -> float:
+    value = float(text)
+    if not math.isfinite(value):
+        raise ValueError(f"{text} is not a finite number")
+    return value
+
+
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    document = dict(pairs)
+    if len(document) != len(pairs):
+        keys = [key for key, _ in pairs]
+        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} stands twice")
+    return document
