@@ -116,9 +116,8 @@ def _head_problems(scores: Scores, labels: int) -> Iterator[str]:
 
 def _ratio_problems(manifest: "Manifest") -> Iterator[str]:
     known = set(manifest.ratios)
-    wanted = known if len(manifest.stages) > 1 else set()
-    if wanted - set(manifest.thresholds):
-        yield f"thresholds lacks the ratios {sorted(wanted - set(manifest.thresholds))}"
+    if known - set(manifest.thresholds):
+        yield f"thresholds lacks the ratios {sorted(known - set(manifest.thresholds))}"
     for key, keyed in (("thresholds", manifest.thresholds), ("predictor", manifest.predictor)):
         if set(keyed or ()) - known:
             yield f"{key} has {sorted(set(keyed or ()) - known)}: wants ratios that ratios lists"

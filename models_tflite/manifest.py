@@ -16,6 +16,9 @@ from models_tflite.errors import ManifestError
 from models_tflite.schema import check_schema
 from models_tflite.stage_spec import Stage
 
+__all__ = ["Manifest", "Stage", "Thresholds", "ChosenOn", "BackendInfo", "Golden", "Samples",
+           "FileInfo", "Kind", "Criterion", "SCHEMA_VERSION", "MANIFEST_FILE", "FULL_RATIO"]  # fmt: skip
+
 SCHEMA_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 FULL_RATIO = "1.0"

@@ -10,6 +10,7 @@ from models_tflite.backend import Backend
 from models_tflite.bundle import Bundle
 from models_tflite.errors import ModelError
 from models_tflite.interpreter import Interpreter
+from models_tflite.quantization import FrameInput
 from models_tflite.stage_spec import Stage
 
 SCALE_TOLERANCE = 1e-6
@@ -23,8 +24,8 @@ class LoadedStage:
     against 0.5 to 0.6 us); `get_input_details` costs 2.7 us, so it is asked once.
     """
 
-    __slots__ = ("_features", "_get", "_inputs", "_invoke", "_offset", "_scores", "_set", "reset",
-                 "spec")  # fmt: skip
+    __slots__ = ("_features", "_frame_input", "_get", "_inputs", "_invoke", "_offset", "_scores",
+                 "_set", "reset", "spec")  # fmt: skip
 
     def __init__(self, spec: Stage, interpreter: Interpreter):
         self.spec = spec
@@ -33,6 +34,7 @@ class LoadedStage:
         self._scores = outputs[spec.scores.output]
         self._features = [outputs[index] for index in spec.features]
         self._offset = spec.scores.label_offset
+        self._frame_input = FrameInput(spec.input) if spec.input.reads == "frame" else None
         self._set = interpreter.set_tensor
         self._invoke = interpreter.invoke
         self._get = interpreter.get_tensor
@@ -41,12 +43,21 @@ class LoadedStage:
         )
         """Puts variable tensors back to zero, to be called between frames; None without any."""
 
+    def prepare(self, frame: NDArray[Any]) -> tuple[NDArray[Any]]:
+        """Return the inputs of `run` for a frame, which a stage that reads the frame takes.
+
+        Raises:
+            FrameError: the frame has another shape or dtype than the bundle takes.
+        """
+        assert self._frame_input is not None, "the stage reads the stage before it"
+        return (self._frame_input(frame),)
+
     def run(self, inputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Run the stage once.
 
         Args:
             inputs: one array per input tensor, shape [1, ...] and dtype as the tensor's: what
-                `quantization.FrameInput` made of a frame, or the features of the stage before.
+                `prepare` made of a frame, or the features of the stage before.
 
         Returns:
             The raw scores, shape [labels], in the head's own dtype; a background class is gone.
