@@ -16,8 +16,21 @@ from models_tflite.errors import ManifestError
 from models_tflite.schema import check_schema
 from models_tflite.stage_spec import Stage
 
-__all__ = ["Manifest", "Stage", "Thresholds", "ChosenOn", "BackendInfo", "Golden", "Samples",
-           "FileInfo", "Kind", "Criterion", "SCHEMA_VERSION", "MANIFEST_FILE", "FULL_RATIO"]  # fmt: skip
+__all__ = [
+    "BackendInfo",
+    "ChosenOn",
+    "Criterion",
+    "FULL_RATIO",
+    "FileInfo",
+    "Golden",
+    "Kind",
+    "MANIFEST_FILE",
+    "Manifest",
+    "SCHEMA_VERSION",
+    "Samples",
+    "Stage",
+    "Thresholds",
+]
 
 SCHEMA_VERSION = 1
 MANIFEST_FILE = "manifest.json"

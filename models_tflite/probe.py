@@ -32,8 +32,9 @@ def probe(model: bytes, backend: Backend, timeout_s: float = TIMEOUT_S) -> None:
         ModelError: in one line, the interpreter's reason, the crash, or the time limit.
     """
     command = [sys.executable, "-P", "-m", "models_tflite.probe", backend.name, backend.resolver]
-    path = os.pathsep.join(str(Path(entry).absolute()) for entry in sys.path if entry)
-    environment = {**os.environ, "PYTHONPATH": path}
+    # The child finds what this process found, wherever the packages lie.
+    path = [str(Path(__file__).resolve().parents[1]), *filter(None, sys.path)]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
     try:
         child = subprocess.run(
             command, input=model, capture_output=True, timeout=timeout_s, env=environment
