@@ -1,0 +1,137 @@
+"""A recipe: everything that decides what a training run makes, as one frozen value."""
+
+import dataclasses
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+from .augment import Augment
+
+_Part = TypeVar("_Part")
+
+
+@dataclass(frozen=True, slots=True)
+class DataPart:
+    """Which images, and what they may be used for."""
+
+    source: str
+    """Default for `--data`: see `sources.open_source`."""
+    held_back: int
+    """Images of the training side that are never trained on: thresholds are chosen on them."""
+    credit: str
+    license: str
+    peak: int = 255
+    """Grey level that becomes 1.0 at the net's input; 0 becomes 0.0."""
+    test: int = 0
+    """Images held out as the test side, where the data set has none of its own."""
+    redistribute: bool = False
+    """The test side may travel as the bundle's samples."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPart:
+    """How long and how hard."""
+
+    epochs: int
+    batch: int
+    learning_rate: float
+    """Peak of the cosine, reached after the warm-up."""
+    seed: int
+    weight_decay: float = 5e-4
+    """Added to the gradient of convolution and dense weights, not of biases or normalisation."""
+    momentum: float = 0.9
+    warmup_epochs: int = 1
+    label_smoothing: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ExitPart:
+    """One answer of the net and its share of the loss."""
+
+    name: str
+    weight: float = 1.0
+    distill: float = 0.0
+    """Share of its loss that follows the last exit's softened answer, 0 to 1."""
+    temperature: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
+class PromisePart:
+    """What the thresholds keep."""
+
+    allowed_loss_points: float
+    """Of accuracy against the last exit, in percentage points."""
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One training run and the bundle it ends in."""
+
+    name: str
+    version: str
+    kind: Literal["early-exit", "little-big"]
+    description: str
+    data: DataPart
+    net: Mapping[str, Any]
+    """Keyword arguments of the builder in `nets` that `net.builder` names."""
+    training: TrainingPart
+    exits: tuple[ExitPart, ...]
+    """In the order of the net's outputs; the last one teaches the others."""
+    promise: PromisePart
+    augment: Augment = field(default_factory=Augment)
+    big_target: float = 0.0
+    """Little/big with several bigs: ship the smallest with this test accuracy in percent."""
+
+
+def _part(kind: type[_Part], table: Mapping[str, Any], where: str) -> _Part:
+    try:
+        return kind(**table)
+    except TypeError as error:
+        wanted = ", ".join(f.name for f in dataclasses.fields(kind))  # type: ignore[arg-type]
+        problem = str(error).partition("__init__() ")[2] or str(error)
+        raise ValueError(f"{where}: {problem}; its keys are {wanted}") from None
+
+
+def parse_recipe(text: str, where: str) -> Recipe:
+    """Read a recipe from TOML; `where` is for messages.
+
+    Raises:
+        ValueError: not TOML, or a key is missing or unknown: which, and which there are.
+    """
+    try:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ValueError(f"{where}: not TOML: {error}") from None
+    parts = {"data": DataPart, "training": TrainingPart, "promise": PromisePart, "augment": Augment}
+    for key, kind in parts.items():
+        if key in table:
+            table[key] = _part(kind, table[key], f"{where}: [{key}]")
+    table["exits"] = tuple(_part(ExitPart, e, f"{where}: [[exits]]") for e in table.get("exits", ()))
+    if len(table["exits"]) < 2:
+        raise ValueError(f"{where}: {len(table['exits'])} [[exits]]: an adaptive net has two or more")
+    return _part(Recipe, table, where)
+
+
+def recipe_names() -> tuple[str, ...]:
+    """Names of the recipes that come with the program."""
+    folder = resources.files(__package__) / "recipes"
+    return tuple(sorted(f.name[:-5] for f in folder.iterdir() if f.name.endswith(".toml")))
+
+
+def read_recipe(name: str) -> Recipe:
+    """Read a recipe by its name, or from a .toml file of one's own.
+
+    Raises:
+        ValueError: no such recipe, or it cannot be read.
+    """
+    if name in recipe_names():
+        folder = resources.files(__package__) / "recipes"
+        return parse_recipe((folder / f"{name}.toml").read_text("utf-8"), f"{name}.toml")
+    path = Path(name)
+    if path.suffix == ".toml" and path.is_file():
+        return parse_recipe(path.read_text("utf-8"), path.name)
+    raise ValueError(f"no recipe {name!r}: {', '.join(recipe_names())}, or a .toml file")
