@@ -87,7 +87,8 @@ def _unpack(content: bytes, raw: RawFormat, channels: int) -> NDArray[Any]:
 def _luma(colour: NDArray[Any]) -> NDArray[Any]:
     """Grey of RGB by ITU-R BT.601, section 2.5.1."""
     grey = colour @ np.array([0.299, 0.587, 0.114])
-    return np.rint(grey).astype(np.uint8)[..., np.newaxis]
+    luma: NDArray[Any] = np.rint(grey).astype(np.uint8)[..., np.newaxis]
+    return luma
 
 
 def _rgb(luma: NDArray[Any], chroma: NDArray[Any]) -> NDArray[Any]:
@@ -97,7 +98,8 @@ def _rgb(luma: NDArray[Any], chroma: NDArray[Any]) -> NDArray[Any]:
     blue, red = planes.astype(np.float32) - 128
     y = luma[..., 0].astype(np.float32)
     rgb = np.stack([y + 1.402 * red, y - 0.344136 * blue - 0.714136 * red, y + 1.772 * blue], -1)
-    return np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+    colour: NDArray[Any] = np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
+    return colour
 
 
 def _nearest(frame: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

@@ -21,8 +21,8 @@ class Frame(NamedTuple):
     data: NDArray[Any]
     """The input of the stages that read the frame: the shape the manifest states, uint8 or
     float32 before preprocessing, or the stage's own dtype if it is already quantised."""
-    arrival_ns: int = 0
-    """When the frame became available."""
+    arrival_ns: int | None = None
+    """When the frame became available; None means when it is taken up."""
     deadline_ns: int | None = None
     """When its answer is due, or None."""
     label: int | None = None

@@ -132,7 +132,10 @@ def open_sink(path: Path) -> JsonLinesSink | CsvSink:
     Raises:
         RunError: the suffix is neither, or the file cannot be written.
     """
-    kinds = {".jsonl": JsonLinesSink, ".csv": CsvSink}
+    kinds: dict[str, type[JsonLinesSink] | type[CsvSink]] = {
+        ".jsonl": JsonLinesSink,
+        ".csv": CsvSink,
+    }
     if path.suffix not in kinds:
         raise RunError(f"{path}: records are written as .jsonl or .csv; name the file so")
     try:

@@ -1,0 +1,5 @@
+"""`python -m edge_infer`."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,100 @@
+"""The root of the `edge-infer` command: subcommands by name, and the one place for errors.
+
+Commands are imported when they are called, so that `run` on a small board does not pay for
+`train`.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import import_module, metadata
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from . import exit_codes
+from .settings import default_map
+
+COMMANDS = {
+    "run": (".run", "run_command", "Answer frames with a bundle on a board."),
+    "bench": (".bench", "bench_command", "Measure the runtime's own cost on this computer."),
+    "boards": (".boards", "boards_group", "List boards and show what is known of them."),
+    "bundle": (".bundle", "bundle_group", "Build, show and check model bundles."),
+    "train": (".train.cli", "train_command", "Train a bundle from a recipe."),
+}
+"""Name -> module, object, one line of help (so that listing imports nothing)."""
+
+
+class LazyGroup(click.Group):
+    """Imports a subcommand when it is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """Return the names in the order of `COMMANDS`."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
+        """Import and return a command, or None if there is none of that name."""
+        if name not in COMMANDS:
+            return None
+        module, attribute, _ = COMMANDS[name]
+        command: click.Command = getattr(import_module(module, __package__), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands from the table alone."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
+
+
+@click.group(
+    cls=LazyGroup,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Every option has an environment variable, EDGE_INFER_ and its name; defaults also "
+    "come from ./edge-infer.toml and the user's edge-infer.toml.",
+)
+@click.version_option(
+    metadata.version("edge-infer"), "-V", "--version", message="edge-infer %(version)s"
+)
+@click.pass_context
+def root(ctx: click.Context) -> None:
+    """Run quantised TFLite models that adapt, on small boards, for the fewest joules."""
+    ctx.default_map = default_map()
+
+
+class Terminated(BaseException):
+    """SIGTERM came: unwind, so that clocks are put back."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and exit. Errors of ours are one line on standard error."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(_run(arguments))
+
+
+def _run(arguments: Sequence[str] | None) -> int:
+    try:
+        result = root.main(arguments, prog_name="edge-infer", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else exit_codes.OK
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return exit_codes.INTERRUPTED
+    except Terminated:
+        return exit_codes.TERMINATED
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing is left to say, and nowhere to say it.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exit_codes.FAILURE
+    except exit_codes.OURS as error:
+        click.echo(f"error: {error}", err=True)
+        return exit_codes.exit_code_of(error)

@@ -1,0 +1,69 @@
+"""Values with units on the command line: 20ms, 30/s, 640x480."""
+
+import re
+from typing import Any
+
+import click
+
+_UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000}
+
+
+class Duration(click.ParamType):
+    """A time with its unit, as ns: 500us, 20ms, 1.5s, 2min."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the time in ns; a bare number is refused, since nobody can tell its unit."""
+        if isinstance(value, int):
+            return value
+        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", str(value))
+        if not match or match[2] not in _UNITS_NS:
+            self.fail(
+                f"{value!r} is no time; write it with its unit: 500us, 20ms, 1.5s", param, ctx
+            )
+        return round(float(match[1]) * _UNITS_NS[match[2]])
+
+
+class FrameSize(click.ParamType):
+    """Width and height in pixels: 640x480."""
+
+    name = "WxH"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, int]:
+        """Return (width, height)."""
+        if isinstance(value, tuple):
+            return value
+        match = re.fullmatch(r"(\d{1,5})[xX](\d{1,5})", str(value))
+        if not match:
+            self.fail(f"{value!r} is no size; write width x height: 640x480", param, ctx)
+        return int(match[1]), int(match[2])
+
+
+def time_text(us: float | None) -> str:
+    """Return a time in us as a person reads it."""
+    if us is None:
+        return "-"
+    for limit, unit, scale in ((1e3, "us", 1.0), (1e6, "ms", 1e3)):
+        if us < limit:
+            return f"{us / scale:.3g} {unit}" if us < 100 * scale else f"{us / scale:.0f} {unit}"
+    return f"{us / 1e6:.3g} s"
+
+
+def energy_text(uj: float | None) -> str:
+    """Return an energy in uJ as a person reads it."""
+    if uj is None:
+        return "-"
+    size = abs(uj)
+    for limit, unit, scale in ((1e3, "uJ", 1.0), (1e6, "mJ", 1e3)):
+        if size < limit:
+            digits = 0 if size >= 100 * scale else 1 if size >= 10 * scale else 2
+            return f"{uj / scale:.{digits}f} {unit}"
+    return f"{uj / 1e6:.3g} J"
+
+
+def share_text(share: float | None, digits: int = 1) -> str:
+    """Return a share as per cent."""
+    return "-" if share is None else f"{100 * share:.{digits}f} %"

@@ -1,0 +1,271 @@
+"""`edge-infer run`: a bundle on a board, frames in, answers with their energy out."""
+
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import click
+import numpy as np
+
+from boards import open_board
+from boards.contract import Board
+from models_tflite import Bundle, open_bundle
+from models_tflite.backend import open_backend
+from runtime.arrivals import BackToBack, Periodic
+from runtime.engine import Engine, backend_document
+from runtime.errors import RunError
+from runtime.event_loop import EventLoop
+from runtime.raw_frames import PIXEL_FORMATS, PixelFormat, RawFormat
+from runtime.records import InferenceRecord
+from runtime.sinks import open_sink
+from runtime.sources import ArraySource, FrameSpec, PipeSource, Source, open_source
+from runtime.summary import RunIdentity, RunSummary, run_document
+
+from .exit_codes import INTERRUPTED, OK
+from .options import backend_option, json_option, option, resolver_option, threads_option
+from .quantities import Duration, FrameSize
+from .render import emit, warn
+from .run_report import run_report
+
+METERED_DURATION_NS = 10_000_000_000
+"""A meter of 1,000 samples a second needs some seconds of board time to see small inferences."""
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """How the input is to be read."""
+
+    path: str | None
+    labels: Path | None
+    frame_size: tuple[int, int] | None
+    frame_format: PixelFormat
+    strict: bool
+
+
+@click.command("run", short_help="Answer frames with a bundle on a board.")
+@click.argument("bundle")
+@click.argument("input", required=False, type=str)
+@option("--board", default="host", show_default=True, help="Board; sim:NAME for a simulated one.")
+@option(
+    "--policy",
+    default="performance",
+    show_default=True,
+    help="Clock: performance, powersave or fixed:<MHz>.",
+)
+@option("--rate", type=float, help="Frames per second.  [default: back to back]")
+@option("--deadline", type=Duration(), help="Time from arrival to the due answer, as 20ms.")
+@option(
+    "--duration",
+    type=Duration(),
+    help="Repeat the input until this much board time has passed, and finish the pass.  "
+    "[default: one pass; 10s for a bundle's own samples on a board with a meter]",
+)
+@option("--frames", type=click.IntRange(1), help="Answer this many frames, repeating the input.")
+@option(
+    "--queue",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Frames that may wait; the oldest is dropped for a newer one.",
+)
+@backend_option
+@resolver_option
+@threads_option
+@option("--ratio", default="1.0", show_default=True, help="Pruning ratio, as the bundle names it.")
+@option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="Labels of an .npy or IDX input.  [default: found beside an IDX file]",
+)
+@option("--frame-size", type=FrameSize(), help="Size of raw frames on standard input, as 640x480.")
+@option(
+    "--frame-format",
+    type=click.Choice(PIXEL_FORMATS),
+    default="gray",
+    show_default=True,
+    help="Layout of raw frames on standard input.",
+)
+@option("--strict", is_flag=True, help="Fail at the first input that cannot be read.")
+@option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Log every inference: .jsonl or .csv."
+)
+@json_option
+@click.pass_context
+def run_command(
+    ctx: click.Context,
+    bundle: str,
+    input: str | None,
+    board: str,
+    policy: str,
+    rate: float | None,
+    deadline: int | None,
+    duration: int | None,
+    frames: int | None,
+    queue: int,
+    backend: str | None,
+    resolver: str,
+    threads: int,
+    ratio: str,
+    labels: Path | None,
+    frame_size: tuple[int, int] | None,
+    frame_format: PixelFormat,
+    strict: bool,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Answer frames with a bundle on a board, and say what each answer cost.
+
+    BUNDLE is a folder or the name of a bundle that ships with edge-infer. INPUT is an .npy, .npz
+    or IDX file, an image, a folder of images (one subfolder a class), or - for raw frames on
+    standard input; without it, the bundle's own samples.
+    """
+    opened = open_bundle(bundle)
+    chosen = open_backend(backend, resolver)
+    _warn_of_other_kernels(opened, chosen.info)
+    options = InputOptions(input, labels, frame_size, frame_format, strict)
+    source = _source(opened, options)
+    arrivals = BackToBack() if rate is None else Periodic(rate)
+    with ExitStack() as stack:
+        sink = stack.enter_context(open_sink(output)) if output else None
+        place = stack.enter_context(open_board(board))
+        engine = stack.enter_context(
+            Engine(opened, place, policy=policy, backend=chosen, threads=threads, ratio=ratio)
+        )
+        summary = RunSummary(engine.exit_names, engine.cost_table if place.simulated else None)
+        loop = EventLoop(
+            engine,
+            place.timebase,
+            source,
+            arrivals,
+            _emit_to(summary, sink.write if sink else None),
+            deadline_ns=deadline,
+            queue_limit=queue,
+            max_frames=frames,
+            duration_ns=_duration(duration, input, place),
+        )
+        identity = RunIdentity(
+            opened.manifest.name,
+            opened.manifest.version,
+            place.name,
+            place.simulated,
+            backend_document(chosen),
+            policy,
+        )
+        failure = _run(loop)
+        document = run_document(
+            identity,
+            summary,
+            engine.energy(),
+            engine.residency_ns,
+            loop.counts,
+            deadline,
+            source.skipped,
+            interrupted=loop.stopping,
+        )
+    for line in source.skipped:
+        warn(f"skipped: {line}")
+    if summary.inferences or failure is None:
+        emit(as_json, document, run_report(document))
+    if failure is not None:
+        raise failure
+    ctx.exit(INTERRUPTED if loop.stopping else OK)
+
+
+def _run(loop: EventLoop) -> Exception | None:
+    """Run the loop; return the error that ended it, so that what ran can be told first."""
+    try:
+        with _stopping_on_interrupt(loop):
+            loop.run()
+    except KeyboardInterrupt:
+        loop.stopping = True
+    except Exception as error:
+        return error
+    if not loop.counts.arrived and not loop.stopping:
+        return RunError("no frame could be read from the input, see the lines above")
+    return None
+
+
+@contextmanager
+def _stopping_on_interrupt(loop: EventLoop) -> Iterator[None]:
+    """Let Ctrl-C end the run after the inference at hand, at once while it waits."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        waiting = loop.interruptible
+        loop.stop()
+        if waiting:
+            raise KeyboardInterrupt
+
+    found = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, found)
+
+
+def _emit_to(
+    summary: RunSummary, write: Callable[[InferenceRecord], None] | None
+) -> Callable[[InferenceRecord], None]:
+    if write is None:
+        return summary.add
+
+    def emit_both(record: InferenceRecord) -> None:
+        summary.add(record)
+        write(record)
+
+    return emit_both
+
+
+def _duration(asked_ns: int | None, path: str | None, board: Board) -> int:
+    if asked_ns is not None:
+        return asked_ns
+    return METERED_DURATION_NS if path is None and board.meter is not None else 0
+
+
+def frame_spec(bundle: Bundle) -> FrameSpec:
+    """Return the frames that a bundle takes."""
+    first = bundle.manifest.stages[0].input
+    preprocess = first.preprocess
+    assert preprocess is not None  # the manifest's consistency check: stage 0 reads the frame
+    return FrameSpec(
+        first.frame_shape, np.dtype(preprocess.source), any_size=preprocess.resize != "none"
+    )
+
+
+def _source(bundle: Bundle, options: InputOptions) -> Source:
+    spec = frame_spec(bundle)
+    if options.path is None:
+        samples = bundle.samples()
+        if samples is None:
+            raise click.UsageError(
+                f"the bundle {bundle.manifest.name} carries no samples; name an INPUT"
+            )
+        return ArraySource(*samples, spec, f"{bundle.manifest.name} samples")
+    if options.path == "-":
+        return _pipe(options, spec)
+    return open_source(
+        Path(options.path),
+        spec,
+        bundle.manifest.labels,
+        labels_path=options.labels,
+        strict=options.strict,
+    )
+
+
+def _pipe(options: InputOptions, spec: FrameSpec) -> PipeSource:
+    height, width = spec.shape[:2]
+    size = options.frame_size or (width, height)
+    return PipeSource(sys.stdin.buffer, RawFormat(*size, options.frame_format), spec)
+
+
+def _warn_of_other_kernels(bundle: Bundle, info: Any) -> None:
+    tuned = bundle.manifest.tuned_on
+    if tuned != info:
+        warn(
+            f"{bundle.manifest.name} was tuned on {tuned}, this is {info}: 3 to 6 % of single exit "
+            "decisions may differ"
+        )
