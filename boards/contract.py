@@ -1,4 +1,4 @@
-"""What a board can do, one small contract an ability. Drivers and the simulated board fulfil them."""
+"""What a board can do, one small contract an ability; drivers and simulated boards fulfil them."""
 
 from collections.abc import Sequence
 from types import TracebackType

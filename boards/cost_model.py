@@ -1,0 +1,180 @@
+"""Time and energy of a stage computed from a board profile: one formula for table and simulation.
+
+    cycles = invoke + sum over operators (start + synchronisation + arithmetic / speed-up)
+    speed-up of n threads = 1 / (1 - p + p / n)                       (Amdahl's law)
+    time = (cycles + runtime + decision) / f
+    power = idle + busy cores * k * V(f)^2 * f, with k from one busy core at the top clock
+
+Time is inversely proportional to the clock: the n-body figures published for a Raspberry Pi 4
+(1.513 s at 1500 MHz, 3.782 s at 600 MHz for C++, chaitanyamehta.github.io) hold that exactly for
+code in cache. V^2 holds to about 10 % on chips measured at two voltages (MLPerf Tiny v1.0, GAP9
+and NDP120 submissions).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from boards.cost_table import CostOrigin, CostRow, CostTable, SwitchCost
+from boards.errors import ProfileError
+from boards.operating_point import OperatingPoint
+from boards.profile import OTHER, BoardProfile, CpuProfile, KernelRates
+from boards.work import OpWork, Work
+
+SYNTHETIC_LIMIT = 0.05
+"""A row is called synthetic when figures that nobody published make up more of its time."""
+RATES_OF = {"int8": "int8", "uint8": "int8", "float32": "float32"}
+"""Rate table of each arithmetic type; XNNPACK's uint8 kernels are the int8 ones with an offset."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkCycles:
+    """The cycles of one work, by what they rest on."""
+
+    kernel: float
+    """Invocation and operators, on all threads."""
+    overhead: float
+    """Runtime and decision, on one core."""
+    synthetic: float
+    """The part of both that rests on figures nobody published."""
+
+
+class CostModel:
+    """The cost of works on one board. Raises ProfileError if the profile has no cost figures."""
+
+    def __init__(self, profile: BoardProfile) -> None:
+        if profile.cpu is None or profile.power is None or profile.overhead is None:
+            raise ProfileError(
+                f"board profile {profile.name} states no cpu, power or overhead figures, so costs "
+                f"cannot be modelled; measure them with: edge-infer measure --board {profile.name}"
+            )
+        self.profile = profile
+        self.cpu: CpuProfile = profile.cpu
+        self.power = profile.power
+        self._overhead = profile.overhead
+        self._uv_of = dict(zip(self.cpu.clocks_khz, self.cpu.core_uv, strict=True))
+
+    @property
+    def idle_uw(self) -> int:
+        """Idle board power in uW, at every clock."""
+        return self.power.idle_uw
+
+    def busy_cores_uw(self, cores: float, khz: int) -> float:
+        """Return what `cores` busy cores add to the idle power at a clock, in uW.
+
+        Raises ProfileError for a clock the profile does not list.
+        """
+        if khz not in self._uv_of:
+            raise ProfileError(f"board profile {self.profile.name} has no clock of {khz} kHz")
+        top_khz, top_uv = self.cpu.clocks_khz[-1], self.cpu.core_uv[-1]
+        dynamic = (self._uv_of[khz] / top_uv) ** 2 * (khz / top_khz)
+        return cores * self.power.busy_core_uw * dynamic
+
+    def row(self, work: Work, point: OperatingPoint) -> CostRow:
+        """Return the modelled cost of one invocation of `work` at `point`."""
+        threads = self._checked_threads(point.threads)
+        cycles = self.cycles(work, threads)
+        ns_per_cycle = 1e6 / point.clock_khz
+        kernel_ns, overhead_ns = cycles.kernel * ns_per_cycle, cycles.overhead * ns_per_cycle
+        busy = self.busy_cores_uw(1, point.clock_khz)
+        time_ns = kernel_ns + overhead_ns
+        # uW * ns is fJ.
+        energy_fj = self.idle_uw * time_ns + busy * (threads * kernel_ns + overhead_ns)
+        share = cycles.synthetic / (cycles.kernel + cycles.overhead)
+        return CostRow(
+            time_ns=round(time_ns),
+            energy_nj=round(energy_fj / 1e6),
+            overhead_ns=round(overhead_ns),
+            origin="synthetic" if share > SYNTHETIC_LIMIT else "modelled",
+        )
+
+    def cycles(self, work: Work, threads: int = 1) -> WorkCycles:
+        """Return the cycles of one invocation on `threads` threads.
+
+        Raises ProfileError for an arithmetic type without rates.
+        """
+        dtype = RATES_OF.get(work.dtype, work.dtype)
+        if dtype not in self.profile.rates:
+            raise ProfileError(
+                f"board profile {self.profile.name} has no rates for {work.dtype} kernels "
+                f"(stage {work.name}); it has {', '.join(self.profile.rates)}"
+            )
+        rates, speed_up = self.profile.rates[dtype], self._speed_up(threads)
+        kernel = synthetic = 0.0
+        for op in work.ops:
+            cycles, published = self._op_cycles(op, dtype, rates)
+            kernel += cycles / speed_up
+            synthetic += 0.0 if published else cycles / speed_up
+        start = self._overhead.op_cycles * len(work.ops) + self._overhead.invoke_cycles
+        if threads > 1:
+            start += self._overhead.sync_cycles * len(work.ops)
+        decision = self._overhead.decision_cycles if work.decides else 0
+        overhead = self._overhead.runtime_cycles + decision
+        return WorkCycles(kernel + start, overhead, synthetic + start)
+
+    def switch(self) -> SwitchCost:
+        """Return the cost of one change of the clock.
+
+        The time is the profile's. The power during it is not published; one core busy at the top
+        clock is assumed.
+        """
+        power_uw = self.idle_uw + self.busy_cores_uw(1, self.cpu.clocks_khz[-1])
+        time_ns = self.cpu.switch_ns
+        return SwitchCost(time_ns, round(power_uw * time_ns / 1e6), origin="synthetic")
+
+    def _op_cycles(self, op: OpWork, dtype: str, rates: KernelRates) -> tuple[float, bool]:
+        """Return an operator's arithmetic cycles on one thread and whether they are published."""
+        table, amount, kind = rates.cycles_per_kelement, op.elements, "cycles_per_kelement"
+        if op.macs:
+            table, amount, kind = rates.cycles_per_kmac, op.macs, "cycles_per_kmac"
+        key = op.op if op.op in table else OTHER
+        figure = self.profile.figures[f"rates.{dtype}.{kind}.{key}"]
+        return table[key] * amount / 1000, figure.basis != "synthetic"
+
+    def _speed_up(self, threads: int) -> float:
+        parallel = self.cpu.parallel_permille / 1000
+        return 1 / (1 - parallel + parallel / threads)
+
+    def _checked_threads(self, threads: int) -> int:
+        if not 1 <= threads <= self.cpu.cores:
+            raise ProfileError(
+                f"{threads} threads on {self.profile.name}: it has {self.cpu.cores} cores"
+            )
+        return threads
+
+
+def modelled_cost_table(
+    profile: BoardProfile,
+    works: Sequence[Work],
+    board_name: str,
+    threads: Sequence[int] = (1,),
+) -> CostTable:
+    """Return the cost of every work at every clock and thread count of the profile.
+
+    Raises ProfileError if the profile does not state what the model needs.
+    """
+    model = CostModel(profile)
+    points = [OperatingPoint(khz, n) for khz in model.cpu.clocks_khz for n in threads]
+    rows = {(work.name, point): model.row(work, point) for work in works for point in points}
+    return CostTable(
+        board=board_name,
+        rows=rows,
+        switch=model.switch(),
+        idle_uw=dict.fromkeys(model.cpu.clocks_khz, model.idle_uw),
+        idle_reference_uw=model.idle_uw,
+        notes=_notes(profile, {row.origin for row in rows.values()}),
+    )
+
+
+def _notes(profile: BoardProfile, origins: set[CostOrigin]) -> tuple[str, ...]:
+    notes = [
+        f"modelled from the profile {profile.name}, kernels of XNNPACK; not measured",
+        "idle power is taken as equal at every clock",
+        "power during a change of clock is synthetic: one core busy at the top clock",
+    ]
+    if "synthetic" in origins:
+        keys = ", ".join(profile.synthetic_keys)
+        notes.append(
+            f"synthetic rows rest for more than {SYNTHETIC_LIMIT:.0%} of their time on figures "
+            f"that nobody published: {keys}"
+        )
+    return tuple(notes)
