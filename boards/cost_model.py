@@ -17,7 +17,8 @@ from dataclasses import dataclass
 from boards.cost_table import CostOrigin, CostRow, CostTable, SwitchCost
 from boards.errors import ProfileError
 from boards.operating_point import OperatingPoint
-from boards.profile import OTHER, BoardProfile, CpuProfile, KernelRates
+from boards.profile import BoardProfile
+from boards.profile_sections import OTHER, CpuProfile, KernelRates
 from boards.work import OpWork, Work
 
 SYNTHETIC_LIMIT = 0.05

@@ -1,96 +1,33 @@
-"""A board profile: what is known of a board, as numbers that a model can compute with.
+"""A board profile: what is known of a board, read from its TOML file.
 
-Read from a TOML file by `profile_file`; where each number comes from stands in `figures`.
+Every number in the file stands beside its source; one that does not is refused.
 """
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from types import MappingProxyType
 
-from boards.toml_reader import Figure
+from boards.errors import ProfileError, UnknownBoardError
+from boards.profile_sections import (
+    CpuProfile,
+    KernelRates,
+    MeterProfile,
+    OverheadProfile,
+    PowerProfile,
+    PublishedLatency,
+    read_cpu,
+    read_meter,
+    read_overhead,
+    read_power,
+    read_published,
+    read_rates,
+)
+from boards.toml_reader import Figure, TomlReader
 
-OTHER = "OTHER"
-"""Row of a rate table that stands for every operator without one of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class CpuProfile:
-    """The processor."""
-
-    core: str
-    cores: int
-    clocks_khz: tuple[int, ...]
-    """Ascending. A real board's own list, read at run time, stands over this one."""
-    core_uv: tuple[int, ...]
-    """Core voltage in uV at each clock."""
-    switch_ns: int
-    """Time one change of the clock takes."""
-    parallel_permille: int
-    """Share of a kernel's work that threads divide (Amdahl's law)."""
-
-
-@dataclass(frozen=True, slots=True)
-class PowerProfile:
-    """Whole-board power at the supply input."""
-
-    idle_uw: int
-    """Idle, interpreter loaded, no frames; the same at every clock."""
-    busy_core_uw: int
-    """What one busy core adds at the top clock; scales with V^2 f and the number of cores."""
-    supply_mv: int
-
-
-@dataclass(frozen=True, slots=True)
-class KernelRates:
-    """Single-threaded speed of one arithmetic type's kernels."""
-
-    cycles_per_kmac: Mapping[str, int]
-    """Cycles per 1000 multiply-accumulates by operator, for operators that have any."""
-    cycles_per_kelement: Mapping[str, int]
-    """Cycles per 1000 output elements by operator, for operators without MACs."""
-
-
-@dataclass(frozen=True, slots=True)
-class OverheadProfile:
-    """What an inference costs besides its arithmetic, in cycles."""
-
-    op_cycles: int
-    """Each operator's start."""
-    sync_cycles: int
-    """Waking and joining the threads for one operator, when there are several."""
-    invoke_cycles: int
-    """Each invocation of an interpreter."""
-    runtime_cycles: int
-    """This project's Python code around one stage."""
-    decision_cycles: int
-    """One exit decision."""
-
-
-@dataclass(frozen=True, slots=True)
-class MeterProfile:
-    """A power meter chip and how it is wired."""
-
-    chip: str
-    i2c_bus: int
-    address: int
-    i2c_hz: int
-    shunt_uohm: int
-    shunt_tolerance_ppm: int
-    shunt_range_mv: int
-    bus_range_v: int
-    adc_bits: int
-    adc_samples: int
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedLatency:
-    """A published latency of a whole network, that the rates were fitted to or checked by."""
-
-    network: str
-    latency_ns: int
-    threads: int
-    """0 where the publication does not say."""
-    use: str
-    """fit or check."""
+FORMAT_VERSION = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,3 +54,62 @@ class BoardProfile:
     def synthetic_keys(self) -> tuple[str, ...]:
         """The keys whose numbers nobody published."""
         return tuple(key for key, figure in self.figures.items() if figure.basis == "synthetic")
+
+
+def profile_names() -> tuple[str, ...]:
+    """Return the names of the profiles that come with this package, sorted."""
+    folder = resources.files("boards") / "profiles"
+    files = (entry.name for entry in folder.iterdir())
+    return tuple(sorted(name[: -len(".toml")] for name in files if name.endswith(".toml")))
+
+
+def load_profile(name: str) -> BoardProfile:
+    """Return the profile `name`. Raises UnknownBoardError, which lists what exists."""
+    if name not in profile_names():
+        raise UnknownBoardError(f"no board {name}; there are: {', '.join(profile_names())}")
+    path = resources.files("boards") / "profiles" / f"{name}.toml"
+    return parse_profile(path.read_text(encoding="utf-8"), name)
+
+
+def read_profile(path: Path) -> BoardProfile:
+    """Return the profile in a TOML file of your own. Raises ProfileError."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProfileError(f"cannot read the board profile {path}: {error}") from error
+    return parse_profile(text, path.stem)
+
+
+def parse_profile(text: str, name: str) -> BoardProfile:
+    """Return the profile in TOML text. Raises ProfileError that names every bad key."""
+    try:
+        reader = TomlReader(tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ProfileError(f"board profile {name} is not TOML: {error}") from error
+    profile = _board(reader, name)
+    if reader.complaints:
+        raise ProfileError(f"board profile {name}: {'; '.join(reader.complaints)}")
+    return profile
+
+
+def _board(reader: TomlReader, name: str) -> BoardProfile:
+    if reader.plain_integer("format_version") != FORMAT_VERSION:
+        reader.complain("format_version", f"must be {FORMAT_VERSION}")
+    cpu, power = reader.optional_table("cpu"), reader.optional_table("power")
+    overhead, meter = reader.optional_table("overhead"), reader.optional_table("meter")
+    rates, quirks = reader.optional_table("rates"), reader.optional_table("quirks")
+    profile = BoardProfile(
+        name=name,
+        title=reader.text("title"),
+        compatible=reader.texts("compatible"),
+        cpu=read_cpu(cpu) if cpu else None,
+        power=read_power(power) if power else None,
+        rates=read_rates(rates) if rates else {},
+        overhead=read_overhead(overhead) if overhead else None,
+        meter=read_meter(meter) if meter else None,
+        published=tuple(read_published(entry) for entry in reader.tables("published")),
+        quirks={key: quirks.text(key) for key in quirks.names} if quirks else {},
+        figures=MappingProxyType(reader.figures),
+    )
+    reader.done()
+    return profile

@@ -84,8 +84,9 @@ class TomlReader:
         entries = self._typed(key, list, [], [])
         return [self._child(entry, f"{key}[{i}]") for i, entry in enumerate(entries)]
 
-    def keys(self) -> tuple[str, ...]:
-        """Return the keys of the table in file order."""
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The keys of the table in file order."""
         return tuple(self._table)
 
     def done(self) -> None:
