@@ -1,0 +1,222 @@
+"""Findings about a model or a bundle: what cannot work, what will surprise, on which target."""
+
+import tomllib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+from itertools import pairwise
+from typing import Any, Literal, get_args
+
+from models_tflite.bundle import Bundle
+from models_tflite.graph import NO_TENSOR, Graph, Node, Tensor
+from models_tflite.ops import node_macs
+from models_tflite.stage import SCALE_TOLERANCE
+from models_tflite.stage_spec import Dtype
+
+Severity = Literal["error", "warning", "note"]
+"""error: cannot run as a stage; warning: runs, and not as one expects; note: not on a target."""
+
+_PASSES_ON = {"RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE"}
+"""Operators that a head's values go through without changing their order."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing to know."""
+
+    severity: Severity
+    where: str
+    """The stage or file, and the tensor or operator."""
+    what: str
+    advice: str
+    """What to try."""
+
+    def __str__(self) -> str:
+        return f"{self.severity}: {self.where}: {self.what}: {self.advice}"
+
+
+def lint_model(graph: Graph, where: str) -> list[Finding]:
+    """Return the findings about a model that shall be a whole net, errors first.
+
+    Args:
+        graph: the model.
+        where: name of the file, for the messages.
+    """
+    return _run((_one_input, _one_output, *_STAGE_CHECKS), graph, where)
+
+
+def lint_stage(graph: Graph, where: str) -> list[Finding]:
+    """Return the findings about one stage, errors first; it may have several inputs and outputs.
+
+    Args:
+        graph: the model.
+        where: name of the stage, for the messages.
+    """
+    return _run(_STAGE_CHECKS, graph, where)
+
+
+def lint_bundle(bundle: Bundle) -> list[Finding]:
+    """Return the findings about every stage of a bundle, and about how the stages chain."""
+    stages = bundle.manifest.stages
+    graphs = [Graph(bundle.stage_model(index)) for index in range(len(stages))]
+    named = zip(stages, graphs, strict=True)
+    findings = [found for stage, graph in named for found in lint_stage(graph, stage.name)]
+    pairs = zip(pairwise(stages), pairwise(graphs), strict=True)
+    for (before, after), (given, taken) in pairs:
+        if after.input.reads == "previous":
+            outputs = [given.tensors[given.outputs[index]] for index in before.features]
+            inputs = [taken.tensors[index] for index in taken.inputs]
+            findings += _chain(f"{before.name} to {after.name}", outputs, inputs)
+    return findings
+
+
+def find_head_kind(graph: Graph, output: int) -> Literal["logits", "softmax"]:
+    """Tell what an output is, by the operator that computes it."""
+    producers = graph.producers()
+    tensor = graph.outputs[output]
+    while tensor in producers:
+        node = graph.nodes[producers[tensor]]
+        if node.op not in _PASSES_ON:
+            return "softmax" if node.op == "SOFTMAX" else "logits"
+        tensor = node.inputs[0]
+    return "logits"
+
+
+_Entry = tuple[Severity, str, str, str]
+
+
+def _operators(graph: Graph) -> Iterator[_Entry]:
+    for name in sorted({node.custom for node in graph.nodes if node.custom}):
+        if name == "edgetpu-custom-op":
+            advice = "compiled for the Edge TPU: bundle the .tflite from before the compiler"
+        else:
+            advice = "no interpreter here has its kernel: export with builtin operators only"
+        yield "error", name, "custom operator", advice
+    if any(node.op == "VAR_HANDLE" for node in graph.nodes):
+        yield (
+            "error", "VAR_HANDLE", "resource variables keep their state between frames",
+            "export a stateless model, or one with variable tensors",
+        )  # fmt: skip
+
+
+def _one_input(graph: Graph) -> Iterator[_Entry]:
+    if len(graph.inputs) != 1:
+        names = ", ".join(graph.tensors[index].name for index in graph.inputs)
+        yield "error", "", f"{len(graph.inputs)} inputs ({names})", "wants one, the frame"
+
+
+def _one_output(graph: Graph) -> Iterator[_Entry]:
+    if len(graph.outputs) != 1:
+        names = ", ".join(graph.output_names())
+        yield "error", "", f"{len(graph.outputs)} outputs ({names})", "cut it at its exits"
+
+
+def _boundaries(graph: Graph) -> Iterator[_Entry]:
+    for index in dict.fromkeys((*graph.inputs, *graph.outputs)):
+        yield from _boundary(graph.tensors[index])
+
+
+def _boundary(tensor: Tensor) -> Iterator[_Entry]:
+    if tensor.dtype not in get_args(Dtype):
+        yield "error", tensor.name, f"is {tensor.dtype}", f"wants {', '.join(get_args(Dtype))}"
+    if -1 in tensor.signature[1:]:
+        yield (
+            "error", tensor.name, f"dynamic shape {list(tensor.signature)}",
+            "export with fixed sizes",
+        )  # fmt: skip
+    elif tensor.shape[:1] != (1,):
+        yield "error", tensor.name, f"shape {list(tensor.shape)}", "wants a batch of 1 in front"
+
+
+def _quantisation(graph: Graph) -> Iterator[_Entry]:
+    kinds = {_activation_dtype(graph, node) for node in graph.nodes if node_macs(graph, node)}
+    integer = bool(kinds & {"int8", "uint8", "int16"})
+    for index, node in enumerate(graph.nodes):
+        place = f"{node.op} {index}"
+        if not node_macs(graph, node) or _activation_dtype(graph, node) != "float32":
+            continue
+        if graph.tensors[node.inputs[1]].dtype in ("int8", "uint8", "int4"):
+            yield (
+                "warning", place, "hybrid: integer weights, float32 activations",
+                "quantise with a representative data set",
+            )  # fmt: skip
+        elif integer:
+            yield "warning", place, "float32 island in an integer model", "quantise it as well"
+    if kinds == {"float32"}:
+        yield "note", "", "float32 arithmetic", "full int8 takes a quarter of the bytes"
+
+
+def _activation_dtype(graph: Graph, node: Node) -> str:
+    data = node.inputs[2] if node.op == "TRANSPOSE_CONV" else node.inputs[0]
+    return graph.tensors[data].dtype
+
+
+def _per_channel(graph: Graph) -> Iterator[_Entry]:
+    for index, node in enumerate(graph.nodes):
+        if node.op == "FULLY_CONNECTED" and len(graph.tensors[node.inputs[1]].scales) > 1:
+            yield (
+                "warning", f"FULLY_CONNECTED {index}",
+                "weights with one scale per channel: TFLite Micro builds take the first, silently",
+                "export with one scale per tensor for microcontrollers",
+            )  # fmt: skip
+
+
+def _softmax(graph: Graph) -> Iterator[_Entry]:
+    for output, index in enumerate(graph.outputs):
+        head = graph.tensors[index]
+        if head.dtype != "float32" and find_head_kind(graph, output) == "softmax":
+            yield (
+                "warning", head.name, f"a softmax in {head.dtype} saturates: margins are lost",
+                "export logits",
+            )  # fmt: skip
+
+
+def _targets(graph: Graph) -> Iterator[_Entry]:
+    used = {node.op for node in graph.nodes if not node.custom}
+    for target in _op_support().values():
+        missing = sorted(used - set(target["ops"]))
+        if missing:
+            yield "note", ", ".join(missing), f"not run by {target['name']}", target["source"]
+
+
+_STAGE_CHECKS = (_operators, _boundaries, _quantisation, _per_channel, _softmax, _targets)
+
+
+def _run(
+    checks: Sequence[Callable[[Graph], Iterator[_Entry]]], graph: Graph, where: str
+) -> list[Finding]:
+    findings = [
+        Finding(severity, f"{where}: {place}" if place else where, what, advice)
+        for check in checks
+        for severity, place, what, advice in check(graph)
+    ]
+    order: tuple[Severity, ...] = get_args(Severity)
+    return sorted(findings, key=lambda finding: order.index(finding.severity))
+
+
+@cache
+def _op_support() -> Mapping[str, Any]:
+    text = resources.files("models_tflite").joinpath("op_support.toml").read_text("utf-8")
+    return tomllib.loads(text)
+
+
+def _chain(where: str, outputs: list[Tensor], inputs: list[Tensor]) -> Iterator[Finding]:
+    if len(outputs) != len(inputs):
+        what = f"{len(outputs)} features are handed on, {len(inputs)} inputs take them"
+        yield Finding("error", where, what, "cut both stages from one model")
+    for given, taken in zip(outputs, inputs, strict=False):
+        for key in ("shape", "dtype", "scale", "zero_point"):
+            before, after = getattr(given, key), getattr(taken, key)
+            near = key == "scale" and abs(before - after) <= SCALE_TOLERANCE * max(before, after)
+            if before != after and not near:
+                yield Finding(
+                    "error", f"{where}: {taken.name}", f"{key} {before} becomes {after}",
+                    "cut both stages from one model",
+                )  # fmt: skip
+
+
+def has_state(graph: Graph) -> bool:
+    """Tell whether a model has variable tensors, which must be reset between frames."""
+    used = {index for node in graph.nodes for index in node.inputs} - {NO_TENSOR}
+    return any(graph.tensors[index].variable for index in used)
