@@ -1,0 +1,161 @@
+"""Simple Management Protocol: the 8-byte header, the groups, CBOR bodies, both kinds of error.
+
+Zephyr documentation, "SMP Protocol Specification". Fields are big endian: operation and version,
+flags, length, group, sequence, command.
+"""
+
+import struct
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
+
+import cbor2
+
+from firmware_bridge.errors import FrameError
+
+Body = dict[str, Any]
+
+_HEADER = struct.Struct("!BBHHBB")
+HEADER_BYTES = _HEADER.size
+assert HEADER_BYTES == 8
+
+_MAX_DEPTH = 8
+"""No message nests deeper than a list of maps of lists."""
+
+
+class Op(IntEnum):
+    """What the header asks for or answers."""
+
+    READ = 0
+    READ_RESPONSE = 1
+    WRITE = 2
+    WRITE_RESPONSE = 3
+
+
+class Group(IntEnum):
+    """The groups this project speaks."""
+
+    OS = 0
+    IMAGE = 1
+    ENUMERATION = 10
+    EDGE_INFER = 70
+    """Our own, documented in PROTOCOL.md; groups from 64 on are free for users."""
+
+
+class Code(IntEnum):
+    """General error codes; a code of a group of its own counts from its own 0."""
+
+    OK = 0
+    UNKNOWN = 1
+    NO_MEMORY = 2
+    INVALID = 3
+    TIMEOUT = 4
+    NO_ENTRY = 5
+    BAD_STATE = 6
+    TOO_LARGE = 7
+    NOT_SUPPORTED = 8
+    CORRUPT = 9
+    BUSY = 10
+    ACCESS_DENIED = 11
+
+
+@dataclass(frozen=True, slots=True)
+class Header:
+    """The first eight bytes of a message."""
+
+    op: Op
+    group: int
+    command: int
+    sequence: int
+    length: int = 0
+    """Bytes of the body."""
+    version: int = 1
+    """0 for the first protocol, 1 for the second."""
+
+    def pack(self) -> bytes:
+        """Return the eight bytes."""
+        first = self.op | self.version << 3
+        return _HEADER.pack(first, 0, self.length, self.group, self.sequence, self.command)
+
+    @classmethod
+    def unpack(cls, message: bytes) -> "Header":
+        """Read the header of a whole message. Raises FrameError when it cannot be one."""
+        if len(message) < HEADER_BYTES:
+            raise FrameError(f"an SMP message of {len(message)} bytes, at least {HEADER_BYTES}")
+        first, _, length, group, sequence, command = _HEADER.unpack_from(message)
+        if first & 0b111 > Op.WRITE_RESPONSE or first >> 3 & 0b11 > 1:
+            raise FrameError(f"an SMP message of unknown operation or version {first:#04x}")
+        if length != len(message) - HEADER_BYTES:
+            raise FrameError(f"an SMP body of {len(message) - HEADER_BYTES} bytes claims {length}")
+        return cls(Op(first & 0b111), group, command, sequence, length, first >> 3 & 0b11)
+
+    def answer(self) -> "Header":
+        """Return the header of the response to this request."""
+        op = Op.READ_RESPONSE if self.op is Op.READ else Op.WRITE_RESPONSE
+        return Header(op, self.group, self.command, self.sequence, version=self.version)
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A header with its body; the header's length is set when it is packed."""
+
+    header: Header
+    body: Body = field(default_factory=dict)
+
+    def pack(self) -> bytes:
+        """Return the bytes of the message, without any framing."""
+        content = cbor2.dumps(self.body)
+        head = self.header
+        return (
+            Header(
+                head.op, head.group, head.command, head.sequence, len(content), head.version
+            ).pack()
+            + content
+        )
+
+    @classmethod
+    def unpack(cls, message: bytes) -> "Message":
+        """Read a message. Raises FrameError with what is wrong with it."""
+        return cls(Header.unpack(message), read_body(message))
+
+
+def read_body(message: bytes) -> Body:
+    """Return the CBOR map behind the header. Raises FrameError when there is none."""
+    try:
+        body = cbor2.loads(message[HEADER_BYTES:])
+    # Tags run code of their own choice (dates, regular expressions) with errors of any kind.
+    except Exception as error:
+        raise FrameError(f"a body that is not CBOR: {error}") from error
+    if not isinstance(body, dict) or not _plain(body, _MAX_DEPTH):
+        raise FrameError("a body that is not a map of plain values with text keys")
+    return body
+
+
+def _plain(value: Any, depth: int) -> bool:
+    if depth == 0:
+        return False
+    if isinstance(value, dict):
+        return all(type(key) is str and _plain(item, depth - 1) for key, item in value.items())
+    if isinstance(value, list):
+        return all(_plain(item, depth - 1) for item in value)
+    return value is None or type(value) in (int, str, bytes, bool, float)
+
+
+def error_body(version: int, group: int, code: int, reason: str) -> Body:
+    """Return the body of a refusal.
+
+    Version 1 has one list of codes for all groups and room for the reason. Version 2 names the
+    group and has no room: the reason is read with our own group's REASON command.
+    """
+    if version == 0:
+        return {"rc": code, "rsn": reason}
+    return {"err": {"group": group, "rc": code}}
+
+
+def refused(body: Body) -> tuple[int | None, int] | None:
+    """Return (group or None, code) when a response body is a refusal, else None."""
+    err = body.get("err")
+    if isinstance(err, dict):
+        return err.get("group"), int(err.get("rc", Code.UNKNOWN))
+    rc = body.get("rc", 0)
+    return (None, int(rc)) if rc else None
