@@ -40,12 +40,12 @@ def run_all(stages: Sequence[LoadedStage], frames: NDArray[Any]) -> tuple[NDArra
     rows: list[list[NDArray[Any]]] = [[] for _ in stages]
     for frame in frames:
         inputs: Sequence[NDArray[Any]] = ()
-        if stages[0].reset is not None:
-            for stage in stages:
-                if stage.reset is not None:
-                    stage.reset()
+        for stage in stages:
+            if stage.reset is not None:
+                stage.reset()
         for row, stage in zip(rows, stages, strict=True):
-            inputs = stage.prepare(frame) if stage.spec.input.reads == "frame" else inputs
+            if stage.spec.input.reads == "frame":
+                inputs = (stage.prepare(frame),)
             row.append(stage.run(inputs))
             inputs = stage.features()
     return tuple(np.stack(row) for row in rows)

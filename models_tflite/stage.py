@@ -24,7 +24,7 @@ class LoadedStage:
     against 0.5 to 0.6 us); `get_input_details` costs 2.7 us, so it is asked once.
     """
 
-    __slots__ = ("_features", "_frame_input", "_get", "_inputs", "_invoke", "_offset", "_scores",
+    __slots__ = ("_features", "_get", "_inputs", "_invoke", "_offset", "_scores",
                  "_set", "reset", "spec")  # fmt: skip
 
     def __init__(self, spec: Stage, interpreter: Interpreter):
@@ -34,7 +34,10 @@ class LoadedStage:
         self._scores = outputs[spec.scores.output]
         self._features = [outputs[index] for index in spec.features]
         self._offset = spec.scores.label_offset
-        self._frame_input = FrameInput(spec.input) if spec.input.reads == "frame" else None
+        self.prepare: Callable[[NDArray[Any]], NDArray[Any]] = (
+            FrameInput(spec.input) if spec.input.reads == "frame" else _reads_no_frame
+        )
+        """Frame to input tensor, for a stage that reads the frame; see `FrameInput`."""
         self._set = interpreter.set_tensor
         self._invoke = interpreter.invoke
         self._get = interpreter.get_tensor
@@ -42,15 +45,6 @@ class LoadedStage:
             interpreter.reset_all_variables if spec.stateful else None
         )
         """Puts variable tensors back to zero, to be called between frames; None without any."""
-
-    def prepare(self, frame: NDArray[Any]) -> tuple[NDArray[Any]]:
-        """Return the inputs of `run` for a frame, which a stage that reads the frame takes.
-
-        Raises:
-            FrameError: the frame has another shape or dtype than the bundle takes.
-        """
-        assert self._frame_input is not None, "the stage reads the stage before it"
-        return (self._frame_input(frame),)
 
     def run(self, inputs: Sequence[NDArray[Any]]) -> NDArray[Any]:
         """Run the stage once.
@@ -70,6 +64,10 @@ class LoadedStage:
     def features(self) -> list[NDArray[Any]]:
         """Return what the last run hands to the next stage, each of shape [1, ...]."""
         return [self._get(index) for index in self._features]
+
+
+def _reads_no_frame(frame: NDArray[Any]) -> NDArray[Any]:
+    raise ValueError("the stage reads the stage before it, not a frame")
 
 
 def load_stages(bundle: Bundle, backend: Backend, num_threads: int = 1) -> list[LoadedStage]:
