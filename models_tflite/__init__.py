@@ -4,7 +4,7 @@ Open one with `open_bundle`, choose kernels with `open_backend`, and run its sta
 
     bundle = open_bundle("digits-early-exit")
     stages = load_stages(bundle, open_backend())
-    scores = stages[0].run([stages[0].prepare(frame)])
+    scores = stages[0].run(stages[0].prepare(frame))
 """
 
 from models_tflite.backend import BACKEND_NAMES, RESOLVER_NAMES, Backend, open_backend

@@ -44,8 +44,8 @@ def run_all(stages: Sequence[LoadedStage], frames: NDArray[Any]) -> tuple[NDArra
             if stage.reset is not None:
                 stage.reset()
         for row, stage in zip(rows, stages, strict=True):
-            if stage.spec.input.reads == "frame":
-                inputs = (stage.prepare(frame),)
+            if stage.prepare is not None:
+                inputs = stage.prepare(frame)
             row.append(stage.run(inputs))
             inputs = stage.features()
     return tuple(np.stack(row) for row in rows)

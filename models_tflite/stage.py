@@ -25,19 +25,21 @@ class LoadedStage:
     """
 
     __slots__ = ("_features", "_get", "_inputs", "_invoke", "_offset", "_scores",
-                 "_set", "reset", "spec")  # fmt: skip
+                 "_set", "interpreter", "prepare", "reset", "spec")  # fmt: skip
 
     def __init__(self, spec: Stage, interpreter: Interpreter):
         self.spec = spec
+        self.interpreter = interpreter
         self._inputs = [detail["index"] for detail in interpreter.get_input_details()]
         outputs = [detail["index"] for detail in interpreter.get_output_details()]
         self._scores = outputs[spec.scores.output]
         self._features = [outputs[index] for index in spec.features]
         self._offset = spec.scores.label_offset
-        self.prepare: Callable[[NDArray[Any]], NDArray[Any]] = (
-            FrameInput(spec.input) if spec.input.reads == "frame" else _reads_no_frame
+        reads_frame = spec.input.reads == "frame"
+        self.prepare: Callable[[NDArray[Any]], tuple[NDArray[Any]]] | None = (
+            _preparer(spec) if spec.input.reads == "frame" else None
         )
-        """Frame to input tensor, for a stage that reads the frame; see `FrameInput`."""
+        """Frame to inputs of `run` (raises FrameError); None for a stage that reads features."""
         self._set = interpreter.set_tensor
         self._invoke = interpreter.invoke
         self._get = interpreter.get_tensor
@@ -66,8 +68,13 @@ class LoadedStage:
         return [self._get(index) for index in self._features]
 
 
-def _reads_no_frame(frame: NDArray[Any]) -> NDArray[Any]:
-    raise ValueError("the stage reads the stage before it, not a frame")
+def _preparer(spec: Stage) -> Callable[[NDArray[Any]], tuple[NDArray[Any]]]:
+    frame_input = FrameInput(spec.input)
+
+    def prepare(frame: NDArray[Any]) -> tuple[NDArray[Any]]:
+        return (frame_input(frame),)
+
+    return prepare
 
 
 def load_stages(bundle: Bundle, backend: Backend, num_threads: int = 1) -> list[LoadedStage]:
