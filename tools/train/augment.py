@@ -7,6 +7,7 @@ ICDAR 2003, section 2.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -102,7 +103,7 @@ def elastic(
     return field
 
 
-def sample(batch: Batch, rows: NDArray[np.floating], columns: NDArray[np.floating]) -> Batch:
+def sample(batch: Batch, rows: NDArray[Any], columns: NDArray[Any]) -> Batch:
     """Bilinear samples of each image at (rows, columns), [n, height, width]; black outside."""
     n, height, width, channels = batch.shape
     padded = np.zeros((n, height + 2, width + 2, channels), np.float32)
@@ -114,4 +115,5 @@ def sample(batch: Batch, rows: NDArray[np.floating], columns: NDArray[np.floatin
     k = np.arange(n)[:, None, None]
     upper = padded[k, top, left] * (1 - right) + padded[k, top, left + 1] * right
     lower = padded[k, top + 1, left] * (1 - right) + padded[k, top + 1, left + 1] * right
-    return (upper * (1 - down) + lower * down + 0.5).astype(np.uint8)
+    mixed: Batch = (upper * (1 - down) + lower * down + 0.5).astype(np.uint8)
+    return mixed

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from .errors import TrainError
+
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
@@ -21,12 +23,12 @@ class Dataset:
     def __post_init__(self) -> None:
         """Refuse what is not a set of labelled images."""
         if self.images.ndim != 4 or self.images.dtype != np.uint8:
-            raise ValueError(
+            raise TrainError(
                 f"images are {self.images.dtype} of shape {self.images.shape}: "
                 "give uint8 of shape [n, height, width, channels]"
             )
         if self.labels.shape != self.images.shape[:1]:
-            raise ValueError(
+            raise TrainError(
                 f"{len(self.images)} images but labels of shape {self.labels.shape}: "
                 "give one label per image"
             )
@@ -57,10 +59,10 @@ def hold_out(data: Dataset, count: int, seed: int) -> tuple[Dataset, Dataset]:
     The held-out share of each class is rounded down, then the largest remainders get one more.
 
     Raises:
-        ValueError: `count` leaves nothing on one side.
+        TrainError: `count` leaves nothing on one side.
     """
     if not 0 < count < len(data):
-        raise ValueError(f"cannot hold {count} out of {len(data)} images: ask for fewer")
+        raise TrainError(f"cannot hold {count} out of {len(data)} images: ask for fewer")
     classes, sizes = np.unique(data.labels, return_counts=True)
     shares = sizes * count / len(data)
     quota = np.floor(shares).astype(int)

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from .dataset import Dataset
+from .errors import TrainError
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
 
@@ -33,18 +34,18 @@ def read_image_folder(path: Path) -> tuple[Dataset, tuple[str, ...]]:
     the sorted paths.
 
     Raises:
-        ValueError: no images, or images of several sizes.
+        TrainError: no images, or images of several sizes.
     """
     from PIL import Image
 
     entries = _from_folder(path) if path.is_dir() else _from_tar(path)
     found = sorted((name, data) for name, data in entries if name.suffix.lower() in _SUFFIXES)
     if not found:
-        raise ValueError(f"{path}: no images ({', '.join(sorted(_SUFFIXES))}) in class folders")
+        raise TrainError(f"{path}: no images ({', '.join(sorted(_SUFFIXES))}) in class folders")
     names = tuple(sorted({name.parent.name for name, _ in found}))
     images = [np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for _, data in found]
     sizes = {image.shape[:2] for image in images}
     if len(sizes) > 1:
-        raise ValueError(f"{path}: images of several sizes {sorted(sizes)[:4]}: resize them first")
+        raise TrainError(f"{path}: images of several sizes {sorted(sizes)[:4]}: resize them first")
     labels = [names.index(name.parent.name) for name, _ in found]
     return Dataset(np.stack(images), np.array(labels, np.int64)), names

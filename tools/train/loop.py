@@ -74,7 +74,9 @@ class Trainer:
     def __init__(self, net: keras.Model, recipe: Recipe, folder: Path) -> None:
         self._net = net
         self._recipe = recipe
-        self._optimizer = keras.optimizers.SGD(0.1, momentum=recipe.training.momentum, nesterov=True)
+        self._optimizer = keras.optimizers.SGD(
+            0.1, momentum=recipe.training.momentum, nesterov=True
+        )
         self._optimizer.build(net.trainable_variables)
         self._epoch = tf.Variable(0, dtype=tf.int64)
         checkpoint = tf.train.Checkpoint(net=net, optimizer=self._optimizer, epoch=self._epoch)

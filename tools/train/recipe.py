@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 from .augment import Augment
+from .errors import TrainError, UnknownRecipeError
 
 _Part = TypeVar("_Part")
 
@@ -93,26 +94,30 @@ def _part(kind: type[_Part], table: Mapping[str, Any], where: str) -> _Part:
     except TypeError as error:
         wanted = ", ".join(f.name for f in dataclasses.fields(kind))  # type: ignore[arg-type]
         problem = str(error).partition("__init__() ")[2] or str(error)
-        raise ValueError(f"{where}: {problem}; its keys are {wanted}") from None
+        raise TrainError(f"{where}: {problem}; its keys are {wanted}") from None
 
 
 def parse_recipe(text: str, where: str) -> Recipe:
     """Read a recipe from TOML; `where` is for messages.
 
     Raises:
-        ValueError: not TOML, or a key is missing or unknown: which, and which there are.
+        TrainError: not TOML, or a key is missing or unknown: which, and which there are.
     """
     try:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise ValueError(f"{where}: not TOML: {error}") from None
+        raise TrainError(f"{where}: not TOML: {error}") from None
     parts = {"data": DataPart, "training": TrainingPart, "promise": PromisePart, "augment": Augment}
     for key, kind in parts.items():
         if key in table:
             table[key] = _part(kind, table[key], f"{where}: [{key}]")
-    table["exits"] = tuple(_part(ExitPart, e, f"{where}: [[exits]]") for e in table.get("exits", ()))
+    table["exits"] = tuple(
+        _part(ExitPart, e, f"{where}: [[exits]]") for e in table.get("exits", ())
+    )
     if len(table["exits"]) < 2:
-        raise ValueError(f"{where}: {len(table['exits'])} [[exits]]: an adaptive net has two or more")
+        raise TrainError(
+            f"{where}: {len(table['exits'])} [[exits]]: an adaptive net has two or more"
+        )
     return _part(Recipe, table, where)
 
 
@@ -126,7 +131,8 @@ def read_recipe(name: str) -> Recipe:
     """Read a recipe by its name, or from a .toml file of one's own.
 
     Raises:
-        ValueError: no such recipe, or it cannot be read.
+        UnknownRecipeError: no such recipe.
+        TrainError: it cannot be read.
     """
     if name in recipe_names():
         folder = resources.files(__package__) / "recipes"
@@ -134,4 +140,4 @@ def read_recipe(name: str) -> Recipe:
     path = Path(name)
     if path.suffix == ".toml" and path.is_file():
         return parse_recipe(path.read_text("utf-8"), path.name)
-    raise ValueError(f"no recipe {name!r}: {', '.join(recipe_names())}, or a .toml file")
+    raise UnknownRecipeError(f"no recipe {name!r}: {', '.join(recipe_names())}, or a .toml file")

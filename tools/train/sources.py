@@ -8,6 +8,7 @@ import numpy as np
 from runtime.idx import read_idx
 
 from .dataset import Dataset
+from .errors import TrainError
 from .image_folder import read_image_folder
 
 
@@ -46,7 +47,7 @@ def _keras(name: str) -> Source:
 
     module = getattr(keras.datasets, name, None)
     if module is None or not hasattr(module, "load_data"):
-        raise ValueError(f"no Keras data set {name!r}: mnist, fashion_mnist, cifar10, cifar100 are")
+        raise TrainError(f"no Keras data set {name!r}: mnist, fashion_mnist, cifar10, cifar100 are")
     (x, y), (x_test, y_test) = module.load_data()
     train = _dataset(x, y)
     return Source(train, _dataset(x_test, y_test), _numbers(train))
@@ -59,7 +60,7 @@ def _idx(folder: Path) -> Source:
             for kind in ("images", "labels")
         )
         if images is None or labels is None:
-            raise ValueError(f"{folder}: {prefix}-images-idx3-ubyte or its labels are missing")
+            raise TrainError(f"{folder}: {prefix}-images-idx3-ubyte or its labels are missing")
         return _dataset(read_idx(images), read_idx(labels))
 
     train = part("train")
@@ -69,7 +70,7 @@ def _idx(folder: Path) -> Source:
 def _npz(path: Path) -> Source:
     with np.load(path) as arrays:
         if "x_train" not in arrays or "y_train" not in arrays:
-            raise ValueError(f"{path}: holds {sorted(arrays)}, wanted x_train and y_train")
+            raise TrainError(f"{path}: holds {sorted(arrays)}, wanted x_train and y_train")
         train = _dataset(arrays["x_train"], arrays["y_train"])
         test = _dataset(arrays["x_test"], arrays["y_test"]) if "x_test" in arrays else None
     return Source(train, test, _numbers(train))
@@ -89,7 +90,7 @@ def _image_folders(folder: Path) -> Source:
         return Source(train, None, names)
     test, test_names = read_image_folder(test_path)
     if test_names != names:
-        raise ValueError(f"{folder}: training classes {names} differ from test's {test_names}")
+        raise TrainError(f"{folder}: training classes {names} differ from test's {test_names}")
     return Source(train, test, names)
 
 
@@ -100,7 +101,7 @@ def open_source(where: str) -> Source:
     a class below `train` and `test` (folders or .tar.gz).
 
     Raises:
-        ValueError: nothing readable is there.
+        TrainError: nothing readable is there.
     """
     if where == "digits":
         return _digits()
@@ -108,7 +109,7 @@ def open_source(where: str) -> Source:
         return _keras(where.removeprefix("keras:"))
     path = Path(where)
     if not path.exists():
-        raise ValueError(f"no data at {where}: give a folder, an .npz file, digits or keras:NAME")
+        raise TrainError(f"no data at {where}: give a folder, an .npz file, digits or keras:NAME")
     if path.is_file():
         return _npz(path)
     return _idx(path) if any(path.glob("*-idx*-ubyte*")) else _image_folders(path)

@@ -1,0 +1,93 @@
+"""`edge-infer train`: a recipe and its data in, a bundle out."""
+
+import os
+from pathlib import Path
+
+import click
+import numpy as np
+
+from models_tflite import Bundle
+
+from ..options import json_option, option
+from ..render import emit, table
+from .bundling import Scored, make_bundle, score_splits
+from .dataset import Splits, split
+from .errors import TrainError
+from .recipe import Recipe, read_recipe
+from .sources import open_source
+
+
+@click.command("train", short_help="Train a bundle from a recipe.")
+@click.argument("recipe")
+@option("--out", type=click.Path(path_type=Path), required=True, help="Bundle folder to make.")
+@option("--data", help="digits, keras:NAME, an .npz file, or a folder.  [default: the recipe's]")
+@option(
+    "--work",
+    type=click.Path(path_type=Path),
+    help="Checkpoints, the whole int8 model and its scores; a run goes on from what is there.  "
+    "[default: runs/train/RECIPE]",
+)
+@option("--replace", is_flag=True, help="Put the new bundle in the place of the one at --out.")
+@json_option
+def train_command(
+    recipe: str, out: Path, data: str | None, work: Path | None, replace: bool, as_json: bool
+) -> None:
+    """Train RECIPE (a name or a .toml file), quantise it, cut it and write the bundle.
+
+    Data folders hold IDX files, or one folder of images a class below train and test.
+    """
+    chosen = read_recipe(recipe)
+    if out.exists() and not replace:
+        raise TrainError(f"{out} exists already: choose another place, or give --replace")
+    source = open_source(data or chosen.data.source)
+    splits = split(
+        source.train, source.test, chosen.data.held_back, chosen.data.test, chosen.training.seed
+    )
+    work = work or Path("runs") / "train" / chosen.name
+    work.mkdir(parents=True, exist_ok=True)
+    model = _model(chosen, splits, len(source.class_names), work)
+    scored = score_splits(model, chosen, splits)
+    _save_scores(work / "scores.npz", scored, splits)
+    bundle = make_bundle(out, model, chosen, source.class_names, splits, scored, replace=replace)
+    emit(as_json, {"bundle": str(out), **bundle.manifest.provenance}, _report(bundle))
+
+
+def _model(recipe: Recipe, splits: Splits, classes: int, work: Path) -> bytes:
+    """Train, or take the model that an earlier run left in `work`."""
+    whole = work / "whole.tflite"
+    if not whole.exists():
+        # TensorFlow says at import which instructions it could use; that is no news here.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+        try:
+            from .pipeline import train_model
+        except ImportError as error:
+            raise TrainError(
+                f"training needs {error.name}: pip install 'edge-infer[train]'"
+            ) from None
+        whole.write_bytes(train_model(recipe, splits, classes, work))
+    return whole.read_bytes()
+
+
+def _save_scores(path: Path, scored: Scored, splits: Splits) -> None:
+    """Raw scores per exit, `held_back_NAME` and `test_NAME`, with the labels beside them."""
+    held_back = {f"held_back_{name}": rows for name, rows in scored.held_back.items()}
+    test = {f"test_{name}": rows for name, rows in scored.test.items()}
+    labels = {"held_back_labels": splits.held_back.labels, "test_labels": splits.test.labels}
+    np.savez_compressed(path, **held_back, **test, **labels)
+
+
+def _report(bundle: Bundle) -> str:
+    told = bundle.manifest.provenance
+    shares = told["adaptive"]["test_shares"]
+    rows = [
+        [name, f"{net['macs'] / 1e6:.3f}", f"{net['test']:.2f}", f"{shares.get(name, '-')}"]
+        for name, net in told["nets"].items()
+    ]
+    nets = table(rows, ["net", "MMAC alone", "test accuracy %", "leaves here %"])
+    adaptive = told["adaptive"]
+    return (
+        f"{nets}\n\nadaptive: {adaptive['test']:.2f} % on the test images; thresholds "
+        f"{', '.join(map(str, bundle.manifest.thresholds['1.0'].values))} from "
+        f"{told['images']['held_back']} held-back images (loss {adaptive['held_back_loss_points']} "
+        f"points, bound {adaptive['held_back_bound_points']})\nwrote {bundle.path}"
+    )
