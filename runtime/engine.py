@@ -18,7 +18,6 @@ from boards.work import OpWork, Work
 from models_tflite.backend import Backend, open_backend
 from models_tflite.bundle import Bundle
 from models_tflite.manifest import FULL_RATIO
-from models_tflite.quantization import FrameInput
 from models_tflite.stage import LoadedStage, load_stages
 from models_tflite.stage_spec import Stage
 from runtime.accounting import (
@@ -42,8 +41,8 @@ IDLE_REFERENCE_NS = 1_000_000_000
 class Step(NamedTuple):
     """What `infer` needs of one stage."""
 
-    prepare: Callable[[NDArray[Any]], NDArray[Any]] | None
-    """Frame to stage input; None for a stage that takes the features before it."""
+    prepare: Callable[[NDArray[Any]], Sequence[NDArray[Any]]] | None
+    """Frame to stage inputs; None for a stage that takes the features before it."""
     run: Callable[[Sequence[NDArray[Any]]], NDArray[Any]]
     features: Callable[[], Sequence[NDArray[Any]]]
     judge: Criterion
@@ -94,9 +93,9 @@ class Engine:
         self.backend = backend or open_backend()
         self.ratio = ratio
         self.governor = governor or open_governor(policy, board.clock.supported_khz(), threads)
-        stages = load_stages(bundle, self.backend, threads)
-        self._steps = _steps(stages, bundle, ratio)
-        self._resets = tuple(stage.reset for stage in stages if stage.reset is not None)
+        self.stages = load_stages(bundle, self.backend, threads)
+        self._steps = _steps(self.stages, bundle, ratio)
+        self._resets = tuple(s.reset for s in self.stages if s.reset is not None)
         self.works = tuple(step.work for step in self._steps)
         self.cost_table = board.cost_table(self.works)
         self.residency_ns: dict[int, int] = {}
@@ -153,7 +152,7 @@ class Engine:
             in_force = self._in_force
             begin_ns = now_ns()
             if step.prepare is not None:
-                inputs = (step.prepare(frame.data),)
+                inputs = step.prepare(frame.data)
             scores = step.run(inputs)
             invoke_ns += now_ns() - begin_ns
             decision = step.judge(scores)
@@ -270,7 +269,7 @@ def _steps(stages: Sequence[LoadedStage], bundle: Bundle, ratio: str) -> tuple[S
     values: tuple[Any, ...] = (*thresholds.values, None)
     return tuple(
         Step(
-            FrameInput(stage.spec.input) if stage.spec.input.reads == "frame" else None,
+            stage.prepare if stage.spec.input.reads == "frame" else None,
             stage.run,
             stage.features,
             exit_criterion(thresholds.criterion, value, stage.spec.scores.scale or 1.0),

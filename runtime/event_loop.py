@@ -7,7 +7,6 @@ board that is virtual time, and the same code runs at the speed of the computer.
 from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from itertools import count
 
 from boards.timebase import Timebase
 from runtime.arrivals import Arrivals
@@ -74,7 +73,7 @@ class EventLoop:
         self.stopping = True
 
     def _run(self, start_ns: int) -> None:
-        frames = self._frames(start_ns)
+        frames = self._looking_ahead(self._frames(start_ns))
         times = self.arrivals.times_ns(start_ns)
         queue: deque[Frame] = deque()
         settle_ns = start_ns + SETTLE_EVERY_NS
@@ -94,7 +93,7 @@ class EventLoop:
 
     def _admit(
         self,
-        frames: Iterator[RawFrame],
+        frames: Iterator[tuple[RawFrame, bool]],
         queue: deque[Frame],
         due_ns: int,
         now_ns: int,
@@ -102,10 +101,11 @@ class EventLoop:
     ) -> int | None:
         """Take the next frame into the queue; return when the one after it is due."""
         self.interruptible = True
-        raw = next(frames, None)
+        taken = next(frames, None)
         self.interruptible = False
-        if raw is None:
+        if taken is None:
             return None
+        raw, last = taken
         arrival_ns = due_ns if self.arrivals.paced else now_ns
         if not self.source.repeatable:
             # A live stream arrives when it arrives, not when a schedule says so.
@@ -117,20 +117,37 @@ class EventLoop:
         number = self.counts.arrived
         queue.append(Frame(number, raw.data, arrival_ns, deadline_ns, raw.label, raw.name))
         self.counts.arrived += 1
-        return next(times)
+        return None if last else next(times)
+
+    def _looking_ahead(self, frames: Iterator[RawFrame]) -> Iterator[tuple[RawFrame, bool]]:
+        """Yield each frame with whether it is the last, so that nobody waits for one more.
+
+        A live source is not read ahead: that would wait for its next frame before this one runs.
+        """
+        if not self.source.repeatable:
+            for raw in frames:
+                yield raw, False
+            return
+        held = next(frames, None)
+        while held is not None:
+            following = next(frames, None)
+            yield held, following is None
+            held = following
 
     def _frames(self, start_ns: int) -> Iterator[RawFrame]:
-        for _ in count():
+        given = 0
+        while True:
             for raw in self.source:
-                if self.counts.arrived == self.max_frames:
+                if given == self.max_frames:
                     return
+                given += 1
                 yield raw
             self.counts.passes += 1
             passed_ns = self.timebase.now_ns() - start_ns
             more = self.max_frames is not None or passed_ns < self.duration_ns
             if not (self.source.repeatable and more):
                 return
-            if not self.counts.arrived:
+            if not given:
                 return
 
     def _sleep_until(self, due_ns: int) -> None:

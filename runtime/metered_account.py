@@ -1,14 +1,17 @@
 """Energy per inference out of a meter that is slower than an inference.
 
 An INA219 gives a mean over about half a millisecond, every millisecond; an inference may take
-50 us. So the energy between the middles of two neighbouring samples (trapezoid on monotonic time)
-is split over what ran in between, and the parts always add up to the measured rail. The split
-goes by the power of each activity (a stage at an operating point, waiting at a clock). Those
-powers start from the cost table and are corrected by least squares against the samples: each
-sample is the time-weighted mean of the powers of what ran during its conversion, and over many
-samples the mix differs enough to tell them apart. So a wrong row of the table fades out.
+50 us. So the power of each activity (a stage at an operating point, waiting at a clock) is
+learned from the samples, each of which is the time-weighted mean of what ran during its
+conversion, with the cost table as the prior; a wrong row fades out. The rail is then
 
-A window of two conversions or more is mostly whole intervals, where nothing needs splitting.
+    expected power of what ran  +  the samples' residuals, joined by straight lines (trapezoid)
+
+which is a trapezoid of the samples wherever one activity fills an interval, and does not mistake
+the mix that a conversion happened to see for the mix that ran while the meter was busy with the
+bus voltage, read late, or lost. (It is the regression estimator of survey sampling: Cochran,
+Sampling Techniques, 3rd ed. 1977, chapter 7.) Each inference gets the part of its own time, so
+the parts always add up to the rail.
 """
 
 import math
@@ -59,7 +62,7 @@ class MeteredAccount:
         self._until_ns = start_ns
         self._spans: deque[Span] = deque()
         self._open: deque[InferenceRecord] = deque()
-        self._last: PowerSample | None = None
+        self._residual_uw: float | None = None
         self._pending: deque[PowerSample] = deque()
         self._gross_nj = 0.0
         self._inference_nj = 0.0
@@ -67,6 +70,8 @@ class MeteredAccount:
         self._samples = 0
         self._saturated = 0
         self._squares_of_steps = 0.0
+        self._seen: dict[Activity, float] = {}
+        self._ran_ns: dict[Activity, int] = {}
         self._failed = False
 
     def add(self, record: InferenceRecord) -> None:
@@ -108,7 +113,7 @@ class MeteredAccount:
         return self._covered()
 
     def close(self, end_ns: int) -> list[InferenceRecord]:
-        """Cover what is left up to `end_ns` with the last sample's power.
+        """Cover what is left up to `end_ns` with the last sample's residual.
 
         After a meter that failed, what it did not cover stays without energy.
         """
@@ -117,8 +122,7 @@ class MeteredAccount:
         self._wait(end_ns)
         settled = self.settle(end_ns)
         if end_ns > self._covered_ns:
-            power = self._last.power_uw if self._last else self._powers.idle_uw
-            self._cover(end_ns, float(power))
+            self._cover(end_ns, self._residual_uw or 0.0)
         return settled + self._covered()
 
     def totals(self) -> EnergyTotals:
@@ -126,7 +130,7 @@ class MeteredAccount:
         wall_s = (self._covered_ns - self._start_ns) / 1e9
         gross_nj = round(self._gross_nj)
         gain = self._meter.gain_uncertainty_ppm / 1e6
-        rail_uw = CONFIDENCE_FACTOR * self._rail_standard_error_uw()
+        rail_uw = CONFIDENCE_FACTOR * self._rail_error_uw()
         idle_uw = CONFIDENCE_FACTOR * self._idle.standard_error_uw
         resolution_uw = self._meter.resolution_uw
         net_nj = gross_nj - self._idle.power_uw * wall_s * 1e3
@@ -168,20 +172,26 @@ class MeteredAccount:
 
     def _take(self, sample: PowerSample) -> None:
         middle_ns = sample.timestamp_ns - sample.interval_ns // 2
+        shares = self._shares(sample)
+        residual_uw = self._powers.residual(shares, sample.power_uw)
+        before_uw = self._residual_uw
+        self._residual_uw = residual_uw
         if middle_ns <= self._covered_ns:
-            self._last = sample
             return
         self._samples += 1
         if sample.flags & SampleFlag.SATURATED:
             self._saturated += 1
         else:
-            self._learn(sample)
-        last_uw = self._last.power_uw if self._last else sample.power_uw
-        self._squares_of_steps += (sample.power_uw - last_uw) ** 2
-        self._last = sample
-        self._cover(middle_ns, (last_uw + sample.power_uw) / 2)
+            self._powers.learn(shares, sample.power_uw)
+        for activity, share in shares.items():
+            self._seen[activity] = self._seen.get(activity, 0.0) + share
+        if before_uw is None:
+            before_uw = residual_uw
+        self._squares_of_steps += (residual_uw - before_uw) ** 2
+        self._cover(middle_ns, (before_uw + residual_uw) / 2)
 
-    def _learn(self, sample: PowerSample) -> None:
+    def _shares(self, sample: PowerSample) -> dict[Activity, float]:
+        """Return the share of the conversion that each activity filled."""
         start_ns, end_ns = sample.timestamp_ns - sample.interval_ns, sample.timestamp_ns
         shares: dict[Activity, float] = {}
         for span in self._spans:
@@ -191,37 +201,34 @@ class MeteredAccount:
             if overlap_ns > 0:
                 activity = span.activity
                 shares[activity] = shares.get(activity, 0.0) + overlap_ns / sample.interval_ns
-        self._powers.learn(shares, sample.power_uw)
+        return shares
 
-    def _cover(self, until_ns: int, power_uw: float) -> None:
-        """Split the rail from what is covered to `until_ns`, at `power_uw`, over the spans."""
+    def _cover(self, until_ns: int, residual_uw: float) -> None:
+        """Give the spans up to `until_ns` their expected power and `residual_uw` beside it."""
         from_ns, self._covered_ns = self._covered_ns, until_ns
-        rail_nj = power_uw * (until_ns - from_ns) / 1e6
-        self._gross_nj += rail_nj
-        parts: list[tuple[Span, float]] = []
+        whole = not self._spans or self._spans[0].end_ns >= until_ns
         while self._spans:
             span = self._spans[0]
             overlap_ns = min(span.end_ns, until_ns) - max(span.start_ns, from_ns)
             if overlap_ns > 0:
-                parts.append((span, self._powers[span.activity] * overlap_ns))
+                self._give(span, overlap_ns, residual_uw, whole)
             if span.end_ns > until_ns:
                 break
             self._spans.popleft()
-        self._share(parts, rail_nj)
 
-    def _share(self, parts: Sequence[tuple[Span, float]], rail_nj: float) -> None:
-        weight = sum(part[1] for part in parts)
-        whole = len(parts) == 1
-        for span, part in parts:
-            record = span.record
-            if record is None or record.energy is None:
-                continue
-            nj = rail_nj * part / weight
-            record.energy.gross_nj += round(nj)
-            self._inference_nj += nj
-            if not whole:
-                record.energy.apportioned_share += nj
-                self._apportioned_nj += nj
+    def _give(self, span: Span, overlap_ns: int, residual_uw: float, whole: bool) -> None:
+        activity = span.activity
+        nj = (self._powers[activity] + residual_uw) * overlap_ns / 1e6
+        self._gross_nj += nj
+        self._ran_ns[activity] = self._ran_ns.get(activity, 0) + overlap_ns
+        energy = span.record.energy if span.record else None
+        if energy is None:
+            return
+        energy.gross_nj += round(nj)
+        self._inference_nj += nj
+        if not whole:
+            energy.apportioned_share += nj
+            self._apportioned_nj += nj
 
     def _covered(self) -> list[InferenceRecord]:
         done: list[InferenceRecord] = []
@@ -249,21 +256,33 @@ class MeteredAccount:
     def _uncertainty_nj(self, record: InferenceRecord, energy: InferenceEnergy) -> int:
         """Gain on the net, resolution and idle over the window, and what the split may miss.
 
-        The split of one inference is uncertain by the scatter of single samples about the fit;
-        it averages out over many, the first terms do not.
+        The split of one inference is uncertain by its activities' powers and by the scatter of
+        single samples about the fit.
         """
-        milliseconds = record.busy_ns / 1e6
         gain_nj = self._meter.gain_uncertainty_ppm / 1e6 * abs(energy.net_nj)
         steady_uw = 2 * self._meter.resolution_uw + CONFIDENCE_FACTOR * self._idle.standard_error_uw
         scatter_uw = CONFIDENCE_FACTOR * self._powers.residual_uw * energy.apportioned_share
-        return math.ceil(gain_nj + (steady_uw + scatter_uw) * milliseconds)
+        split_fj = 0.0
+        for stage, point in enumerate(record.points):
+            stage_ns = record.stage_end_ns[stage] - record.stage_start_ns[stage]
+            split_fj += self._powers.deviation_uw(Activity(stage, point)) * stage_ns
+        split_nj = CONFIDENCE_FACTOR * energy.apportioned_share * split_fj / 1e6
+        return math.ceil(gain_nj + split_nj + (steady_uw + scatter_uw) * record.busy_ns / 1e6)
 
-    def _rail_standard_error_uw(self) -> float:
-        """Standard error of the mean rail from the steps between neighbouring samples.
+    def _rail_error_uw(self) -> float:
+        """Standard error of the mean rail: the samples' scatter, and what the meter did not see.
 
-        Half the mean square step is the variance of one sample about a slowly moving mean (von
-        Neumann's successive difference), without a trend being taken for noise.
+        Half the mean square step between neighbouring residuals is the variance of one about a
+        slowly moving mean (von Neumann's successive difference), without a drift being taken for
+        noise. Where the mix that was seen differs from the mix that ran, the difference carries
+        the error of the learned powers.
         """
         if self._samples < 2:
-            return float(self._last.power_uw if self._last else 0)
-        return math.sqrt(self._squares_of_steps / 2) / self._samples
+            return float(self._powers.idle_uw)
+        scatter_uw = math.sqrt(self._squares_of_steps / 2) / self._samples
+        wall_ns = self._covered_ns - self._start_ns
+        unseen = {
+            activity: ns / wall_ns - self._seen.get(activity, 0.0) / self._samples
+            for activity, ns in self._ran_ns.items()
+        }
+        return math.hypot(scatter_uw, self._powers.mean_error_uw(unseen))

@@ -2,6 +2,7 @@
 
 import csv
 import json
+from abc import ABC, abstractmethod
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Protocol, Self, TextIO
@@ -83,9 +84,15 @@ class MemorySink:
         """Nothing to release."""
 
 
-class _FileSink:
+class FileSink(ABC):
+    """Writes records to an open text file. A context manager."""
+
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+
+    @abstractmethod
+    def write(self, record: InferenceRecord) -> None:
+        """Take one record."""
 
     def close(self) -> None:
         """Flush and close the file."""
@@ -103,7 +110,7 @@ class _FileSink:
         self.close()
 
 
-class JsonLinesSink(_FileSink):
+class JsonLinesSink(FileSink):
     """One JSON object a line."""
 
     def write(self, record: InferenceRecord) -> None:
@@ -111,7 +118,7 @@ class JsonLinesSink(_FileSink):
         self._stream.write(json.dumps(row_of(record)) + "\n")
 
 
-class CsvSink(_FileSink):
+class CsvSink(FileSink):
     """Comma-separated values with a heading; the clocks of the stages are joined by spaces."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -126,13 +133,13 @@ class CsvSink(_FileSink):
         self._writer.writerow(row)
 
 
-def open_sink(path: Path) -> JsonLinesSink | CsvSink:
+def open_sink(path: Path) -> FileSink:
     """Open a file to log records to, by its suffix: .jsonl or .csv.
 
     Raises:
         RunError: the suffix is neither, or the file cannot be written.
     """
-    kinds: dict[str, type[JsonLinesSink] | type[CsvSink]] = {
+    kinds: dict[str, type[FileSink]] = {
         ".jsonl": JsonLinesSink,
         ".csv": CsvSink,
     }

@@ -40,8 +40,8 @@ class RunSummary:
     switches: int = 0
     misses: int = 0
     uncertainty_nj: int = 0
-    _latency_ns: array[int] = field(default_factory=lambda: array("q"))
-    _overhead_ns: array[int] = field(default_factory=lambda: array("q"))
+    _latency_ns: "array[int]" = field(default_factory=lambda: array("q"))
+    _overhead_ns: "array[int]" = field(default_factory=lambda: array("q"))
     _row_overhead_ns: dict[Any, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:

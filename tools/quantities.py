@@ -8,7 +8,7 @@ import click
 _UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000}
 
 
-class Duration(click.ParamType):
+class Duration(click.ParamType[int]):
     """A time with its unit, as ns: 500us, 20ms, 1.5s, 2min."""
 
     name = "time"
@@ -25,7 +25,7 @@ class Duration(click.ParamType):
         return round(float(match[1]) * _UNITS_NS[match[2]])
 
 
-class FrameSize(click.ParamType):
+class FrameSize(click.ParamType[tuple[int, int]]):
     """Width and height in pixels: 640x480."""
 
     name = "WxH"
