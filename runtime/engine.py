@@ -269,7 +269,7 @@ def _steps(stages: Sequence[LoadedStage], bundle: Bundle, ratio: str) -> tuple[S
     values: tuple[Any, ...] = (*thresholds.values, None)
     return tuple(
         Step(
-            stage.prepare if stage.spec.input.reads == "frame" else None,
+            stage.prepare,
             stage.run,
             stage.features,
             exit_criterion(thresholds.criterion, value, stage.spec.scores.scale or 1.0),

@@ -103,10 +103,7 @@ def _interleaved(
     for run in range(-runs // 20, runs):
         data = frames[run % len(frames)]
         frame = Frame(run, data)
-        prepared = [
-            stage.prepare(data) if stage.spec.input.reads == "frame" else ()
-            for stage in engine.stages
-        ]
+        prepared = [stage.prepare(data) if stage.prepare else () for stage in engine.stages]
         for which in ((0, 1), (1, 0))[run % 2]:
             begin = clock()
             if which:

@@ -1,8 +1,100 @@
 """`edge-infer boards`: what boards there are, and what is known of each."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import click
+
+from boards import board_names
+from boards.profile import BoardProfile, load_profile
+
+from .options import json_option
+from .render import emit, table
 
 
 @click.group("boards", short_help="List boards and show what is known of them.")
 def boards_group() -> None:
     """List boards and show what is known of them."""
+
+
+@boards_group.command("list")
+@json_option
+def list_command(as_json: bool) -> None:
+    """List the boards that --board takes."""
+    rows = [_entry(name) for name in board_names()]
+    lines = [
+        [row["board"], row["title"], row["clocks_mhz"] or "-", row["meter"] or "-", row["time"]]
+        for row in rows
+    ]
+    emit(as_json, rows, table(lines, ["board", "what", "clocks MHz", "meter", "time and power"]))
+
+
+@boards_group.command("show")
+@click.argument("board")
+@json_option
+def show_command(board: str, as_json: bool) -> None:
+    """Show every number known of BOARD with its source."""
+    profile = load_profile(board.removeprefix("sim:"))
+    figures = [
+        {
+            "key": key,
+            "value": _value(profile, key),
+            "basis": figure.basis,
+            "source": figure.source,
+        }
+        for key, figure in profile.figures.items()
+    ]
+    document = {
+        "board": profile.name,
+        "title": profile.title,
+        "compatible": list(profile.compatible),
+        "figures": figures,
+        "quirks": dict(profile.quirks),
+    }
+    emit(as_json, document, _show(document))
+
+
+def _entry(name: str) -> dict[str, Any]:
+    profile = load_profile(name.removeprefix("sim:"))
+    simulated = name.startswith("sim:")
+    real = "real clock" if profile.cpu is None else "real hardware (untested on it)"
+    return {
+        "board": name,
+        "title": profile.title,
+        "clocks_mhz": _clocks(profile),
+        "meter": profile.meter.chip if profile.meter else None,
+        "time": "virtual, modelled" if simulated else real,
+        "synthetic_figures": len(profile.synthetic_keys),
+    }
+
+
+def _clocks(profile: BoardProfile) -> str | None:
+    if profile.cpu is None:
+        return None
+    low, high = profile.cpu.clocks_khz[0], profile.cpu.clocks_khz[-1]
+    return f"{low // 1000}..{high // 1000} in {len(profile.cpu.clocks_khz)} steps"
+
+
+def _value(profile: BoardProfile, key: str) -> Any:
+    """Return the number that a dotted key of the profile's file became."""
+    value: Any = profile
+    for part in key.split("."):
+        if isinstance(value, Mapping):
+            value = value[part]
+        elif isinstance(value, tuple):
+            value = value[int(part)]
+        else:
+            value = getattr(value, part)
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _show(document: dict[str, Any]) -> str:
+    lines = [f"{document['board']}: {document['title']}"]
+    for figure in document["figures"]:
+        mark = "" if figure["basis"] == "published" else f" ({figure['basis']})"
+        lines += ["", f"{figure['key']} = {figure['value']}{mark}", f"    {figure['source']}"]
+    for name, reason in document["quirks"].items():
+        lines += ["", f"quirk {name}", f"    {reason}"]
+    if not document["figures"]:
+        lines += ["", "nothing is stated in numbers: time is measured as it passes"]
+    return "\n".join(lines)
