@@ -19,6 +19,8 @@ from boards.operating_point import OperatingPoint
 PRIOR_SPREAD = 0.3
 """Standard deviation of a modelled power above idle, as a share of it: what a model of a board
 that was never measured may well be off by."""
+LEAST_SPREAD_UW = 1000
+"""So that a board of which nothing is known, not even its idle power, can be learned."""
 FIRST_BATCH, BATCH = 16, 128
 """Samples between two solutions, more and more of them; a solution costs about 50 us."""
 
@@ -102,10 +104,10 @@ class ActivityPower:
         prior_uw = self._modelled_uw(activity)
         known = prior_uw is not None
         power_uw = float(self.idle_uw) if prior_uw is None else prior_uw
-        above_uw = max(power_uw - self.idle_uw, 0.1 * power_uw)
+        above_uw = max(power_uw - self.idle_uw, 0.1 * power_uw, LEAST_SPREAD_UW)
         self._prior_uw.append(power_uw)
         self._power_uw.append(power_uw)
-        self._prior_deviation_uw.append(PRIOR_SPREAD * above_uw if known else power_uw)
+        self._prior_deviation_uw.append(PRIOR_SPREAD * above_uw if known else above_uw + power_uw)
         self._deviation_uw.append(self._prior_deviation_uw[-1])
         return index
 
