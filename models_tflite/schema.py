@@ -36,18 +36,12 @@ def check_schema(document: object) -> None:
     try:
         _validator()(document)
     except fastjsonschema.JsonSchemaValueException as error:
-        where = key_path(error.path[1:])
+        # The name is the path: data.stages[0].macs. A key may hold anything, even a line break.
+        where = " ".join(str(error.name).removeprefix("data").removeprefix(".").split())
         raise ManifestError(
-            f"manifest.json: {where} is {_shown(error.value)}: wants {_wanted(error)}"
+            f"manifest.json: {where or 'the document'} is {_shown(error.value)}: "
+            f"wants {_wanted(error)}"
         ) from None
-
-
-def key_path(keys: list[Any]) -> str:
-    """Return keys and indices as one path: ["stages", "0", "name"] is `stages[0].name`."""
-    text = ""
-    for key in map(str, keys):
-        text += f"[{key}]" if key.isdigit() else f".{key}"
-    return text.removeprefix(".") or "the document"
 
 
 def _shown(value: object, limit: int = 60) -> str:

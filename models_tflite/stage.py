@@ -35,7 +35,6 @@ class LoadedStage:
         self._scores = outputs[spec.scores.output]
         self._features = [outputs[index] for index in spec.features]
         self._offset = spec.scores.label_offset
-        reads_frame = spec.input.reads == "frame"
         self.prepare: Callable[[NDArray[Any]], tuple[NDArray[Any]]] | None = (
             _preparer(spec) if spec.input.reads == "frame" else None
         )

@@ -1,0 +1,65 @@
+"""A damaged model may crash a child process, never this one."""
+
+import random
+
+import pytest
+
+from models_tflite.backend import BACKEND_NAMES, open_backend
+from models_tflite.errors import ModelError
+from models_tflite.probe import probe
+from tests.fakes.tiny_models import ModelBuilder, single_model
+
+
+def damaged(model: bytes, seed: int, count: int) -> bytes:
+    """Change some bytes in the structure, outside the weights."""
+    generator = random.Random(seed)
+    changed = bytearray(model)
+    for _ in range(count):
+        changed[generator.randrange(8, len(model))] = generator.randrange(256)
+    return bytes(changed)
+
+
+@pytest.mark.parametrize("name", BACKEND_NAMES)
+def test_a_sound_model_passes(name: str) -> None:
+    probe(single_model(), open_backend(name))
+
+
+@pytest.mark.parametrize("name", BACKEND_NAMES)
+@pytest.mark.parametrize("share", [0.0, 0.02, 0.3, 0.7, 0.99])
+def test_a_truncated_model_is_a_named_error(name: str, share: float) -> None:
+    model = single_model()
+    with pytest.raises(ModelError) as caught:
+        probe(model[: int(len(model) * share)], open_backend(name))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", BACKEND_NAMES)
+@pytest.mark.parametrize("seed", range(4))
+def test_a_corrupted_model_runs_or_is_a_named_error(name: str, seed: int) -> None:
+    try:
+        probe(damaged(single_model(), seed, 8), open_backend(name), timeout_s=10)
+    except ModelError as error:
+        assert "\n" not in str(error)
+
+
+def test_a_crash_is_told_from_a_refusal() -> None:
+    # What tflite-runtime does with the first kilobyte of a model; LiteRT verifies and refuses.
+    half = single_model()[:1000]
+    with pytest.raises(ModelError, match=r"crashed tflite-runtime 2\.14\.0 \(SIGSEGV\)"):
+        probe(half, open_backend("tflite-runtime"))
+    with pytest.raises(ModelError, match=r"litert .* refuses the model: .*not a valid Flatbuffer"):
+        probe(half, open_backend("litert"))
+
+
+def test_a_model_that_loads_and_does_not_run_is_refused() -> None:
+    builder = ModelBuilder()
+    frame = builder.tensor("frame", [1, 4], "float32")
+    output = builder.tensor("scores", [1, 4], "float32")
+    builder.op("CUSTOM", [frame], [output], custom="edgetpu-custom-op")
+    with pytest.raises(ModelError, match="edgetpu-custom-op"):
+        probe(builder.build([frame], [output]), open_backend("litert"))
+
+
+def test_a_child_that_takes_too_long_is_ended() -> None:
+    with pytest.raises(ModelError, match=r"hung litert .* for 0\.001 s"):
+        probe(single_model(), open_backend("litert"), timeout_s=0.001)
