@@ -54,15 +54,40 @@ class Board(Protocol):
     A context manager: leaving it restores the clock that was found and stops the meter.
     """
 
-    name: str
-    """As given to `open_board`, for example "sim:raspberry-pi-5"."""
-    simulated: bool
-    profile: BoardProfile
-    timebase: Timebase
-    clock: Clock
-    meter: PowerMeter | None
-    """None where the board has no power meter."""
-    thermometer: Thermometer
+    @property
+    def name(self) -> str:
+        """As given to `open_board`, for example "sim:raspberry-pi-5"."""
+        ...
+
+    @property
+    def simulated(self) -> bool:
+        """True when time and power are a model's."""
+        ...
+
+    @property
+    def profile(self) -> BoardProfile:
+        """What is known of the board."""
+        ...
+
+    @property
+    def timebase(self) -> Timebase:
+        """The time it lives in."""
+        ...
+
+    @property
+    def clock(self) -> Clock:
+        """The processor clock; one fixed point where it cannot be set."""
+        ...
+
+    @property
+    def meter(self) -> PowerMeter | None:
+        """The power meter, or None where the board has none."""
+        ...
+
+    @property
+    def thermometer(self) -> Thermometer:
+        """Temperature and throttling."""
+        ...
 
     def cost_table(self, works: Sequence[Work]) -> CostTable | None:
         """Return time and energy of each work at each operating point, or None if unknown."""

@@ -55,14 +55,25 @@ class MeterStatistics:
 class PowerMeter(Protocol):
     """Gives samples of the board's power rail."""
 
-    origin: Origin
-    gain_uncertainty_ppm: int
-    """Bound of the gain error that calibration leaves, in parts per million of the reading."""
-    offset_uncertainty_uw: int
-    """Bound of the offset error that calibration leaves, in uW."""
-    resolution_uw: int
-    """Power of half a least significant bit: what a steady load may be off by, since nothing
-    averages its rounding out."""
+    @property
+    def origin(self) -> Origin:
+        """Whether hardware or a simulation is behind it."""
+        ...
+
+    @property
+    def gain_uncertainty_ppm(self) -> int:
+        """Bound of the gain error that calibration leaves, in parts per million of the reading."""
+        ...
+
+    @property
+    def offset_uncertainty_uw(self) -> int:
+        """Bound of the offset error that calibration leaves, in uW."""
+        ...
+
+    @property
+    def resolution_uw(self) -> int:
+        """Half a step of the reading, in uW: a constant load may stand that far off its mean."""
+        ...
 
     def start(self) -> None:
         """Begin to sample. Raises MeterError if the chip does not answer."""

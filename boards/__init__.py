@@ -1,0 +1,39 @@
+"""What the hardware can do: clocks, power meters, temperature, profiles, the simulated board.
+
+    with open_board("sim:raspberry-pi-5") as board:
+        board.clock.set_khz(1_500_000)
+
+Knows no model and no serial protocol; imports nothing else of this project.
+"""
+
+from boards.contract import Board, Clock, Thermometer
+from boards.cost_table import CostTable
+from boards.errors import (
+    BoardError,
+    BusError,
+    ClockError,
+    MeterError,
+    ProfileError,
+    UnknownBoardError,
+)
+from boards.operating_point import OperatingPoint
+from boards.power import PowerMeter, PowerSample
+from boards.registry import board_names, open_board
+
+__all__ = [
+    "open_board",
+    "board_names",
+    "Board",
+    "Clock",
+    "Thermometer",
+    "PowerMeter",
+    "PowerSample",
+    "OperatingPoint",
+    "CostTable",
+    "BoardError",
+    "UnknownBoardError",
+    "ProfileError",
+    "BusError",
+    "ClockError",
+    "MeterError",
+]

@@ -1,0 +1,149 @@
+"""The processor clock through Linux cpufreq, put back as it was found."""
+
+from boards.clock_lease import Claim, ClockLease
+from boards.cpufreq_policy import (
+    GOVERNOR,
+    MAX_KHZ,
+    MIN_KHZ,
+    SETSPEED,
+    USERSPACE,
+    CpufreqPolicy,
+    find_policies,
+)
+from boards.errors import ClockError
+from boards.sysfs import Sysfs
+
+
+class CpufreqClock:
+    """Every policy of the machine, moved together.
+
+    A clock is asked for through the userspace governor where the kernel offers it, else by setting
+    both limits to it. On a machine with several policies the fastest one's clocks are offered, and
+    the others take their own nearest.
+
+    Args:
+        sysfs: the tree.
+        lease: keeps what was found on disk; None where nobody else can need it (a simulation).
+
+    Raises:
+        ClockError: the kernel does not control the clock, or a dead process's clock cannot be
+            restored.
+    """
+
+    def __init__(self, sysfs: Sysfs, lease: ClockLease | None = None) -> None:
+        self._policies = find_policies(sysfs)
+        self._main = max(self._policies, key=lambda policy: policy.clocks_khz[-1])
+        self._lease = lease
+        self._claims: dict[str, Claim] = {}
+        self._asked_khz: int | None = None
+        self._restore_after_the_dead()
+
+    def supported_khz(self) -> tuple[int, ...]:
+        """Return the clocks that can be set, ascending."""
+        return self._main.clocks_khz
+
+    def current_khz(self) -> int:
+        """Return the clock in kHz that the kernel reports now. Raises ClockError."""
+        return self._main.current_khz()
+
+    def set_khz(self, khz: int) -> int:
+        """Ask for a clock and return the one that the kernel then reports.
+
+        The kernel does not see a cap by the firmware: `check_clocks` and the thermometer do.
+        Asking again for the same clock writes nothing. Raises ClockError.
+        """
+        if khz not in self._main.clocks_khz:
+            offered = ", ".join(f"{clock / 1000:g}" for clock in self._main.clocks_khz)
+            raise ClockError(f"no clock of {khz / 1000:g} MHz; there are: {offered} MHz")
+        if khz != self._asked_khz:
+            if self._asked_khz is None:
+                self._prepare()
+            for policy in self._policies:
+                self._set(policy, policy.nearest_khz(khz))
+            self._asked_khz = khz
+        return self._main.current_khz()
+
+    def check_clocks(self) -> dict[int, int]:
+        """Set every clock in turn; return those that the hardware runs as another: asked to got.
+
+        Takes a change of clock each: not for the hot path. Raises ClockError.
+        """
+        got = {}
+        for khz in self.supported_khz():
+            self.set_khz(khz)
+            got[khz] = self._main.real_khz()
+        return {khz: real_khz for khz, real_khz in got.items() if khz != real_khz}
+
+    def reset(self) -> None:
+        """Put back what was found, where it is still ours. May be called twice.
+
+        Raises ClockError; the record then stays on disk for the next start.
+        """
+        self._asked_khz = None
+        restored = False
+        try:
+            self._restore(self._claims)
+            self._claims = {}
+            restored = True
+        finally:
+            if self._lease is not None:
+                self._lease.release(restored)
+
+    def _prepare(self) -> None:
+        """Note what is found before the first change, then take the userspace governor."""
+        if not self._claims:
+            self._claims = self._found()
+            self._record()
+        for policy in self._policies:
+            if GOVERNOR in self._claims[policy.name].ours:
+                policy.write(GOVERNOR, USERSPACE)
+
+    def _found(self) -> dict[str, Claim]:
+        if self._lease is not None:
+            self._lease.take()
+            self._restore(self._lease.left_over())
+        claims = {}
+        for policy in self._policies:
+            found = policy.settings()
+            claims[policy.name] = Claim(found, _userspace_values(policy, found[GOVERNOR]))
+        return claims
+
+    def _set(self, policy: CpufreqPolicy, khz: int) -> None:
+        if policy.has_userspace:
+            policy.write(SETSPEED, str(khz))
+            return
+        found, ours = self._claims[policy.name].found, self._claims[policy.name].ours
+        before = ours.get(MIN_KHZ, [])[-1:]
+        values = [*before, str(khz)]
+        self._claims[policy.name] = Claim(found, {MIN_KHZ: values, MAX_KHZ: values})
+        self._record()
+        policy.write_limits(str(khz), str(khz))
+
+    def _record(self) -> None:
+        if self._lease is not None:
+            self._lease.record(self._claims)
+
+    def _restore(self, claims: dict[str, Claim]) -> None:
+        for policy in self._policies:
+            claim = claims.get(policy.name)
+            if claim is not None:
+                policy.restore(claim.found, claim.ours)
+
+    def _restore_after_the_dead(self) -> None:
+        if self._lease is None or not self._lease.exists() or not self._lease.try_take():
+            return
+        restored = False
+        try:
+            self._restore(self._lease.left_over())
+            restored = True
+        finally:
+            self._lease.release(restored)
+
+
+def _userspace_values(policy: CpufreqPolicy, governor: str) -> dict[str, list[str]]:
+    """What we will write: the governor or, where that was userspace already, the speed."""
+    if not policy.has_userspace:
+        return {}
+    if governor != USERSPACE:
+        return {GOVERNOR: [USERSPACE]}
+    return {SETSPEED: [str(khz) for khz in policy.clocks_khz]}

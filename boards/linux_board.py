@@ -1,0 +1,74 @@
+"""A real board under Linux: cpufreq, the meter its profile names, its thermometer, real time."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from types import TracebackType
+from typing import Self
+
+from boards.contract import Clock
+from boards.cost_model import modelled_cost_table
+from boards.cost_table import CostTable
+from boards.operating_point import OperatingPoint
+from boards.power import PowerMeter
+from boards.profile import BoardProfile
+from boards.sysfs import Sysfs
+from boards.termination import exit_on_sigterm
+from boards.thermal import LinuxThermometer
+from boards.timebase import MonotonicTimebase
+from boards.work import Work
+
+
+class LinuxBoard:
+    """The board this program runs on.
+
+    Args:
+        profile: what is known of it.
+        clock: its clock, put back when the board is closed.
+        meter: its power meter, stopped then; None without one.
+        sysfs: the kernel's files.
+    """
+
+    def __init__(
+        self, profile: BoardProfile, clock: Clock, meter: PowerMeter | None, sysfs: Sysfs
+    ) -> None:
+        self.name = profile.name
+        self.simulated = False
+        self.profile = profile
+        self.timebase = MonotonicTimebase()
+        self.clock = clock
+        self.meter = meter
+        self.thermometer = LinuxThermometer(sysfs)
+        self._signals = ExitStack()
+
+    def cost_table(self, works: Sequence[Work]) -> CostTable | None:
+        """Return the cost modelled from the profile; None where it states no such figures."""
+        cpu = self.profile.cpu
+        if cpu is None:
+            return None
+        return modelled_cost_table(self.profile, works, self.name, range(1, cpu.cores + 1))
+
+    def spend(self, work: Work, point: OperatingPoint) -> None:
+        """Nothing: on a real board time has passed by itself."""
+
+    def close(self) -> None:
+        """Stop the meter and put the clock back. May be called twice."""
+        try:
+            if self.meter is not None:
+                self.meter.stop()
+        finally:
+            self.clock.reset()
+
+    def __enter__(self) -> Self:
+        self._signals.enter_context(exit_on_sigterm())
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        try:
+            self.close()
+        finally:
+            self._signals.close()

@@ -1,0 +1,68 @@
+"""When a free-running converter ends each pair of conversions, learnt from its ready flag.
+
+The flag is only seen when it is read. A read that finds it unset, followed by one that finds it
+set, brackets the end of a pair; a pair found ready at the first read ended earlier, so the next
+read comes a little sooner. Thus the estimate hovers about the truth within one bus transaction.
+"""
+
+PHASE_SLIP = 4
+"""A pair found ready at once is taken to have ended 1/4 transaction before it was expected."""
+PERIOD_GAIN = 16
+"""A sixteenth of each phase error corrects the period."""
+PERIOD_LIMIT = 8
+"""The period stays within 1/8 of the nominal one; the INA219's may be 10 % longer."""
+
+
+class PairClock:
+    """Phase and period of the pairs, and how many there have been."""
+
+    def __init__(self, period_ns: int) -> None:
+        self._nominal_ns = period_ns
+        self._unset_ns = 0
+        self._read_ns = 0
+        self.period_ns = period_ns
+        """Learnt length of a pair."""
+        self.edge_ns = 0
+        """Estimated end of the last pair seen."""
+        self.count = 0
+        """Pairs that ended so far, seen or not."""
+
+    def restart(self, now_ns: int) -> None:
+        """The converter was started at `now_ns`."""
+        self.edge_ns = self._unset_ns = now_ns
+        self.period_ns = self._nominal_ns
+        self.count = 0
+
+    def next_poll_ns(self) -> int:
+        """Return when to begin the read that should just see the next pair."""
+        return self.edge_ns + self.period_ns - self._read_ns
+
+    def not_ready(self, seen_ns: int) -> None:
+        """The flag was unset at `seen_ns`."""
+        self._unset_ns = seen_ns
+
+    def ready(self, began_ns: int, seen_ns: int) -> int:
+        """The flag was set at `seen_ns`, in a read begun at `began_ns`; return pairs since."""
+        self._read_ns = seen_ns - began_ns
+        passed = (seen_ns - self.edge_ns) / self.period_ns
+        bracketed = self._unset_ns > self.edge_ns
+        late = not bracketed and began_ns > self.edge_ns + self.period_ns
+        steps = max(1, int(passed) if late else round(passed))
+        expected_ns = self.edge_ns + steps * self.period_ns
+        if late:
+            # Looked too late to learn anything of phase or period: a slow bus, or a lost read.
+            edge_ns = min(expected_ns, seen_ns)
+        elif bracketed:
+            edge_ns = min(max(expected_ns, self._unset_ns), seen_ns)
+        else:
+            edge_ns = min(expected_ns, seen_ns) - self._read_ns // PHASE_SLIP
+        if not late:
+            self._learn((edge_ns - expected_ns) // (PERIOD_GAIN * steps))
+        self.edge_ns = edge_ns
+        self.count += steps
+        return steps
+
+    def _learn(self, drift_ns: int) -> None:
+        limit_ns = self._nominal_ns // PERIOD_LIMIT
+        least_ns, most_ns = self._nominal_ns - limit_ns, self._nominal_ns + limit_ns
+        self.period_ns = min(max(self.period_ns + drift_ns, least_ns), most_ns)

@@ -1,0 +1,10 @@
+"""Simulated boards: virtual time, and hardware faked at the lowest level.
+
+The clock driver runs over a sysfs tree with the kernel's semantics, the meter driver over the
+registers of an INA219, so the code above is the code of a real board.
+"""
+
+from boards.simulated.board import SimulatedBoard
+from boards.simulated.disturbance import Disturbance, MeterFaults, RowError
+
+__all__ = ["SimulatedBoard", "Disturbance", "MeterFaults", "RowError"]

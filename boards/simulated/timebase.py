@@ -1,0 +1,41 @@
+"""Virtual time: it moves only when somebody lets it pass, and then runs what falls due."""
+
+from collections.abc import Callable
+from heapq import heappop, heappush
+from itertools import count
+
+NEVER_NS = 1 << 62
+"""Later than anything: 146 years."""
+
+
+class VirtualTimebase:
+    """A clock that is advanced by hand. Events due at the same time run in order of booking."""
+
+    def __init__(self, start_ns: int = 0) -> None:
+        self._now_ns = start_ns
+        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._order = count()
+        self.next_due_ns = NEVER_NS
+        """When the next event falls due."""
+
+    def now_ns(self) -> int:
+        """Return the virtual time in ns."""
+        return self._now_ns
+
+    def sleep_until_ns(self, until_ns: int) -> None:
+        """Let time pass until `until_ns`, running each event at its time.
+
+        An event may itself let time pass; then this may return later than asked.
+        """
+        while self.next_due_ns <= until_ns:
+            due_ns, _, action = heappop(self._due)
+            self.next_due_ns = self._due[0][0] if self._due else NEVER_NS
+            self._now_ns = max(self._now_ns, due_ns)
+            action()
+        if until_ns > self._now_ns:
+            self._now_ns = until_ns
+
+    def call_at(self, when_ns: int, action: Callable[[], None]) -> None:
+        """Book `action` for `when_ns`; one that is already past runs when time next moves."""
+        heappush(self._due, (when_ns, next(self._order), action))
+        self.next_due_ns = self._due[0][0]
