@@ -48,18 +48,37 @@ def score_splits(model: bytes, recipe: Recipe, splits: Splits) -> Scored:
     return Scored(run(splits.held_back.images), run(splits.test.images), backend)
 
 
-def shipped_exits(recipe: Recipe, scored: Scored, splits: Splits) -> list[str]:
-    """The exits that the bundle has.
+def shipped_exits(model: bytes, recipe: Recipe, scored: Scored, splits: Splits) -> list[str]:
+    """The exits that the bundle has: all of them, or the pair of a little/big recipe.
 
-    All of them; of several big nets beside one little, the smallest that reaches the recipe's
-    `big_target` on the test images, or the most accurate if none does.
+    The big is the smallest that reaches the recipe's `big_target` on the test images (the
+    baseline is defined by it), or the most accurate if none does. The little is the one whose
+    pair needs the fewest expected multiply-accumulates on the held-back images.
     """
-    names = [part.name for part in recipe.exits]
-    if recipe.kind == "early-exit" or len(names) == 2:
-        return names
-    reached = {n: 100 * accuracy(scored.test[n], splits.test.labels) for n in names[1:]}
-    fit = [name for name in names[1:] if reached[name] >= recipe.big_target]
-    return [names[0], fit[0] if fit else max(reached, key=lambda name: reached[name])]
+    if recipe.kind == "early-exit":
+        return [part.name for part in recipe.exits]
+    bigs = [part.name for part in recipe.exits if not part.little]
+    reached = {name: 100 * accuracy(scored.test[name], splits.test.labels) for name in bigs}
+    fit = [name for name in bigs if reached[name] >= recipe.big_target]
+    big = fit[0] if fit else max(bigs, key=lambda name: reached[name])
+
+    def expected_macs(little: str) -> float:
+        own, more = _macs(model, [little, big])
+        choice = choose(recipe, scored, splits, [little, big])
+        return own + choice.shares[-1] * more
+
+    littles = [part.name for part in recipe.exits if part.little]
+    return [min(littles, key=expected_macs), big]
+
+
+def choose(recipe: Recipe, scored: Scored, splits: Splits, exits: Sequence[str]) -> Choice:
+    """Thresholds for these exits that keep the recipe's promise on the held-back images."""
+    return choose_thresholds(
+        [scored.held_back[name] for name in exits],
+        splits.held_back.labels,
+        recipe.promise.allowed_loss_points,
+        recipe.promise.confidence,
+    )
 
 
 def _percent(share: float) -> float:
@@ -132,13 +151,8 @@ def make_bundle(
         scored: from `score_splits`.
         replace: put it in the place of a bundle at `out`.
     """
-    exits = shipped_exits(recipe, scored, splits)
-    choice = choose_thresholds(
-        [scored.held_back[name] for name in exits],
-        splits.held_back.labels,
-        recipe.promise.allowed_loss_points,
-        recipe.promise.confidence,
-    )
+    exits = shipped_exits(model, recipe, scored, splits)
+    choice = choose(recipe, scored, splits, exits)
     frame = Preprocess(mean=(0.0,), std=(float(recipe.data.peak),))
     stages = [
         StageDraft(

@@ -57,6 +57,8 @@ class ExitPart:
     distill: float = 0.0
     """Share of its loss that follows the last exit's softened answer, 0 to 1."""
     temperature: float = 3.0
+    little: bool = False
+    """In a little/big recipe: asked first; the others are bigs, smallest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +87,7 @@ class Recipe:
     promise: PromisePart
     augment: Augment = field(default_factory=Augment)
     big_target: float = 0.0
-    """Little/big with several bigs: ship the smallest with this test accuracy in percent."""
+    """Little/big: ship the smallest big with this test accuracy in percent, else the best."""
 
 
 def _part(kind: type[_Part], table: Mapping[str, Any], where: str) -> _Part:

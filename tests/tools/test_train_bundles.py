@@ -1,0 +1,89 @@
+"""What the committed bundles say of themselves, against what they do."""
+
+import numpy as np
+import pytest
+
+from models_tflite import load_stages, open_backend, open_bundle, shipped_names
+from models_tflite.golden_making import run_all
+from models_tflite.graph import Graph
+from tools.train.recipe import read_recipe, recipe_names
+from tools.train.thresholds import apply_thresholds, binomial_upper_bound
+
+BUNDLES = sorted(set(recipe_names()) & set(shipped_names()))
+DIGITS = ("digits-early-exit", "digits-little-big")
+PLAIN_OPS = {
+    "CONV_2D", "ADD", "MEAN", "FULLY_CONNECTED", "MAX_POOL_2D", "RESHAPE",
+}  # fmt: skip
+"""Listed as supported by TFLite Micro and by the Edge TPU compiler."""
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_bundle_names_the_recipe_that_makes_it(name: str) -> None:
+    manifest, recipe = open_bundle(name).manifest, read_recipe(name)
+    told = manifest.provenance
+    assert told["recipe"] == {"name": recipe.name, "version": recipe.version}
+    assert told["seed"] == recipe.training.seed and told["data"] == recipe.data.credit
+    assert told["training"]["epochs"] == recipe.training.epochs
+    assert set(told["nets"]) == {part.name for part in recipe.exits}
+    assert {stage.name for stage in manifest.stages} <= set(told["nets"])
+    assert manifest.kinds == (recipe.kind,)
+    chosen = manifest.thresholds["1.0"].chosen_on
+    assert chosen.allowed_loss_points == recipe.promise.allowed_loss_points
+    assert chosen.samples == told["images"]["held_back"] == recipe.data.held_back
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_a_bundle_is_plain_int8(name: str) -> None:
+    bundle = open_bundle(name)
+    for index, stage in enumerate(bundle.manifest.stages):
+        graph = Graph(bundle.stage_model(index))
+        assert {node.op for node in graph.nodes} <= PLAIN_OPS
+        assert stage.scores.kind == "logits" and stage.scores.dtype == "int8"
+        for node in graph.nodes:
+            if node.op == "FULLY_CONNECTED":
+                assert len(graph.tensors[node.inputs[1]].scales) == 1, "per-channel weights"
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_no_images_travel_that_may_not(name: str) -> None:
+    assert (open_bundle(name).manifest.samples is not None) == read_recipe(name).data.redistribute
+
+
+def test_the_bundles_are_small() -> None:
+    sizes = [info.bytes for name in BUNDLES for info in open_bundle(name).manifest.files.values()]
+    assert sum(sizes) < 10_000_000
+
+
+@pytest.mark.parametrize("name", DIGITS)
+def test_the_digits_bundles_answer_as_their_manifest_says(name: str) -> None:
+    bundle = open_bundle(name)
+    samples = bundle.samples()
+    assert samples is not None
+    frames, labels = samples
+    assert len(labels) >= 360 and np.bincount(labels).min() >= 36
+    stages = load_stages(bundle, open_backend())
+    found = run_all(stages, frames)
+    told = bundle.manifest.provenance
+    for stage, rows in zip(stages, found, strict=True):
+        # Kernels of another processor may move the last bit, and with it one answer in 450.
+        reached = 100 * float((rows.argmax(1) == labels).mean())
+        assert reached == pytest.approx(told["nets"][stage.spec.name]["test"], abs=0.5)
+    assert told["nets"][stages[-1].spec.name]["test"] >= 98
+    values = [float(v) for v in bundle.manifest.thresholds["1.0"].values]  # type: ignore[arg-type]
+    adaptive, shares = apply_thresholds(found, labels, values)
+    assert 100 * adaptive == pytest.approx(told["adaptive"]["test"], abs=0.5)
+    assert 100 * np.array(shares) == pytest.approx(
+        list(told["adaptive"]["test_shares"].values()), abs=1.5
+    )
+    assert shares[0] < 0.97 and min(shares) > 0.01, "an adaptive net that always leaves is none"
+
+
+@pytest.mark.parametrize("name", BUNDLES)
+def test_the_promise_that_is_written_is_the_one_that_was_kept(name: str) -> None:
+    manifest = open_bundle(name).manifest
+    told, chosen = manifest.provenance["adaptive"], manifest.thresholds["1.0"].chosen_on
+    assert chosen.allowed_loss_points is not None and chosen.confidence is not None
+    assert told["held_back_bound_points"] <= chosen.allowed_loss_points
+    none_harmed = 100 * binomial_upper_bound(0, chosen.samples, chosen.confidence)
+    assert told["held_back_bound_points"] >= round(none_harmed, 3)
+    assert told["held_back_loss_points"] < told["held_back_bound_points"]

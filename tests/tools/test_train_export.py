@@ -1,0 +1,156 @@
+"""Training, resuming and exporting a tiny net. Needs the `train` extra."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models_tflite.backend import open_backend
+from models_tflite.cut import cut
+from models_tflite.graph import Graph
+from tools.train.dataset import Dataset, Splits, hold_out
+from tools.train.recipe import Recipe, parse_recipe
+from tools.train.scores import accuracy, score
+
+pytest.importorskip("tensorflow", reason="needs TensorFlow: pip install 'edge-infer[train]'")
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # TensorFlow's own, at import and export
+
+RECIPE = """
+name = "bars"
+version = "1.0.0"
+kind = "early-exit"
+description = "Upright or flat?"
+[data]
+source = "none"
+credit = "synthetic"
+license = "none"
+held_back = 60
+peak = 200
+[net]
+builder = "early-exit"
+stages = [[{ conv = 4 }], [{ conv = 8, pool = 2 }, { residual_of = 8 }]]
+heads = [[], []]
+[training]
+epochs = 4
+batch = 20
+learning_rate = 0.05
+seed = 1
+[[exits]]
+name = "near"
+weight = 0.5
+distill = 0.5
+[[exits]]
+name = "far"
+[promise]
+allowed_loss_points = 5.0
+confidence = 0.95
+"""
+
+
+def bars(n: int, seed: int) -> Dataset:
+    """Images 6x6 with one bright row (class 0) or column (class 1) in the noise."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 60, (n, 6, 6, 1), np.uint8)
+    labels = rng.integers(0, 2, n)
+    for image, label, at in zip(images, labels, rng.integers(0, 6, n), strict=True):
+        (image if label == 0 else image.swapaxes(0, 1))[at] = 200
+    return Dataset(images, labels)
+
+
+@pytest.fixture(scope="module")
+def recipe() -> Recipe:
+    return parse_recipe(RECIPE, "bars.toml")
+
+
+@pytest.fixture(scope="module")
+def splits() -> Splits:
+    return Splits(*hold_out(bars(300, 0), 60, 0), bars(100, 1))
+
+
+@pytest.fixture(scope="module")
+def model(recipe: Recipe, splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    from tools.train.pipeline import train_model
+
+    return train_model(recipe, splits, 2, tmp_path_factory.mktemp("work"))
+
+
+def test_the_export_is_int8_with_named_logits(model: bytes) -> None:
+    graph = Graph(model)
+    assert {"near", "far"} <= set(graph.output_names())
+    ends = [graph.tensors[index] for index in (*graph.inputs, *graph.outputs)]
+    assert [tensor.dtype for tensor in ends] == ["int8"] * 3
+    assert ends[0].zero_point == -128 and ends[0].scale == pytest.approx(1 / 255, rel=1e-5)
+    operators = {node.op for node in graph.nodes}
+    assert operators == {"CONV_2D", "MAX_POOL_2D", "ADD", "MEAN", "FULLY_CONNECTED"}
+    for node in graph.nodes:
+        if node.op == "FULLY_CONNECTED":
+            assert len(graph.tensors[node.inputs[1]].scales) == 1
+    assert [part.reads for part in cut(model, ["near", "far"])] == ["frame", "previous"]
+
+
+def test_the_names_stand_for_the_right_outputs(model: bytes, splits: Splits) -> None:
+    near, far = score(model, ["near", "far"], splits.test.images, 200, open_backend())
+    assert accuracy(far, splits.test.labels) > 0.9
+    swapped = score(model, ["far", "near"], splits.test.images, 200, open_backend())
+    assert (swapped[0] == far).all() and (swapped[1] == near).all()
+    nodes = [len(Graph(cut(model, [name])[0].model).nodes) for name in ("near", "far")]
+    assert nodes[0] < nodes[1], "the near exit is the one with fewer operators before it"
+
+
+def test_a_run_cut_short_goes_on_where_it_stood(
+    recipe: Recipe, splits: Splits, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from tools.train import loop
+    from tools.train.nets import build_net
+
+    def trainer(folder: str) -> "loop.Trainer":
+        net = build_net(recipe.net, (6, 6, 1), 2, ["near", "far"])
+        return loop.Trainer(net, recipe, tmp_path / folder)
+
+    class CutShortError(Exception):
+        pass
+
+    class Dying(loop.Trainer):
+        def accuracies(self, data: Dataset) -> list[float]:
+            raise CutShortError
+
+    net = build_net(recipe.net, (6, 6, 1), 2, ["near", "far"])
+    with pytest.raises(CutShortError):
+        Dying(net, recipe, tmp_path / "a").run(splits.train, splits.held_back)
+    capsys.readouterr()
+    trainer("a").run(splits.train, splits.held_back)
+    told = capsys.readouterr().err.splitlines()
+    assert [line.split(":")[0] for line in told] == ["epoch 2/4", "epoch 3/4", "epoch 4/4"]
+    trainer("a").run(splits.train, splits.held_back)
+    assert capsys.readouterr().err == ""
+
+
+def test_the_learning_rate_rises_then_falls_to_zero(recipe: Recipe) -> None:
+    from tools.train.loop import learning_rate_at
+
+    longer = dataclasses.replace(recipe.training, epochs=11, warmup_epochs=1)
+    rates = [learning_rate_at(k, dataclasses.replace(recipe, training=longer)) for k in range(12)]
+    assert rates[0] == pytest.approx(0.0005) and rates[1] == 0.05
+    assert rates[6] == pytest.approx(0.025) and rates[11] == pytest.approx(0)
+    assert rates[1:] == sorted(rates[1:], reverse=True)
+
+
+def test_distillation_pulls_an_exit_towards_the_last_and_never_the_last_itself(
+    recipe: Recipe,
+) -> None:
+    import tensorflow as tf
+
+    from tools.train.loop import joint_loss
+
+    near, far = tf.Variable([[0.0, 0.0]]), tf.Variable([[3.0, -3.0]])
+    taught = [dataclasses.replace(recipe.exits[0], distill=1.0, weight=2.0), recipe.exits[1]]
+    goal = tf.constant([[1.0, 0.0]])
+    with tf.GradientTape(persistent=True) as tape:
+        both = joint_loss([near, far], goal, tuple(taught))
+        alone = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(goal, far))
+        same = joint_loss([far, far], goal, tuple(taught))
+    assert tape.gradient(both, near).numpy()[0, 0] < 0 < tape.gradient(both, near).numpy()[0, 1]
+    assert np.allclose(tape.gradient(both, far), tape.gradient(alone, far))
+    assert float(same) == pytest.approx(float(alone), abs=1e-5)  # KL of equals is zero

@@ -1,0 +1,80 @@
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tools.train.cli import train_command
+from tools.train.errors import TrainError, UnknownRecipeError
+from tools.train.recipe import parse_recipe, read_recipe, recipe_names
+
+RECIPES = Path(__file__).parents[2] / "tools" / "train" / "recipes"
+DIGITS = (RECIPES / "digits-early-exit.toml").read_text()
+
+
+@pytest.mark.parametrize("name", recipe_names())
+def test_every_shipped_recipe_is_whole(name: str) -> None:
+    recipe = read_recipe(name)
+    assert recipe.name == name
+    parts = recipe.net["stages" if recipe.kind == "early-exit" else "branches"]
+    assert len(parts) == len(recipe.exits) == len({part.name for part in recipe.exits})
+    assert recipe.exits[-1].distill == 0, "the last exit teaches: it has nobody to follow"
+    assert 0 < recipe.training.warmup_epochs < recipe.training.epochs
+    assert recipe.promise.allowed_loss_points > 0 and recipe.promise.confidence >= 0.9
+    if recipe.kind == "little-big":
+        littles = [part.little for part in recipe.exits]
+        assert littles == sorted(littles, reverse=True) and any(littles) and not all(littles)
+
+
+def test_the_recipes_asked_for_are_there() -> None:
+    assert set(recipe_names()) >= {
+        "digits-early-exit", "digits-little-big", "mnist-early-exit", "mnist-little-big",
+        "cifar10-early-exit",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("epochs = 60", "epochs = ", "r.toml: not TOML"),
+        ("epochs = 60\n", "", r"r.toml: \[training\]: .*'epochs'.*; its keys are epochs, batch"),
+        ("batch = 64", "batch = 64\nbach = 1", r"r.toml: \[training\]: .*'bach'"),
+        ('kind = "early-exit"\n', "", "r.toml: .*'kind'"),
+        ('name = "exit2"', 'nome = "exit2"', r"r.toml: \[\[exits\]\]: .*'nome'"),
+    ],
+)
+def test_a_recipe_with_a_fault_says_where(old: str, new: str, complaint: str) -> None:
+    assert old in DIGITS
+    with pytest.raises(TrainError, match=complaint):
+        parse_recipe(DIGITS.replace(old, new, 1), "r.toml")
+
+
+def test_one_exit_is_not_adaptive() -> None:
+    text = re.sub(r"\[\[exits\]\]\nname = \"exit[12]\"\n(\w+ = .*\n)*", "", DIGITS)
+    with pytest.raises(TrainError, match=r"1 \[\[exits\]\]: an adaptive net has two or more"):
+        parse_recipe(text, "r.toml")
+
+
+def test_an_unknown_recipe_lists_those_there_are() -> None:
+    with pytest.raises(UnknownRecipeError, match="no recipe 'digit': cifar10-early-exit, digits"):
+        read_recipe("digit")
+
+
+def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
+    (tmp_path / "mine.toml").write_text(DIGITS.replace("digits-early-exit", "mine"))
+    assert read_recipe(str(tmp_path / "mine.toml")).name == "mine"
+
+
+def test_the_command_refuses_before_it_trains(tmp_path: Path) -> None:
+    def run(*arguments: str) -> tuple[int, str]:
+        result = CliRunner().invoke(train_command, arguments)
+        return result.exit_code, result.output
+
+    code, said = run("digit", "--out", str(tmp_path / "b"))
+    assert code == 2 and "no recipe 'digit'" in said
+    code, said = run("digits-early-exit", "--out", str(tmp_path))
+    assert code == 1 and "exists already" in said
+    data = str(tmp_path / "none")
+    code, said = run("digits-early-exit", "--out", str(tmp_path / "b"), "--data", data)
+    assert code == 1 and f"no data at {data}" in said
+    assert list(tmp_path.iterdir()) == []
