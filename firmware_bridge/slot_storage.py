@@ -1,0 +1,120 @@
+"""Where slots live: the few file operations they need, each of which a power cut may interrupt.
+
+What is promised after a cut: bytes that were synced are there; a rename is all or nothing, and
+lasts once the folder was synced. Nothing else.
+"""
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+
+class SlotStorage(Protocol):
+    """A flat set of files."""
+
+    def read(self, name: str) -> bytes:
+        """Return a file's bytes. Raises FileNotFoundError."""
+        ...
+
+    def size(self, name: str) -> int | None:
+        """Return a file's size in bytes, None when there is none."""
+        ...
+
+    def create(self, name: str) -> None:
+        """Make an empty file, or empty the one there is."""
+        ...
+
+    def append(self, name: str, data: bytes) -> None:
+        """Write behind the end of a file."""
+        ...
+
+    def truncate(self, name: str, size_bytes: int) -> None:
+        """Cut a file down to `size_bytes`."""
+        ...
+
+    def sync(self, name: str) -> None:
+        """Return when the file's bytes will survive a power cut."""
+        ...
+
+    def rename(self, old: str, new: str) -> None:
+        """Give a file another name, replacing what had it."""
+        ...
+
+    def remove(self, name: str) -> None:
+        """Delete a file if there is one."""
+        ...
+
+    def sync_folder(self) -> None:
+        """Return when all renames and deletions will survive a power cut."""
+        ...
+
+
+class FolderStorage:
+    """The files of one folder. One file stays open while it grows: an upload appends often."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder
+        self._open_name = ""
+        self._descriptor = -1
+
+    def read(self, name: str) -> bytes:
+        """See SlotStorage."""
+        return (self._folder / name).read_bytes()
+
+    def size(self, name: str) -> int | None:
+        """See SlotStorage."""
+        path = self._folder / name
+        return path.stat().st_size if path.is_file() else None
+
+    def create(self, name: str) -> None:
+        """See SlotStorage."""
+        self.close()
+        (self._folder / name).write_bytes(b"")
+
+    def append(self, name: str, data: bytes) -> None:
+        """See SlotStorage. Raises OSError when the disk is full."""
+        descriptor = self._opened(name)
+        written = 0
+        while written < len(data):
+            written += os.write(descriptor, data[written:])
+
+    def truncate(self, name: str, size_bytes: int) -> None:
+        """See SlotStorage."""
+        os.ftruncate(self._opened(name), size_bytes)
+
+    def sync(self, name: str) -> None:
+        """See SlotStorage."""
+        os.fsync(self._opened(name))
+
+    def rename(self, old: str, new: str) -> None:
+        """See SlotStorage."""
+        self.close()
+        (self._folder / old).rename(self._folder / new)
+
+    def remove(self, name: str) -> None:
+        """See SlotStorage."""
+        self.close()
+        (self._folder / name).unlink(missing_ok=True)
+
+    def sync_folder(self) -> None:
+        """See SlotStorage."""
+        descriptor = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def close(self) -> None:
+        """Close the file that is open. May be called twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+        self._open_name, self._descriptor = "", -1
+
+    def _opened(self, name: str) -> int:
+        if self._open_name != name:
+            self.close()
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC
+            self._descriptor = os.open(self._folder / name, flags)
+            self._open_name = name
+        return self._descriptor
