@@ -1,6 +1,7 @@
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -63,6 +64,16 @@ def test_an_unknown_recipe_lists_those_there_are() -> None:
 def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
     (tmp_path / "mine.toml").write_text(DIGITS.replace("digits-early-exit", "mine"))
     assert read_recipe(str(tmp_path / "mine.toml")).name == "mine"
+
+
+def test_a_work_folder_of_another_run_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "recipe.txt").write_text("something else")
+    x = np.zeros((40, 8, 8), np.uint8)
+    np.savez(tmp_path / "d.npz", x_train=np.tile(x, (30, 1, 1)), y_train=np.arange(1200) % 10)
+    arguments = ["digits-early-exit", "--out", str(tmp_path / "b"), "--work", str(tmp_path)]
+    result = CliRunner().invoke(train_command, [*arguments, "--data", str(tmp_path / "d.npz")])
+    assert result.exit_code == 1 and "a run of another recipe or other data" in result.output
+    assert not (tmp_path / "b").exists()
 
 
 def test_the_command_refuses_before_it_trains(tmp_path: Path) -> None:

@@ -44,12 +44,23 @@ def train_command(
         source.train, source.test, chosen.data.held_back, chosen.data.test, chosen.training.seed
     )
     work = work or Path("runs") / "train" / chosen.name
-    work.mkdir(parents=True, exist_ok=True)
+    _claim(work, chosen, splits)
     model = _model(chosen, splits, len(source.class_names), work)
     scored = score_splits(model, chosen, splits)
     _save_scores(work / "scores.npz", scored, splits)
     bundle = make_bundle(out, model, chosen, source.class_names, splits, scored, replace=replace)
     emit(as_json, {"bundle": str(out), **bundle.manifest.provenance}, _report(bundle))
+
+
+def _claim(work: Path, recipe: Recipe, splits: Splits) -> None:
+    """Say in the work folder what it is for; refuse one that is for something else."""
+    sizes = [len(part) for part in (splits.train, splits.held_back, splits.test)]
+    purpose = f"{recipe}\n{sizes} images\n"
+    note = work / "recipe.txt"
+    if note.exists() and note.read_text("utf-8") != purpose:
+        raise TrainError(f"{work} holds a run of another recipe or other data: give another --work")
+    work.mkdir(parents=True, exist_ok=True)
+    note.write_text(purpose, "utf-8")
 
 
 def _model(recipe: Recipe, splits: Splits, classes: int, work: Path) -> bytes:

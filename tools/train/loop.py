@@ -23,7 +23,7 @@ from .recipe import ExitPart, Recipe
 def fast_precision() -> str:
     """`mixed_bfloat16` where the processor multiplies bfloat16 in hardware, else `float32`.
 
-    Measured on two Sapphire Rapids cores: a third of the float32 time, the same accuracy.
+    Measured on two Sapphire Rapids cores, a residual net of 95 MMAC: 0.37 of the float32 time.
     """
     try:
         flags = Path("/proc/cpuinfo").read_text("utf-8")

@@ -10,6 +10,7 @@ from typing import Any
 import keras
 
 from .blocks import answer, convolve, residual
+from .errors import TrainError
 
 Shape = tuple[int, int, int]
 
@@ -76,6 +77,16 @@ BUILDERS: dict[str, Callable[..., keras.Model]] = {"early-exit": early_exit, "br
 def build_net(
     net: Mapping[str, Any], shape: Shape, classes: int, exits: Sequence[str]
 ) -> keras.Model:
-    """Build what a recipe's [net] describes."""
+    """Build what a recipe's [net] describes.
+
+    Raises:
+        TrainError: no such builder, or an argument or layer that it does not know.
+    """
     arguments = dict(net)
-    return BUILDERS[arguments.pop("builder")](shape, classes, exits, **arguments)
+    builder = BUILDERS.get(arguments.pop("builder", ""))
+    if builder is None:
+        raise TrainError(f"[net]: builder is none of {', '.join(BUILDERS)}")
+    try:
+        return builder(shape, classes, exits, **arguments)
+    except TypeError as error:
+        raise TrainError(f"[net]: {error}") from None

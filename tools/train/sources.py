@@ -48,7 +48,10 @@ def _keras(name: str) -> Source:
     module = getattr(keras.datasets, name, None)
     if module is None or not hasattr(module, "load_data"):
         raise TrainError(f"no Keras data set {name!r}: mnist, fashion_mnist, cifar10, cifar100 are")
-    (x, y), (x_test, y_test) = module.load_data()
+    try:
+        (x, y), (x_test, y_test) = module.load_data()
+    except Exception as error:  # Keras raises the bare class when it cannot download
+        raise TrainError(f"{name} cannot be fetched ({error}): give --data a folder") from error
     train = _dataset(x, y)
     return Source(train, _dataset(x_test, y_test), _numbers(train))
 
@@ -103,6 +106,13 @@ def open_source(where: str) -> Source:
     Raises:
         TrainError: nothing readable is there.
     """
+    try:
+        return _open(where)
+    except ImportError as error:
+        raise TrainError(f"{where} needs {error.name}: pip install 'edge-infer[train]'") from None
+
+
+def _open(where: str) -> Source:
     if where == "digits":
         return _digits()
     if where.startswith("keras:"):
