@@ -57,8 +57,8 @@ class FixedGovernor:
         return self.point
 
     def idle_point(self) -> OperatingPoint | None:
-        """Stay."""
-        return None
+        """Return the one point: it is set before the first frame."""
+        return self.point
 
     def learn(self, record: InferenceRecord) -> None:
         """Nothing to learn."""

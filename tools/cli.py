@@ -75,10 +75,11 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit. Errors of ours are one line on standard error."""
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(_run(arguments))
+    sys.exit(run_line(arguments))
 
 
-def _run(arguments: Sequence[str] | None) -> int:
+def run_line(arguments: Sequence[str] | None) -> int:
+    """Run the command and return its exit code; `arguments` are the process's own if None."""
     try:
         result = root.main(arguments, prog_name="edge-infer", standalone_mode=False)
         sys.stdout.flush()

@@ -17,7 +17,7 @@ def test_fixed_policies_ask_for_one_clock(policy: str, khz: int) -> None:
     governor = open_governor(policy, CLOCKS, threads=2)
     assert governor.name == policy
     assert governor.first_point(FRAME, 0, 0) == OperatingPoint(khz, 2)
-    assert governor.idle_point() is None
+    assert governor.idle_point() == OperatingPoint(khz, 2)
 
 
 @pytest.mark.parametrize("policy", ["fixed:999", "fixed:0", "fixed:1e9"])
