@@ -13,6 +13,7 @@ and NDP120 submissions).
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from boards.cost_table import CostOrigin, CostRow, CostTable, SwitchCost
 from boards.errors import ProfileError
@@ -52,22 +53,25 @@ class CostModel:
         self.cpu: CpuProfile = profile.cpu
         self.power = profile.power
         self._overhead = profile.overhead
-        self._uv_of = dict(zip(self.cpu.clocks_khz, self.cpu.core_uv, strict=True))
 
     @property
     def idle_uw(self) -> int:
         """Idle board power in uW, at every clock."""
         return self.power.idle_uw
 
-    def busy_cores_uw(self, cores: float, khz: int) -> float:
-        """Return what `cores` busy cores add to the idle power at a clock, in uW.
+    def core_uv(self, khz: int) -> int:
+        """Return the core voltage at a clock, on a line between two clocks of the profile."""
+        known = list(zip(self.cpu.clocks_khz, self.cpu.core_uv, strict=True))
+        for (low_khz, low_uv), (high_khz, high_uv) in pairwise(known):
+            if low_khz <= khz <= high_khz:
+                share = (khz - low_khz) / (high_khz - low_khz)
+                return round(low_uv + share * (high_uv - low_uv))
+        return known[0][1] if khz < known[0][0] else known[-1][1]
 
-        Raises ProfileError for a clock the profile does not list.
-        """
-        if khz not in self._uv_of:
-            raise ProfileError(f"board profile {self.profile.name} has no clock of {khz} kHz")
+    def busy_cores_uw(self, cores: float, khz: int) -> float:
+        """Return what `cores` busy cores add to the idle power at a clock, in uW."""
         top_khz, top_uv = self.cpu.clocks_khz[-1], self.cpu.core_uv[-1]
-        dynamic = (self._uv_of[khz] / top_uv) ** 2 * (khz / top_khz)
+        dynamic = (self.core_uv(khz) / top_uv) ** 2 * (khz / top_khz)
         return cores * self.power.busy_core_uw * dynamic
 
     def row(self, work: Work, point: OperatingPoint) -> CostRow:
@@ -81,11 +85,13 @@ class CostModel:
         # uW * ns is fJ.
         energy_fj = self.idle_uw * time_ns + busy * (threads * kernel_ns + overhead_ns)
         share = cycles.synthetic / (cycles.kernel + cycles.overhead)
+        # A clock that the profile does not list has an assumed voltage.
+        known = point.clock_khz in self.cpu.clocks_khz and share <= SYNTHETIC_LIMIT
         return CostRow(
             time_ns=round(time_ns),
             energy_nj=round(energy_fj / 1e6),
             overhead_ns=round(overhead_ns),
-            origin="synthetic" if share > SYNTHETIC_LIMIT else "modelled",
+            origin="modelled" if known else "synthetic",
         )
 
     def cycles(self, work: Work, threads: int = 1) -> WorkCycles:
@@ -148,19 +154,29 @@ def modelled_cost_table(
     works: Sequence[Work],
     board_name: str,
     threads: Sequence[int] = (1,),
+    clocks_khz: Sequence[int] = (),
 ) -> CostTable:
-    """Return the cost of every work at every clock and thread count of the profile.
+    """Return the cost of every work at every clock and thread count.
 
-    Raises ProfileError if the profile does not state what the model needs.
+    Args:
+        profile: the board.
+        works: what to price.
+        board_name: name for the table.
+        threads: thread counts, each at most the board's cores.
+        clocks_khz: the clocks that the board itself offers; the profile's by default.
+
+    Raises:
+        ProfileError: the profile does not state what the model needs.
     """
     model = CostModel(profile)
-    points = [OperatingPoint(khz, n) for khz in model.cpu.clocks_khz for n in threads]
+    clocks_khz = clocks_khz or model.cpu.clocks_khz
+    points = [OperatingPoint(khz, n) for khz in clocks_khz for n in threads]
     rows = {(work.name, point): model.row(work, point) for work in works for point in points}
     return CostTable(
         board=board_name,
         rows=rows,
         switch=model.switch(),
-        idle_uw=dict.fromkeys(model.cpu.clocks_khz, model.idle_uw),
+        idle_uw=dict.fromkeys(clocks_khz, model.idle_uw),
         idle_reference_uw=model.idle_uw,
         notes=_notes(profile, {row.origin for row in rows.values()}),
     )

@@ -45,7 +45,8 @@ class LinuxBoard:
         cpu = self.profile.cpu
         if cpu is None:
             return None
-        return modelled_cost_table(self.profile, works, self.name, range(1, cpu.cores + 1))
+        threads, clocks_khz = range(1, cpu.cores + 1), self.clock.supported_khz()
+        return modelled_cost_table(self.profile, works, self.name, threads, clocks_khz)
 
     def spend(self, work: Work, point: OperatingPoint) -> None:
         """Nothing: on a real board time has passed by itself."""

@@ -44,23 +44,28 @@ class PairClock:
     def ready(self, began_ns: int, seen_ns: int) -> int:
         """The flag was set at `seen_ns`, in a read begun at `began_ns`; return pairs since."""
         self._read_ns = seen_ns - began_ns
-        passed = (seen_ns - self.edge_ns) / self.period_ns
-        bracketed = self._unset_ns > self.edge_ns
-        late = not bracketed and began_ns > self.edge_ns + self.period_ns
-        steps = max(1, int(passed) if late else round(passed))
-        expected_ns = self.edge_ns + steps * self.period_ns
-        if late:
+        slip_ns = self._read_ns // PHASE_SLIP
+        if self._unset_ns > self.edge_ns:
+            low_ns, high_ns = self._unset_ns + slip_ns, seen_ns - slip_ns
+            steps = max(1, self._steps((self._unset_ns + seen_ns) // 2))
+            expected_ns = self.edge_ns + steps * self.period_ns
+            edge_ns = min(max(expected_ns, low_ns), high_ns)
+            self._learn((edge_ns - expected_ns) // (PERIOD_GAIN * steps))
+        elif began_ns > self.edge_ns + self.period_ns:
             # Looked too late to learn anything of phase or period: a slow bus, or a lost read.
-            edge_ns = min(expected_ns, seen_ns)
-        elif bracketed:
-            edge_ns = min(max(expected_ns, self._unset_ns), seen_ns)
+            steps = max(1, (seen_ns - self.edge_ns) // self.period_ns)
+            edge_ns = min(self.edge_ns + steps * self.period_ns, seen_ns)
         else:
-            edge_ns = min(expected_ns, seen_ns) - self._read_ns // PHASE_SLIP
-        if not late:
+            steps = max(1, self._steps(seen_ns))
+            expected_ns = self.edge_ns + steps * self.period_ns
+            edge_ns = min(expected_ns, seen_ns) - slip_ns
             self._learn((edge_ns - expected_ns) // (PERIOD_GAIN * steps))
         self.edge_ns = edge_ns
         self.count += steps
         return steps
+
+    def _steps(self, at_ns: int) -> int:
+        return round((at_ns - self.edge_ns) / self.period_ns)
 
     def _learn(self, drift_ns: int) -> None:
         limit_ns = self._nominal_ns // PERIOD_LIMIT

@@ -1,12 +1,12 @@
 """Boards by name: this computer, the board it is, or a simulated one."""
 
+import errno
 from pathlib import Path
 
 from boards.clock_lease import ClockLease
-from boards.contract import Board, Clock
+from boards.contract import Board
 from boards.cpufreq import CpufreqClock
-from boards.cpufreq_policy import POLICIES
-from boards.errors import BusError, UnknownBoardError
+from boards.errors import BoardError, BusError, UnknownBoardError
 from boards.fixed_clock import FixedClock
 from boards.i2c_bus import i2c_path, open_i2c_bus
 from boards.i2c_device import I2cDevice
@@ -21,6 +21,8 @@ from boards.simulated import SimulatedBoard
 from boards.sysfs import RealSysfs, Sysfs
 from boards.timebase import MonotonicTimebase
 
+DEVICE_TREE = "firmware/devicetree/base/compatible"
+"""What the board is, as the firmware told the kernel: strings, each ended by a zero byte."""
 HOST = "host"
 SIMULATED = "sim:"
 
@@ -45,23 +47,37 @@ def open_board(name: str) -> Board:
     profile, sysfs = load_profile(name), RealSysfs()
     if name == HOST:
         return LinuxBoard(profile, FixedClock(), None, sysfs)
-    return LinuxBoard(profile, _clock(sysfs), _meter(profile), sysfs)
+    _check_compatible(profile, sysfs)
+    return LinuxBoard(profile, CpufreqClock(sysfs, ClockLease()), _meter(profile), sysfs)
 
 
-def _clock(sysfs: Sysfs) -> Clock:
-    """The cpufreq clock, or one fixed clock where this kernel has none to set."""
-    return CpufreqClock(sysfs, ClockLease()) if sysfs.names(POLICIES) else FixedClock()
+def _check_compatible(profile: BoardProfile, sysfs: Sysfs) -> None:
+    """Raise BoardError unless the device tree says that this computer is that board."""
+    try:
+        found = sysfs.read(DEVICE_TREE).rstrip("\0").split("\0")
+    except OSError:
+        found = []
+    if not set(found) & set(profile.compatible):
+        raise BoardError(
+            f"this computer is no {profile.title}: its device tree says "
+            f"{', '.join(found) or 'nothing'}; try host or {SIMULATED}{profile.name}"
+        )
 
 
 def _meter(profile: BoardProfile) -> PowerMeter | None:
-    """The profile's meter if its bus exists and something answers there."""
+    """The profile's meter, or None when its bus is absent or nothing answers there.
+
+    Raises BusError or MeterError when it is there and cannot be used.
+    """
     if profile.meter is None or not Path(i2c_path(profile.meter.i2c_bus)).exists():
         return None
     chip = _ina219(profile.meter)
     try:
         chip.start()
-    except BusError:
-        return None
+    except BusError as error:
+        if error.errno in (errno.ENXIO, errno.EREMOTEIO):
+            return None
+        raise
     return ThreadSampler(chip)
 
 
