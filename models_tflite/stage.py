@@ -1,7 +1,7 @@
 """A stage ready to run: the hot path between frame and scores."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,8 +24,8 @@ class LoadedStage:
     against 0.5 to 0.6 us); `get_input_details` costs 2.7 us, so it is asked once.
     """
 
-    __slots__ = ("_features", "_get", "_inputs", "_invoke", "_offset", "_scores",
-                 "_set", "interpreter", "prepare", "reset", "spec")  # fmt: skip
+    __slots__ = ("_features", "_flat", "_get", "_inputs", "_invoke", "_offset",
+                 "_one_input", "_scores", "_set", "interpreter", "prepare", "reset", "spec")  # fmt: skip
 
     def __init__(self, spec: Stage, interpreter: Interpreter):
         self.spec = spec
@@ -35,6 +35,12 @@ class LoadedStage:
         self._scores = outputs[spec.scores.output]
         self._features = [outputs[index] for index in spec.features]
         self._offset = spec.scores.label_offset
+        # What nearly all stages are, without the loop and the reshape: 0.6 us less of 1.0.
+        self._one_input = self._inputs[0] if len(self._inputs) == 1 else None
+        self._flat = (
+            not self._offset
+            and len(interpreter.get_output_details()[spec.scores.output]["shape"]) == 2
+        )
         self.prepare: Callable[[NDArray[Any]], tuple[NDArray[Any]]] | None = (
             _preparer(spec) if spec.input.reads == "frame" else None
         )
@@ -57,10 +63,14 @@ class LoadedStage:
         Returns:
             The raw scores, shape [labels], in the head's own dtype; a background class is gone.
         """
-        for index, value in zip(self._inputs, inputs, strict=True):
-            self._set(index, value)
+        if self._one_input is not None:
+            self._set(self._one_input, inputs[0])
+        else:
+            for index, value in zip(self._inputs, inputs, strict=True):
+                self._set(index, value)
         self._invoke()
-        return self._get(self._scores).reshape(-1)[self._offset :]
+        scores = self._get(self._scores)
+        return scores[0] if self._flat else scores.reshape(-1)[self._offset :]
 
     def features(self) -> list[NDArray[Any]]:
         """Return what the last run hands to the next stage, each of shape [1, ...]."""
@@ -132,16 +142,20 @@ def _expect_type(
     found_scale, found_zero_point = found["quantization"]
     _expect(spec, f"{what} dtype", np.dtype(found["dtype"]).name, dtype)
     if abs(found_scale - scale) > SCALE_TOLERANCE * max(abs(scale), abs(found_scale)):
-        _expect(spec, f"{what} scale", found_scale, scale)
+        _refuse(spec, f"{what} scale", f"{found_scale:.9g}", f"{scale:.9g}")
     _expect(spec, f"{what} zero point", found_zero_point, zero_point)
 
 
 def _expect(spec: Stage, what: str, found: object, wanted: object) -> None:
     if found != wanted:
-        raise ModelError(
-            f"stage {spec.name}: {what} is {found} in {spec.file}, wants {wanted}: the model and "
-            "the manifest are not from the same build, make the bundle again"
-        )
+        _refuse(spec, what, found, wanted)
+
+
+def _refuse(spec: Stage, what: str, found: object, wanted: object) -> NoReturn:
+    raise ModelError(
+        f"stage {spec.name}: {what} is {found} in {spec.file}, wants {wanted}: the parts are not "
+        "from one model, make the bundle again"
+    )
 
 
 def _shape(detail: Mapping[str, Any]) -> tuple[int, ...]:
