@@ -22,6 +22,8 @@ CriterionName = Literal["score-margin", "top-score", "entropy"]
 Threshold = float | Sequence[float]
 """One threshold, or one per answered class."""
 Criterion = Callable[[NDArray[Any]], ExitDecision]
+Measure = Callable[[NDArray[Any]], tuple[int, float]]
+"""Raw scores, shape [classes], to answer and confidence."""
 
 FEW_CLASSES = 64
 """Up to here a sort of Python numbers beats numpy's call overhead (measured: 0.4 us for 10)."""
@@ -76,7 +78,7 @@ def negative_entropy(scores: NDArray[Any], scale: float) -> tuple[int, float]:
     return values.index(top), expected * scale / total - math.log(total)
 
 
-def measure_of(name: str, scale: float) -> Callable[[NDArray[Any]], tuple[int, float]]:
+def measure_of(name: str, scale: float) -> Measure:
     """Return the function that gives (answer, confidence) for a criterion's name.
 
     Raises:
@@ -105,29 +107,27 @@ def exit_criterion(name: str, threshold: Threshold | None, scale: float = 1.0) -
         A function from raw scores, shape [classes], to an ExitDecision.
     """
     measure = measure_of(name, scale)
-    if threshold is None:
-
-        def last(scores: NDArray[Any]) -> ExitDecision:
-            answer, confidence = measure(scores)
-            return ExitDecision(True, answer, confidence)
-
-        return last
-
     sign = -1 if name == "entropy" else 1
+    if threshold is None:
+        # The last stage leaves at any confidence.
+        return _judge(measure, -math.inf)
     if isinstance(threshold, Sequence):
-        per_class = tuple(sign * bound for bound in threshold)
+        return _judge_by_class(measure, tuple(sign * bound for bound in threshold))
+    return _judge(measure, sign * threshold)
 
-        def judge_class(scores: NDArray[Any]) -> ExitDecision:
-            answer, confidence = measure(scores)
-            return ExitDecision(confidence >= per_class[answer], answer, confidence)
 
-        return judge_class
-
-    bound = sign * threshold
-
+def _judge(measure: Measure, bound: float) -> Criterion:
     def judge(scores: NDArray[Any]) -> ExitDecision:
         answer, confidence = measure(scores)
         return ExitDecision(confidence >= bound, answer, confidence)
+
+    return judge
+
+
+def _judge_by_class(measure: Measure, bounds: Sequence[float]) -> Criterion:
+    def judge(scores: NDArray[Any]) -> ExitDecision:
+        answer, confidence = measure(scores)
+        return ExitDecision(confidence >= bounds[answer], answer, confidence)
 
     return judge
 
