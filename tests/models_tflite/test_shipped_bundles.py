@@ -1,0 +1,74 @@
+"""Every bundle that ships: sound, lint-free, and the same answers with both backends."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from models_tflite.backend import BACKEND_NAMES, RESOLVER_NAMES, open_backend
+from models_tflite.bundle import open_bundle, shipped_names
+from models_tflite.golden_making import run_all
+from models_tflite.lint import lint_bundle
+from models_tflite.self_test import self_test
+from models_tflite.stage import load_stages
+from runtime.exit_criterion import exit_criterion
+
+each_bundle = pytest.mark.parametrize("name", shipped_names())
+
+
+@each_bundle
+def test_it_opens_by_its_name(name: str) -> None:
+    bundle = open_bundle(name)
+    assert bundle.manifest.name == name
+    extra = {path.name for path in bundle.path.iterdir()} - set(bundle.manifest.files)
+    assert extra == {"manifest.json"}
+
+
+@each_bundle
+def test_it_runs_on_microcontrollers_and_the_edge_tpu_as_far_as_lint_can_tell(name: str) -> None:
+    assert lint_bundle(open_bundle(name)) == []
+
+
+@each_bundle
+@pytest.mark.parametrize("backend", BACKEND_NAMES)
+@pytest.mark.parametrize("resolver", RESOLVER_NAMES)
+def test_its_self_test_passes(name: str, backend: str, resolver: str) -> None:
+    bundle = open_bundle(name)
+    thresholds = bundle.manifest.thresholds["1.0"]
+    criteria = [
+        exit_criterion(thresholds.criterion, value, stage.scores.scale or 1.0)
+        for value, stage in zip((*thresholds.values, None), bundle.manifest.stages, strict=True)
+    ]
+    report = self_test(bundle, open_backend(backend, resolver), criteria)
+    assert report.passed
+    assert report.wide >= report.vectors // 2  # other kernels are held to something
+    if report.backend == bundle.manifest.golden.made_with:
+        assert report.exact
+
+
+@each_bundle
+def test_its_samples_fit_its_first_stage_and_its_labels(name: str) -> None:
+    bundle = open_bundle(name)
+    samples = bundle.samples()
+    if samples is None:
+        pytest.skip(f"{name} carries no samples: its data may not be redistributed")
+    frames, labels = samples
+    assert set(labels.tolist()) <= set(range(len(bundle.manifest.labels)))
+    scores = run_all(load_stages(bundle, open_backend()), frames)
+    accuracy = float((scores[-1].argmax(axis=1) == labels).mean())
+    assert accuracy > 0.9
+
+
+@each_bundle
+def test_its_provenance_is_told(name: str) -> None:
+    provenance = open_bundle(name).manifest.provenance
+    assert {"data", "recipe", "seed"} <= set(provenance)
+
+
+def package_files() -> Iterator[Path]:
+    yield from (Path(__file__).parents[2] / "models_tflite" / "bundles").glob("*")
+
+
+def test_every_folder_among_them_is_a_bundle() -> None:
+    folders = {path.name for path in package_files() if path.is_dir()}
+    assert folders == set(shipped_names())

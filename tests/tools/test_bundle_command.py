@@ -1,0 +1,164 @@
+"""`edge-infer bundle` on real folders: what it prints, and the error each misuse raises."""
+
+import hashlib
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from models_tflite.bundle import Bundle, open_bundle
+from models_tflite.errors import (
+    BundleEmptyError,
+    BundleError,
+    BundleNotFoundError,
+    BundleVerificationError,
+    ModelError,
+    ModelNotSupportedError,
+)
+from tests.fakes.tiny_bundles import write_early_exit
+from tests.fakes.tiny_models import little_big_model, single_model
+from tools.bundle import bundle_group
+
+
+@pytest.fixture(scope="module")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return write_early_exit(tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(single_model())
+    return path
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(bundle_group, [str(argument) for argument in arguments])
+
+
+def run(*arguments: object) -> str:
+    result = invoke(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def run_json(*arguments: object) -> Any:
+    return json.loads(run(*arguments, "--json"))
+
+
+def refusal(error: type[BundleError], *arguments: object) -> str:
+    result = invoke(*arguments)
+    assert type(result.exception) is error, result.output
+    assert "\n" not in str(result.exception)
+    return str(result.exception)
+
+
+def test_build_makes_a_bundle_by_one_command(model: Path, tmp_path: Path) -> None:
+    text = run("build", "--single", model, "-o", tmp_path / "made")
+    assert str(tmp_path / "made") in text and "net 1.0.0 (single)" in text
+    assert open_bundle(tmp_path / "made").manifest.labels == ("0", "1", "2", "3", "4")
+
+
+def test_build_takes_labels_samples_and_preprocessing(model: Path, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text("a\nb\nc\nd\ne\n")
+    frames = np.random.default_rng(0).integers(0, 256, (3, 8, 8, 1), np.uint8)
+    np.savez(tmp_path / "samples.npz", frames=frames, labels=np.arange(3))
+    document = run_json(
+        "build", "--single", model, "-o", tmp_path / "made", "--name", "five",
+        "--labels", tmp_path / "labels.txt", "--mean", "10", "--std", "200.5",
+        "--resize", "bilinear", "--license", "MIT", "--description", "Five classes.",
+        "--samples", tmp_path / "samples.npz", "--data-license", "CC0",
+    )  # fmt: skip
+    assert document["bundle"] == "five" and document["findings"] == []
+    manifest = open_bundle(tmp_path / "made").manifest
+    assert manifest.labels == ("a", "b", "c", "d", "e")
+    preprocess = manifest.stages[0].input.preprocess
+    assert preprocess is not None
+    assert (preprocess.mean, preprocess.std, preprocess.resize) == ((10,), (200.5,), "bilinear")
+    assert manifest.samples is not None and manifest.samples.license == "CC0"
+    assert (manifest.license, manifest.description) == ("MIT", "Five classes.")
+
+
+def test_samples_want_a_licence(model: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "s.npz", frames=np.zeros((1, 8, 8, 1), np.uint8), labels=np.zeros(1))
+    result = invoke("build", "--single", model, "--samples", tmp_path / "s.npz")
+    assert result.exit_code == 2 and "--data-license" in result.stderr
+
+
+@pytest.mark.parametrize("text", ["", "1;2", "red"])
+def test_a_mean_that_is_no_number_is_a_usage_error(model: Path, text: str) -> None:
+    result = invoke("build", "--single", model, "--mean", text)
+    assert result.exit_code == 2 and "--mean" in result.stderr
+
+
+def test_build_refuses_in_one_line(tmp_path: Path) -> None:
+    missing = tmp_path / "gone.tflite"
+    assert "no model at" in refusal(BundleNotFoundError, "build", "--single", missing)
+    path = tmp_path / "net.tflite"
+    path.write_bytes(little_big_model())
+    assert "cut it" in refusal(ModelNotSupportedError, "build", "--single", path)
+    path.write_bytes(single_model()[:700])
+    assert "refuses the model" in refusal(ModelError, "build", "--single", path)
+
+
+def test_info_shows_stages_and_thresholds(bundle: Bundle) -> None:
+    text = run("info", bundle.path)
+    assert "tiny-early-exit 1.0.0 (early-exit)" in text
+    assert "samples     8 (made up)" in text
+    rows = [line.split() for line in text.splitlines() if line.startswith("exit-")]
+    assert [(row[0], row[1], row[-1]) for row in rows] == [
+        ("exit-1", "frame", "40"),
+        ("exit-2", "previous", "class"),
+        ("exit-3", "previous", "-"),
+    ]
+
+
+def test_info_as_json_is_the_manifest(bundle: Bundle) -> None:
+    document = run_json("info", bundle.path)
+    manifest = json.loads((bundle.path / "manifest.json").read_text())
+    del manifest["schema_version"]
+    assert document == {"path": str(bundle.path), **manifest}
+
+
+def test_verify_counts_what_it_checked(bundle: Bundle) -> None:
+    assert "5 files" in run("verify", bundle.path)
+    document = run_json("verify", bundle.path)
+    assert document["files"] == 5 and document["findings"] == []
+    assert document["bytes"] == sum(i.bytes for i in bundle.manifest.files.values())
+
+
+def test_self_test_passes_and_says_on_what(bundle: Bundle) -> None:
+    document = run_json("self-test", bundle.path, "--resolver", "reference")
+    assert document["passed"] and document["exact"] and document["vectors"] == 8
+    assert document["backend"]["resolver"] == "reference"
+    assert "result        passed" in run("self-test", bundle.path, "--backend", "tflite-runtime")
+
+
+def test_self_test_that_fails_prints_the_report_and_raises(tmp_path: Path) -> None:
+    folder = write_early_exit(tmp_path).path
+    with np.load(folder / "golden.npz") as arrays:
+        changed = dict(arrays)
+    changed["scores_2"] = np.roll(changed["scores_2"], 1, axis=1)
+    np.savez(folder / "golden.npz", **changed)
+    content = (folder / "golden.npz").read_bytes()
+    document = json.loads((folder / "manifest.json").read_text())
+    digest = hashlib.sha256(content).hexdigest()
+    document["files"]["golden.npz"] = {"sha256": digest, "bytes": len(content)}
+    (folder / "manifest.json").write_text(json.dumps(document))
+    result = invoke("self-test", folder, "--resolver", "reference")
+    assert "result        FAILED" in result.stdout and "stage 2: " in result.stdout
+    assert isinstance(result.exception, BundleVerificationError)
+
+
+@pytest.mark.parametrize("command", ["info", "verify", "self-test"])
+def test_a_bad_bundle_is_one_line(command: str, tmp_path: Path) -> None:
+    assert "no bundle at" in refusal(BundleNotFoundError, command, tmp_path / "gone")
+    (tmp_path / "empty").mkdir()
+    assert "is empty" in refusal(BundleEmptyError, command, tmp_path / "empty")
+    folder = write_early_exit(tmp_path).path
+    (folder / "exit-2.tflite").write_bytes(b"short")
+    message = refusal(BundleVerificationError, command, folder)
+    assert "exit-2.tflite has 5 bytes" in message
