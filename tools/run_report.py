@@ -5,6 +5,9 @@ from typing import Any
 from .quantities import energy_text, share_text, time_text
 from .render import table
 
+LEAST_SHARE = 0.0005
+"""A clock that was in force for less is left out: it would print as 0.0 %."""
+
 
 def run_report(document: dict[str, Any]) -> str:
     """Return the document of `run --json` as text."""
@@ -101,8 +104,10 @@ def _clock(document: dict[str, Any]) -> str:
     shares = [
         f"{int(khz) / 1000:g} MHz {share_text(share)}" if int(khz) else "not known"
         for khz, share in document["frequency_residency"].items()
+        if share >= LEAST_SHARE
     ]
-    return f"{', '.join(shares) or 'nothing ran'}; {document['switches']} switches"
+    switches = f"{document['switches']} switch{'es' * (document['switches'] != 1)}"
+    return f"{', '.join(shares) or 'nothing ran'}; {switches}"
 
 
 def _overhead(document: dict[str, Any]) -> str:

@@ -1,0 +1,148 @@
+"""Accounting against the simulator's truth, through the real INA219 driver and a faulty chip.
+
+Ten seconds of board time, inferences of 50 us to 200 ms, 12-bit conversions read over a 400 kHz
+bus that loses 5 % of its transactions, a chip with gain, offset and oscillator errors on a shunt
+that is off, calibrated with two known loads; and a cost table of which one row is 20 % wrong.
+"""
+
+import random
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+
+from boards.operating_point import OperatingPoint
+from boards.profile import load_profile
+from boards.simulated.board import SimulatedBoard
+from boards.simulated.disturbance import Disturbance, MeterFaults, RowError
+from boards.work import OpWork, Work
+from runtime.accounting import EnergyTotals, measure_idle
+from runtime.metered_account import MeteredAccount
+from runtime.records import Frame, InferenceRecord
+from tests.fakes.runtime_fakes import record_of
+
+S = 1_000_000_000
+LENGTHS_US = (50, 1_000, 20_000, 200_000)
+FAULTS = MeterFaults(shunt_ppm=-8_000, gain_ppm=2_000, offset_uv=40, oscillator_ppm=15_000)
+POINT = OperatingPoint(2_400_000)
+
+
+@dataclass
+class Run:
+    """What was accounted, and what is true."""
+
+    totals: EnergyTotals
+    records: list[InferenceRecord]
+    true_gross_nj: int
+    true_idle_uw: int
+    true_exit_nj: dict[int, float]
+    """Mean true gross energy by exit."""
+
+    @property
+    def true_net_nj(self) -> float:
+        return self.true_gross_nj - self.true_idle_uw * self.totals.wall_ns / 1e6
+
+    def mean_exit_nj(self, exit_: int) -> float:
+        energies = [r.energy.gross_nj for r in self.records if r.exit == exit_ and r.energy]
+        return sum(energies) / len(energies)
+
+
+def works(length_us: int) -> tuple[Work, Work]:
+    """Two stages that together take about `length_us` at 2400 MHz, the second twice the first."""
+    macs = max(1, round(length_us * 1e-6 * 2.4e9 / 0.040 / 3))
+    first = Work("first", (OpWork("CONV_2D", macs, 0),), decides=False)
+    second = Work("second", (OpWork("CONV_2D", 2 * macs, 0),), decides=False)
+    return first, second
+
+
+def gaps_ns(duty: float, length_us: int, seed: int) -> Iterator[int]:
+    choose = random.Random(seed)
+    while True:
+        mean_ns = length_us * 1000 * (1 - duty) / duty
+        yield round(choose.uniform(0.2, 1.8) * mean_ns) if duty < 1 else 0
+
+
+def run(length_us: int, duty: float, seed: int = 1, wrong_row: float = 1.2) -> Run:
+    first, second = works(length_us)
+    board = SimulatedBoard(
+        load_profile("raspberry-pi-5"),
+        seed=seed,
+        disturbance=Disturbance(rows={"second": RowError(power=wrong_row)}),
+        meter_faults=FAULTS,
+        lost_reads_ppm=50_000,
+        retries=0,
+        keep_power_history=True,
+    )
+    time, choose = board.timebase, random.Random(seed)
+    assert board.meter is not None
+    with board:
+        board.meter.start()
+        idle = measure_idle(board, board.meter, S)
+        board.clock.set_khz(POINT.clock_khz)
+        start_ns = time.now_ns()
+        costs = board.cost_table((first, second))
+        account = MeteredAccount(
+            board.meter, idle, start_ns, costs, ("first", "second"), POINT.clock_khz
+        )
+        records: list[InferenceRecord] = []
+        true_nj: dict[int, list[int]] = {0: [], 1: []}
+        for number, gap_ns in enumerate(gaps_ns(duty, length_us, seed)):
+            if time.now_ns() >= start_ns + 10 * S:
+                break
+            time.sleep_until_ns(time.now_ns() + gap_ns)
+            begin_ns, stages = time.now_ns(), []
+            for work in (first, second)[: 1 + (choose.random() < 0.4)]:
+                stage_ns = time.now_ns()
+                board.spend(work, POINT)
+                stages.append((stage_ns, time.now_ns()))
+            record = record_of(Frame(number, None), begin_ns, time.now_ns(), stages)  # type: ignore[arg-type]
+            record.points = (POINT,) * len(stages)
+            account.add(record)
+            true_nj[record.exit].append(board.energy_nj(begin_ns, record.end_ns))
+            if number % 100 == 99:
+                records += account.settle(time.now_ns())
+        end_ns = time.now_ns()
+        records += account.close(end_ns)
+        return Run(
+            account.totals(),
+            records,
+            board.energy_nj(start_ns, end_ns),
+            board.energy_nj(0, S) // 1000,
+            {exit_: sum(nj) / len(nj) for exit_, nj in true_nj.items()},
+        )
+
+
+@pytest.fixture(scope="module", params=[(us, duty) for us in LENGTHS_US for duty in (0.3, 1.0)],
+                ids=lambda p: f"{p[0]}us-duty{p[1]}")  # fmt: skip
+def measured(request: pytest.FixtureRequest) -> Run:
+    return run(*request.param)
+
+
+def test_the_rail_is_within_1_percent_gross(measured: Run) -> None:
+    assert measured.totals.gross_nj == pytest.approx(measured.true_gross_nj, rel=0.01)
+
+
+def test_the_rail_is_within_3_percent_net(measured: Run) -> None:
+    assert measured.totals.net_nj == pytest.approx(measured.true_net_nj, rel=0.03)
+
+
+def test_mean_energy_per_exit_is_within_3_percent_beside_a_wrong_row(measured: Run) -> None:
+    for exit_, true_nj in measured.true_exit_nj.items():
+        assert measured.mean_exit_nj(exit_) == pytest.approx(true_nj, rel=0.03)
+
+
+def test_the_stated_uncertainty_covers_the_error(measured: Run) -> None:
+    totals = measured.totals
+    assert totals.gross_uncertainty_nj is not None
+    assert totals.net_uncertainty_nj is not None
+    assert abs(totals.gross_nj - measured.true_gross_nj) <= totals.gross_uncertainty_nj
+    assert abs(totals.net_nj - measured.true_net_nj) <= totals.net_uncertainty_nj
+    # And it is not so wide that it says nothing.
+    assert totals.gross_uncertainty_nj < 0.03 * totals.gross_nj
+    assert totals.net_uncertainty_nj < 0.06 * totals.net_nj
+
+
+def test_records_are_all_there_and_in_order(measured: Run) -> None:
+    assert [record.number for record in measured.records] == list(range(len(measured.records)))
+    assert measured.totals.lost > 0
+    assert measured.totals.origin == "simulated"
