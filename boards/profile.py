@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 from boards.errors import ProfileError, UnknownBoardError
 from boards.profile_sections import (
@@ -83,9 +84,14 @@ def read_profile(path: Path) -> BoardProfile:
 def parse_profile(text: str, name: str) -> BoardProfile:
     """Return the profile in TOML text. Raises ProfileError that names every bad key."""
     try:
-        reader = TomlReader(tomllib.loads(text))
+        return profile_from(tomllib.loads(text), name)
     except tomllib.TOMLDecodeError as error:
         raise ProfileError(f"board profile {name} is not TOML: {error}") from error
+
+
+def profile_from(document: Mapping[str, Any], name: str) -> BoardProfile:
+    """Return the profile in a parsed document. Raises ProfileError that names every bad key."""
+    reader = TomlReader(document)
     profile = _board(reader, name)
     if reader.complaints:
         raise ProfileError(f"board profile {name}: {'; '.join(reader.complaints)}")
