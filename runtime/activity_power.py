@@ -21,7 +21,7 @@ PRIOR_SPREAD = 0.3
 that was never measured may well be off by."""
 LEAST_SPREAD_UW = 1000
 """So that a board of which nothing is known, not even its idle power, can be learned."""
-FIRST_BATCH, BATCH = 16, 128
+FIRST_BATCH, LAST_BATCH = 16, 1024
 """Samples between two solutions, more and more of them; a solution costs about 50 us."""
 
 
@@ -82,7 +82,7 @@ class ActivityPower:
         self._residual_squares += self.residual(shares, power_uw) ** 2
         self._count += 1
         self._batch.append((shares, power_uw))
-        if len(self._batch) >= min(BATCH, max(FIRST_BATCH, self._count // 2)):
+        if len(self._batch) >= min(LAST_BATCH, max(FIRST_BATCH, self._count // 4)):
             self._solve()
 
     def deviation_uw(self, activity: Activity) -> float:

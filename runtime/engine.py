@@ -101,6 +101,7 @@ class Engine:
         self.residency_ns: dict[int, int] = {}
         self.switches = 0
         self._now_ns = board.timebase.now_ns
+        self._spend = board.spend
         self._closed = False
         if board.meter is not None:
             board.meter.start()
@@ -144,7 +145,7 @@ class Engine:
         points: list[OperatingPoint] = []
         inputs: Sequence[NDArray[Any]] = ()
         invoke_ns = 0
-        spend = self.board.spend
+        spend = self._spend
         point = governor.first_point(frame, start_ns, backlog)
         for index, step in enumerate(self._steps):
             if point is not self._asked:

@@ -117,9 +117,30 @@ def exit_criterion(name: str, threshold: Threshold | None, scale: float = 1.0) -
 
 
 def _judge(measure: Measure, bound: float) -> Criterion:
+    if measure is score_margin:
+        return _judge_margin(bound)
+
     def judge(scores: NDArray[Any]) -> ExitDecision:
         answer, confidence = measure(scores)
         return ExitDecision(confidence >= bound, answer, confidence)
+
+    return judge
+
+
+def _judge_margin(bound: float) -> Criterion:
+    """`score_margin` and the comparison in one body: 0.25 us less of 0.9, once a stage."""
+    least = -math.inf
+
+    def judge(scores: NDArray[Any]) -> ExitDecision:
+        if len(scores) > FEW_CLASSES:
+            answer, margin = score_margin(scores)
+            return ExitDecision(margin >= bound, answer, margin)
+        values = scores.tolist()
+        top = max(values)
+        answer = values.index(top)
+        values[answer] = least
+        margin = top - max(values)
+        return ExitDecision(margin >= bound, answer, margin)
 
     return judge
 

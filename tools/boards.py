@@ -1,5 +1,6 @@
 """`edge-infer boards`: what boards there are, and what is known of each."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -78,7 +79,7 @@ def _clocks(profile: BoardProfile) -> str | None:
 def _value(profile: BoardProfile, key: str) -> Any:
     """Return the number that a dotted key of the profile's file became."""
     value: Any = profile
-    for part in key.split("."):
+    for part in re.split(r"[.\[\]]+", key.rstrip("]")):
         if isinstance(value, Mapping):
             value = value[part]
         elif isinstance(value, tuple):

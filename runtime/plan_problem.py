@@ -1,0 +1,197 @@
+"""What a planner has to solve: numbers about stages, points, beliefs and arrivals, nothing else."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from boards.cost_table import CostTable
+from boards.operating_point import OperatingPoint
+from runtime.errors import RunError
+from runtime.predictor import ExitPredictor
+
+TIE_BREAK = 2e-3
+"""A slower point must save this share of a stage's energy: of equals the faster one wins."""
+
+
+class InfeasibleDeadlineError(RunError, ValueError):
+    """No operating point can finish every frame by its deadline."""
+
+
+@dataclass(frozen=True)
+class Beliefs:
+    """What is known of a frame's exit, before and after its first stage.
+
+    A frame comes as one of `first` kinds (one, unless something knows the exit beforehand); if it
+    stays, the first exit's scores sort it into a bin.
+    """
+
+    shares: tuple[float, ...]
+    """Probability of each kind; sums to 1."""
+    leave: tuple[float, ...]
+    """Probability of leaving at the first exit, by kind."""
+    bins: tuple[tuple[float, ...], ...]
+    """Probability of each bin after staying, by kind; each row sums to 1."""
+    exits: tuple[tuple[float, ...], ...]
+    """Probability of each later exit, by bin; each row sums to 1."""
+
+
+@dataclass(frozen=True)
+class PlanProblem:
+    """Times in ns, energies in nJ net of the idle reference."""
+
+    points: tuple[OperatingPoint, ...]
+    clocks_khz: tuple[int, ...]
+    time_ns: tuple[tuple[int, ...], ...]
+    """By stage and point."""
+    net_nj: tuple[tuple[float, ...], ...]
+    """By stage and point."""
+    switch_ns: int
+    switch_net_nj: float
+    idle_net_uw: tuple[int, ...]
+    """By clock: idle power above the idle reference."""
+    plan_ns: tuple[int, ...]
+    """By clock: time that choosing a plan takes after the first stage; 0 where nobody plans."""
+    plan_net_nj: tuple[float, ...]
+    beliefs: Beliefs
+    deadline_ns: int
+    gaps_ns: tuple[int, ...]
+    """Equally likely gaps between arrivals; none when a frame comes as soon as it can be taken."""
+
+    @property
+    def stages(self) -> int:
+        """Number of stages."""
+        return len(self.time_ns)
+
+    @property
+    def clock_of(self) -> tuple[int, ...]:
+        """Index of each point's clock."""
+        return tuple(self.clocks_khz.index(point.clock_khz) for point in self.points)
+
+    def slower(self, factors: Sequence[float]) -> "PlanProblem":
+        """Return the problem with every stage at a point taking that factor of its time, at the
+        same power."""
+        return replace(
+            self,
+            time_ns=tuple(
+                tuple(round(t * f) for t, f in zip(row, factors, strict=True))
+                for row in self.time_ns
+            ),
+            net_nj=tuple(
+                tuple(e * f for e, f in zip(row, factors, strict=True)) for row in self.net_nj
+            ),
+        )
+
+    def capped(self, cap_khz: int) -> "PlanProblem":
+        """Return the problem without the points above a clock (the lowest clock always stays)."""
+        cap_khz = max(cap_khz, self.clocks_khz[0])
+        keep = [i for i, point in enumerate(self.points) if point.clock_khz <= cap_khz]
+        clocks = [i for i, khz in enumerate(self.clocks_khz) if khz <= cap_khz]
+        return replace(
+            self,
+            points=tuple(self.points[i] for i in keep),
+            clocks_khz=tuple(self.clocks_khz[i] for i in clocks),
+            time_ns=tuple(tuple(row[i] for i in keep) for row in self.time_ns),
+            net_nj=tuple(tuple(row[i] for i in keep) for row in self.net_nj),
+            idle_net_uw=tuple(self.idle_net_uw[i] for i in clocks),
+            plan_ns=tuple(self.plan_ns[i] for i in clocks),
+            plan_net_nj=tuple(self.plan_net_nj[i] for i in clocks),
+        )
+
+    @property
+    def least_ns(self) -> int:
+        """The shortest time in which a frame can pass all stages, without a switch."""
+        return sum(min(row) for row in self.time_ns)
+
+
+def predicted_beliefs(predictor: ExitPredictor) -> Beliefs:
+    """Return the beliefs of an exit predictor."""
+    return Beliefs(
+        shares=(1.0,),
+        leave=(predictor.leave_first,),
+        bins=(tuple(predictor.bin_shares),),
+        exits=tuple(tuple(row) for row in predictor.bin_exits),
+    )
+
+
+def certain_beliefs(exit_shares: Sequence[float], beforehand: bool = False) -> Beliefs:
+    """Return the beliefs of somebody who knows the exit after the first stage, or beforehand.
+
+    Args:
+        exit_shares: share of frames that leave at each exit; sums to 1.
+        beforehand: known before the frame, not only after its first stage.
+    """
+    count = len(exit_shares) - 1
+    if not count:
+        return Beliefs((1.0,), (1.0,), ((1.0,),), ((1.0,),))
+    eye = tuple(tuple(float(a == b) for b in range(count)) for a in range(count))
+    staying = sum(exit_shares[1:])
+    later = tuple(s / staying if staying else 1 / count for s in exit_shares[1:])
+    if not beforehand:
+        return Beliefs((1.0,), (exit_shares[0],), (later,), eye)
+    return Beliefs(tuple(exit_shares), (1.0, *[0.0] * count), (later, *eye), eye)
+
+
+def blind_beliefs(exit_shares: Sequence[float]) -> Beliefs:
+    """Return the beliefs of somebody who predicts nothing: one bin with everybody's exits."""
+    known = certain_beliefs(exit_shares)
+    return Beliefs(known.shares, known.leave, ((1.0,),), known.bins)
+
+
+def plan_problem(
+    table: CostTable,
+    stages: Sequence[str],
+    points: Sequence[OperatingPoint],
+    beliefs: Beliefs,
+    deadline_ns: int,
+    gaps_ns: Sequence[int],
+    plan_overheads: float = 0.0,
+) -> PlanProblem:
+    """Return the problem that a cost table poses.
+
+    Args:
+        table: of the board; every stage at every point must have a row.
+        stages: names in order.
+        points: what may be chosen.
+        beliefs: of the predictor, or of somebody who knows.
+        deadline_ns: from arrival to the due answer.
+        gaps_ns: equally likely gaps between arrivals; none for back to back.
+        plan_overheads: what a plan costs, in units of the first stage's overhead (decision and
+            runtime).
+
+    Raises:
+        CostTableError: a row is missing.
+    """
+    chosen = tuple(sorted(points))
+    rows = [[table.row(stage, point) for point in chosen] for stage in stages]
+    reference_uw = table.idle_reference_uw
+    clocks = tuple(sorted({point.clock_khz for point in chosen}))
+    net = [[row.energy_nj - reference_uw * row.time_ns / 1e6 for row in line] for line in rows]
+    for line, costs in zip(net, rows, strict=True):
+        slowest_ns, most_nj = max(row.time_ns for row in costs), max(map(abs, line))
+        for index, row in enumerate(costs):
+            line[index] += TIE_BREAK * most_nj * row.time_ns / slowest_ns
+    plan_ns = [_plan_ns(rows[0], chosen, khz, plan_overheads) for khz in clocks]
+    return PlanProblem(
+        points=chosen,
+        clocks_khz=clocks,
+        time_ns=tuple(tuple(row.time_ns for row in line) for line in rows),
+        net_nj=tuple(tuple(line) for line in net),
+        switch_ns=table.switch.time_ns,
+        switch_net_nj=table.switch.energy_nj - reference_uw * table.switch.time_ns / 1e6,
+        idle_net_uw=tuple(table.idle_uw.get(khz, reference_uw) - reference_uw for khz in clocks),
+        plan_ns=tuple(time_ns for time_ns, _ in plan_ns),
+        plan_net_nj=tuple((uw - reference_uw) * time_ns / 1e6 for time_ns, uw in plan_ns),
+        beliefs=beliefs,
+        deadline_ns=deadline_ns,
+        gaps_ns=tuple(gaps_ns),
+    )
+
+
+def _plan_ns(
+    rows: Sequence[object], points: Sequence[OperatingPoint], khz: int, overheads: float
+) -> tuple[int, int]:
+    """Return time in ns and gross power in uW of a plan at a clock: it runs on one thread."""
+    row = next(
+        r for r, p in sorted(zip(rows, points, strict=True), key=lambda pair: pair[1])
+        if p.clock_khz == khz
+    )  # fmt: skip
+    return round(row.overhead_ns * overheads), row.power_uw  # type: ignore[attr-defined]

@@ -1,0 +1,278 @@
+"""The planner: operating points of every stage, solved ahead of time into a table.
+
+A frame is a short stochastic shortest path. Its state is the stage, the bin of belief about its
+exit, the time since its arrival and the clock in force; a choice is the operating point of the
+next stage. Frames are coupled, since a late one delays the next, so the whole is a Markov decision
+process with the cost of a frame
+
+    energy above the idle reference + energy of switches + penalty * [late]
+
+that is solved for the least mean cost per frame by relative value iteration (Puterman, Markov
+Decision Processes, 1994, section 8.5). The penalty is the Lagrange multiplier of the bound on
+misses, found by bisection (Altman, Constrained Markov Decision Processes, 1999). Choosing speeds
+ahead of time from the distribution of the remaining work is PACE (Lorch and Smith, SIGMETRICS
+2001), in its practical form with few speeds and switch costs (Xu, Xi, Melhem, Mosse, EMSOFT 2004);
+what is new here is that the distribution is the one that the first exit's scores point to.
+
+Time is divided into `slots`; every duration is rounded up to whole slots, so a plan never counts on
+time that it does not have.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.plan_problem import PlanProblem
+
+Array = NDArray[np.float64]
+
+SLOTS = 512
+"""Slots that a deadline is divided into."""
+MOST_SWEEPS = 300
+TOLERANCE = 1e-4
+"""Of the mean cost per frame at which value iteration ends, relative."""
+MISS_TOLERANCE = 5e-4
+"""Of the miss rate, absolute."""
+PENALTY_RATIO = 1.15
+"""Bisection ends when the multiplier is known within this factor."""
+HIGHEST_PENALTY = 3000.0
+"""In units of a frame's highest energy: beyond this a miss is avoided at any price."""
+
+ENERGY, MISSES = 0, 1
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Which point to choose, by time since arrival, clock in force and belief."""
+
+    problem: PlanProblem
+    slot_ns: int
+    penalty_nj: float
+    net_nj_per_frame: float
+    """Expected, at the solution's precision."""
+    miss_rate: float
+    """Expected share of frames that answer late."""
+    first: NDArray[np.uint8]
+    """Point of the first stage: [kind, clock, slot]."""
+    later: tuple[NDArray[np.uint8], ...]
+    """Point of each later stage: [bin, clock, slot]."""
+    idle: NDArray[np.uint8]
+    """Clock to wait at when no frame is waiting: [clock, slot]."""
+    values: Array
+    """Relative values before a frame, to start the next solution from: [2, clock, slot]."""
+
+    def slot_of(self, age_ns: int) -> int:
+        """Return the slot of a time since arrival, rounded up; the last one holds all beyond."""
+        return min(max(-(-age_ns // self.slot_ns), 0), self.first.shape[-1] - 1)
+
+
+class Planner:
+    """Solves one problem for any penalty. Arrays are [energy or misses, ..., clock, slot]."""
+
+    def __init__(self, problem: PlanProblem, slots: int = SLOTS) -> None:
+        self.problem = problem
+        self.slot_ns = max(1, math.ceil(problem.deadline_ns / slots))
+        self._due = problem.deadline_ns // self.slot_ns
+        self._clock_of = problem.clock_of
+        steps = [[self._steps(t) for t in row] for row in problem.time_ns]
+        self._stage_steps = steps
+        self._switch_steps = self._steps(problem.switch_ns)
+        plan_steps = [self._steps(t) for t in problem.plan_ns]
+        self._plan_steps = plan_steps
+        longest = sum(max(row) for row in steps)
+        self._slots = self._due + min(longest, 2 * self._due) + 2
+        pad = max(max(map(max, steps)) + max(plan_steps), self._switch_steps)
+        self._width = self._slots + pad + 1
+        beliefs = problem.beliefs
+        self._exits = np.array(beliefs.exits)
+        reach = self._exits[:, ::-1].cumsum(axis=1)[:, ::-1]
+        with np.errstate(invalid="ignore", divide="ignore"):
+            self._leave = np.where(reach > 1e-12, self._exits / reach, 1.0)
+        self._late = (np.arange(self._slots) > self._due).astype(float)
+        self._gap_steps = [gap_ns / self.slot_ns for gap_ns in problem.gaps_ns]
+
+    def solve(self, penalty_nj: float, start: Array | None = None) -> Plan:
+        """Return the best plan for a penalty in nJ on each late answer."""
+        clocks = len(self.problem.clocks_khz)
+        values = np.zeros((2, clocks, self._slots)) if start is None else start
+        rates = np.zeros(2)
+        scale = max(abs(e) for row in self.problem.net_nj for e in row) or 1.0
+        for _ in range(MOST_SWEEPS):
+            after, tables = self._sweep(values, penalty_nj)
+            change = after - values
+            rates = change[:, 0, 0].copy()
+            values = after - rates[:, None, None]
+            total = change[ENERGY] + penalty_nj * change[MISSES]
+            # Only what can recur matters: lags up to the deadline.
+            inside = total[:, : self._due + 1]
+            late = change[MISSES, :, : self._due + 1]
+            if np.ptp(inside) < TOLERANCE * scale and np.ptp(late) < MISS_TOLERANCE:
+                break
+        first, later, idle = tables
+        return Plan(
+            self.problem, self.slot_ns, penalty_nj, float(rates[ENERGY]), float(rates[MISSES]),
+            first, later, idle, values,
+        )  # fmt: skip
+
+    def within(self, miss_bound: float, start: Array | None = None) -> Plan:
+        """Return the plan of least energy whose expected miss rate is at most `miss_bound`.
+
+        Where none is, the plan with the fewest misses.
+        """
+        plan = self.solve(0.0, start)
+        if plan.miss_rate <= miss_bound:
+            return plan
+        unit = sum(max(map(abs, row)) for row in self.problem.net_nj) or 1.0
+        low, high = unit * 0.01, unit * HIGHEST_PENALTY
+        best = self.solve(high, plan.values)
+        if best.miss_rate > miss_bound:
+            return best
+        while high / low > PENALTY_RATIO:
+            middle = math.sqrt(low * high)
+            plan = self.solve(middle, best.values)
+            if plan.miss_rate <= miss_bound:
+                best, high = plan, middle
+            else:
+                low = middle
+        return best
+
+    def _steps(self, time_ns: int) -> int:
+        return min(-(-time_ns // self.slot_ns), 4 * SLOTS)
+
+    def _padded(self, values: Array) -> Array:
+        """Return the values with the last slot repeated, so that shifts are views."""
+        pad = self._width - values.shape[-1]
+        return np.concatenate([values, np.repeat(values[..., -1:], pad, axis=-1)], axis=-1)
+
+    def _shift(self, padded: Array, steps: int) -> Array:
+        return padded[..., steps : steps + self._slots]
+
+    def _sweep(self, values: Array, penalty_nj: float) -> tuple[Array, Any]:
+        """Go back one frame from the values before the next one."""
+        ends, idle = self._frame_end(values, penalty_nj)
+        problem = self.problem
+        end = self._padded(ends)
+        later: list[NDArray[np.uint8]] = []
+        staying: Array | None = None
+        for stage in range(problem.stages - 1, 0, -1):
+            options = [self._stage(stage, p, end, staying) for p in range(len(problem.points))]
+            found, choice = self._choose(options, penalty_nj)
+            later.insert(0, choice)
+            staying = self._padded(found)
+        kinds, firsts = [], []
+        for kind in range(len(problem.beliefs.shares)):
+            options = [self._first(kind, p, end, staying) for p in range(len(problem.points))]
+            found, choice = self._choose(options, penalty_nj)
+            kinds.append(found)
+            firsts.append(choice)
+        before = np.tensordot(np.array(problem.beliefs.shares), np.array(kinds), axes=1)
+        return before, (np.array(firsts), tuple(later), idle)
+
+    def _stage(self, stage: int, point: int, end: Array, staying: Array | None) -> Array:
+        """Return the cost of running a later stage at a point: [2, bin, slot]."""
+        clock, steps = self._clock_of[point], self._stage_steps[stage][point]
+        leave = self._leave[:, stage - 1]
+        done = self._shift(end[:, clock], steps)[:, None, :]
+        if staying is None:
+            cost = np.repeat(done, len(leave), axis=1)
+        else:
+            going = self._shift(staying[:, :, clock], steps)
+            cost = leave[:, None] * done + (1 - leave)[:, None] * going
+        cost[ENERGY] += self.problem.net_nj[stage][point]
+        return cost
+
+    def _first(self, kind: int, point: int, end: Array, staying: Array | None) -> Array:
+        """Return the cost of running the first stage at a point: [2, slot]."""
+        problem = self.problem
+        clock, steps = self._clock_of[point], self._stage_steps[0][point]
+        cost = self._shift(end[:, clock], steps).copy()
+        if staying is not None:
+            leave = problem.beliefs.leave[kind]
+            bins = np.array(problem.beliefs.bins[kind])
+            going = self._shift(staying[:, :, clock], steps + self._plan_steps[clock])
+            going = np.tensordot(going, bins, axes=(1, 0))
+            cost *= leave
+            cost += (1 - leave) * going
+            cost[ENERGY] += (1 - leave) * problem.plan_net_nj[clock]
+        cost[ENERGY] += problem.net_nj[0][point]
+        return cost
+
+    def _choose(self, options: list[Array], penalty_nj: float) -> tuple[Array, NDArray[np.uint8]]:
+        """Return the least cost and its point for each clock in force: [2, ..., clock, slot]."""
+        per_clock, points = [], []
+        for clock in range(len(self.problem.clocks_khz)):
+            mine = [p for p, c in enumerate(self._clock_of) if c == clock]
+            cost, which = _least([options[p] for p in mine], penalty_nj)
+            per_clock.append(cost)
+            points.append(np.array(mine, np.uint8)[which])
+        steps = self._switch_steps
+        switched = [self._shift(self._padded(cost), steps) for cost in per_clock]
+        least, clock_index = _least(switched, penalty_nj)
+        least = least.copy()
+        least[ENERGY] += self.problem.switch_net_nj
+        by_clock = np.stack(points)
+        last = self._slots - 1
+        where = np.minimum(np.arange(self._slots) + steps, last)
+        shifted_points = by_clock[..., where]
+        target = np.take_along_axis(shifted_points, clock_index[None], axis=0)[0]
+        found, choice = [], []
+        for cost, point in zip(per_clock, points, strict=True):
+            stay = _total(cost, penalty_nj) <= _total(least, penalty_nj)
+            found.append(np.where(stay, cost, least))
+            choice.append(np.where(stay, point, target))
+        return np.stack(found, axis=-2), np.stack(choice, axis=-2).astype(np.uint8)
+
+    def _frame_end(self, values: Array, penalty_nj: float) -> tuple[Array, NDArray[np.uint8]]:
+        """Return the cost from the end of a frame on, and the clock to wait for the next one at.
+
+        The next frame has already arrived for the gaps shorter than the time since this one's
+        arrival; for the others there is a wait, and the clock may change meanwhile.
+        """
+        clocks = len(self.problem.clocks_khz)
+        ends = np.zeros((2, clocks, self._slots))
+        ends[MISSES] += self._late
+        idle = np.tile(np.arange(clocks, dtype=np.uint8)[:, None], (1, self._slots))
+        if not self._gap_steps:  # back to back: the next frame arrives now
+            ends += values[..., :1]
+            return ends, idle
+        share = 1 / len(self._gap_steps)
+        waits = np.zeros((2, clocks, self._slots))
+        after_switch = np.zeros((2, clocks, self._slots))
+        slots = np.arange(self._slots)
+        for gap in self._gap_steps:
+            waiting = slots < gap
+            lag = np.clip(np.ceil(slots - gap), 0, self._slots - 1).astype(np.intp)
+            ends += share * np.where(waiting, 0.0, values[..., lag])
+            for steps, into in ((0, waits), (self._switch_steps, after_switch)):
+                lag = np.clip(np.ceil(slots + steps - gap), 0, self._slots - 1).astype(np.intp)
+                cost = values[..., lag].copy()
+                wait_ns = np.maximum(gap - slots - steps, 0.0) * self.slot_ns
+                cost[ENERGY] += np.array(self.problem.idle_net_uw)[:, None] * wait_ns / 1e6
+                into += share * np.where(waiting, cost, 0.0)
+        any_wait = share * sum((slots < gap) for gap in self._gap_steps)
+        after_switch[ENERGY] += self.problem.switch_net_nj * any_wait
+        least, which = _least(list(np.moveaxis(after_switch, 1, 0)), penalty_nj)
+        for clock in range(clocks):
+            stay = _total(waits[:, clock], penalty_nj) <= _total(least, penalty_nj) + 1e-9
+            ends[:, clock] += np.where(stay, waits[:, clock], least)
+            idle[clock] = np.where(stay, clock, which)
+        return ends, idle
+
+
+def _total(cost: Array, penalty_nj: float) -> Array:
+    total: Array = cost[ENERGY] + penalty_nj * cost[MISSES]
+    return total
+
+
+def _least(options: list[Array], penalty_nj: float) -> tuple[Array, NDArray[np.intp]]:
+    """Return the cheapest of several costs [2, ...] elementwise, and which one it is."""
+    if len(options) == 1:
+        return options[0], np.zeros(options[0].shape[1:], np.intp)
+    stacked = np.stack(options)
+    total = stacked[:, ENERGY] + penalty_nj * stacked[:, MISSES]
+    which = total.argmin(axis=0)
+    found = np.take_along_axis(stacked, which[None, None], axis=0)[0]
+    return found, which

@@ -1,0 +1,158 @@
+"""Exit prediction: where will this input leave, given the raw scores of the first exit?
+
+A softmax regression on what the sorted scores say: the distances of the next scores to the top
+one, the margin against the mean, the entropy. Its output is sorted into a few bins by the expected
+exit, and each bin carries the share of held-back inputs that left at each exit: so the probabilities
+are calibrated by counting (histogram binning: Zadrozny and Elkan, ICML 2001), and a planner can
+solve for each bin ahead of time. Everything is plain numbers in the manifest.
+"""
+
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+from numpy.typing import NDArray
+
+KIND = "softmax-sorted-scores"
+RANKS = 4
+"""Scores below the top one that are looked at."""
+
+
+class ExitPredictor(Protocol):
+    """Sorts inputs that did not leave at the first exit into bins of like future."""
+
+    leave_first: float
+    """Share of all inputs that leaves at the first exit, 0 to 1."""
+    bin_shares: Sequence[float]
+    """Share of the staying inputs in each bin; sums to 1."""
+    bin_exits: Sequence[Sequence[float]]
+    """For each bin, the probability of each later exit; each sums to 1."""
+
+    def bin_of(self, scores: NDArray[Any]) -> int:
+        """Return the bin of an input from the first exit's raw scores, shape [classes]."""
+        ...
+
+
+@dataclass(frozen=True)
+class SoftmaxPredictor:
+    """The predictor of this project; see the module."""
+
+    scale: float
+    """Real value of one score unit."""
+    ranks: int
+    mean: tuple[float, ...]
+    deviation: tuple[float, ...]
+    """Of each feature over the inputs it was fitted on."""
+    weights: tuple[tuple[float, ...], ...]
+    """One row per later exit but the first of them, whose logit is 0: a constant, then one weight
+    per feature."""
+    edges: tuple[float, ...]
+    """Bounds between the bins on the expected later exit, ascending."""
+    leave_first: float
+    bin_shares: tuple[float, ...]
+    bin_exits: tuple[tuple[float, ...], ...]
+    fitted_on: Mapping[str, Any]
+    """Data, number of inputs, and how good: top1 and brier."""
+
+    def __post_init__(self) -> None:
+        folded = []
+        for row in self.weights:
+            slopes = [w / d for w, d in zip(row[1:], self.deviation, strict=True)]
+            constant = row[0] - math.fsum(
+                s * m for s, m in zip(slopes, self.mean, strict=True)
+            )
+            folded.append((constant, tuple(slopes)))
+        # The hot path multiplies raw features: standardising is folded into the weights once.
+        object.__setattr__(self, "_folded", tuple(folded))
+
+    def bin_of(self, scores: NDArray[Any]) -> int:
+        """Return the bin of an input from the first exit's raw scores, shape [classes]."""
+        if not self.edges:
+            return 0
+        return bisect_right(self.edges, self.expected_exit(scores))
+
+    def expected_exit(self, scores: NDArray[Any]) -> float:
+        """Return the model's mean later exit: 0 for the next one."""
+        total, moment = 1.0, 0.0
+        found = score_features(scores.tolist(), self.scale, self.ranks)
+        for exit_, (constant, slopes) in enumerate(self._folded, 1):  # type: ignore[attr-defined]
+            logit = constant
+            for slope, value in zip(slopes, found, strict=True):
+                logit += slope * value
+            weight = math.exp(min(logit, 50.0))
+            total += weight
+            moment += exit_ * weight
+        return moment / total
+
+    def probabilities(self, scores: NDArray[Any]) -> tuple[float, ...]:
+        """Return the probability of each later exit, calibrated by the bin."""
+        return self.bin_exits[self.bin_of(scores)]
+
+    def to_document(self) -> dict[str, Any]:
+        """Return plain numbers for the manifest's `predictor[ratio]`."""
+        return {"kind": KIND, **asdict(self)}
+
+    @classmethod
+    def from_document(cls, document: Mapping[str, Any]) -> "SoftmaxPredictor":
+        """Read what `to_document` wrote.
+
+        Raises:
+            ValueError: it is of another kind, or a field is missing or of the wrong shape.
+        """
+        if document.get("kind") != KIND:
+            raise ValueError(f"a predictor of kind {document.get('kind')!r}, wanted {KIND!r}")
+        try:
+            fields = {k: _frozen(v) for k, v in document.items() if k != "kind"}
+            predictor = cls(**fields)
+            _check(predictor)
+        except (TypeError, IndexError) as error:
+            raise ValueError(f"predictor: {error}") from None
+        return predictor
+
+
+def score_features(values: list[float], scale: float, ranks: int) -> list[float]:
+    """Return the features of one score row.
+
+    Args:
+        values: raw scores, shape [classes], two or more; not kept.
+        scale: real value of one score unit.
+        ranks: how many scores below the top one count.
+
+    Returns:
+        The distances of the next `ranks` scores to the top one, of the mean score to the top one,
+        all in real units, and the entropy of the softmax in nats.
+    """
+    ordered = sorted(values, reverse=True)
+    top = ordered[0]
+    count = len(ordered)
+    features = [(top - ordered[min(rank, count - 1)]) * scale for rank in range(1, ranks + 1)]
+    features.append((top - sum(ordered) / count) * scale)
+    total = moment = 0.0
+    for value in ordered:
+        exponent = (value - top) * scale
+        if exponent < -12.0:  # e^-12: sorted, so all that follow are smaller still
+            break
+        weight = math.exp(exponent)
+        total += weight
+        moment += weight * exponent
+    features.append(math.log(total) - moment / total)
+    return features
+
+
+def _frozen(value: Any) -> Any:
+    return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
+
+
+def _check(predictor: SoftmaxPredictor) -> None:
+    features = predictor.ranks + 2
+    later = len(predictor.weights) + 1
+    shapes = (
+        len(predictor.mean) == len(predictor.deviation) == features
+        and all(len(row) == features + 1 for row in predictor.weights)
+        and len(predictor.bin_shares) == len(predictor.bin_exits) == len(predictor.edges) + 1
+        and all(len(row) == later for row in predictor.bin_exits)
+    )
+    if not shapes:
+        raise ValueError("predictor: the numbers of weights, bins and exits do not fit together")
