@@ -6,7 +6,7 @@ from typing import Literal, cast
 from models_tflite.errors import ModelNotSupportedError
 from models_tflite.graph import Graph, Tensor
 from models_tflite.lint import find_head_kind, has_state
-from models_tflite.ops import list_ops, node_macs
+from models_tflite.ops import activation, list_ops, node_macs
 from models_tflite.stage_spec import (
     Dtype,
     Preprocess,
@@ -43,6 +43,10 @@ def describe_stage(draft: StageDraft, graph: Graph) -> Stage:
     Raises:
         ModelNotSupportedError: a tensor has a dtype or shape that no stage can have.
     """
+    if not 0 <= draft.output < len(graph.outputs):
+        raise ModelNotSupportedError(
+            f"{draft.name}: no output {draft.output}: the model has {len(graph.outputs)}"
+        )
     head = graph.tensors[graph.outputs[draft.output]]
     ops = list_ops(graph)
     return Stage(
@@ -102,9 +106,10 @@ def _dtype(tensor: Tensor) -> Dtype:
 
 def _arithmetic(graph: Graph) -> Literal["int8", "uint8", "int16", "float32"]:
     """Return the activation dtype of the operator with the most MACs."""
-    weights = [(node_macs(graph, node), index) for index, node in enumerate(graph.nodes)]
-    _, heaviest = max(weights, default=(0, 0))
-    dtype = graph.tensors[graph.nodes[heaviest].outputs[0]].dtype if graph.nodes else "float32"
+    heaviest = max(graph.nodes, key=lambda node: node_macs(graph, node), default=None)
+    if heaviest is None or not node_macs(graph, heaviest):
+        return "float32"
+    dtype = activation(graph, heaviest).dtype
     return cast(
         Literal["int8", "uint8", "int16", "float32"], dtype if dtype in _ARITHMETICS else "float32"
     )

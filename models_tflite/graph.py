@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models_tflite.errors import ModelNotSupportedError
+from models_tflite.errors import ModelError, ModelNotSupportedError
 from models_tflite.flatbuffer import op_name, type_name, unpack
 
 NO_TENSOR = -1
@@ -66,7 +66,7 @@ class Graph:
         """Read a model.
 
         Raises:
-            ModelError: the bytes are no TFLite model.
+            ModelError: the bytes are no TFLite model, or one that points outside itself.
             ModelNotSupportedError: it has several subgraphs (control flow, several signatures).
         """
         self.tree = unpack(model)
@@ -78,8 +78,23 @@ class Graph:
         subgraph = self.tree.subgraphs[0]
         self.inputs = [int(index) for index in _list(subgraph.inputs)]
         self.outputs = [int(index) for index in _list(subgraph.outputs)]
-        self.tensors = [self._tensor(i, raw) for i, raw in enumerate(_list(subgraph.tensors))]
-        self.nodes = [self._node(raw) for raw in _list(subgraph.operators)]
+        try:
+            self.tensors = [self._tensor(i, raw) for i, raw in enumerate(_list(subgraph.tensors))]
+            self.nodes = [self._node(raw) for raw in _list(subgraph.operators)]
+            self.metadata = [self.tree.buffers[e.buffer].data for e in _list(self.tree.metadata)]
+        except IndexError:
+            raise ModelError("the model refers to a buffer or operator it does not have") from None
+        self._check_indices()
+
+    def operand(self, node: Node, position: int) -> Tensor:
+        """Return an input of a node.
+
+        Raises:
+            ModelError: the node has no such input, which the file must have lost.
+        """
+        if position >= len(node.inputs) or node.inputs[position] == NO_TENSOR:
+            raise ModelError(f"an operator {node.op} has no input {position}: the file is damaged")
+        return self.tensors[node.inputs[position]]
 
     def producers(self) -> dict[int, int]:
         """Return the index of the node that computes each tensor."""
@@ -93,6 +108,14 @@ class Graph:
             for entry in _list(signature.outputs)
         }
         return names | {self.tensors[index].name: index for index in self.outputs}
+
+    def _check_indices(self) -> None:
+        used = {*self.inputs, *self.outputs}
+        used.update(*(node.outputs for node in self.nodes))
+        optional = {index for node in self.nodes for index in node.inputs} - {NO_TENSOR}
+        outside = {index for index in used | optional if not 0 <= index < len(self.tensors)}
+        if outside:
+            raise ModelError(f"the model refers to tensors it does not have: {sorted(outside)[:3]}")
 
     def _tensor(self, index: int, raw: Any) -> Tensor:
         shape = tuple(int(size) for size in _list(raw.shape))
@@ -127,4 +150,6 @@ def _list(vector: Any) -> Sequence[Any]:
 
 
 def _text(value: bytes | str | None) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else value or ""
+    """Return a name as printable text: names end up in messages, and a file may hold anything."""
+    text = value.decode(errors="replace") if isinstance(value, bytes) else value or ""
+    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)

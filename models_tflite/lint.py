@@ -9,8 +9,8 @@ from itertools import pairwise
 from typing import Any, Literal, get_args
 
 from models_tflite.bundle import Bundle
-from models_tflite.graph import NO_TENSOR, Graph, Node, Tensor
-from models_tflite.ops import node_macs
+from models_tflite.graph import NO_TENSOR, Graph, Tensor
+from models_tflite.ops import activation, node_macs
 from models_tflite.stage import SCALE_TOLERANCE
 from models_tflite.stage_spec import Dtype
 
@@ -75,11 +75,13 @@ def find_head_kind(graph: Graph, output: int) -> Literal["logits", "softmax"]:
     """Tell what an output is, by the operator that computes it."""
     producers = graph.producers()
     tensor = graph.outputs[output]
-    while tensor in producers:
+    for _ in graph.nodes:  # a damaged file may go in circles
+        if tensor not in producers:
+            break
         node = graph.nodes[producers[tensor]]
         if node.op not in _PASSES_ON:
             return "softmax" if node.op == "SOFTMAX" else "logits"
-        tensor = node.inputs[0]
+        tensor = graph.operand(node, 0).index
     return "logits"
 
 
@@ -130,13 +132,13 @@ def _boundary(tensor: Tensor) -> Iterator[_Entry]:
 
 
 def _quantisation(graph: Graph) -> Iterator[_Entry]:
-    kinds = {_activation_dtype(graph, node) for node in graph.nodes if node_macs(graph, node)}
+    kinds = {activation(graph, node).dtype for node in graph.nodes if node_macs(graph, node)}
     integer = bool(kinds & {"int8", "uint8", "int16"})
     for index, node in enumerate(graph.nodes):
         place = f"{node.op} {index}"
-        if not node_macs(graph, node) or _activation_dtype(graph, node) != "float32":
+        if not node_macs(graph, node) or activation(graph, node).dtype != "float32":
             continue
-        if graph.tensors[node.inputs[1]].dtype in ("int8", "uint8", "int4"):
+        if graph.operand(node, 1).dtype in ("int8", "uint8", "int4"):
             yield (
                 "warning", place, "hybrid: integer weights, float32 activations",
                 "quantise with a representative data set",
@@ -147,14 +149,9 @@ def _quantisation(graph: Graph) -> Iterator[_Entry]:
         yield "note", "", "float32 arithmetic", "full int8 takes a quarter of the bytes"
 
 
-def _activation_dtype(graph: Graph, node: Node) -> str:
-    data = node.inputs[2] if node.op == "TRANSPOSE_CONV" else node.inputs[0]
-    return graph.tensors[data].dtype
-
-
 def _per_channel(graph: Graph) -> Iterator[_Entry]:
     for index, node in enumerate(graph.nodes):
-        if node.op == "FULLY_CONNECTED" and len(graph.tensors[node.inputs[1]].scales) > 1:
+        if node.op == "FULLY_CONNECTED" and len(graph.operand(node, 1).scales) > 1:
             yield (
                 "warning", f"FULLY_CONNECTED {index}",
                 "weights with one scale per channel: TFLite Micro builds take the first, silently",

@@ -2,7 +2,7 @@
 
 import math
 
-from models_tflite.graph import NO_TENSOR, Graph, Node
+from models_tflite.graph import NO_TENSOR, Graph, Node, Tensor
 from models_tflite.stage_spec import Op
 
 
@@ -20,30 +20,36 @@ def node_macs(graph: Graph, node: Node) -> int:
     Weight layouts are those of the TFLite kernels: CONV_2D and TRANSPOSE_CONV [O, H, W, I],
     DEPTHWISE_CONV_2D [1, H, W, O], CONV_3D [D, H, W, I, O], FULLY_CONNECTED [O, I].
     """
-    shapes = [graph.tensors[index].shape if index != NO_TENSOR else () for index in node.inputs]
     outputs = _elements(graph, node)
     match node.op:
         case "CONV_2D" | "FULLY_CONNECTED":
-            return outputs * math.prod(shapes[1][1:])
+            return outputs * math.prod(graph.operand(node, 1).shape[1:])
         case "DEPTHWISE_CONV_2D":
-            return outputs * math.prod(shapes[1][1:3])
+            return outputs * math.prod(graph.operand(node, 1).shape[1:3])
         case "CONV_3D":
-            return outputs * math.prod(shapes[1][:4])
+            return outputs * math.prod(graph.operand(node, 1).shape[:4])
         case "TRANSPOSE_CONV":  # each input value meets the whole kernel
-            return math.prod(shapes[2]) * shapes[1][0] * math.prod(shapes[1][1:3])
+            return activation(graph, node).elements * math.prod(graph.operand(node, 1).shape[:3])
         case "BATCH_MATMUL":
-            return outputs * shapes[0][-2 if getattr(node.options, "adjX", False) else -1]
+            inner = slice(-2, -1) if getattr(node.options, "adjX", False) else slice(-1, None)
+            return outputs * math.prod(graph.operand(node, 0).shape[inner])
         case "SVDF":
-            return shapes[0][0] * sum(math.prod(shape) for shape in shapes[1:3])
+            weights = graph.operand(node, 1).elements + graph.operand(node, 2).elements
+            return math.prod(graph.operand(node, 0).shape[:1]) * weights
         case "UNIDIRECTIONAL_SEQUENCE_LSTM" | "UNIDIRECTIONAL_SEQUENCE_RNN":
             return _recurrent_macs(graph, node)
         case _:
             return 0
 
 
+def activation(graph: Graph, node: Node) -> Tensor:
+    """Return the input of a node that is no weight: TRANSPOSE_CONV has it third."""
+    return graph.operand(node, 2 if node.op == "TRANSPOSE_CONV" else 0)
+
+
 def _recurrent_macs(graph: Graph, node: Node) -> int:
     """Each weight matrix is used once a time step and batch entry: input [N, T, I], [T, N, I]."""
-    steps = math.prod(graph.tensors[node.inputs[0]].shape[:-1])
+    steps = math.prod(graph.operand(node, 0).shape[:-1])
     tensors = [graph.tensors[index] for index in node.inputs[1:] if index != NO_TENSOR]
     return steps * sum(t.elements for t in tensors if t.constant and len(t.shape) == 2)
 

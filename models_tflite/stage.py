@@ -24,8 +24,8 @@ class LoadedStage:
     against 0.5 to 0.6 us); `get_input_details` costs 2.7 us, so it is asked once.
     """
 
-    __slots__ = ("_features", "_flat", "_get", "_inputs", "_invoke", "_offset",
-                 "_one_input", "_scores", "_set", "interpreter", "prepare", "reset", "spec")  # fmt: skip
+    __slots__ = ("_features", "_flat", "_get", "_inputs", "_invoke", "_offset", "_one_input",
+                 "_scores", "_set", "interpreter", "prepare", "reset", "spec")  # fmt: skip
 
     def __init__(self, spec: Stage, interpreter: Interpreter):
         self.spec = spec
