@@ -96,6 +96,7 @@ def write_bundle(out: Path, draft: BundleDraft, *, replace: bool = False) -> Bun
         FrameError: samples or golden frames do not fit the first stage.
     """
     _check_place(out, replace)
+    probe({stage.name: stage.model for stage in draft.stages}, open_backend())
     stages = tuple(_described(stage) for stage in draft.stages)
     files = {stage.file: part.model for stage, part in zip(stages, draft.stages, strict=True)}
     files[GOLDEN_FILE], golden = _golden(draft, stages)
@@ -129,7 +130,6 @@ def write_bundle(out: Path, draft: BundleDraft, *, replace: bool = False) -> Bun
 
 
 def _described(draft: StageDraft) -> Stage:
-    probe(draft.model, open_backend())
     graph = Graph(draft.model)
     for finding in lint_stage(graph, draft.name):
         if finding.severity == "error":

@@ -29,7 +29,8 @@ def unpack(model: bytes) -> Any:
         for buffer in tree.buffers or []:
             _take_in(buffer, model)
     except Exception as error:  # the Python reader has no verifier: damage shows up as anything
-        raise ModelError(f"not a readable TFLite model: {type(error).__name__}: {error}") from None
+        reason = " ".join(str(error).split())
+        raise ModelError(f"a truncated or damaged TFLite model, get it again: {reason}") from None
     if not tree.subgraphs or not tree.buffers:
         raise ModelError("not a usable TFLite model: it has no graph")
     return tree

@@ -1,15 +1,16 @@
-"""Try a model that nobody vouches for: loaded and invoked once, in a child process.
+"""Try models that nobody vouches for: loaded and invoked once, in a child process.
 
 tflite-runtime does not verify a flatbuffer: most truncated files crash the process that loads
 them, some make it hang. So the first to meet such a file is a process that may die.
 """
 
-import json
 import os
 import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NoReturn
 
 from models_tflite.backend import Backend, open_backend
 from models_tflite.errors import BundleError, ModelError
@@ -20,46 +21,50 @@ _MEMORY_BYTES = 4 << 30
 """Address space of the child: a damaged shape may ask for anything."""
 
 
-def probe(model: bytes, backend: Backend, timeout_s: float = TIMEOUT_S) -> None:
-    """Load and invoke a model once in a child process; return if that went well.
+def probe(models: Mapping[str, bytes], backend: Backend, timeout_s: float = TIMEOUT_S) -> None:
+    """Load and invoke each model once in one child process; return if that went well.
 
     Args:
-        model: the bytes of a .tflite file, from anywhere.
-        backend: the kernels that will run it later.
-        timeout_s: time limit in s.
+        models: the bytes of .tflite files, from anywhere, by the names that messages call them.
+        backend: the kernels that will run them later.
+        timeout_s: time limit for all in s.
 
     Raises:
-        ModelError: in one line, the interpreter's reason, the crash, or the time limit.
+        ModelError: in one line, the model, and the interpreter's reason, the crash, or the limit.
     """
+    sizes = [str(len(model)) for model in models.values()]
     command = [sys.executable, "-P", "-m", "models_tflite.probe", backend.name, backend.resolver]
     # The child finds what this process found, wherever the packages lie.
     path = [str(Path(__file__).resolve().parents[1]), *filter(None, sys.path)]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
     try:
         child = subprocess.run(
-            command, input=model, capture_output=True, timeout=timeout_s, env=environment
+            [*command, *sizes],
+            input=b"".join(models.values()),
+            capture_output=True,
+            timeout=timeout_s,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
         )
-    except subprocess.TimeoutExpired:
-        raise ModelError(
-            f"the model hung {backend.name} {backend.version} for {timeout_s:g} s: the file is "
-            "damaged, get it again"
-        ) from None
+    except subprocess.TimeoutExpired as error:
+        _fail(models, error.stdout or b"", f"hung {_named(backend)} for {timeout_s:g} s: {_ADVICE}")
     if child.returncode < 0:
         name = signal.Signals(-child.returncode).name
-        raise ModelError(
-            f"the model crashed {backend.name} {backend.version} ({name}): the file is truncated "
-            "or damaged, get it again"
-        )
+        _fail(models, child.stdout, f"crashed {_named(backend)} ({name}): {_ADVICE}")
     if child.returncode:
-        raise ModelError(_reason(child.stdout, child.stderr))
+        last = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
+        _fail(models, child.stdout, " ".join(last) or f"ended with {child.returncode}")
 
 
-def _reason(stdout: bytes, stderr: bytes) -> str:
-    try:
-        return str(json.loads(stdout)["error"])
-    except (ValueError, KeyError, TypeError):
-        last = stderr.decode(errors="replace").strip().splitlines()[-1:]
-        return "the model broke its interpreter: " + " ".join(last or ["no reason given"])
+_ADVICE = "the file is truncated or damaged, get it again"
+
+
+def _named(backend: Backend) -> str:
+    return f"{backend.name} {backend.version}"
+
+
+def _fail(models: Mapping[str, bytes], progress: bytes, what: str) -> NoReturn:
+    """The child writes one byte of progress before each model: the last begun is the culprit."""
+    begun = list(models)[max(len(progress) - 1, 0)]
+    raise ModelError(f"{begun}: {what}")
 
 
 def _limit_resources() -> None:
@@ -82,15 +87,19 @@ def _invoke_once(backend: Backend, model: bytes) -> None:
         raise ModelError(f"the model does not run: {' '.join(str(error).split())}") from None
 
 
-def _main() -> int:
+def _main(name: str, resolver: str, *sizes: str) -> int:
     _limit_resources()
     try:
-        _invoke_once(open_backend(sys.argv[1], sys.argv[2]), sys.stdin.buffer.read())
+        backend = open_backend(name, resolver)
+        for size in map(int, sizes):
+            sys.stdout.write(".")
+            sys.stdout.flush()
+            _invoke_once(backend, sys.stdin.buffer.read(size))
     except BundleError as error:
-        print(json.dumps({"error": str(error)}))
+        print(error, file=sys.stderr)
         return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(_main())
+    sys.exit(_main(*sys.argv[1:]))

@@ -73,8 +73,8 @@ def self_test(bundle: Bundle, backend: Backend, criteria: Sequence[Criterion]) -
         BundleVerificationError: the golden file is unusable.
     """
     golden = bundle.golden()
-    for index in range(len(bundle.manifest.stages)):
-        probe(bundle.stage_model(index), backend)
+    stages = enumerate(bundle.manifest.stages)
+    probe({stage.name: bundle.stage_model(index) for index, stage in stages}, backend)
     found = GoldenVectors(golden.frames, run_all(load_stages(bundle, backend), golden.frames))
     exact = all(map(np.array_equal, found.scores, golden.scores))
     if backend.info == replace(bundle.manifest.golden.made_with, arch=backend.arch):

@@ -6,14 +6,12 @@ from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any, Literal
 
-from models_tflite.backend import open_backend
 from models_tflite.build import BundleDraft, SampleSet, write_bundle
 from models_tflite.bundle import Bundle
 from models_tflite.describe import StageDraft, identity_preprocess
 from models_tflite.errors import BundleNotFoundError, ModelError, ModelNotSupportedError
 from models_tflite.graph import Graph
 from models_tflite.lint import lint_model
-from models_tflite.probe import probe
 from models_tflite.stage_spec import Preprocess
 
 BACKGROUND_CLASSES = 1
@@ -55,14 +53,14 @@ def build_single(
 
     Raises:
         BundleNotFoundError: there is no file at `model_path`.
-        ModelError: no interpreter can load and run it.
+        ModelError: the file is damaged, or the interpreter cannot load and run it.
         ModelNotSupportedError: several inputs or outputs, dynamic shapes, custom operators, no
             classifier, or labels that do not fit.
     """
     if not model_path.is_file():
         raise BundleNotFoundError(f"no model at {model_path}: give a .tflite file")
     model = model_path.read_bytes()
-    graph = _sound_graph(model, model_path.name)
+    graph = _classifier_graph(model, model_path.name)
     classes = graph.tensors[graph.outputs[0]].elements
     labels, offset = _fit_labels(labels, classes)
     preprocess = _preprocess(graph, source, mean, std)
@@ -85,15 +83,14 @@ def build_single(
     return write_bundle(out, draft, replace=replace)
 
 
-def _sound_graph(model: bytes, name: str) -> Graph:
-    # Lint first where the file can be read: "two inputs" says more than an interpreter's refusal.
+def _classifier_graph(model: bytes, name: str) -> Graph:
     try:
-        probe(model, open_backend())
+        graph = Graph(model)
     except ModelError as error:
-        _refuse_errors(_readable(model), name)
         raise ModelError(f"{name}: {error}") from None
-    graph = Graph(model)
-    _refuse_errors(graph, name)
+    for finding in lint_model(graph, name):
+        if finding.severity == "error":
+            raise ModelNotSupportedError(f"{finding.where}: {finding.what}: {finding.advice}")
     head = graph.tensors[graph.outputs[0]]
     if head.elements < 2:
         raise ModelNotSupportedError(
@@ -101,19 +98,6 @@ def _sound_graph(model: bytes, name: str) -> Graph:
             "has a score for each of two or more classes"
         )
     return graph
-
-
-def _readable(model: bytes) -> Graph | None:
-    try:
-        return Graph(model)
-    except ModelError:
-        return None
-
-
-def _refuse_errors(graph: Graph | None, name: str) -> None:
-    for finding in lint_model(graph, name) if graph else ():
-        if finding.severity == "error":
-            raise ModelNotSupportedError(f"{finding.where}: {finding.what}: {finding.advice}")
 
 
 def _fit_labels(labels: Sequence[str] | None, classes: int) -> tuple[Sequence[str], int]:

@@ -21,7 +21,7 @@ def damaged(model: bytes, seed: int, count: int) -> bytes:
 
 @pytest.mark.parametrize("name", BACKEND_NAMES)
 def test_a_sound_model_passes(name: str) -> None:
-    probe(single_model(), open_backend(name))
+    probe({"net": single_model()}, open_backend(name))
 
 
 @pytest.mark.parametrize("name", BACKEND_NAMES)
@@ -29,7 +29,7 @@ def test_a_sound_model_passes(name: str) -> None:
 def test_a_truncated_model_is_a_named_error(name: str, share: float) -> None:
     model = single_model()
     with pytest.raises(ModelError) as caught:
-        probe(model[: int(len(model) * share)], open_backend(name))
+        probe({"net": model[: int(len(model) * share)]}, open_backend(name))
     assert "\n" not in str(caught.value)
 
 
@@ -37,7 +37,7 @@ def test_a_truncated_model_is_a_named_error(name: str, share: float) -> None:
 @pytest.mark.parametrize("seed", range(4))
 def test_a_corrupted_model_runs_or_is_a_named_error(name: str, seed: int) -> None:
     try:
-        probe(damaged(single_model(), seed, 8), open_backend(name), timeout_s=10)
+        probe({"net": damaged(single_model(), seed, 8)}, open_backend(name), timeout_s=10)
     except ModelError as error:
         assert "\n" not in str(error)
 
@@ -46,9 +46,9 @@ def test_a_crash_is_told_from_a_refusal() -> None:
     # What tflite-runtime does with the first kilobyte of a model; LiteRT verifies and refuses.
     half = single_model()[:1000]
     with pytest.raises(ModelError, match=r"crashed tflite-runtime 2\.14\.0 \(SIGSEGV\)"):
-        probe(half, open_backend("tflite-runtime"))
+        probe({"net": half}, open_backend("tflite-runtime"))
     with pytest.raises(ModelError, match=r"litert .* refuses the model: .*not a valid Flatbuffer"):
-        probe(half, open_backend("litert"))
+        probe({"net": half}, open_backend("litert"))
 
 
 def test_a_model_that_loads_and_does_not_run_is_refused() -> None:
@@ -57,9 +57,16 @@ def test_a_model_that_loads_and_does_not_run_is_refused() -> None:
     output = builder.tensor("scores", [1, 4], "float32")
     builder.op("CUSTOM", [frame], [output], custom="edgetpu-custom-op")
     with pytest.raises(ModelError, match="edgetpu-custom-op"):
-        probe(builder.build([frame], [output]), open_backend("litert"))
+        probe({"net": builder.build([frame], [output])}, open_backend("litert"))
 
 
 def test_a_child_that_takes_too_long_is_ended() -> None:
-    with pytest.raises(ModelError, match=r"hung litert .* for 0\.001 s"):
-        probe(single_model(), open_backend("litert"), timeout_s=0.001)
+    with pytest.raises(ModelError, match=r"net: hung litert .* for 0\.001 s"):
+        probe({"net": single_model()}, open_backend("litert"), timeout_s=0.001)
+
+
+@pytest.mark.parametrize("name", BACKEND_NAMES)
+def test_the_one_of_several_that_fails_is_named(name: str) -> None:
+    models = {"little": single_model(), "big": single_model()[:1000], "rest": single_model()}
+    with pytest.raises(ModelError, match=rf"^big: .*{name}"):
+        probe(models, open_backend(name))

@@ -101,7 +101,7 @@ def test_build_refuses_in_one_line(tmp_path: Path) -> None:
     path.write_bytes(little_big_model())
     assert "cut it" in refusal(ModelNotSupportedError, "build", "--single", path)
     path.write_bytes(single_model()[:700])
-    assert "refuses the model" in refusal(ModelError, "build", "--single", path)
+    assert "truncated or damaged" in refusal(ModelError, "build", "--single", path)
 
 
 def test_info_shows_stages_and_thresholds(bundle: Bundle) -> None:
