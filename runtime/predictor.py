@@ -60,9 +60,7 @@ class SoftmaxPredictor:
         folded = []
         for row in self.weights:
             slopes = [w / d for w, d in zip(row[1:], self.deviation, strict=True)]
-            constant = row[0] - math.fsum(
-                s * m for s, m in zip(slopes, self.mean, strict=True)
-            )
+            constant = row[0] - math.fsum(s * m for s, m in zip(slopes, self.mean, strict=True))
             folded.append((constant, tuple(slopes)))
         # The hot path multiplies raw features: standardising is folded into the weights once.
         object.__setattr__(self, "_folded", tuple(folded))

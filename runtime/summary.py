@@ -108,6 +108,10 @@ class RunIdentity:
     simulated: bool
     backend: Mapping[str, str]
     policy: str
+    model_notes: Sequence[str] = ()
+    """What a reader must know of the board model; empty on a real board."""
+    synthetic: bool = False
+    """The board model rests on figures that nobody published."""
 
 
 def run_document(
@@ -125,6 +129,8 @@ def run_document(
         "bundle": {"name": identity.bundle, "version": identity.bundle_version},
         "board": identity.board,
         "simulated": identity.simulated,
+        "synthetic": identity.synthetic,
+        "model_notes": list(identity.model_notes),
         "backend": dict(identity.backend),
         "policy": identity.policy,
         "inferences": summary.inferences,

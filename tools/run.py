@@ -2,7 +2,7 @@
 
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -155,6 +155,7 @@ def run_command(
             place.simulated,
             backend_document(chosen),
             policy,
+            *_model_notes(place, engine),
         )
         failure = _run(loop)
         document = run_document(
@@ -174,6 +175,13 @@ def run_command(
     if failure is not None:
         raise failure
     ctx.exit(INTERRUPTED if loop.stopping else OK)
+
+
+def _model_notes(board: Board, engine: Engine) -> tuple[Sequence[str], bool]:
+    table = engine.cost_table
+    if not board.simulated or table is None:
+        return (), False
+    return table.notes, table.synthetic
 
 
 def _run(loop: EventLoop) -> Exception | None:

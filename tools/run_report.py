@@ -53,10 +53,22 @@ def _facts(document: dict[str, Any]) -> str:
         ("clock", _clock(document)),
         ("overhead", _overhead(document)),
     ]
+    if document["simulated"]:
+        facts.append(("model", _model(document)))
     if document["skipped"]:
         facts.append(("skipped", f"{len(document['skipped'])} inputs, named above"))
     width = max(len(name) for name, _ in facts)
     return "\n".join(f"{name.ljust(width)}  {text}" for name, text in facts)
+
+
+def _model(document: dict[str, Any]) -> str:
+    board = document["board"]
+    if not document["synthetic"]:
+        return f"time and power computed from published figures: edge-infer boards show {board}"
+    return (
+        "time and power computed, in part from figures that nobody published (synthetic): "
+        f"edge-infer boards show {board}"
+    )
 
 
 def _latency(latency: dict[str, Any]) -> str:
