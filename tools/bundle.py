@@ -197,8 +197,7 @@ def exit_criteria(bundle: Bundle, ratio: str = FULL_RATIO) -> tuple[Criterion, .
 def _identity(bundle: Bundle) -> dict[str, Any]:
     return {
         "path": str(bundle.path),
-        "bundle": bundle.manifest.name,
-        "version": bundle.manifest.version,
+        "bundle": {"name": bundle.manifest.name, "version": bundle.manifest.version},
     }
 
 

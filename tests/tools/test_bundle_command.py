@@ -5,6 +5,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import fastjsonschema
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -21,6 +22,9 @@ from models_tflite.errors import (
 from tests.fakes.tiny_bundles import write_early_exit
 from tests.fakes.tiny_models import little_big_model, single_model
 from tools.bundle import bundle_group
+
+
+SCHEMAS = Path(__file__).parents[2] / "tools" / "schemas"
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +50,12 @@ def run(*arguments: object) -> str:
 
 
 def run_json(*arguments: object) -> Any:
-    return json.loads(run(*arguments, "--json"))
+    """Run with --json; the document must be what the published schema says."""
+    document = json.loads(run(*arguments, "--json"))
+    if arguments[0] != "info":  # that one is the manifest, which has its own
+        schema = SCHEMAS / f"bundle-{arguments[0]}.schema.json"
+        fastjsonschema.validate(json.loads(schema.read_text()), document)
+    return document
 
 
 def refusal(error: type[BundleError], *arguments: object) -> str:
@@ -72,7 +81,7 @@ def test_build_takes_labels_samples_and_preprocessing(model: Path, tmp_path: Pat
         "--resize", "bilinear", "--license", "MIT", "--description", "Five classes.",
         "--samples", tmp_path / "samples.npz", "--data-license", "CC0",
     )  # fmt: skip
-    assert document["bundle"] == "five" and document["findings"] == []
+    assert document["bundle"] == {"name": "five", "version": "1.0.0"} and document["findings"] == []
     manifest = open_bundle(tmp_path / "made").manifest
     assert manifest.labels == ("a", "b", "c", "d", "e")
     preprocess = manifest.stages[0].input.preprocess
