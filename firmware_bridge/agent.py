@@ -22,6 +22,9 @@ BUFFER_COUNT = 4
 _MAX_WAITING = 16
 """Unanswered requests that are kept; above it the device says that it is busy."""
 
+_WAITING_POLL_NS = 20_000_000
+_IDLE_POLL_NS = 1_000_000_000
+
 _log = logging.getLogger(__name__)
 
 
@@ -54,6 +57,14 @@ class Agent:
         """Return the answers that have become known since."""
         waiting, self._waiting = self._waiting, []
         return b"".join([self._finish(entry, now_ns) for entry in waiting])
+
+    def line_up(self, now_ns: int) -> bytes:
+        """Say nothing unasked."""
+        return b""
+
+    def wait_ns(self, now_ns: int) -> int:
+        """Return how long `poll` may stay away at most, in ns."""
+        return _WAITING_POLL_NS if self._waiting else _IDLE_POLL_NS
 
     def line_lost(self) -> None:
         """Forget half a frame, and the requests whose answers nobody waits for any more."""
