@@ -195,7 +195,7 @@ class SimulatedBoard:
         power_uw = round(cost.energy_nj * 1e6 / cost.time_ns)
         before_uw = self.trace.level_uw
         self.trace.set_level(start_ns, power_uw)
-        self.timebase.sleep_until_ns(end_ns)
+        self.timebase.hold_until_ns(end_ns)
         self.trace.set_level(end_ns, before_uw)
         truth = self._activities.setdefault(SWITCH, ActivityTruth())
         truth.count += 1

@@ -155,10 +155,10 @@ class SimulatedCpufreq:
         self._run_at(above[0] if above else below[-1])
 
     def _run_at(self, kernel_khz: int) -> None:
-        khz = kernel_khz
+        khz, lowest = kernel_khz, self._clocks_khz[0]
         if self._cap_khz is not None:
             cap_khz = self._cap_khz
-            khz = min(khz, max((k for k in self._clocks_khz if k <= cap_khz), default=khz))
+            khz = min(khz, max((k for k in self._clocks_khz if k <= cap_khz), default=lowest))
         if khz != self.khz:
             self._transition(self.khz, khz)
         self._kernel_khz, self.khz = kernel_khz, khz

@@ -35,6 +35,10 @@ class VirtualTimebase:
         if until_ns > self._now_ns:
             self._now_ns = until_ns
 
+    def hold_until_ns(self, until_ns: int) -> None:
+        """Let time pass with everything at a standstill: what falls due waits for the end."""
+        self._now_ns = max(self._now_ns, until_ns)
+
     def call_at(self, when_ns: int, action: Callable[[], None]) -> None:
         """Book `action` for `when_ns`; one that is already past runs when time next moves."""
         heappush(self._due, (when_ns, next(self._order), action))

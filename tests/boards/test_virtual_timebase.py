@@ -45,3 +45,14 @@ def test_an_event_may_book_another_and_let_time_pass() -> None:
     timebase.sleep_until_ns(310)
     assert ran == [100, 200, 300]
     assert timebase.now_ns() == 330
+
+
+def test_what_falls_due_in_a_standstill_waits_for_its_end() -> None:
+    timebase, ran = VirtualTimebase(), []
+    timebase.call_at(100, lambda: ran.append(timebase.now_ns()))
+    timebase.hold_until_ns(300)
+    assert (timebase.now_ns(), ran) == (300, [])
+    timebase.sleep_until_ns(300)
+    assert ran == [300]
+    timebase.hold_until_ns(200)
+    assert timebase.now_ns() == 300
