@@ -23,7 +23,6 @@ from tests.fakes.tiny_bundles import write_early_exit
 from tests.fakes.tiny_models import little_big_model, single_model
 from tools.bundle import bundle_group
 
-
 SCHEMAS = Path(__file__).parents[2] / "tools" / "schemas"
 
 
