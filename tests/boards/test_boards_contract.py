@@ -1,0 +1,220 @@
+"""What every board, clock and meter must do, whichever it is."""
+
+import threading
+from collections.abc import Callable, Iterator
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+
+from boards import (
+    Board,
+    BoardError,
+    Clock,
+    ClockError,
+    CostTable,
+    PowerMeter,
+    UnknownBoardError,
+    board_names,
+    open_board,
+)
+from boards.cpufreq import CpufreqClock
+from boards.fixed_clock import FixedClock
+from boards.i2c_device import I2cDevice
+from boards.ina219 import Ina219
+from boards.ina219_registers import BUS_VOLTAGE, POWER, SHUNT_VOLTAGE
+from boards.operating_point import OperatingPoint
+from boards.power import MeterStatistics, PowerSample
+from boards.profile import load_profile
+from boards.sampler import ThreadSampler
+from boards.simulated import SimulatedBoard
+from boards.simulated.cpufreq import SimulatedCpufreq
+from boards.sysfs import RealSysfs
+from boards.timebase import MonotonicTimebase
+from tests.fakes.networks import resnet_8
+from tests.fakes.register_bus import TableBus
+from tests.fakes.sysfs_tree import make_tree
+
+OPENABLE = [name for name in board_names() if name == "host" or name.startswith("sim:")]
+
+
+@pytest.fixture(params=OPENABLE)
+def board(request: pytest.FixtureRequest) -> Iterator[Board]:
+    with open_board(request.param) as opened:
+        assert opened.name == request.param
+        yield opened
+
+
+def test_a_board_walks_every_clock_it_offers(board: Board) -> None:
+    clocks = board.clock.supported_khz()
+    assert list(clocks) == sorted(set(clocks))
+    for khz in clocks:
+        assert board.clock.set_khz(khz) == khz
+        assert board.clock.current_khz() == khz
+
+
+def test_a_board_lets_time_pass(board: Board) -> None:
+    before_ns = board.timebase.now_ns()
+    board.timebase.sleep_until_ns(before_ns + 1_000)
+    assert board.timebase.now_ns() >= before_ns + 1_000
+    board.spend(resnet_8(), OperatingPoint(board.clock.current_khz()))
+    passed_ns = board.timebase.now_ns() - before_ns
+    assert (passed_ns > 100_000) or not board.simulated
+
+
+def test_a_boards_cost_table_covers_every_clock_or_there_is_none(board: Board) -> None:
+    table = board.cost_table([resnet_8()])
+    if board.profile.cpu is None:
+        assert table is None
+        return
+    assert table is not None
+    assert table.board == board.name
+    for khz in board.clock.supported_khz():
+        assert table.row(resnet_8().name, OperatingPoint(khz)).time_ns > 0
+        assert table.idle_uw[khz] >= table.idle_reference_uw
+    assert CostTable.from_json(table.to_json()) == table
+
+
+def test_a_board_tells_its_heat_or_that_it_cannot(board: Board) -> None:
+    heat = board.thermometer.millicelsius()
+    assert heat is None or -40_000 < heat < 125_000
+    assert board.thermometer.throttled() in (True, False)
+    assert not (board.simulated and board.thermometer.throttled())
+
+
+def test_closing_a_board_twice_is_allowed(board: Board) -> None:
+    board.close()
+    board.close()
+
+
+# -- clocks ------------------------------------------------------------------------------------
+
+
+def simulated_clock(userspace: bool) -> Clock:
+    return CpufreqClock(SimulatedCpufreq((600_000, 900_000), lambda old, new: None, userspace))
+
+
+CLOCKS: dict[str, Callable[[Path], Clock]] = {
+    "fixed": lambda path: FixedClock(1_000_000),
+    "cpufreq, userspace": lambda path: simulated_clock(True),
+    "cpufreq, limits": lambda path: simulated_clock(False),
+    "cpufreq, files": lambda path: CpufreqClock(RealSysfs(make_tree(path))),
+}
+
+
+@pytest.fixture(params=CLOCKS)
+def clock(request: pytest.FixtureRequest, tmp_path: Path) -> Clock:
+    return CLOCKS[request.param](tmp_path)
+
+
+def test_a_clock_takes_what_it_offers_and_reads_back_a_clock(clock: Clock) -> None:
+    for khz in clock.supported_khz():
+        got = clock.set_khz(khz)
+        assert got in clock.supported_khz()
+        assert clock.current_khz() == got
+    clock.reset()
+    clock.reset()
+
+
+def test_a_clock_refuses_what_it_does_not_offer(clock: Clock) -> None:
+    with pytest.raises(ClockError, match=r"no clock of 123\.456 MHz"):
+        clock.set_khz(123_456)
+    clock.reset()
+
+
+# -- meters ------------------------------------------------------------------------------------
+
+SEEN = 20
+
+
+class ReadyBus(TableBus):
+    """An INA219 that always has a new pair, and tells when it was read often enough."""
+
+    def __init__(self) -> None:
+        # 5 V, ready; 1 A over 0.1 ohm.
+        super().__init__({BUS_VOLTAGE: 1250 << 3 | 2, SHUNT_VOLTAGE: 10_000, POWER: 0})
+        self.read_often = threading.Event()
+        self._reads = 0
+
+    def read_word_data(self, i2c_addr: int, register: int) -> int:
+        self._reads += register == SHUNT_VOLTAGE
+        if self._reads > SEEN:
+            self.read_often.set()
+        return super().read_word_data(i2c_addr, register)
+
+    def write_word_data(self, i2c_addr: int, register: int, value: int) -> None:
+        super().write_word_data(i2c_addr, register, 0x9F39 if value == 0x0080 else value)
+
+
+def simulated_samples(name: str) -> tuple[PowerMeter, list[PowerSample]]:
+    place = SimulatedBoard(load_profile(name), name=f"sim:{name}")
+    assert place.meter is not None
+    place.meter.start()
+    samples: list[PowerSample] = []
+    for step_ns in range(0, 40_000_000, 4_000_000):
+        place.timebase.sleep_until_ns(step_ns)
+        samples += place.meter.drain(step_ns)
+    return place.meter, samples
+
+
+def thread_samples() -> tuple[PowerMeter, list[PowerSample]]:
+    bus = ReadyBus()
+    meter = ThreadSampler(Ina219(I2cDevice(bus, 0x40), MonotonicTimebase()))
+    meter.start()
+    assert bus.read_often.wait(30)
+    meter.stop()
+    return meter, list(meter.drain(MonotonicTimebase.now_ns()))
+
+
+METERS: dict[str, Callable[[], tuple[PowerMeter, list[PowerSample]]]] = {
+    "simulated INA219 of the Pi 4": lambda: simulated_samples("raspberry-pi-4b"),
+    "simulated INA219 of the Pi 5": lambda: simulated_samples("raspberry-pi-5"),
+    "INA219 in a thread": thread_samples,
+}
+
+
+@pytest.mark.parametrize("name", METERS)
+def test_a_meter_gives_samples_in_order_and_counts_them(name: str) -> None:
+    meter, samples = METERS[name]()
+    assert len(samples) >= SEEN
+    assert all(b.seq > a.seq and b.timestamp_ns > a.timestamp_ns for a, b in pairwise(samples))
+    for sample in samples:
+        assert sample.interval_ns > 0
+        assert sample.power_uw == pytest.approx(sample.current_ua * sample.bus_mv / 1000, rel=1e-3)
+    statistics: MeterStatistics = meter.statistics()
+    assert statistics.samples == len(samples)
+    assert statistics.busy_ns > 0
+    assert meter.origin in ("measured", "simulated")
+    assert meter.gain_uncertainty_ppm > 0
+    assert meter.offset_uncertainty_uw > 0
+    assert meter.resolution_uw > 0
+    meter.stop()
+    meter.stop()
+
+
+# -- names -------------------------------------------------------------------------------------
+
+
+def test_an_unknown_board_is_refused_with_what_there_is() -> None:
+    with pytest.raises(UnknownBoardError) as caught:
+        open_board("raspberry-pi-3")
+    for name in board_names():
+        assert name in str(caught.value)
+    with pytest.raises(UnknownBoardError):
+        open_board("sim:host")
+
+
+def test_a_real_board_is_not_opened_on_another_computer() -> None:
+    tree = Path("/sys/firmware/devicetree/base/compatible")
+    if tree.exists() and "raspberrypi,4-model-b" in tree.read_text():
+        pytest.skip("this computer is a Raspberry Pi 4B")
+    with pytest.raises(BoardError, match=r"no Raspberry Pi 4 Model B: .* sim:raspberry-pi-4b"):
+        open_board("raspberry-pi-4b")
+
+
+def test_the_host_has_no_meter_no_table_and_one_unknown_clock() -> None:
+    with open_board("host") as host:
+        assert not host.simulated
+        assert host.meter is None
+        assert host.cost_table([resnet_8()]) is None
+        assert host.clock.supported_khz() == (0,)
