@@ -110,7 +110,8 @@ class Link:
 
     def _send_chunks(self, sender: UploadSender, file: bytes, opening: Body) -> None:
         while chunk := sender.next_chunk():
-            body: Body = {"off": chunk.offset, "data": file[chunk.offset :][: chunk.size]}
+            end = chunk.offset + chunk.size
+            body: Body = {"off": chunk.offset, "data": file[chunk.offset : end]}
             if not sender.opened:
                 body |= opening
             sequence, frame = self._client.request(Op.WRITE, Group.IMAGE, image_group.UPLOAD, body)
