@@ -10,11 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models_tflite.backend import BACKEND_NAMES, RESOLVER_NAMES, Backend, open_backend
+from models_tflite.backend import Backend, open_backend
 from models_tflite.cut import CutStage, cut
 from models_tflite.errors import CutError, ModelError, ModelNotSupportedError
 from models_tflite.flatbuffer import BUFFER_ALIGNMENT, pack
 from models_tflite.graph import Graph
+from tests.fakes.backends import KERNELS
 from tests.fakes.tiny_models import (
     EXITS,
     ModelBuilder,
@@ -24,7 +25,6 @@ from tests.fakes.tiny_models import (
 )
 
 Array = NDArray[Any]
-KERNELS = [(name, resolver) for name in BACKEND_NAMES for resolver in RESOLVER_NAMES]
 
 
 def whole_outputs(
@@ -206,7 +206,10 @@ def test_what_is_no_model_is_a_named_error(damage: bytes) -> None:
         cut(damage, ["exit_1"])
 
 
-def test_a_published_residual_net_cuts_bit_exact(foreign_models: Path) -> None:
+@pytest.mark.parametrize(("name", "resolver"), KERNELS)
+def test_a_published_residual_net_cuts_bit_exact(
+    foreign_models: Path, name: str, resolver: str
+) -> None:
     model = (foreign_models / "mlperf_tiny" / "pretrainedResnet_quant.tflite").read_bytes()
     graph = Graph(model)
     # After the first, second and third convolution of a block: the skip crosses each cut.
@@ -215,11 +218,10 @@ def test_a_published_residual_net_cuts_bit_exact(foreign_models: Path) -> None:
     stages = cut(model, exits)
     assert [len(stage.features) for stage in stages] == [2, 2, 2, 0]
     frames = random_frames(5, (32, 32, 3))
-    for name, resolver in KERNELS:
-        backend = open_backend(name, resolver)
-        whole = whole_outputs(model, backend, frames, [0])
-        chained = chained_outputs(stages, backend, frames)
-        assert [row[0].tolist() for row in whole] == [row[-1].tolist() for row in chained]
+    backend = open_backend(name, resolver)
+    whole = whole_outputs(model, backend, frames, [0])
+    chained = chained_outputs(stages, backend, frames)
+    assert [row[0].tolist() for row in whole] == [row[-1].tolist() for row in chained]
 
 
 def test_several_subgraphs_are_refused() -> None:

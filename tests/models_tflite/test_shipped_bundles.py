@@ -3,15 +3,18 @@
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from models_tflite.backend import BACKEND_NAMES, RESOLVER_NAMES, open_backend
+from models_tflite.backend import open_backend
 from models_tflite.bundle import open_bundle, shipped_names
 from models_tflite.golden_making import run_all
 from models_tflite.lint import lint_bundle
 from models_tflite.self_test import self_test
 from models_tflite.stage import load_stages
 from runtime.exit_criterion import exit_criterion
+from tests.fakes.backends import KERNELS
+from tests.fakes.joined_model import joined_model
 
 each_bundle = pytest.mark.parametrize("name", shipped_names())
 
@@ -30,8 +33,7 @@ def test_it_runs_on_microcontrollers_and_the_edge_tpu_as_far_as_lint_can_tell(na
 
 
 @each_bundle
-@pytest.mark.parametrize("backend", BACKEND_NAMES)
-@pytest.mark.parametrize("resolver", RESOLVER_NAMES)
+@pytest.mark.parametrize(("backend", "resolver"), KERNELS)
 def test_its_self_test_passes(name: str, backend: str, resolver: str) -> None:
     bundle = open_bundle(name)
     thresholds = bundle.manifest.thresholds["1.0"]
@@ -44,6 +46,26 @@ def test_its_self_test_passes(name: str, backend: str, resolver: str) -> None:
     assert report.wide >= report.vectors // 2  # other kernels are held to something
     if report.backend == bundle.manifest.golden.made_with:
         assert report.exact
+
+
+@each_bundle
+@pytest.mark.parametrize(("backend", "resolver"), KERNELS)
+def test_its_chained_stages_equal_the_whole_model(name: str, backend: str, resolver: str) -> None:
+    bundle = open_bundle(name)
+    samples = bundle.samples()
+    frames = bundle.golden().frames if samples is None else samples[0]
+    kernels = open_backend(backend, resolver)
+    whole = kernels.load(joined_model(bundle))
+    outputs = [detail["index"] for detail in whole.get_output_details()]
+    stages = load_stages(bundle, kernels)
+    chained = run_all(stages, frames)
+    prepare = stages[0].prepare
+    assert prepare is not None
+    for index, frame in enumerate(frames):
+        whole.set_tensor(whole.get_input_details()[0]["index"], prepare(frame)[0])
+        whole.invoke()
+        for scores, output in zip(chained, outputs, strict=True):
+            np.testing.assert_array_equal(scores[index], whole.get_tensor(output)[0])
 
 
 @each_bundle

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models_tflite.backend import BACKEND_NAMES, RESOLVER_NAMES, open_backend
+from models_tflite.backend import open_backend
 from models_tflite.bundle import Bundle
 from models_tflite.describe import StageDraft, describe_stage
 from models_tflite.errors import FrameError, ModelError
@@ -15,6 +15,7 @@ from models_tflite.graph import Graph
 from models_tflite.manifest import Stage
 from models_tflite.stage import LoadedStage, check_model, load_stages
 from models_tflite.stage_spec import Preprocess
+from tests.fakes.backends import BACKENDS, KERNELS
 from tests.fakes.tiny_bundles import PIXELS
 from tests.fakes.tiny_models import (
     ModelBuilder,
@@ -33,8 +34,7 @@ def loaded(model: bytes, backend: str = "litert", **draft: Any) -> LoadedStage:
     return LoadedStage(spec, interpreter)
 
 
-@pytest.mark.parametrize("name", BACKEND_NAMES)
-@pytest.mark.parametrize("resolver", RESOLVER_NAMES)
+@pytest.mark.parametrize(("name", "resolver"), KERNELS)
 def test_the_stages_of_a_bundle_are_the_whole_model(
     early_exit: Bundle, name: str, resolver: str
 ) -> None:
@@ -86,7 +86,7 @@ def test_a_frame_of_another_shape_is_refused() -> None:
         stage.prepare(np.zeros((9, 8, 1), np.uint8))
 
 
-@pytest.mark.parametrize("backend", BACKEND_NAMES)
+@pytest.mark.parametrize("backend", BACKENDS)
 def test_only_a_stateful_model_is_reset_between_frames(backend: str) -> None:
     assert loaded(single_model(), backend).reset is None
     stage = loaded(stateful_model(), backend, preprocess=Preprocess(source="float32"))

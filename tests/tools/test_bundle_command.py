@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from models_tflite.errors import (
     ModelError,
     ModelNotSupportedError,
 )
+from tests.fakes.backends import BACKENDS, open_or_skip
 from tests.fakes.tiny_bundles import write_early_exit
 from tests.fakes.tiny_models import little_big_model, single_model
 from tools.bundle import bundle_group
@@ -142,7 +145,30 @@ def test_self_test_passes_and_says_on_what(bundle: Bundle) -> None:
     document = run_json("self-test", bundle.path, "--resolver", "reference")
     assert document["passed"] and document["exact"] and document["vectors"] == 8
     assert document["backend"]["resolver"] == "reference"
-    assert "result        passed" in run("self-test", bundle.path, "--backend", "tflite-runtime")
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_self_test_runs_on_either_backend(bundle: Bundle, backend: str) -> None:
+    assert "result        passed" in run("self-test", bundle.path, "--backend", backend)
+
+
+def test_a_board_without_litert_can_verify_and_self_test(bundle: Bundle) -> None:
+    open_or_skip("tflite-runtime")
+    code = (
+        "import sys; sys.modules['ai_edge_litert'] = None\n"
+        "from tools.bundle import bundle_group\n"
+        "for command in (['verify'], ['self-test', '--backend', 'tflite-runtime']):\n"
+        "    bundle_group([*command, sys.argv[1]], standalone_mode=False)\n"
+    )
+    child = subprocess.run(
+        [sys.executable, "-c", code, str(bundle.path)],
+        capture_output=True,
+        text=True,
+        cwd=Path(__file__).parents[2],
+    )
+    assert child.returncode == 0, child.stderr
+    assert "not linted: reading a model's graph needs ai-edge-litert" in child.stdout
+    assert "result        passed" in child.stdout
 
 
 def test_self_test_that_fails_prints_the_report_and_raises(tmp_path: Path) -> None:
