@@ -80,6 +80,10 @@ class PlanProblem:
             ),
         )
 
+    def with_gaps(self, factor: float) -> "PlanProblem":
+        """Return the problem with every gap between arrivals that many times as long."""
+        return replace(self, gaps_ns=tuple(round(gap * factor) for gap in self.gaps_ns))
+
     def capped(self, cap_khz: int) -> "PlanProblem":
         """Return the problem without the points above a clock (the lowest clock always stays)."""
         cap_khz = max(cap_khz, self.clocks_khz[0])

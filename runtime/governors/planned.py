@@ -1,0 +1,200 @@
+"""The planner's governor: looks up solved plans, and has them solved anew when the board differs."""
+
+from collections.abc import Callable
+from typing import Any
+
+from numpy.typing import NDArray
+
+from boards.operating_point import OperatingPoint
+from runtime.calibration import DRIFT, ArrivalRate, ClockCap, Reserve, Slowdown
+from runtime.energy_budget import EnergyBudget
+from runtime.plan_problem import PlanProblem
+from runtime.planner import Plan, Planner
+from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
+
+BinOf = Callable[[Frame, NDArray[Any]], int]
+"""From a frame and its first exit's raw scores to the bin of belief."""
+
+REST_FRAMES = 8
+"""Frames between two solutions, so that an estimate can settle."""
+
+
+class PlannedGovernor:
+    """Chooses each stage's operating point by a plan.
+
+    Args:
+        name: the policy.
+        problem: what was planned for; times and energies of the cost table.
+        miss_bound: highest share of frames that may miss their deadline.
+        bin_of: belief about the exit; None where the problem has one bin.
+        kind_of: what is known before the first stage; for the clairvoyant limit alone.
+        calibrate: learn from finished inferences and solve anew.
+        budget: keep a mean power by leaving earlier.
+        plan: a solution of `problem` for `miss_bound`, if it is at hand.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        problem: PlanProblem,
+        miss_bound: float,
+        bin_of: BinOf | None = None,
+        *,
+        kind_of: Callable[[Frame], int] | None = None,
+        calibrate: bool = True,
+        budget: EnergyBudget | None = None,
+        plan: Plan | None = None,
+    ) -> None:
+        self.name = name
+        self.predicts = bin_of is not None
+        self.nominal = problem
+        self.miss_bound = miss_bound
+        self._bin_of = bin_of
+        self._kind_of = kind_of
+        self.budget = budget
+        self.leaves = None if budget is None else self._leaves
+        self.calibrate = calibrate
+        self.slowdown = Slowdown()
+        self.reserve = Reserve(miss_bound)
+        mean_gap_ns = sum(problem.gaps_ns) / len(problem.gaps_ns) if problem.gaps_ns else 0.0
+        self.arrivals = ArrivalRate(mean_gap_ns)
+        self.cap = ClockCap()
+        self.solutions = 0
+        self._solved_for = 1.0
+        self._since_solved = 0
+        self._stale = self._cheapest = False
+        self._index_of = {point: i for i, point in enumerate(problem.points)}
+        self._asked: list[OperatingPoint] = []
+        self._bin = 0
+        self._reserve_ns = 0
+        self._clock = 0
+        self._idle: OperatingPoint | None = None
+        self.adopt(plan or Planner(problem).within(miss_bound))
+
+    def adopt(self, plan: Plan) -> None:
+        """Take a plan into use: flat bytes are the fastest table there is in Python."""
+        self.plan = plan
+        self.solutions += 1
+        problem = plan.problem
+        self._points = problem.points
+        self._slot_ns = plan.slot_ns
+        self._last_slot = plan.first.shape[-1] - 1
+        self._first = [[row.tobytes() for row in kind] for kind in plan.first]
+        self._later = [[[row.tobytes() for row in b] for b in stage] for stage in plan.later]
+        self._idle_clock = [row.tobytes() for row in plan.idle]
+        self._clock_of_point = problem.clock_of
+        self._clock_index = {khz: i for i, khz in enumerate(problem.clocks_khz)}
+        self._wait_points = [
+            next(p for p in problem.points if p.clock_khz == khz) for khz in problem.clocks_khz
+        ]
+        self._plan_ns = problem.plan_ns
+        self._clock = min(self._clock, len(problem.clocks_khz) - 1)
+        self._since_solved = 0
+
+    def first_point(self, frame: Frame, now_ns: int, backlog: int) -> OperatingPoint:
+        """Return the plan's point for the first stage."""
+        kind = 0 if self._kind_of is None else self._kind_of(frame)
+        slot = self._slot(frame, now_ns)
+        index = self._first[kind][self._clock][slot]
+        self._clock = self._clock_of_point[index]
+        point = self._points[index]
+        self._asked = [point]
+        return point
+
+    def next_point(
+        self, frame: Frame, result: StageResult, decision: ExitDecision
+    ) -> OperatingPoint:
+        """Return the plan's point for the next stage, by belief and time since arrival."""
+        now_ns = result.end_ns
+        if result.stage == 0 and self._bin_of is not None:
+            self._bin = self._bin_of(frame, result.scores)
+            now_ns += self._plan_ns[self._clock]
+        slot = self._slot(frame, now_ns)
+        index = self._later[result.stage][self._bin][self._clock][slot]
+        self._clock = self._clock_of_point[index]
+        point = self._points[index]
+        self._asked.append(point)
+        return point
+
+    def idle_point(self) -> OperatingPoint | None:
+        """Return the point to wait at, None to stay."""
+        return self._idle
+
+    def learn(self, record: InferenceRecord) -> None:
+        """Follow the clock in force; calibrate; note where to wait."""
+        if self.budget is not None:
+            self.budget.add(record)
+        if self.calibrate:
+            self._calibrate(record)
+        self._clock = self._clock_index.get(record.points[-1].clock_khz, self._clock)
+        slot = self._age_slot(record.end_ns - record.arrival_ns)
+        waits_at = self._idle_clock[self._clock][slot]
+        self._idle = None
+        if waits_at != self._clock:
+            self._idle = self._wait_points[waits_at]
+            self._clock = waits_at
+
+    def state(self) -> dict[str, Any]:
+        """Return what calibration has come to, for the log."""
+        return {
+            "slowdown": round(self.slowdown.common, 4),
+            "slowdown_by_point": {
+                str(p): round(self.slowdown.factor(p), 4) for p in sorted(self.slowdown.points)
+            },
+            "cap_khz": self.cap.khz,
+            "reserve_share": round(self.reserve.share, 4),
+            "gap_factor": round(self.arrivals.factor, 4),
+            "budget_pressure": None if self.budget is None else round(self.budget.pressure, 4),
+            "penalty_nj": round(self.plan.penalty_nj),
+            "planned_miss_rate": round(self.plan.miss_rate, 6),
+            "solutions": self.solutions,
+        }
+
+    def _slot(self, frame: Frame, now_ns: int) -> int:
+        """Return the slot of the time since arrival, by what is left until the frame's deadline."""
+        if frame.deadline_ns is None:
+            return 0
+        age_ns = self.nominal.deadline_ns - (frame.deadline_ns - now_ns)
+        return self._age_slot(age_ns + self._reserve_ns)
+
+    def _age_slot(self, age_ns: int) -> int:
+        slot = -(-age_ns // self._slot_ns)
+        return 0 if slot < 0 else min(slot, self._last_slot)
+
+    def _leaves(self, stage: int, decision: ExitDecision) -> bool:
+        assert self.budget is not None
+        return self.budget.leaves(stage, decision)
+
+    def _calibrate(self, record: InferenceRecord) -> None:
+        table = self.nominal
+        for stage, point in enumerate(record.points):
+            asked = self._asked[stage]
+            if point in self._index_of:
+                tabled_ns = table.time_ns[stage][self._index_of[point]]
+                real_ns = record.stage_end_ns[stage] - record.stage_start_ns[stage]
+                self.slowdown.add(point, real_ns / tabled_ns)
+            self._stale |= self.cap.add(asked.clock_khz, point.clock_khz)
+        self._stale |= self.cap.frame()
+        self._stale |= self.arrivals.add(record.arrival_ns)
+        if record.deadline_ns is not None:
+            self.reserve.add(record.missed)
+            self._reserve_ns = round(self.reserve.share * table.deadline_ns)
+        self._since_solved += 1
+        drifted = abs(self.slowdown.common / self._solved_for - 1) > DRIFT
+        cheapest = self.budget is not None and self.budget.pressure >= 1.0
+        if self._stale or cheapest != self._cheapest or (
+            drifted and self._since_solved >= REST_FRAMES
+        ):
+            self._cheapest = cheapest
+            self._solve()
+
+    def _solve(self) -> None:
+        """Solve for the board as it is now, starting from the last solution where it fits."""
+        self._stale = False
+        self._solved_for = self.slowdown.common
+        problem = self.nominal.slower([self.slowdown.factor(p) for p in self.nominal.points])
+        problem = problem.with_gaps(self.arrivals.factor)
+        if self.cap.khz is not None:
+            problem = problem.capped(self.cap.khz)
+        planner = Planner(problem)
+        self.adopt(planner.solve(0.0) if self._cheapest else planner.within(self.miss_bound))
