@@ -104,7 +104,6 @@ def open_backend(name: str | None = None, resolver: str = "auto") -> Backend:
         raise UnknownBackendError(f"no backend {name!r}: choose {' or '.join(BACKEND_NAMES)}")
     if resolver not in RESOLVER_NAMES:
         raise UnknownBackendError(f"no resolver {resolver!r}: choose {', '.join(RESOLVER_NAMES)}")
-    _check_numpy(name, package, np.__version__)
     module, version = _import(name, package)
     resolver_type = module.OpResolverType[_RESOLVER_TYPES[resolver]]
 
@@ -116,7 +115,9 @@ def open_backend(name: str | None = None, resolver: str = "auto") -> Backend:
 
 def _import(name: str, package: _Package) -> tuple[Any, str]:
     try:
-        return import_module(package.module), metadata.version(package.distribution)
+        version = metadata.version(package.distribution)
+        _check_numpy(name, package, np.__version__)
+        return import_module(package.module), version
     except ImportError as error:
         raise BackendError(
             f"backend {name} is not usable here ({error}): pip install '{package.install}'"
