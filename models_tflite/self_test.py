@@ -1,9 +1,9 @@
 """Does a bundle answer here as it did where it was built?
 
 Exact under the reference kernels that made the golden scores, on any processor. Elsewhere
-kernels differ in the last bit (even the reference kernels of tflite-runtime 2.14 and LiteRT 2.3,
-by 1 LSB on 1 of 16 frames of MLPerf Tiny's ResNet-8), so there only the vectors whose margin is
-wide must give the same answer at the same exit.
+kernels differ in the last bit (even the reference FULLY_CONNECTED of tflite-runtime 2.14 and
+LiteRT 2.3: 2 of 600 int8 values, by 1 LSB), so there only the vectors whose margin is wide must
+give the same answer at the same exit.
 """
 
 from collections.abc import Callable, Sequence
