@@ -81,7 +81,11 @@ class Graph:
         try:
             self.tensors = [self._tensor(i, raw) for i, raw in enumerate(_list(subgraph.tensors))]
             self.nodes = [self._node(raw) for raw in _list(subgraph.operators)]
-            self.metadata = [self.tree.buffers[e.buffer].data for e in _list(self.tree.metadata)]
+            self.metadata = {
+                _text(entry.name): self.tree.buffers[entry.buffer].data
+                for entry in _list(self.tree.metadata)
+            }
+            """Named byte arrays that travel in the file."""
         except IndexError:
             raise ModelError("the model refers to a buffer or operator it does not have") from None
         self._check_indices()

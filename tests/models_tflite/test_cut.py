@@ -137,7 +137,9 @@ def test_a_stage_leaves_behind_what_it_does_not_use() -> None:
         owners = [*graph.tree.subgraphs[0].tensors, *graph.tree.metadata]
         assert {int(o.buffer) for o in owners} | {0} == set(range(len(graph.tree.buffers)))
         assert not graph.tree.signatureDefs
-        assert [m.name for m in graph.tree.metadata] == [b"min_runtime_version"]
+        assert {name: data.tobytes() for name, data in graph.metadata.items()} == {
+            "min_runtime_version": b"1.5.0".ljust(16, b"\0")
+        }
 
 
 def test_every_weight_is_aligned_as_the_schema_wants() -> None:
