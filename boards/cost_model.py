@@ -108,15 +108,21 @@ class CostModel:
         rates, speed_up = self.profile.rates[dtype], self._speed_up(threads)
         kernel = synthetic = 0.0
         for op in work.ops:
-            cycles, published = self._op_cycles(op, dtype, rates)
+            cycles, assumed = self._op_cycles(op, dtype, rates)
             kernel += cycles / speed_up
-            synthetic += 0.0 if published else cycles / speed_up
-        start = self._overhead.op_cycles * len(work.ops) + self._overhead.invoke_cycles
-        if threads > 1:
-            start += self._overhead.sync_cycles * len(work.ops)
-        decision = self._overhead.decision_cycles if work.decides else 0
-        overhead = self._overhead.runtime_cycles + decision
-        return WorkCycles(kernel + start, overhead, synthetic + start)
+            synthetic += cycles / speed_up if assumed else 0.0
+        parts = {
+            "op_cycles": self._overhead.op_cycles * len(work.ops),
+            "sync_cycles": self._overhead.sync_cycles * len(work.ops) if threads > 1 else 0,
+            "invoke_cycles": self._overhead.invoke_cycles,
+        }
+        around = {
+            "runtime_cycles": self._overhead.runtime_cycles,
+            "decision_cycles": self._overhead.decision_cycles if work.decides else 0,
+        }
+        for key, cycles in (parts | around).items():
+            synthetic += cycles if self._assumed(f"overhead.{key}") else 0
+        return WorkCycles(kernel + sum(parts.values()), sum(around.values()), synthetic)
 
     def switch(self) -> SwitchCost:
         """Return the cost of one change of the clock.
@@ -129,13 +135,15 @@ class CostModel:
         return SwitchCost(time_ns, round(power_uw * time_ns / 1e6), origin="synthetic")
 
     def _op_cycles(self, op: OpWork, dtype: str, rates: KernelRates) -> tuple[float, bool]:
-        """Return an operator's arithmetic cycles on one thread and whether they are published."""
+        """Return an operator's arithmetic cycles on one thread, and whether they are assumed."""
         table, amount, kind = rates.cycles_per_kelement, op.elements, "cycles_per_kelement"
         if op.macs:
             table, amount, kind = rates.cycles_per_kmac, op.macs, "cycles_per_kmac"
         key = op.op if op.op in table else OTHER
-        figure = self.profile.figures[f"rates.{dtype}.{kind}.{key}"]
-        return table[key] * amount / 1000, figure.basis != "synthetic"
+        return table[key] * amount / 1000, self._assumed(f"rates.{dtype}.{kind}.{key}")
+
+    def _assumed(self, key: str) -> bool:
+        return self.profile.figures[key].basis == "synthetic"
 
     def _speed_up(self, threads: int) -> float:
         parallel = self.cpu.parallel_permille / 1000

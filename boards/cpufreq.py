@@ -13,6 +13,9 @@ from boards.cpufreq_policy import (
 from boards.errors import ClockError
 from boards.sysfs import Sysfs
 
+READ_BACKS = 20
+"""Reads of the clock in which a change must show; about 10 us each."""
+
 
 class CpufreqClock:
     """Every policy of the machine, moved together.
@@ -61,7 +64,7 @@ class CpufreqClock:
             for policy in self._policies:
                 self._set(policy, policy.nearest_khz(khz))
             self._asked_khz = khz
-        return self._main.current_khz()
+        return self._read_back(khz)
 
     def check_clocks(self) -> dict[int, int]:
         """Set every clock in turn; return those that the hardware runs as another: asked to got.
@@ -118,6 +121,14 @@ class CpufreqClock:
         self._claims[policy.name] = Claim(found, {MIN_KHZ: values, MAX_KHZ: values})
         self._record()
         policy.write_limits(str(khz), str(khz))
+
+    def _read_back(self, khz: int) -> int:
+        # The kernel applies new limits in a worker of its own: they may show a few reads later.
+        for _ in range(READ_BACKS):
+            got_khz = self._main.current_khz()
+            if got_khz == khz:
+                break
+        return got_khz
 
     def _record(self) -> None:
         if self._lease is not None:

@@ -4,7 +4,7 @@ import errno
 from pathlib import Path
 
 from boards.clock_lease import ClockLease
-from boards.contract import Board
+from boards.contract import Board, Thermometer
 from boards.cpufreq import CpufreqClock
 from boards.errors import BoardError, BusError, UnknownBoardError
 from boards.fixed_clock import FixedClock
@@ -19,6 +19,7 @@ from boards.profile_sections import MeterProfile
 from boards.sampler import ThreadSampler
 from boards.simulated import SimulatedBoard
 from boards.sysfs import RealSysfs, Sysfs
+from boards.thermal import LinuxThermometer
 from boards.timebase import MonotonicTimebase
 
 DEVICE_TREE = "firmware/devicetree/base/compatible"
@@ -48,7 +49,9 @@ def open_board(name: str) -> Board:
     if name == HOST:
         return LinuxBoard(profile, FixedClock(), None, sysfs)
     _check_compatible(profile, sysfs)
-    return LinuxBoard(profile, CpufreqClock(sysfs, ClockLease()), _meter(profile), sysfs)
+    return LinuxBoard(
+        profile, CpufreqClock(sysfs, ClockLease()), _meter(profile, LinuxThermometer(sysfs)), sysfs
+    )
 
 
 def _check_compatible(profile: BoardProfile, sysfs: Sysfs) -> None:
@@ -64,7 +67,7 @@ def _check_compatible(profile: BoardProfile, sysfs: Sysfs) -> None:
         )
 
 
-def _meter(profile: BoardProfile) -> PowerMeter | None:
+def _meter(profile: BoardProfile, thermometer: Thermometer) -> PowerMeter | None:
     """The profile's meter, or None when its bus is absent or nothing answers there.
 
     Raises BusError or MeterError when it is there and cannot be used.
@@ -78,7 +81,7 @@ def _meter(profile: BoardProfile) -> PowerMeter | None:
         if error.errno in (errno.ENXIO, errno.EREMOTEIO):
             return None
         raise
-    return ThreadSampler(chip)
+    return ThreadSampler(chip, thermometer.throttled)
 
 
 def _ina219(meter: MeterProfile) -> Ina219:

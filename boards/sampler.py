@@ -1,115 +1,14 @@
 """Runs a meter chip: in a thread of its own on a real board, on demand in virtual time."""
 
 import threading
-from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Protocol
 
-from boards.errors import BusError
-from boards.power import MeterStatistics, Origin, PowerSample
+from boards.chip_meter import ChipMeter, MeterChip
+from boards.power import Origin, PowerSample
 from boards.timebase import Timebase
 
-BUFFER_SAMPLES = 1 << 16
-"""About a minute of an INA219; when nobody drains, the oldest samples go and count as lost."""
 
-
-class MeterChip(Protocol):
-    """A power monitor that is polled for its conversions."""
-
-    due_ns: int
-    """When `poll` will next use the bus."""
-
-    @property
-    def gain_uncertainty_ppm(self) -> int:
-        """Bound of the gain error in parts per million."""
-        ...
-
-    @property
-    def offset_uncertainty_uw(self) -> int:
-        """Bound of the offset error in uW."""
-        ...
-
-    @property
-    def resolution_uw(self) -> int:
-        """Half a step of the reading in uW."""
-        ...
-
-    def start(self) -> None:
-        """Reset and configure. Raises MeterError or BusError."""
-        ...
-
-    def poll(self) -> PowerSample | None:
-        """Wait until `due_ns`, look once, return a new sample or None. Raises BusError."""
-        ...
-
-    def statistics(self) -> MeterStatistics:
-        """Return the counts since `start`."""
-        ...
-
-
-class _ChipMeter:
-    """What both samplers share: the samples not yet drained, and how the chip states itself."""
-
-    def __init__(self, chip: MeterChip, origin: Origin) -> None:
-        self.origin: Origin = origin
-        self._chip = chip
-        self._samples: deque[PowerSample] = deque(maxlen=BUFFER_SAMPLES)
-        self._overrun = 0
-        self._error: BusError | None = None
-
-    @property
-    def gain_uncertainty_ppm(self) -> int:
-        """Bound of the gain error in parts per million."""
-        return self._chip.gain_uncertainty_ppm
-
-    @property
-    def offset_uncertainty_uw(self) -> int:
-        """Bound of the offset error in uW."""
-        return self._chip.offset_uncertainty_uw
-
-    @property
-    def resolution_uw(self) -> int:
-        """Half a step of the reading in uW."""
-        return self._chip.resolution_uw
-
-    def statistics(self) -> MeterStatistics:
-        """Return the counts since `start`; samples that nobody drained in time are lost."""
-        counts = self._chip.statistics()
-        return MeterStatistics(
-            counts.samples - self._overrun,
-            counts.lost + self._overrun,
-            counts.saturated,
-            counts.retries,
-            counts.busy_ns,
-        )
-
-    def _begin(self) -> None:
-        self._samples.clear()
-        self._overrun, self._error = 0, None
-        self._chip.start()
-
-    def _look(self) -> None:
-        """Poll once; a bus that failed for good is kept for `drain` to raise."""
-        try:
-            sample = self._chip.poll()
-        except BusError as error:
-            self._error = error
-            return
-        if sample is not None:
-            self._overrun += len(self._samples) == BUFFER_SAMPLES
-            self._samples.append(sample)
-
-    def _take(self, until_ns: int) -> Sequence[PowerSample]:
-        samples = self._samples
-        taken: list[PowerSample] = []
-        while samples and samples[0].timestamp_ns <= until_ns:
-            taken.append(samples.popleft())
-        if self._error is not None and not taken:
-            raise self._error
-        return taken
-
-
-class InlineSampler(_ChipMeter):
+class InlineSampler(ChipMeter):
     """Runs the chip when drained, on a bus whose time stands still in between.
 
     A pair that ended before `until_ns` but is still on the bus then comes with a later drain, as
@@ -121,6 +20,7 @@ class InlineSampler(_ChipMeter):
         now_ns: time on the board, which the bus never overtakes.
         longest_poll_ns: longest time that one poll may hold the bus.
         origin: where its samples come from.
+        throttled: whether the board caps its clock now.
     """
 
     def __init__(
@@ -130,8 +30,9 @@ class InlineSampler(_ChipMeter):
         now_ns: Callable[[], int],
         longest_poll_ns: int,
         origin: Origin,
+        throttled: Callable[[], bool],
     ) -> None:
-        super().__init__(chip, origin)
+        super().__init__(chip, origin, throttled)
         self._bus_time = bus_time
         self._now_ns = now_ns
         self._longest_poll_ns = longest_poll_ns
@@ -158,11 +59,16 @@ class InlineSampler(_ChipMeter):
         self._running = False
 
 
-class ThreadSampler(_ChipMeter):
-    """Runs the chip in a thread of its own."""
+class ThreadSampler(ChipMeter):
+    """Runs the chip in a thread of its own: a meter on real hardware.
 
-    def __init__(self, chip: MeterChip, origin: Origin = "measured") -> None:
-        super().__init__(chip, origin)
+    Args:
+        chip: the chip.
+        throttled: whether the board caps its clock now.
+    """
+
+    def __init__(self, chip: MeterChip, throttled: Callable[[], bool]) -> None:
+        super().__init__(chip, "measured", throttled)
         self._ending = threading.Event()
         self._thread: threading.Thread | None = None
 

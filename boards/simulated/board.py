@@ -95,6 +95,7 @@ class SimulatedBoard:
                 self._model.power.supply_mv,
                 self.trace,
                 self.timebase.now_ns,
+                self.thermometer.throttled,
                 faults=meter_faults,
                 calibration=calibration,
                 lost_reads_ppm=lost_reads_ppm,
@@ -144,6 +145,7 @@ class SimulatedBoard:
         """Stop the meter and put the clock back. May be called twice."""
         if self.meter is not None:
             self.meter.stop()
+        self.trace.read_from(None)
         self.clock.reset()
 
     def __enter__(self) -> Self:

@@ -57,6 +57,7 @@ def simulated_meter(
     supply_mv: int,
     load: Load,
     now_ns: Callable[[], int],
+    throttled: Callable[[], bool],
     *,
     faults: MeterFaults | None = None,
     calibration: Calibration | None = None,
@@ -81,7 +82,7 @@ def simulated_meter(
     )
     driver = _driver(profile, bus, time, calibration, retries)
     longest_ns = driver.transactions * bus.read_ns
-    return InlineSampler(driver, time, now_ns, longest_ns, "simulated")
+    return InlineSampler(driver, time, now_ns, longest_ns, "simulated", throttled)
 
 
 def calibrate_simulated(profile: MeterProfile, supply_mv: int, faults: MeterFaults) -> Calibration:

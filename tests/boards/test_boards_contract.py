@@ -159,7 +159,7 @@ def simulated_samples(name: str) -> tuple[PowerMeter, list[PowerSample]]:
 
 def thread_samples() -> tuple[PowerMeter, list[PowerSample]]:
     bus = ReadyBus()
-    meter = ThreadSampler(Ina219(I2cDevice(bus, 0x40), MonotonicTimebase()))
+    meter = ThreadSampler(Ina219(I2cDevice(bus, 0x40), MonotonicTimebase()), lambda: False)
     meter.start()
     assert bus.read_often.wait(30)
     meter.stop()

@@ -21,7 +21,7 @@ WORST = MeterFaults(shunt_ppm=10_000, gain_ppm=5_000, offset_uv=200, oscillator_
 
 def burst(busy_us: int) -> Work:
     """Return a work of about this length at 2400 MHz (40 cycles a kMAC)."""
-    cycles = busy_us * 2_400 - 43_100  # without runtime, decision, invocation and one operator
+    cycles = busy_us * 2_400 - 43_800  # without runtime, decision, invocation and one operator
     return Work("burst", (OpWork("CONV_2D", max(1, cycles * 25), 1),))
 
 

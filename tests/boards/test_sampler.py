@@ -3,9 +3,9 @@ from collections.abc import Callable
 
 import pytest
 
-from boards import sampler as sampler_module
+from boards import chip_meter
 from boards.errors import BusError
-from boards.power import MeterStatistics, PowerMeter, PowerSample
+from boards.power import MeterStatistics, PowerMeter, PowerSample, SampleFlag
 from boards.sampler import InlineSampler, ThreadSampler
 from boards.simulated.i2c import BusTime
 
@@ -41,6 +41,10 @@ class ScriptedChip:
         return MeterStatistics(samples=self.polled)
 
 
+def never() -> bool:
+    return False
+
+
 def drain_all(meter: PowerMeter, until_ns: int, count: int, ready: threading.Event) -> list[int]:
     assert ready.wait(10)
     return [sample.timestamp_ns for sample in meter.drain(until_ns)]
@@ -49,7 +53,7 @@ def drain_all(meter: PowerMeter, until_ns: int, count: int, ready: threading.Eve
 def test_a_thread_fills_what_a_drain_empties() -> None:
     done = threading.Event()
     chip = ScriptedChip([10, None, 20, 30], done.set)
-    meter = ThreadSampler(chip)
+    meter = ThreadSampler(chip, never)
     meter.start()
     try:
         assert drain_all(meter, 25, 2, done) == [10, 20]
@@ -65,7 +69,7 @@ def test_a_thread_fills_what_a_drain_empties() -> None:
 def test_a_bus_that_failed_is_raised_after_the_samples_before_it() -> None:
     failure = BusError("gone")
     chip = ScriptedChip([10, 20, failure], lambda: None)
-    meter = ThreadSampler(chip)
+    meter = ThreadSampler(chip, never)
     meter.start()
     thread = meter._thread
     assert thread is not None
@@ -77,9 +81,9 @@ def test_a_bus_that_failed_is_raised_after_the_samples_before_it() -> None:
 
 
 def test_samples_that_nobody_drains_in_time_count_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sampler_module, "BUFFER_SAMPLES", 3)
+    monkeypatch.setattr(chip_meter, "BUFFER_SAMPLES", 3)
     done = threading.Event()
-    meter = ThreadSampler(ScriptedChip([1, 2, 3, 4, 5], done.set))
+    meter = ThreadSampler(ScriptedChip([1, 2, 3, 4, 5], done.set), never)
     meter.start()
     assert drain_all(meter, 99, 3, done) == [3, 4, 5]
     meter.stop()
@@ -89,7 +93,7 @@ def test_samples_that_nobody_drains_in_time_count_as_lost(monkeypatch: pytest.Mo
 def test_a_second_start_begins_anew() -> None:
     done = threading.Event()
     chip = ScriptedChip([1, 2], done.set)
-    meter = ThreadSampler(chip)
+    meter = ThreadSampler(chip, never)
     meter.start()
     assert done.wait(10)
     meter.start()
@@ -112,7 +116,12 @@ def test_the_bus_never_overtakes_the_board() -> None:
             return sample
 
     meter = InlineSampler(
-        BusyChip([1_100, 1_250, 1_400], lambda: None), time, lambda: board_ns[0], 100, "simulated"
+        BusyChip([1_100, 1_250, 1_400], lambda: None),
+        time,
+        lambda: board_ns[0],
+        100,
+        "simulated",
+        never,
     )
     meter.start()
     assert meter.drain(5_000) == []
@@ -122,3 +131,16 @@ def test_the_bus_never_overtakes_the_board() -> None:
     assert [s.timestamp_ns for s in meter.drain(1_399)] == [1_250]
     meter.stop()
     assert meter.drain(1_399) == []
+
+
+def test_samples_from_a_throttled_board_are_flagged_from_drain_to_drain() -> None:
+    hot, done = [False], threading.Event()
+    meter = ThreadSampler(ScriptedChip([10, 20, 30, 40], done.set), lambda: hot[0])
+    meter.start()
+    assert done.wait(10)
+    meter.stop()
+    seen = []
+    for until_ns, now_hot in ((10, False), (20, True), (30, False), (40, False)):
+        hot[0] = now_hot
+        seen += [bool(s.flags & SampleFlag.THROTTLED) for s in meter.drain(until_ns)]
+    assert seen == [False, True, True, False]
