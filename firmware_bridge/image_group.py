@@ -42,6 +42,10 @@ class SelfTests(Protocol):
         """Return "" when the image passed, why it did not, None while that is not known."""
         ...
 
+    def close(self) -> None:
+        """End a test that still runs. May be called twice."""
+        ...
+
 
 class ImageGroup:
     """Answers for two slots, one upload and their self-tests."""

@@ -40,6 +40,9 @@ class FakeSelfTests:
     def verdict(self, digest: bytes) -> str | None:
         return self.verdicts.get(digest, "")
 
+    def close(self) -> None:
+        pass
+
 
 class BridgeDevice:
     """An agent over two slots."""

@@ -1,0 +1,100 @@
+"""What the agent and its worker process say to each other over their pipe."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from firmware_bridge.power_log import LogEntry
+from firmware_bridge.smp import Body
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """What a worker process runs."""
+
+    folder: str
+    """The bundle, laid out."""
+    board: str
+    policy: str = "performance"
+    threads: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class OpenEngine:
+    """Start anew with this policy and ratio: fresh idle reference, fresh energy account."""
+
+    job: int
+    policy: str
+    ratio: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunSamples:
+    """Answer frames of the bundle's own samples, again from the first when they end."""
+
+    job: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True)
+class InferFrame:
+    """Answer one frame."""
+
+    job: int
+    number: int
+    data: bytes
+    dtype: str
+    shape: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FinishEngine:
+    """End the energy account and say what it came to."""
+
+    job: int
+
+
+WorkerRequest = OpenEngine | RunSamples | InferFrame | FinishEngine
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The engine is open; what it is."""
+
+    info: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Logged:
+    """Entries for the power log, in order."""
+
+    entries: list[LogEntry]
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """Inferences whose energy became known."""
+
+    energies: list[list[Any]]
+    """As `record_body.energy_to_list` writes them."""
+    exits: list[int]
+    labelled: int
+    correct: int
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """A job is done; its answer."""
+
+    job: int
+    body: Body
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A job, or with number 0 the worker as a whole, failed."""
+
+    job: int
+    reason: str
+
+
+WorkerEvent = Ready | Logged | Settled | Done | Failed

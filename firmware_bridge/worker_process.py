@@ -1,0 +1,269 @@
+"""The worker: a process of its own that has the board and the engine.
+
+It may hang or crash, in a kernel or in a model, without the agent. It sends what it has to say
+ten times a second, not after every inference, so that streaming costs the inferences little.
+"""
+
+import signal
+import time
+from collections.abc import Sequence
+from multiprocessing.connection import Connection
+
+import numpy as np
+
+from boards import open_board
+from boards.contract import Board
+from boards.errors import BoardError
+from firmware_bridge.power_log import LogEntry, Mark, MarkEntry
+from firmware_bridge.record_body import energy_to_list, to_body
+from firmware_bridge.smp import Body
+from firmware_bridge.tapped_meter import TappedBoard
+from firmware_bridge.worker_messages import (
+    Done,
+    Failed,
+    FinishEngine,
+    InferFrame,
+    Logged,
+    OpenEngine,
+    Ready,
+    RunSamples,
+    Settled,
+    WorkerRequest,
+    WorkerSettings,
+)
+from models_tflite import open_bundle
+from models_tflite.errors import BundleError
+from models_tflite.manifest import FULL_RATIO
+from runtime.accounting import EnergyTotals
+from runtime.engine import Engine, backend_document
+from runtime.errors import RunError
+from runtime.records import Frame, InferenceRecord
+
+REPORT_S = 0.1
+_HEAT_S = 1.0
+
+_EXPECTED = (BoardError, BundleError, RunError, OSError)
+
+
+def run_worker(connection: Connection, settings: WorkerSettings) -> None:
+    """Serve requests until the agent closes the pipe. The target of the child process."""
+    # Ctrl-C reaches the whole group of processes; only the agent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with open_board(settings.board) as board:
+            Worker(connection, board, settings).run()
+    except _EXPECTED as error:
+        connection.send(Failed(0, str(error)))
+    except (EOFError, BrokenPipeError):
+        pass
+
+
+class Worker:
+    """Runs jobs one after the other; between them it keeps the power log going."""
+
+    def __init__(self, connection: Connection, board: Board, settings: WorkerSettings) -> None:
+        self._connection = connection
+        self._board = TappedBoard(board)
+        self._meter = self._board.tap
+        self._settings = settings
+        self._bundle = open_bundle(settings.folder)
+        self._samples = self._bundle.samples()
+        self._engine: Engine | None = None
+        self._finished = False
+        """The energy account was closed; the next job needs a fresh engine."""
+        self._policy, self._ratio = settings.policy, FULL_RATIO
+        self._running: RunSamples | None = None
+        self._ran = 0
+        """Frames of the run that are answered."""
+        self._marks: list[MarkEntry] = []
+        self._settled: list[InferenceRecord] = []
+        self._last_report_s = self._last_heat_s = time.monotonic()
+        self._heat: tuple[int | None, bool] = (None, False)
+        self._khz = 0
+        self._open()
+
+    def run(self) -> None:
+        """Serve until the pipe closes."""
+        while True:
+            if self._connection.poll(0 if self._running else REPORT_S):
+                self._serve(self._connection.recv())
+            if self._running:
+                self._run_next(self._running)
+            else:
+                self._idle()
+            if time.monotonic() - self._last_report_s >= REPORT_S:
+                self._report()
+
+    def _serve(self, request: WorkerRequest) -> None:
+        try:
+            match request:
+                case OpenEngine(job):
+                    self._connection.send(Done(job, self._change(request)))
+                case RunSamples():
+                    self._begin(request)
+                case InferFrame(job):
+                    self._connection.send(Done(job, to_body(self._infer(request))))
+                case FinishEngine(job):
+                    self._connection.send(Done(job, self._finish()))
+        except _EXPECTED as error:
+            self._connection.send(Failed(request.job, str(error)))
+
+    def _change(self, request: OpenEngine) -> Body:
+        """Open another engine; where that is refused, the one before again."""
+        before = self._policy, self._ratio
+        self._policy, self._ratio = request.policy, request.ratio
+        try:
+            return self._open()
+        except _EXPECTED:
+            self._policy, self._ratio = before
+            self._open()
+            raise
+
+    def _open(self) -> Body:
+        if self._engine is not None:
+            if not self._finished:
+                self._settled += self._engine.finish()
+            self._engine.close()
+        self._finished = True  # until there is another
+        self._engine = engine = Engine(
+            self._bundle,
+            self._board,
+            policy=self._policy,
+            threads=self._settings.threads,
+            ratio=self._ratio,
+        )
+        self._finished = False
+        info: Body = {
+            "bundle": self._bundle.manifest.name,
+            "version": self._bundle.manifest.version,
+            "board": self._board.name,
+            "simulated": self._board.simulated,
+            "metered": self._board.meter is not None,
+            "policy": self._policy,
+            "ratio": self._ratio,
+            "exits": list(engine.exit_names),
+            "backend": dict(backend_document(engine.backend)),
+        }
+        self._connection.send(Ready(info))
+        return info
+
+    @property
+    def _opened(self) -> Engine:
+        assert self._engine is not None  # opened by the constructor
+        return self._engine
+
+    def _begin(self, request: RunSamples) -> None:
+        if self._samples is None:
+            raise RunError(f"the bundle {self._bundle.manifest.name} carries no samples to run")
+        self._open()
+        self._running, self._ran = request, 0
+
+    def _run_next(self, run: RunSamples) -> None:
+        """Answer one frame of the samples; at the end, settle and say so."""
+        assert self._samples is not None  # checked when the run began
+        frames, labels = self._samples
+        at = self._ran % len(frames)
+        self._answer(Frame(self._ran, frames[at], label=int(labels[at])))
+        self._ran += 1
+        if self._ran == run.frames:
+            self._running = None
+            self._connection.send(Done(run.job, {"frames": self._ran, **self._finish()}))
+
+    def _infer(self, request: InferFrame) -> InferenceRecord:
+        if self._finished:
+            self._open()
+        data = np.frombuffer(request.data, np.dtype(request.dtype)).reshape(request.shape)
+        return self._answer(Frame(request.number, data))
+
+    def _answer(self, frame: Frame) -> InferenceRecord:
+        record = self._opened.infer(frame)
+        self._marks.append(MarkEntry(record.start_ns, Mark.INFERENCE_START, record.number))
+        for start_ns, point in zip(record.stage_start_ns, record.points, strict=True):
+            if point.clock_khz != self._khz:
+                self._khz = point.clock_khz
+                self._marks.append(MarkEntry(start_ns, Mark.CLOCK_KHZ, self._khz))
+        self._marks.append(MarkEntry(record.end_ns, Mark.INFERENCE_EXIT, record.exit))
+        return record
+
+    def _idle(self) -> None:
+        """Let a simulated board's time pass as fast as ours; read the meter for the log alone."""
+        timebase = self._board.timebase
+        if self._board.simulated:
+            timebase.sleep_until_ns(timebase.now_ns() + round(REPORT_S * 1e9))
+        self._settle()
+        if self._meter is not None:
+            self._meter.drain(timebase.now_ns())
+
+    def _finish(self) -> Body:
+        engine = self._opened
+        if not self._finished:
+            self._settled += engine.finish()
+        self._finished = True
+        self._report()
+        totals = engine.energy()
+        return {
+            "residency": [[khz, ns] for khz, ns in engine.residency_ns.items()],
+            "energy": _totals_body(totals) if totals else None,
+        }
+
+    def _report(self) -> None:
+        """Send log entries and settled energies."""
+        self._last_report_s = time.monotonic()
+        self._settle()
+        self._note_heat()
+        entries = self._entries()
+        if entries:
+            self._connection.send(Logged(entries))
+        if self._settled:
+            self._connection.send(_settled_event(self._settled))
+            self._settled = []
+
+    def _settle(self) -> None:
+        if not self._finished:
+            self._settled += self._opened.settle()
+
+    def _entries(self) -> list[LogEntry]:
+        """Return samples and marks since the last report, by time."""
+        samples: Sequence[LogEntry] = self._meter.take() if self._meter else ()
+        marks, self._marks = self._marks, []
+        return sorted([*samples, *marks], key=lambda entry: entry.timestamp_ns)
+
+    def _note_heat(self) -> None:
+        if self._last_report_s - self._last_heat_s < _HEAT_S:
+            return
+        self._last_heat_s = self._last_report_s
+        thermometer, now_ns = self._board.thermometer, self._board.timebase.now_ns()
+        heat = thermometer.millicelsius(), thermometer.throttled()
+        if heat[0] is not None:
+            self._marks.append(MarkEntry(now_ns, Mark.MILLICELSIUS, heat[0]))
+        if heat[1] != self._heat[1]:
+            self._marks.append(MarkEntry(now_ns, Mark.THROTTLED, int(heat[1])))
+        self._heat = heat
+
+
+def _settled_event(records: Sequence[InferenceRecord]) -> Settled:
+    verdicts = [record.correct for record in records if record.correct is not None]
+    return Settled(
+        [energy_to_list(record) for record in records],
+        [record.exit for record in records],
+        len(verdicts),
+        sum(verdicts),
+    )
+
+
+def _totals_body(totals: EnergyTotals) -> Body:
+    return {
+        "origin": totals.origin,
+        "start": totals.start_ns,
+        "end": totals.end_ns,
+        "gross": totals.gross_nj,
+        "idle_uw": totals.idle_reference.power_uw,
+        "idle_error_uw": totals.idle_reference.standard_error_uw,
+        "gross_error": totals.gross_uncertainty_nj,
+        "net_error": totals.net_uncertainty_nj,
+        "share": float(totals.apportioned_share),
+        "samples": totals.samples,
+        "lost": totals.lost,
+        "saturated": totals.saturated,
+        "busy": totals.sampler_busy_ns,
+    }
