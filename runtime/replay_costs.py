@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from boards.cost_table import CostTable
+from boards.cost_table import CostRow, CostTable
 from boards.operating_point import OperatingPoint
 
 
@@ -59,21 +59,23 @@ class ReplayCosts:
 
 
 def scaled_table(table: CostTable, factor: float) -> CostTable:
-    """Return a synthetic table: every stage takes `factor` times the time and energy.
+    """Return a synthetic table: every invocation takes `factor` times the time, at its power.
 
     The runtime's own overhead stays what it is, as it would under a larger net.
     """
-    rows = {
-        key: replace(
-            row,
-            time_ns=round(row.time_ns * factor),
-            energy_nj=round(row.energy_nj * factor),
-            time_spread_ns=round(row.time_spread_ns * factor),
-            energy_spread_nj=round(row.energy_spread_nj * factor),
-            origin="synthetic",
-        )
-        for key, row in table.rows.items()
-    }
-    note = f"synthetic: stage times and energies times {factor:g}"
+    rows = {key: _scaled(row, factor) for key, row in table.rows.items()}
+    note = f"synthetic: times of the invocations times {factor:g}"
     return replace(table, rows=rows, notes=(*table.notes, note))
 
+
+def _scaled(row: CostRow, factor: float) -> CostRow:
+    time_ns = round((row.time_ns - row.overhead_ns) * factor) + row.overhead_ns
+    share = time_ns / row.time_ns
+    return replace(
+        row,
+        time_ns=time_ns,
+        energy_nj=round(row.energy_nj * share),
+        time_spread_ns=round(row.time_spread_ns * share),
+        energy_spread_nj=round(row.energy_spread_nj * share),
+        origin="synthetic",
+    )

@@ -1,0 +1,212 @@
+"""Policies by name: one place that knows every governor and what it needs."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from numpy.typing import NDArray
+
+from boards.cost_table import CostTable
+from boards.operating_point import OperatingPoint
+from runtime.energy_budget import EnergyBudget
+from runtime.errors import PolicyError
+from runtime.governor import FixedGovernor, Governor, open_governor
+from runtime.governors.conservative import ConservativeGovernor
+from runtime.governors.ondemand import OndemandGovernor
+from runtime.governors.planned import BinOf, PlannedGovernor
+from runtime.governors.schedutil import SchedutilGovernor
+from runtime.governors.zero_pad import LowestClockGovernor
+from runtime.plan_problem import (
+    Beliefs,
+    PlanProblem,
+    blind_beliefs,
+    certain_beliefs,
+    plan_problem,
+    predicted_beliefs,
+)
+from runtime.planner import Plan, Planner
+from runtime.predictor import ExitPredictor
+from runtime.records import Frame
+from runtime.zero_pad import ZeroPadPredictor
+
+PLAN_OVERHEADS = 3.0
+"""What a prediction and a plan cost, in units of the first stage's decision and runtime overhead:
+about 10 us against 3.3 us on the development host (Python both, so the ratio carries over)."""
+PLANNED_SHARE = 0.8
+"""Part of the miss bound that plans use: a finite run scatters around what is expected."""
+KERNEL = {
+    governor.name: governor for governor in (OndemandGovernor, ConservativeGovernor, SchedutilGovernor)
+}
+PLANNED = ("planned", "planned-blind", "planned-zero-pad", "planned-perfect")
+LIMITS = ("oracle", "clairvoyant")
+POLICIES = ("performance", "powersave", "fixed:<MHz>[x<threads>]", *KERNEL, "zero-pad", *PLANNED, *LIMITS)
+
+
+@dataclass(frozen=True)
+class PolicyContext:
+    """What policies may know: the board's cost table, the workload, and what was fitted."""
+
+    table: CostTable
+    stages: tuple[str, ...]
+    points: tuple[OperatingPoint, ...]
+    """What planners may choose; the kernel's governors use those with the fewest threads."""
+    deadline_ns: int
+    gaps_ns: tuple[int, ...]
+    """Equally likely gaps between arrivals; none for back to back."""
+    miss_bound: float
+    exit_shares: tuple[float, ...]
+    """Share of held-back inputs that leave at each exit."""
+    predictor: ExitPredictor | None = None
+    zero_pad: ZeroPadPredictor | None = None
+    bin_of: BinOf | None = None
+    """Instead of asking the predictor, where its answers are known already."""
+    zero_pad_bin_of: BinOf | None = None
+    exit_of: Callable[[Frame], int] | None = None
+    """The true exit of a frame: known in a replay alone."""
+    plan_overheads: float = PLAN_OVERHEADS
+    calibrate: bool = True
+    budget: EnergyBudget | None = None
+
+    def problem(self, beliefs: Beliefs, plan_overheads: float = 0.0) -> PlanProblem:
+        """Return the planning problem under beliefs."""
+        return plan_problem(
+            self.table, self.stages, self.points, beliefs, self.deadline_ns, self.gaps_ns,
+            plan_overheads,
+        )  # fmt: skip
+
+    @property
+    def single_points(self) -> tuple[OperatingPoint, ...]:
+        """One point a clock, with the fewest threads."""
+        clocks = sorted({point.clock_khz for point in self.points})
+        return tuple(min(p for p in self.points if p.clock_khz == khz) for khz in clocks)
+
+
+def open_policy(name: str, context: PolicyContext) -> Governor:
+    """Return the governor of a policy's name.
+
+    Raises:
+        PolicyError: the name is unknown, or what the policy needs is not known here.
+        CostTableError: the cost table lacks a row that the policy plans with.
+    """
+    if name in KERNEL:
+        return KERNEL[name](context.single_points, context.table.switch.time_ns)
+    if name == "zero-pad":
+        return _lowest_clock(context)
+    if name in PLANNED or name in LIMITS:
+        return _planned(name, context)
+    clocks = [point.clock_khz for point in context.single_points]
+    clock, _, threads = name.removeprefix("fixed:").partition("x")
+    if name.startswith("fixed:") and threads:
+        governor = open_governor(f"fixed:{clock}", clocks)
+        return FixedGovernor(name, _with_threads(governor, threads, context))
+    try:
+        return open_governor(name, clocks)
+    except PolicyError as error:
+        if "unknown policy" not in str(error):
+            raise
+        raise PolicyError(f"unknown policy {name!r}; there are: {', '.join(POLICIES)}") from None
+
+
+def _with_threads(governor: Governor, threads: str, context: PolicyContext) -> OperatingPoint:
+    assert isinstance(governor, FixedGovernor)
+    count = int(threads) if threads.isdigit() else 0
+    point = replace(governor.point, threads=count)
+    if point not in context.points:
+        offered = ", ".join(str(p) for p in context.points)
+        raise PolicyError(f"no operating point of {threads} threads here; there are: {offered}")
+    return point
+
+
+def _lowest_clock(context: PolicyContext) -> LowestClockGovernor:
+    predictor = _needed(context.zero_pad, "zero-pad")
+    bin_of = context.zero_pad_bin_of or _asking(predictor)
+    problem = context.problem(predicted_beliefs(predictor), context.plan_overheads)
+    return LowestClockGovernor("zero-pad", problem, bin_of)
+
+
+def _planned(name: str, context: PolicyContext) -> PlannedGovernor:
+    if len(context.stages) == 1 or name == "planned-blind":
+        return _governor(name, context, blind_beliefs(context.exit_shares), None)
+    if name == "planned":
+        predictor = _needed(context.predictor, name)
+        bin_of = context.bin_of or _asking(predictor)
+        return _better(name, context, predicted_beliefs(predictor), bin_of)
+    if name == "planned-zero-pad":
+        zero_pad = _needed(context.zero_pad, name)
+        bin_of = context.zero_pad_bin_of or _asking(zero_pad)
+        return _better(name, context, predicted_beliefs(zero_pad), bin_of)
+    exit_of = _needed(context.exit_of, name)
+
+    def later_exit(frame: Frame, scores: NDArray[Any]) -> int:
+        return exit_of(frame) - 1
+
+    if name == "planned-perfect":
+        return _better(name, context, certain_beliefs(context.exit_shares), later_exit)
+    beliefs = certain_beliefs(context.exit_shares, beforehand=name == "clairvoyant")
+    free = replace(context, calibrate=False, plan_overheads=0.0)
+    governor = _governor(
+        name, free, beliefs, later_exit, exit_of if name == "clairvoyant" else None
+    )
+    governor.predicts = False  # a limit thinks for nothing
+    return governor
+
+
+def _better(
+    name: str, context: PolicyContext, beliefs: Beliefs, bin_of: BinOf
+) -> PlannedGovernor:
+    """Predict only where the prediction earns more than it costs."""
+    bound = context.miss_bound * PLANNED_SHARE
+    seeing = _solved(context.problem(beliefs, context.plan_overheads), bound)
+    blind = _solved(context.problem(blind_beliefs(context.exit_shares)), bound)
+    if _rank(seeing, bound) < _rank(blind, bound):
+        return _governor(name, context, beliefs, bin_of, plan=seeing)
+    return _governor(name, context, blind.problem.beliefs, None, plan=blind)
+
+
+def _rank(plan: Plan, bound: float) -> tuple[float, float]:
+    """Fewest misses above the bound first, then the least energy."""
+    return round(max(plan.miss_rate - bound, 0.0), 4), plan.net_nj_per_frame
+
+
+def _solved(problem: PlanProblem, bound: float) -> Plan:
+    return Planner(problem).within(bound)
+
+
+def _governor(
+    name: str,
+    context: PolicyContext,
+    beliefs: Beliefs,
+    bin_of: BinOf | None,
+    kind_of: Callable[[Frame], int] | None = None,
+    plan: Plan | None = None,
+) -> PlannedGovernor:
+    overheads = context.plan_overheads if bin_of is not None else 0.0
+    problem = plan.problem if plan else context.problem(beliefs, overheads)
+    bound = context.miss_bound * PLANNED_SHARE
+    return PlannedGovernor(
+        name, problem, bound, bin_of, kind_of=kind_of,
+        calibrate=context.calibrate, budget=context.budget, plan=plan,
+    )  # fmt: skip
+
+
+def _asking(predictor: ExitPredictor) -> BinOf:
+    def bin_of(frame: Frame, scores: NDArray[Any]) -> int:
+        return predictor.bin_of(scores)
+
+    return bin_of
+
+
+def _needed(thing: Any, name: str) -> Any:
+    if thing is None:
+        raise PolicyError(
+            f"the policy {name} needs a predictor, and this bundle carries none here: use "
+            "planned-blind, or a bundle with a predictor"
+        )
+    return thing
+
+
+def fixed_policies(points: Sequence[OperatingPoint]) -> tuple[str, ...]:
+    """Return the name of the fixed policy of each point."""
+    return tuple(
+        f"fixed:{p.clock_khz / 1000:g}" + (f"x{p.threads}" if p.threads > 1 else "") for p in points
+    )

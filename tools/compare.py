@@ -1,0 +1,131 @@
+"""`edge-infer compare`: every policy on the same frames and arrivals, side by side."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+import click
+
+from boards.cost_table import CostTable
+from models_tflite import open_bundle
+from models_tflite.backend import open_backend
+from models_tflite.manifest import FULL_RATIO
+from runtime.errors import RunError
+
+from .compare_document import compare_document, compare_report
+from .comparison import Comparison, Conditions, check_table, with_classic
+from .comparison_frames import read_frames
+from .options import backend_option, json_option, option, resolver_option
+from .quantities import Duration
+from .render import emit, warn
+
+
+class Threads(click.ParamType[tuple[int, ...]]):
+    """Thread counts with commas: 1,2,4."""
+
+    name = "counts"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the counts, ascending."""
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).split(",")
+        if not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+            self.fail(f"{value!r} are no thread counts; write them with commas: 1,2,4", param, ctx)
+        return tuple(sorted({int(part) for part in parts}))
+
+
+@click.command("compare", short_help="Compare policies on the same frames and arrivals.")
+@click.argument("bundle")
+@option("--board", default="sim:raspberry-pi-5", show_default=True, help="A simulated board.")
+@option(
+    "--workload",
+    default="periodic",
+    show_default=True,
+    help="Arrivals: back-to-back, periodic, poisson, bursty or trace:FILE (CSV, seconds).",
+)
+@option("--load", type=float, default=0.6, show_default=True,
+        help="Arrival rate as a share of what the classic net can do at the top clock.")  # fmt: skip
+@option("--rate", type=float, help="Arrival rate in frames per second, instead of a load.")
+@option("--deadline", type=Duration(), help="Time from arrival to answer.  [default: mean gap]")
+@option("--frames", type=click.IntRange(1), default=20_000, show_default=True,
+        help="Frames to replay.")  # fmt: skip
+@option("--images", type=click.IntRange(2), default=2_000, show_default=True,
+        help="Images to score, at most; the frames are drawn from them.")  # fmt: skip
+@option("--data", type=click.Path(path_type=Path), help="Data set; its test side is used.  "
+        "[default: the bundle's samples]")  # fmt: skip
+@option("--policy", "policies", multiple=True, help="Policy, may be repeated.  [default: all]")
+@option("--misses", type=click.FloatRange(0, 1), default=0.01, show_default=True,
+        help="Share of frames that may miss their deadline.")  # fmt: skip
+@option("--threads", type=Threads(), default="1,2,4", show_default=True,
+        help="Thread counts that policies may choose from.")  # fmt: skip
+@option("--time-scale", type=click.FloatRange(0.01, 1000), default=1.0, show_default=True,
+        help="Stage times and energies times this: synthetic.")  # fmt: skip
+@option("--late", type=click.Choice(["run", "drop"]), default="run", show_default=True,
+        help="What to do with a frame that is past its deadline; it counts as missed.")  # fmt: skip
+@option("--queue", type=click.IntRange(1), default=4, show_default=True,
+        help="Frames that may wait; the oldest is dropped for a newer one.")  # fmt: skip
+@option("--seed", type=int, default=0, show_default=True, help="Of the frames and arrivals.")
+@option("--cost-table", type=click.Path(path_type=Path), help="A table that measure wrote.")
+@option("--strict", is_flag=True, help="Fail if no operating point can meet the deadline.")
+@option("--plot", type=click.Path(path_type=Path), help="Write a picture: .png, .svg or .pdf.")
+@backend_option
+@resolver_option
+@json_option
+def compare_command(
+    bundle: str,
+    board: str,
+    workload: str,
+    load: float,
+    rate: float | None,
+    deadline: int | None,
+    frames: int,
+    images: int,
+    data: Path | None,
+    policies: tuple[str, ...],
+    misses: float,
+    threads: tuple[int, ...],
+    time_scale: float,
+    late: Literal["run", "drop"],
+    queue: int,
+    seed: int,
+    cost_table: Path | None,
+    strict: bool,
+    plot: Path | None,
+    backend: str | None,
+    resolver: str,
+    as_json: bool,
+) -> None:
+    """Compare policies on one board, with the same frames and the same arrivals for all.
+
+    Every stage's scores are computed once and replayed; time and energy come from the board's
+    cost table, switches and waits included. No frame that a predictor was fitted on is compared on.
+    """
+    opened = open_bundle(bundle)
+    scored = read_frames(opened, open_backend(backend, resolver), data, images, FULL_RATIO)
+    conditions = Conditions(
+        board, workload, load, rate, deadline, frames=frames, seed=seed, miss_bound=misses,
+        threads=threads, time_scale=time_scale, late=late, queue=queue, strict=strict,
+    )  # fmt: skip
+    comparison = Comparison(opened, scored, conditions, _table(cost_table, opened, board))
+    for message in comparison.warnings:
+        warn(message)
+    results = comparison.run(policies or comparison.policies())
+    document = compare_document(comparison, results)
+    if plot is not None:
+        from .compare_plot import save_plot
+
+        save_plot(document, plot)
+    emit(as_json, document, compare_report(document))
+
+
+def _table(path: Path | None, bundle: Any, board: str) -> CostTable | None:
+    if path is None:
+        return None
+    try:
+        table = CostTable.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+    check_table(table, bundle, board, table.points)
+    return with_classic(table, [stage.name for stage in bundle.manifest.stages])

@@ -1,0 +1,147 @@
+"""What a comparison came to, as one document (schemas/compare.schema.json) and as a table."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from runtime.policies import LIMITS, PLANNED
+from runtime.replay import ReplayResult
+
+from .comparison import CLASSIC_POLICY, Comparison
+from .quantities import energy_text, share_text, time_text
+from .render import table
+
+
+def compare_document(comparison: Comparison, results: Sequence[ReplayResult]) -> dict[str, Any]:
+    """Return everything about a comparison as plain values."""
+    conditions = comparison.conditions
+    by_name = {result.policy: result for result in results}
+    classic, oracle = by_name.get(CLASSIC_POLICY), by_name.get("oracle")
+    rows = [_row(comparison, result, classic, oracle) for result in results]
+    best = best_row(rows, "baseline")
+    best_fixed = best_row([r for r in rows if r["policy"].startswith(FIXED)], "baseline")
+    return {
+        "bundle": comparison.bundle.manifest.name,
+        "board": conditions.board,
+        "simulated": comparison.table.board.startswith("sim:"),
+        "origin": "synthetic" if conditions.time_scale != 1.0 else "modelled",
+        "notes": list(comparison.table.notes),
+        "warnings": comparison.warnings,
+        "workload": {
+            "name": conditions.workload,
+            "rate_hz": comparison.rate_hz,
+            "load": comparison.classic_ns / comparison.period_ns,
+            "frames": conditions.frames,
+            "late": conditions.late,
+            "queue": conditions.queue,
+            "seed": conditions.seed,
+        },
+        "deadline_us": comparison.deadline_ns / 1000,
+        "miss_bound": conditions.miss_bound,
+        "time_scale": conditions.time_scale,
+        "threads": list(conditions.threads),
+        "frames_from": comparison.scored.source,
+        "fitted_on": comparison.scored.fitted_on,
+        "idle_reference_mw": comparison.table.idle_reference_uw / 1000,
+        "policies": rows,
+        "best_baseline": best and best["policy"],
+        "best_fixed": best_fixed and best_fixed["policy"],
+        "calibration": comparison.states,
+    }
+
+
+FIXED = ("fixed:", "performance", "powersave")
+"""How the names of policies with one operating point begin."""
+
+
+def best_row(rows: Sequence[dict[str, Any]], kind: str) -> dict[str, Any] | None:
+    """Return the row of least net energy of a kind that keeps the bound on misses."""
+    fit = [row for row in rows if row["kind"] == kind and row["meets_bound"]]
+    return min(fit, key=lambda row: float(row["net_uj_per_inference"]), default=None)
+
+
+def _row(
+    comparison: Comparison,
+    result: ReplayResult,
+    classic: ReplayResult | None,
+    oracle: ReplayResult | None,
+) -> dict[str, Any]:
+    net_nj, latency = result.net_nj_per_inference, result.latency_us
+    answered = result.answered
+    p50, p99 = np.percentile(latency, (50, 99)) if answered else (None, None)
+    return {
+        "policy": result.policy,
+        "kind": _kind(result.policy),
+        "net_uj_per_inference": net_nj / 1000,
+        "gross_uj_per_inference": result.gross_nj / answered / 1000 if answered else None,
+        "net_saving_percent": _saving(net_nj, classic and classic.net_nj_per_inference),
+        "gross_saving_percent": _saving(result.gross_nj, classic and classic.gross_nj),
+        "misses": result.misses,
+        "dropped": result.dropped,
+        "miss_percent": 100 * result.miss_rate,
+        "meets_bound": result.miss_rate <= comparison.conditions.miss_bound,
+        "latency_us": {
+            "p50": None if p50 is None else float(p50),
+            "p99": None if p99 is None else float(p99),
+        },
+        "switches": result.switches,
+        "accuracy": None if result.correct is None or not answered else result.correct / answered,
+        "exits": result.exits,
+        "over_oracle": None if oracle is None else net_nj / oracle.net_nj_per_inference,
+        "frequency_residency": {
+            str(khz): ns / result.wall_ns for khz, ns in sorted(result.residency_ns.items())
+        },
+    }
+
+
+def _kind(policy: str) -> str:
+    if policy == CLASSIC_POLICY:
+        return "classic"
+    if policy in LIMITS or policy == "planned-perfect":
+        return "limit"
+    return "governor" if policy in PLANNED else "baseline"
+
+
+def _saving(nj: float, of_nj: float | None) -> float | None:
+    return 100 * (1 - nj / of_nj) if of_nj else None
+
+
+def compare_report(document: dict[str, Any]) -> str:
+    """Return the document as a person reads it."""
+    workload = document["workload"]
+    heading = (
+        f"{document['bundle']} on {document['board']}: {workload['name']}, load "
+        f"{workload['load']:.2f} of the classic net, deadline "
+        f"{time_text(document['deadline_us'])}, {workload['frames']} frames"
+    )
+    origin = f"energies are {document['origin']}; predictors fitted on {document['fitted_on']}"
+    rows = [_cells(row) for row in document["policies"]]
+    names = (
+        "policy", "net", "gross", "saving", "missed", "p99", "switches", "accuracy", "/ oracle",
+    )  # fmt: skip
+    bound = share_text(document["miss_bound"], 1)
+    last = f"* misses more than {bound}; saving is net, against the classic net at the top clock"
+    best = document["best_baseline"] or "none"
+    return "\n\n".join(
+        [
+            heading + "\n" + origin,
+            table(rows, names),
+            f"{last}\nbest baseline within the bound: {best}",
+        ]
+    )
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    over, saving = row["over_oracle"], row["net_saving_percent"]
+    return [
+        row["policy"] + ("" if row["meets_bound"] else " *"),
+        energy_text(row["net_uj_per_inference"]),
+        energy_text(row["gross_uj_per_inference"]),
+        "-" if saving is None else f"{saving:.1f} %",
+        f"{row['miss_percent']:.2f} %",
+        time_text(row["latency_us"]["p99"]),
+        str(row["switches"]),
+        share_text(row["accuracy"], 2),
+        "-" if over is None else f"{over:.3f}",
+    ]

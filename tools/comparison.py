@@ -1,0 +1,280 @@
+"""A comparison: every policy on the same frames and arrivals, on one board's cost table."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+from typing import Any, Literal
+
+import numpy as np
+
+from boards import open_board
+from boards.cost_table import CostTable
+from boards.operating_point import OperatingPoint
+from models_tflite import Bundle
+from runtime.arrivals import Arrivals
+from runtime.engine import work_of
+from runtime.errors import RunError
+from runtime.governors.planned import PlannedGovernor
+from runtime.policies import (
+    KERNEL,
+    LIMITS,
+    PLAN_OVERHEADS,
+    PLANNED,
+    PolicyContext,
+    fixed_policies,
+    open_policy,
+)
+from runtime.replay import Replay, ReplayResult, Traffic, pad_to
+from runtime.replay_costs import Disturbance, ReplayCosts, scaled_table
+from runtime.scored_frames import ScoredFrames
+from runtime.workload import open_workload, typical_gaps_ns
+
+from .classic_net import CLASSIC, classic_work
+from .comparison_frames import ComparisonFrames
+from .render import note
+
+CLASSIC_POLICY = "classic"
+"""The net without early exits at the top clock, one thread."""
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What is the same for every policy."""
+
+    board: str
+    workload: str = "periodic"
+    load: float | None = 0.6
+    """Share of the classic net's capacity at the top clock on one thread; None with a rate."""
+    rate_hz: float | None = None
+    deadline_ns: int | None = None
+    """From arrival to answer; `deadline_periods` mean gaps if None."""
+    deadline_periods: float = 1.0
+    frames: int = 20_000
+    seed: int = 0
+    miss_bound: float = 0.01
+    threads: tuple[int, ...] = (1, 2, 4)
+    time_scale: float = 1.0
+    late: Literal["run", "drop"] = "run"
+    queue: int = 4
+    calibrate: bool = True
+    disturbances: tuple[Disturbance, ...] = ()
+    strict: bool = False
+
+
+class Comparison:
+    """Replays policies under the same conditions.
+
+    Args:
+        bundle: an open bundle.
+        frames: scored, with the predictors.
+        conditions: of board and workload.
+        table: a cost table of your own; the simulated board's if None. It must have the classic
+            net's row, or the classic net is taken as the sum of the stages.
+
+    Raises:
+        RunError: the conditions contradict each other or the table does not fit.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        frames: ComparisonFrames,
+        conditions: Conditions,
+        table: CostTable | None = None,
+    ) -> None:
+        self.bundle = bundle
+        self.scored = frames
+        self.conditions = conditions
+        stages = bundle.manifest.stages
+        self.stages = tuple(stage.name for stage in stages)
+        found = table or board_table(bundle, conditions.board)
+        if conditions.time_scale != 1.0:
+            found = scaled_table(found, conditions.time_scale)
+        self.table = found
+        self.points = tuple(p for p in found.points if p.threads in conditions.threads)
+        if not self.points:
+            raise RunError(f"{conditions.board} offers none of the threads {conditions.threads}")
+        singles = [p for p in self.points if p.threads == min(q.threads for q in self.points)]
+        self.top = singles[-1]
+        self.classic_ns = found.row(CLASSIC, self.top).time_ns
+        self.arrivals, self.rate_hz = self._arrivals()
+        self.period_ns = 1e9 / self.rate_hz if self.rate_hz else self.classic_ns
+        self.deadline_ns = conditions.deadline_ns or round(
+            conditions.deadline_periods * self.period_ns
+        )
+        self.warnings: list[str] = []
+        self._check_deadline()
+        draw = np.random.default_rng(conditions.seed)
+        self.order: list[int] = draw.integers(
+            0, len(frames.frames), conditions.frames
+        ).tolist()
+        times = None
+        if self.arrivals.paced:
+            times = list(islice(self.arrivals.times_ns(0), conditions.frames))
+        self.traffic = Traffic(self.order, times, self.deadline_ns)
+        self.context = self._context()
+
+    def run(self, policies: Sequence[str]) -> list[ReplayResult]:
+        """Replay each policy; then idle all of them to the same wall time."""
+        results = [self.replay(policy) for policy in policies]
+        wall_ns = max(result.wall_ns for result in results)
+        for result in results:
+            pad_to(result, wall_ns, self.table.idle_uw[self._last_khz(result)])
+        return results
+
+    def replay(self, policy: str) -> ReplayResult:
+        """Replay one policy."""
+        note(f"{self.conditions.board}: {policy}")
+        if policy == CLASSIC_POLICY:
+            result = self._replay(self._classic_frames(), (CLASSIC,)).run(
+                open_policy("performance", self.context), self.top
+            )
+            result.policy = policy
+            return result
+        governor = open_policy(policy, self.context)
+        result = self._replay(self.scored.frames, self.stages).run(governor, self.top)
+        if isinstance(governor, PlannedGovernor):
+            self.states[policy] = governor.state() | {"predicts": governor.predicts}
+        return result
+
+    def policies(self, limits: bool = True, fixed: bool = True) -> list[str]:
+        """Return every policy there is here: the classic net, baselines, planners, limits."""
+        multi = len(self.stages) > 1
+        names = [CLASSIC_POLICY, "performance", "powersave"]
+        names += fixed_policies(self.points)[1:] if fixed else ()
+        names += [*KERNEL, *(["zero-pad"] if multi else []), "planned-blind"]
+        names += [p for p in PLANNED if p != "planned-blind"] if multi else ["planned"]
+        return names + (list(LIMITS) if limits and multi else [])
+
+    def _arrivals(self) -> tuple[Arrivals, float]:
+        conditions = self.conditions
+        rate_hz = conditions.rate_hz
+        if rate_hz is None:
+            if conditions.load is None or not 0 < conditions.load < 10:
+                raise RunError("give a load between 0 and 10, or a rate")
+            rate_hz = conditions.load * 1e9 / self.classic_ns
+        arrivals = open_workload(conditions.workload, rate_hz, conditions.seed + 1)
+        own = getattr(arrivals, "rate_hz", None)
+        return arrivals, (own or rate_hz) if arrivals.paced else 0.0
+
+    def _check_deadline(self) -> None:
+        least_ns = sum(
+            min(self.table.row(stage, point).time_ns for point in self.points)
+            for stage in self.stages
+        )
+        if least_ns <= self.deadline_ns:
+            return
+        message = (
+            f"no operating point of {self.conditions.board} runs all stages within "
+            f"{self.deadline_ns / 1e6:.3f} ms: the least possible is {least_ns / 1e6:.3f} ms"
+        )
+        if self.conditions.strict:
+            raise RunError(f"{message}; give a longer deadline")
+        self.warnings.append(f"{message}; going on as well as can be")
+
+    def _context(self) -> PolicyContext:
+        self.states: dict[str, dict[str, Any]] = {}
+        scored, order = self.scored, self.order
+        first = scored.frames.scores[0]
+        exits = scored.frames.exits.tolist()
+        bins = _bins(scored.predictor, first)
+        zero_pad_bins = _bins(scored.zero_pad, first)
+        seed = self.conditions.seed + 101  # other draws of the same law than those replayed
+        twin = open_workload(self.conditions.workload, self.rate_hz or 1.0, seed)
+        return PolicyContext(
+            table=self.table,
+            stages=self.stages,
+            points=self.points,
+            deadline_ns=self.deadline_ns,
+            gaps_ns=typical_gaps_ns(twin),
+            miss_bound=self.conditions.miss_bound,
+            exit_shares=scored.exit_shares,
+            predictor=scored.predictor,
+            zero_pad=scored.zero_pad,
+            bin_of=bins and (lambda frame, scores: bins[order[frame.number]]),
+            zero_pad_bin_of=zero_pad_bins
+            and (lambda frame, scores: zero_pad_bins[order[frame.number]]),
+            exit_of=lambda frame: exits[order[frame.number]],
+            calibrate=self.conditions.calibrate,
+        )
+
+    def _replay(self, frames: ScoredFrames, stages: Sequence[str]) -> Replay:
+        return Replay(
+            frames, self.traffic, ReplayCosts(self.table, stages),
+            late=self.conditions.late, queue_limit=self.conditions.queue,
+            disturbances=self.conditions.disturbances, plan_overheads=PLAN_OVERHEADS,
+        )  # fmt: skip
+
+    def _classic_frames(self) -> ScoredFrames:
+        frames = self.scored.frames
+        last = [(row[-1]._replace(leave=True),) for row in frames.decisions]
+        return ScoredFrames(
+            frames.scores[-1:], tuple(last), np.zeros_like(frames.exits), frames.labels
+        )
+
+    def _last_khz(self, result: ReplayResult) -> int:
+        return next(reversed(result.residency_ns), self.top.clock_khz)
+
+
+def board_table(bundle: Bundle, board: str) -> CostTable:
+    """Return a board's cost table of a bundle's stages and of its classic net.
+
+    Raises:
+        RunError: the board has no cost table.
+        UnknownBoardError: there is no such board.
+    """
+    stages = bundle.manifest.stages
+    works = [work_of(stage, i < len(stages) - 1) for i, stage in enumerate(stages)]
+    with open_board(board) as opened:
+        table = opened.cost_table([*works, classic_work(bundle)])
+    if table is None:
+        raise RunError(
+            f"{board} has no cost table: simulated boards have one, for others run "
+            f"edge-infer measure {bundle.manifest.name} --board {board} and give it with --cost-table"
+        )
+    return table
+
+
+def with_classic(table: CostTable, stages: Sequence[str]) -> CostTable:
+    """Return a measured table with the classic net as the sum of the stages, where it has none."""
+    if CLASSIC in table.stages:
+        return table
+    rows = {}
+    for point in table.points:
+        parts = [table.row(stage, point) for stage in stages]
+        rows[CLASSIC, point] = replace(
+            parts[0],
+            time_ns=sum(p.time_ns for p in parts),
+            energy_nj=sum(p.energy_nj for p in parts),
+            overhead_ns=parts[-1].overhead_ns,
+            time_spread_ns=round(math.hypot(*(p.time_spread_ns for p in parts))),
+            energy_spread_nj=round(math.hypot(*(p.energy_spread_nj for p in parts))),
+        )
+    note_text = "the classic net is the sum of the stages, exit heads included"
+    return replace(table, rows={**table.rows, **rows}, notes=(*table.notes, note_text))
+
+
+def check_table(table: CostTable, bundle: Bundle, board: str, points: Sequence[OperatingPoint]) -> None:
+    """Refuse a cost table that is not of this board and bundle.
+
+    Raises:
+        RunError: what differs.
+        CostTableError: a row is missing; the message says how to fill it.
+    """
+    if table.board != board:
+        raise RunError(f"the cost table is of board {table.board}, this is {board}: measure again")
+    stages = [stage.name for stage in bundle.manifest.stages]
+    strange = [stage for stage in table.stages if stage not in (*stages, CLASSIC)]
+    if strange:
+        raise RunError(
+            f"the cost table has stages {', '.join(strange)} that {bundle.manifest.name} has not "
+            f"({', '.join(stages)}): it is of another bundle, measure again"
+        )
+    for stage in stages:
+        for point in points:
+            table.row(stage, point)
+
+
+def _bins(predictor: Any, rows: Any) -> list[int] | None:
+    return None if predictor is None else [predictor.bin_of(row) for row in rows]
