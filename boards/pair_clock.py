@@ -2,11 +2,15 @@
 
 The flag is only seen when it is read. A read that finds it unset, followed by one that finds it
 set, brackets the end of a pair; a pair found ready at the first read ended earlier, so the next
-read comes a little sooner. Thus the estimate hovers about the truth within one bus transaction.
+read comes a little sooner. Each read so tells on which side of the expectation the end lies; the
+estimate slips to that side, and the slip halves when the sides alternate and doubles when they do
+not (adaptive delta modulation, N. S. Jayant, Bell System Technical Journal 49(3), 1970).
 """
 
-PHASE_SLIP = 4
-"""A pair found ready at once is taken to have ended 1/4 transaction before it was expected."""
+WIDEST_SLIP, FINEST_SLIP = 4, 64
+"""The slip lies between 1/64 and 1/4 of a transaction: 2 to 30 us at 400 kHz."""
+RUN_TO_WIDEN = 3
+"""Reads on one side before the slip doubles."""
 PERIOD_GAIN = 16
 """A sixteenth of each phase error corrects the period."""
 PERIOD_LIMIT = 8
@@ -20,6 +24,8 @@ class PairClock:
         self._nominal_ns = period_ns
         self._unset_ns = 0
         self._read_ns = 0
+        self._slip = 1 / WIDEST_SLIP
+        self._side, self._run = 0, 0
         self.period_ns = period_ns
         """Learnt length of a pair."""
         self.edge_ns = 0
@@ -31,6 +37,8 @@ class PairClock:
         """The converter was started at `now_ns`."""
         self.edge_ns = self._unset_ns = now_ns
         self.period_ns = self._nominal_ns
+        self._slip = 1 / WIDEST_SLIP
+        self._side, self._run = 0, 0
         self.count = 0
 
     def next_poll_ns(self) -> int:
@@ -44,8 +52,8 @@ class PairClock:
     def ready(self, began_ns: int, seen_ns: int) -> int:
         """The flag was set at `seen_ns`, in a read begun at `began_ns`; return pairs since."""
         self._read_ns = seen_ns - began_ns
-        slip_ns = self._read_ns // PHASE_SLIP
         if self._unset_ns > self.edge_ns:
+            slip_ns = self._slip_to(1)
             low_ns, high_ns = self._unset_ns + slip_ns, seen_ns - slip_ns
             steps = max(1, self._steps((self._unset_ns + seen_ns) // 2))
             expected_ns = self.edge_ns + steps * self.period_ns
@@ -58,11 +66,23 @@ class PairClock:
         else:
             steps = max(1, self._steps(seen_ns))
             expected_ns = self.edge_ns + steps * self.period_ns
-            edge_ns = min(expected_ns, seen_ns) - slip_ns
+            edge_ns = min(expected_ns, seen_ns) - self._slip_to(-1)
             self._learn((edge_ns - expected_ns) // (PERIOD_GAIN * steps))
         self.edge_ns = edge_ns
         self.count += steps
         return steps
+
+    def _slip_to(self, side: int) -> int:
+        """Return the slip in ns for an end found on `side` of the expectation: 1 is later."""
+        if side != self._side:
+            self._slip = max(self._slip / 2, 1 / FINEST_SLIP)
+            self._run = 0
+        self._side = side
+        self._run += 1
+        if self._run == RUN_TO_WIDEN:
+            self._slip = min(self._slip * 2, 1 / WIDEST_SLIP)
+            self._run = 0
+        return round(self._slip * self._read_ns)
 
     def _steps(self, at_ns: int) -> int:
         return round((at_ns - self.edge_ns) / self.period_ns)

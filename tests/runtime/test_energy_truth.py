@@ -112,7 +112,7 @@ def run(length_us: int, duty: float, seed: int = 1, wrong_row: float = 1.2) -> R
         )
 
 
-@pytest.fixture(scope="module", params=[(us, duty) for us in LENGTHS_US for duty in (0.3, 1.0)],
+@pytest.fixture(scope="module", params=[(us, duty) for us in LENGTHS_US for duty in (0.05, 0.5)],
                 ids=lambda p: f"{p[0]}us-duty{p[1]}")  # fmt: skip
 def measured(request: pytest.FixtureRequest) -> Run:
     return run(*request.param)
@@ -126,9 +126,9 @@ def test_the_rail_is_within_3_percent_net(measured: Run) -> None:
     assert measured.totals.net_nj == pytest.approx(measured.true_net_nj, rel=0.03)
 
 
-def test_mean_energy_per_exit_is_within_3_percent_beside_a_wrong_row(measured: Run) -> None:
+def test_mean_energy_per_exit_is_within_1_percent_beside_a_wrong_row(measured: Run) -> None:
     for exit_, true_nj in measured.true_exit_nj.items():
-        assert measured.mean_exit_nj(exit_) == pytest.approx(true_nj, rel=0.03)
+        assert measured.mean_exit_nj(exit_) == pytest.approx(true_nj, rel=0.01)
 
 
 def test_the_stated_uncertainty_covers_the_error(measured: Run) -> None:
