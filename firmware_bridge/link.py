@@ -76,7 +76,11 @@ class Link:
             except DeviceRefusedError as refusal:
                 if refusal.code != Code.BUSY or self.port.now_ns() > end_ns:
                     raise
-            self._wait_for(-1, self.port.now_ns() + _BUSY_PAUSE_NS)
+            self.pause(_BUSY_PAUSE_NS)
+
+    def pause(self, ns: int) -> None:
+        """Let time pass; what arrives meanwhile answers nothing any more."""
+        self._wait_for(-1, self.port.now_ns() + ns)
 
     def buffers(self) -> tuple[int, int]:
         """Return the device's message buffer in bytes and how many it has."""
