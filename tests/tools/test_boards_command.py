@@ -1,0 +1,43 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import fastjsonschema
+import pytest
+
+from boards import board_names
+from tools.cli import run_line
+
+SCHEMAS = Path(__file__).parents[2] / "tools" / "schemas"
+
+
+def boards_json(capsys: pytest.CaptureFixture[str], verb: str, *arguments: str) -> Any:
+    assert run_line(["boards", verb, *arguments, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    schema = json.loads((SCHEMAS / f"boards-{verb}.schema.json").read_text())
+    fastjsonschema.validate(schema, document)
+    return document
+
+
+def test_list_names_every_board_that_can_be_opened(capsys: pytest.CaptureFixture[str]) -> None:
+    entries = boards_json(capsys, "list")
+    assert [entry["board"] for entry in entries] == list(board_names())
+    assert all("virtual" in e["time"] for e in entries if e["board"].startswith("sim:"))
+
+
+@pytest.mark.parametrize("board", [name for name in board_names() if not name.startswith("sim:")])
+def test_show_gives_every_number_its_source(board: str, capsys: pytest.CaptureFixture[str]) -> None:
+    document = boards_json(capsys, "show", board)
+    assert document["board"] == board
+    for figure in document["figures"]:
+        assert figure["source"]
+    assert run_line(["boards", "show", board]) == 0
+    text = capsys.readouterr().out
+    for figure in document["figures"]:
+        mark = "" if figure["basis"] == "published" else f" ({figure['basis']})"
+        assert f"{figure['key']} = {figure['value']}{mark}\n" in text
+
+
+def test_an_unknown_board_lists_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_line(["boards", "show", "pi-9"]) == 2
+    assert "raspberry-pi-5" in capsys.readouterr().err
