@@ -6,8 +6,9 @@ ten times a second, not after every inference, so that streaming costs the infer
 
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from multiprocessing.connection import Connection
+from typing import Protocol
 
 import numpy as np
 
@@ -28,6 +29,7 @@ from firmware_bridge.worker_messages import (
     Ready,
     RunSamples,
     Settled,
+    WorkerEvent,
     WorkerRequest,
     WorkerSettings,
 )
@@ -43,6 +45,22 @@ REPORT_S = 0.1
 _HEAT_S = 1.0
 
 _EXPECTED = (BoardError, BundleError, RunError, OSError)
+
+
+class Pipe(Protocol):
+    """The worker's end of the pipe to the agent."""
+
+    def send(self, event: WorkerEvent) -> None:
+        """Say something."""
+        ...
+
+    def poll(self, timeout: float) -> bool:
+        """Wait up to `timeout` s for a request; return True when there is one."""
+        ...
+
+    def recv(self) -> WorkerRequest:
+        """Return the request. Raises EOFError when the agent is gone."""
+        ...
 
 
 def run_worker(connection: Connection, settings: WorkerSettings) -> None:
@@ -61,8 +79,15 @@ def run_worker(connection: Connection, settings: WorkerSettings) -> None:
 class Worker:
     """Runs jobs one after the other; between them it keeps the power log going."""
 
-    def __init__(self, connection: Connection, board: Board, settings: WorkerSettings) -> None:
+    def __init__(
+        self,
+        connection: Pipe,
+        board: Board,
+        settings: WorkerSettings,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._connection = connection
+        self._clock_s = clock_s
         self._board = TappedBoard(board)
         self._meter = self._board.tap
         self._settings = settings
@@ -77,7 +102,7 @@ class Worker:
         """Frames of the run that are answered."""
         self._marks: list[MarkEntry] = []
         self._settled: list[InferenceRecord] = []
-        self._last_report_s = self._last_heat_s = time.monotonic()
+        self._last_report_s = self._last_heat_s = clock_s()
         self._heat: tuple[int | None, bool] = (None, False)
         self._khz = 0
         self._open()
@@ -85,14 +110,23 @@ class Worker:
     def run(self) -> None:
         """Serve until the pipe closes."""
         while True:
-            if self._connection.poll(0 if self._running else REPORT_S):
-                self._serve(self._connection.recv())
-            if self._running:
-                self._run_next(self._running)
-            else:
-                self._idle()
-            if time.monotonic() - self._last_report_s >= REPORT_S:
-                self._report()
+            self.step()
+
+    def step(self) -> None:
+        """Serve a request if there is one, answer one frame of a run, report when it is time."""
+        if self._connection.poll(0 if self._running else REPORT_S):
+            self._serve(self._connection.recv())
+        if self._running:
+            self._run_next(self._running)
+        else:
+            self._idle()
+        if self._clock_s() - self._last_report_s >= REPORT_S:
+            self._report()
+
+    @property
+    def running(self) -> bool:
+        """True during a run over the bundle's samples."""
+        return self._running is not None
 
     def _serve(self, request: WorkerRequest) -> None:
         try:
@@ -125,6 +159,7 @@ class Worker:
                 self._settled += self._engine.finish()
             self._engine.close()
         self._finished = True  # until there is another
+        self._marks.append(MarkEntry(self._board.timebase.now_ns(), Mark.METER_START, 0))
         self._engine = engine = Engine(
             self._bundle,
             self._board,
@@ -208,7 +243,7 @@ class Worker:
 
     def _report(self) -> None:
         """Send log entries and settled energies."""
-        self._last_report_s = time.monotonic()
+        self._last_report_s = self._clock_s()
         self._settle()
         self._note_heat()
         entries = self._entries()

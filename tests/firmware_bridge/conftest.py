@@ -1,0 +1,21 @@
+from pathlib import Path
+
+import pytest
+
+from firmware_bridge.bundle_file import pack_bundle
+from firmware_bridge.mcuboot_image import ImageVersion
+from models_tflite import Bundle
+from tests.fakes.bridge_device import KEY
+from tests.fakes.tiny_bundles import write_early_exit
+
+
+@pytest.fixture(scope="session")
+def tiny_bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
+    return write_early_exit(tmp_path_factory.mktemp("bundles"))
+
+
+@pytest.fixture(scope="session")
+def tiny_files(tiny_bundle: Bundle) -> list[bytes]:
+    """The same bundle as signed files of version 1, 2, 3; security counters the same."""
+    folder = Path(tiny_bundle.path)
+    return [pack_bundle(folder, ImageVersion(major), major, KEY) for major in (1, 2, 3)]
