@@ -3,17 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from boards.cost_table import CostTable
+from boards.cost_table import CostRow, CostTable
 from boards.operating_point import OperatingPoint
-from runtime.errors import RunError
 from runtime.predictor import ExitPredictor
 
 TIE_BREAK = 2e-3
 """A slower point must save this share of a stage's energy: of equals the faster one wins."""
-
-
-class InfeasibleDeadlineError(RunError, ValueError):
-    """No operating point can finish every frame by its deadline."""
 
 
 @dataclass(frozen=True)
@@ -67,8 +62,11 @@ class PlanProblem:
         return tuple(self.clocks_khz.index(point.clock_khz) for point in self.points)
 
     def slower(self, factors: Sequence[float]) -> "PlanProblem":
-        """Return the problem with every stage at a point taking that factor of its time, at the
-        same power."""
+        """Return the problem with stages that take a factor of their time at the same power.
+
+        Args:
+            factors: by point.
+        """
         return replace(
             self,
             time_ns=tuple(
@@ -191,11 +189,9 @@ def plan_problem(
 
 
 def _plan_ns(
-    rows: Sequence[object], points: Sequence[OperatingPoint], khz: int, overheads: float
+    rows: Sequence[CostRow], points: Sequence[OperatingPoint], khz: int, overheads: float
 ) -> tuple[int, int]:
     """Return time in ns and gross power in uW of a plan at a clock: it runs on one thread."""
-    row = next(
-        r for r, p in sorted(zip(rows, points, strict=True), key=lambda pair: pair[1])
-        if p.clock_khz == khz
-    )  # fmt: skip
-    return round(row.overhead_ns * overheads), row.power_uw  # type: ignore[attr-defined]
+    # Points are sorted: the first of a clock is the one with the fewest threads.
+    row = next(r for r, p in zip(rows, points, strict=True) if p.clock_khz == khz)
+    return round(row.overhead_ns * overheads), row.power_uw

@@ -35,11 +35,20 @@ about 10 us against 3.3 us on the development host (Python both, so the ratio ca
 PLANNED_SHARE = 0.8
 """Part of the miss bound that plans use: a finite run scatters around what is expected."""
 KERNEL = {
-    governor.name: governor for governor in (OndemandGovernor, ConservativeGovernor, SchedutilGovernor)
+    governor.name: governor
+    for governor in (OndemandGovernor, ConservativeGovernor, SchedutilGovernor)
 }
 PLANNED = ("planned", "planned-blind", "planned-zero-pad", "planned-perfect")
 LIMITS = ("oracle", "clairvoyant")
-POLICIES = ("performance", "powersave", "fixed:<MHz>[x<threads>]", *KERNEL, "zero-pad", *PLANNED, *LIMITS)
+POLICIES = (
+    "performance",
+    "powersave",
+    "fixed:<MHz>[x<threads>]",
+    *KERNEL,
+    "zero-pad",
+    *PLANNED,
+    *LIMITS,
+)
 
 
 @dataclass(frozen=True)
@@ -135,7 +144,7 @@ def _planned(name: str, context: PolicyContext) -> PlannedGovernor:
         zero_pad = _needed(context.zero_pad, name)
         bin_of = context.zero_pad_bin_of or _asking(zero_pad)
         return _better(name, context, predicted_beliefs(zero_pad), bin_of)
-    exit_of = _needed(context.exit_of, name)
+    exit_of: Callable[[Frame], int] = _needed(context.exit_of, name)
 
     def later_exit(frame: Frame, scores: NDArray[Any]) -> int:
         return exit_of(frame) - 1
@@ -151,9 +160,7 @@ def _planned(name: str, context: PolicyContext) -> PlannedGovernor:
     return governor
 
 
-def _better(
-    name: str, context: PolicyContext, beliefs: Beliefs, bin_of: BinOf
-) -> PlannedGovernor:
+def _better(name: str, context: PolicyContext, beliefs: Beliefs, bin_of: BinOf) -> PlannedGovernor:
     """Predict only where the prediction earns more than it costs."""
     bound = context.miss_bound * PLANNED_SHARE
     seeing = _solved(context.problem(beliefs, context.plan_overheads), bound)

@@ -2,9 +2,9 @@
 
 A softmax regression on what the sorted scores say: the distances of the next scores to the top
 one, the margin against the mean, the entropy. Its output is sorted into a few bins by the expected
-exit, and each bin carries the share of held-back inputs that left at each exit: so the probabilities
-are calibrated by counting (histogram binning: Zadrozny and Elkan, ICML 2001), and a planner can
-solve for each bin ahead of time. Everything is plain numbers in the manifest.
+exit, and each bin carries the share of held-back inputs that left at each exit: so the
+probabilities are calibrated by counting (histogram binning: Zadrozny and Elkan, ICML 2001), and a
+planner can solve for each bin ahead of time. Everything is plain numbers in the manifest.
 """
 
 import math
@@ -23,12 +23,20 @@ RANKS = 4
 class ExitPredictor(Protocol):
     """Sorts inputs that did not leave at the first exit into bins of like future."""
 
-    leave_first: float
-    """Share of all inputs that leaves at the first exit, 0 to 1."""
-    bin_shares: Sequence[float]
-    """Share of the staying inputs in each bin; sums to 1."""
-    bin_exits: Sequence[Sequence[float]]
-    """For each bin, the probability of each later exit; each sums to 1."""
+    @property
+    def leave_first(self) -> float:
+        """Share of all inputs that leaves at the first exit, 0 to 1."""
+        ...
+
+    @property
+    def bin_shares(self) -> Sequence[float]:
+        """Share of the staying inputs in each bin; sums to 1."""
+        ...
+
+    @property
+    def bin_exits(self) -> Sequence[Sequence[float]]:
+        """For each bin, the probability of each later exit; each sums to 1."""
+        ...
 
     def bin_of(self, scores: NDArray[Any]) -> int:
         """Return the bin of an input from the first exit's raw scores, shape [classes]."""

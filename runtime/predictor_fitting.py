@@ -125,8 +125,9 @@ def _newton(features: NDArray[Any], later: NDArray[Any], classes: int) -> NDArra
 
 def _probabilities(inputs: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     logits = np.hstack([np.zeros((len(inputs), 1)), inputs @ weights.T])
-    odds: NDArray[Any] = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return odds / odds.sum(axis=1, keepdims=True)
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    found: NDArray[Any] = odds / odds.sum(axis=1, keepdims=True)
+    return found
 
 
 def _expected(features: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
@@ -142,7 +143,8 @@ def _edges(expected: NDArray[Any], bins: int) -> NDArray[Any]:
         return np.zeros(0)
     found = np.quantile(expected, np.arange(1, count) / count)
     inner = np.unique(found)
-    return inner[(inner > expected.min()) & (inner < expected.max())]
+    edges: NDArray[Any] = inner[(inner > expected.min()) & (inner < expected.max())]
+    return edges
 
 
 def _count(

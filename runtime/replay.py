@@ -5,23 +5,16 @@ stages take and draw what the table says, switches cost time and energy, waits c
 the clock waited at. So large comparisons need no interpreter.
 """
 
-from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass, field
 from typing import Literal, NamedTuple
-
-import numpy as np
-from numpy.typing import NDArray
 
 from boards.operating_point import OperatingPoint
 from runtime.governor import Governor
 from runtime.governors.ticking import TickingGovernor
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 from runtime.replay_costs import Disturbance, ReplayCosts
+from runtime.replay_result import ReplayResult
 from runtime.scored_frames import ScoredFrames
-
-FJ_PER_NJ = 1_000_000
-"""uW times ns is fJ."""
 
 
 class Traffic(NamedTuple):
@@ -33,62 +26,6 @@ class Traffic(NamedTuple):
     """Ascending; None for frames that arrive whenever the runtime is free."""
     deadline_ns: int | None
     """From arrival to the due answer."""
-
-
-@dataclass
-class ReplayResult:
-    """What a policy came to."""
-
-    policy: str
-    frames: int
-    exits: list[int]
-    correct: int | None
-    dropped: int = 0
-    late: int = 0
-    """Answers after their deadline."""
-    switches: int = 0
-    gross_fj: float = 0.0
-    wall_ns: int = 0
-    reference_uw: int = 0
-    residency_ns: dict[int, int] = field(default_factory=dict)
-    latency_ns: "array[int]" = field(default_factory=lambda: array("q"))
-    missed: "array[int]" = field(default_factory=lambda: array("b"))
-    """By arrived frame: 1 if late or dropped."""
-
-    @property
-    def answered(self) -> int:
-        """Frames that got an answer."""
-        return len(self.latency_ns)
-
-    @property
-    def misses(self) -> int:
-        """Late answers and dropped frames."""
-        return self.late + self.dropped
-
-    @property
-    def miss_rate(self) -> float:
-        """Misses a frame that arrived."""
-        return self.misses / self.frames if self.frames else 0.0
-
-    @property
-    def gross_nj(self) -> float:
-        """Board energy over the whole run, waits included."""
-        return self.gross_fj / FJ_PER_NJ
-
-    @property
-    def net_nj(self) -> float:
-        """Gross less the idle reference over the same wall time."""
-        return self.gross_nj - self.reference_uw * self.wall_ns / FJ_PER_NJ
-
-    @property
-    def net_nj_per_inference(self) -> float:
-        """Net energy by answered frame."""
-        return self.net_nj / self.answered if self.answered else 0.0
-
-    @property
-    def latency_us(self) -> NDArray[np.float64]:
-        """Arrival to answer, by answered frame."""
-        return np.array(self.latency_ns, dtype=np.float64) / 1000
 
 
 class Replay:
@@ -294,7 +231,7 @@ class _Run:
         self.stay(time_ns)
 
     def spend_ticking(self, stage: int, ticking: TickingGovernor) -> None:
-        """Run a stage in pieces from tick to tick; what is left takes its share at the new clock."""
+        """Run a stage in pieces from tick to tick; the rest takes its share at the new clock."""
         left = 1.0
         while True:
             time_ns, power_uw = self.costs.spend[stage, self.point]
@@ -326,10 +263,3 @@ class _Run:
         residency = self.result.residency_ns
         khz = self.point.clock_khz
         residency[khz] = residency.get(khz, 0) + time_ns
-
-
-def pad_to(result: ReplayResult, wall_ns: int, idle_uw: int) -> None:
-    """Let a finished run idle until `wall_ns`, so that all policies have the same wall time."""
-    rest_ns = max(0, wall_ns - result.wall_ns)
-    result.gross_fj += rest_ns * idle_uw
-    result.wall_ns += rest_ns

@@ -42,9 +42,11 @@ class Poisson:
 
 
 class Bursty:
-    """Bursts and pauses: geometric bursts of `BURST_FRAMES` frames on average at `BURST_RATIO`
-    times the mean rate, then an exponential pause that keeps the mean rate (an interrupted
-    Poisson process: Kuczura, Bell System Technical Journal 52, 1973).
+    """Bursts and pauses.
+
+    Geometric bursts of `BURST_FRAMES` frames on average at `BURST_RATIO` times the mean rate, then
+    an exponential pause that keeps the mean rate (an interrupted Poisson process: Kuczura, Bell
+    System Technical Journal 52, 1973).
     """
 
     paced = True

@@ -45,27 +45,66 @@ class Threads(click.ParamType[tuple[int, ...]]):
     show_default=True,
     help="Arrivals: back-to-back, periodic, poisson, bursty or trace:FILE (CSV, seconds).",
 )
-@option("--load", type=float, default=0.6, show_default=True,
-        help="Arrival rate as a share of what the classic net can do at the top clock.")  # fmt: skip
+@option(
+    "--load",
+    type=float,
+    default=0.6,
+    show_default=True,
+    help="Arrival rate as a share of what the classic net can do at the top clock.",
+)
 @option("--rate", type=float, help="Arrival rate in frames per second, instead of a load.")
 @option("--deadline", type=Duration(), help="Time from arrival to answer.  [default: mean gap]")
-@option("--frames", type=click.IntRange(1), default=20_000, show_default=True,
-        help="Frames to replay.")  # fmt: skip
-@option("--images", type=click.IntRange(2), default=2_000, show_default=True,
-        help="Images to score, at most; the frames are drawn from them.")  # fmt: skip
-@option("--data", type=click.Path(path_type=Path), help="Data set; its test side is used.  "
-        "[default: the bundle's samples]")  # fmt: skip
+@option(
+    "--frames", type=click.IntRange(1), default=20_000, show_default=True, help="Frames to replay."
+)
+@option(
+    "--images",
+    type=click.IntRange(2),
+    default=2_000,
+    show_default=True,
+    help="Images to score, at most; the frames are drawn from them.",
+)
+@option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Data set; its test side is used.  [default: the bundle's samples]",
+)
 @option("--policy", "policies", multiple=True, help="Policy, may be repeated.  [default: all]")
-@option("--misses", type=click.FloatRange(0, 1), default=0.01, show_default=True,
-        help="Share of frames that may miss their deadline.")  # fmt: skip
-@option("--threads", type=Threads(), default="1,2,4", show_default=True,
-        help="Thread counts that policies may choose from.")  # fmt: skip
-@option("--time-scale", type=click.FloatRange(0.01, 1000), default=1.0, show_default=True,
-        help="Stage times and energies times this: synthetic.")  # fmt: skip
-@option("--late", type=click.Choice(["run", "drop"]), default="run", show_default=True,
-        help="What to do with a frame that is past its deadline; it counts as missed.")  # fmt: skip
-@option("--queue", type=click.IntRange(1), default=4, show_default=True,
-        help="Frames that may wait; the oldest is dropped for a newer one.")  # fmt: skip
+@option(
+    "--misses",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Share of frames that may miss their deadline.",
+)
+@option(
+    "--threads",
+    type=Threads(),
+    default="1,2,4",
+    show_default=True,
+    help="Thread counts that policies may choose from.",
+)
+@option(
+    "--time-scale",
+    type=click.FloatRange(0.01, 1000),
+    default=1.0,
+    show_default=True,
+    help="Stage times and energies times this: synthetic.",
+)
+@option(
+    "--late",
+    type=click.Choice(["run", "drop"]),
+    default="run",
+    show_default=True,
+    help="What to do with a frame that is past its deadline; it counts as missed.",
+)
+@option(
+    "--queue",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Frames that may wait; the oldest is dropped for a newer one.",
+)
 @option("--seed", type=int, default=0, show_default=True, help="Of the frames and arrivals.")
 @option("--cost-table", type=click.Path(path_type=Path), help="A table that measure wrote.")
 @option("--strict", is_flag=True, help="Fail if no operating point can meet the deadline.")

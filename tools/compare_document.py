@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from runtime.policies import LIMITS, PLANNED
-from runtime.replay import ReplayResult
+from runtime.replay_result import ReplayResult
 
 from .comparison import CLASSIC_POLICY, Comparison
 from .quantities import energy_text, share_text, time_text
@@ -75,8 +75,8 @@ def _row(
         "kind": _kind(result.policy),
         "net_uj_per_inference": net_nj / 1000,
         "gross_uj_per_inference": result.gross_nj / answered / 1000 if answered else None,
-        "net_saving_percent": _saving(net_nj, classic and classic.net_nj_per_inference),
-        "gross_saving_percent": _saving(result.gross_nj, classic and classic.gross_nj),
+        "net_saving_percent": _saving(net_nj, classic.net_nj_per_inference if classic else None),
+        "gross_saving_percent": _saving(result.gross_nj, classic.gross_nj if classic else None),
         "misses": result.misses,
         "dropped": result.dropped,
         "miss_percent": 100 * result.miss_rate,

@@ -7,6 +7,7 @@ from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from boards import open_board
 from boards.cost_table import CostTable
@@ -15,7 +16,7 @@ from models_tflite import Bundle
 from runtime.arrivals import Arrivals
 from runtime.engine import work_of
 from runtime.errors import RunError
-from runtime.governors.planned import PlannedGovernor
+from runtime.governors.planned import BinOf, PlannedGovernor
 from runtime.policies import (
     KERNEL,
     LIMITS,
@@ -25,8 +26,10 @@ from runtime.policies import (
     fixed_policies,
     open_policy,
 )
-from runtime.replay import Replay, ReplayResult, Traffic, pad_to
+from runtime.predictor import ExitPredictor
+from runtime.replay import Replay, Traffic
 from runtime.replay_costs import Disturbance, ReplayCosts, scaled_table
+from runtime.replay_result import ReplayResult, pad_to
 from runtime.scored_frames import ScoredFrames
 from runtime.workload import open_workload, typical_gaps_ns
 
@@ -178,8 +181,6 @@ class Comparison:
         scored, order = self.scored, self.order
         first = scored.frames.scores[0]
         exits = scored.frames.exits.tolist()
-        bins = _bins(scored.predictor, first)
-        zero_pad_bins = _bins(scored.zero_pad, first)
         seed = self.conditions.seed + 101  # other draws of the same law than those replayed
         twin = open_workload(self.conditions.workload, self.rate_hz or 1.0, seed)
         return PolicyContext(
@@ -192,9 +193,8 @@ class Comparison:
             exit_shares=scored.exit_shares,
             predictor=scored.predictor,
             zero_pad=scored.zero_pad,
-            bin_of=bins and (lambda frame, scores: bins[order[frame.number]]),
-            zero_pad_bin_of=zero_pad_bins
-            and (lambda frame, scores: zero_pad_bins[order[frame.number]]),
+            bin_of=_known_bins(scored.predictor, first, order),
+            zero_pad_bin_of=_known_bins(scored.zero_pad, first, order),
             exit_of=lambda frame: exits[order[frame.number]],
             calibrate=self.conditions.calibrate,
         )
@@ -231,7 +231,7 @@ def board_table(bundle: Bundle, board: str) -> CostTable:
     if table is None:
         raise RunError(
             f"{board} has no cost table: simulated boards have one, for others run "
-            f"edge-infer measure {bundle.manifest.name} --board {board} and give it with --cost-table"
+            f"edge-infer measure {bundle.manifest.name} --board {board}, then give --cost-table"
         )
     return table
 
@@ -255,7 +255,9 @@ def with_classic(table: CostTable, stages: Sequence[str]) -> CostTable:
     return replace(table, rows={**table.rows, **rows}, notes=(*table.notes, note_text))
 
 
-def check_table(table: CostTable, bundle: Bundle, board: str, points: Sequence[OperatingPoint]) -> None:
+def check_table(
+    table: CostTable, bundle: Bundle, board: str, points: Sequence[OperatingPoint]
+) -> None:
     """Refuse a cost table that is not of this board and bundle.
 
     Raises:
@@ -276,5 +278,11 @@ def check_table(table: CostTable, bundle: Bundle, board: str, points: Sequence[O
             table.row(stage, point)
 
 
-def _bins(predictor: Any, rows: Any) -> list[int] | None:
-    return None if predictor is None else [predictor.bin_of(row) for row in rows]
+def _known_bins(
+    predictor: ExitPredictor | None, rows: NDArray[Any], order: Sequence[int]
+) -> BinOf | None:
+    """Ask a predictor once for every scored frame."""
+    if predictor is None:
+        return None
+    bins = [predictor.bin_of(row) for row in rows]
+    return lambda frame, scores: bins[order[frame.number]]

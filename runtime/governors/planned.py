@@ -1,4 +1,4 @@
-"""The planner's governor: looks up solved plans, and has them solved anew when the board differs."""
+"""The planner's governor: looks up plans, and has them solved anew when the board differs."""
 
 from collections.abc import Callable
 from typing import Any
@@ -97,7 +97,7 @@ class PlannedGovernor:
         slot = self._slot(frame, now_ns)
         index = self._first[kind][self._clock][slot]
         self._clock = self._clock_of_point[index]
-        point = self._points[index]
+        point: OperatingPoint = self._points[index]
         self._asked = [point]
         return point
 
@@ -112,7 +112,7 @@ class PlannedGovernor:
         slot = self._slot(frame, now_ns)
         index = self._later[result.stage][self._bin][self._clock][slot]
         self._clock = self._clock_of_point[index]
-        point = self._points[index]
+        point: OperatingPoint = self._points[index]
         self._asked.append(point)
         return point
 
@@ -182,8 +182,10 @@ class PlannedGovernor:
         self._since_solved += 1
         drifted = abs(self.slowdown.common / self._solved_for - 1) > DRIFT
         cheapest = self.budget is not None and self.budget.pressure >= 1.0
-        if self._stale or cheapest != self._cheapest or (
-            drifted and self._since_solved >= REST_FRAMES
+        if (
+            self._stale
+            or cheapest != self._cheapest
+            or (drifted and self._since_solved >= REST_FRAMES)
         ):
             self._cheapest = cheapest
             self._solve()

@@ -74,7 +74,8 @@ class TickingGovernor(ABC):
         return None
 
     def learn(self, record: InferenceRecord) -> None:
-        """Nothing to learn."""
+        """Learn nothing: frames mean nothing to the kernel."""
+        return
 
     def lowest_at_least(self, khz: float) -> int:
         """CPUFREQ_RELATION_L: the lowest clock at or above, else the highest."""

@@ -1,0 +1,250 @@
+"""The planner against brute force, and what its plans must do on boards one can think through."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from boards.operating_point import OperatingPoint
+from runtime.plan_problem import (
+    Beliefs,
+    PlanProblem,
+    blind_beliefs,
+    certain_beliefs,
+    plan_problem,
+    predicted_beliefs,
+)
+from runtime.planner import PENALTY_RATIO, SLOTS, Array, Plan, Planner
+from tests.fakes.plan_tables import CLOCKS_KHZ, MS, STAGES, problem_of, steep_table
+
+DEADLINE = SLOTS * 100  # slots of exactly 100 ns: times that are multiples of 100 round nowhere
+
+
+@st.composite
+def small_problems(draw: st.DrawFn) -> PlanProblem:
+    """Two or three stages, two or three clocks, two bins; back to back, no coupling of frames."""
+    stages = draw(st.integers(2, 3))
+    clocks = draw(st.integers(2, 3))
+    cell = st.integers(1, 250).map(lambda t: t * 100)
+    time_ns = [[draw(cell) for _ in range(clocks)] for _ in range(stages)]
+    energy = st.integers(1, 1000).map(float)
+    net_nj = [[draw(energy) for _ in range(clocks)] for _ in range(stages)]
+    later = stages - 1
+    share = st.integers(1, 9)
+    bins = [draw(share) for _ in range(2)]
+    exits = [[draw(share) for _ in range(later)] for _ in range(2)]
+    beliefs = Beliefs(
+        shares=(1.0,),
+        leave=(draw(share) / 10,),
+        bins=(tuple(b / sum(bins) for b in bins),),
+        exits=tuple(tuple(e / sum(row) for e in row) for row in exits),
+    )
+    return problem_of(
+        time_ns, net_nj, beliefs, DEADLINE,
+        switch_ns=draw(st.integers(0, 20)) * 100, switch_net_nj=float(draw(st.integers(0, 300))),
+    )  # fmt: skip
+
+
+def outcomes(problem: PlanProblem, start: int) -> list[tuple[float, float]]:
+    """Energy and miss probability of every policy of one frame: first, then by bin and stage."""
+    bins = range(len(problem.beliefs.exits))
+    clocks = range(len(problem.clocks_khz))
+    later = problem.stages - 1
+    found = []
+    for first in clocks:
+        for plan in product(product(clocks, repeat=later), repeat=len(bins)):
+            energy = miss = 0.0
+            for exit_, bin_, probability in paths(problem):
+                points = (first, *plan[bin_][:exit_])
+                spent, time_ns, clock = 0.0, 0, start
+                for stage, point in enumerate(points):
+                    if point != clock:
+                        spent += problem.switch_net_nj
+                        time_ns += problem.switch_ns
+                    spent += problem.net_nj[stage][point]
+                    time_ns += problem.time_ns[stage][point]
+                    clock = point
+                energy += probability * spent
+                miss += probability * (time_ns > problem.deadline_ns)
+            found.append((energy, miss))
+    return found
+
+
+def paths(problem: PlanProblem) -> list[tuple[int, int, float]]:
+    """Exit, bin and probability of every way a frame can go."""
+    beliefs = problem.beliefs
+    found = [(0, 0, beliefs.leave[0])]
+    for bin_, share in enumerate(beliefs.bins[0]):
+        for later, probability in enumerate(beliefs.exits[bin_]):
+            found.append((later + 1, bin_, (1 - beliefs.leave[0]) * share * probability))
+    return found
+
+
+def one_frame(problem: PlanProblem, penalty_nj: float) -> tuple[Planner, Array]:
+    """Value of one frame that nothing follows: one sweep back from zero."""
+    planner = Planner(problem)
+    zero = np.zeros((2, len(problem.clocks_khz), planner._slots))
+    values, _ = planner._sweep(zero, penalty_nj)
+    return planner, values
+
+
+@given(small_problems(), st.floats(0, 5000))
+def test_one_frame_costs_what_the_best_of_all_policies_costs(
+    problem: PlanProblem, penalty_nj: float
+) -> None:
+    _, values = one_frame(problem, penalty_nj)
+    for start in range(len(problem.clocks_khz)):
+        best = min(e + penalty_nj * m for e, m in outcomes(problem, start))
+        planned = values[0, start, 0] + penalty_nj * values[1, start, 0]
+        assert planned == pytest.approx(best, rel=1e-9, abs=1e-9)
+
+
+@settings(max_examples=30)
+@given(small_problems(), st.sampled_from([0.0, 0.05, 0.2, 0.5]))
+def test_the_bound_is_kept_at_least_energy_up_to_the_duality_gap(
+    problem: PlanProblem, bound: float
+) -> None:
+    """Weak duality: no policy within the bound can beat the plan by more than the multiplier times
+    the part of the bound that the plan leaves unused.
+
+    Without switches each frame stands alone, so all policies of one frame are all there are.
+    """
+    free = PlanProblem(**{**vars(problem), "switch_ns": 0, "switch_net_nj": 0.0})
+    plan = Planner(free).within(bound)
+    feasible = [e for e, m in outcomes(free, 0) if m <= bound + 1e-9]
+    if not feasible:
+        fewest = min(m for _, m in outcomes(free, 0))
+        assert plan.miss_rate == pytest.approx(fewest, abs=1e-6)
+        return
+    assert plan.miss_rate <= bound + 1e-9
+    best = min(feasible)
+    gap = PENALTY_RATIO * plan.penalty_nj * (bound - plan.miss_rate)
+    scale = max(map(max, free.net_nj))
+    assert best - 1e-3 * scale <= plan.net_nj_per_frame <= best + gap + 1e-3 * scale
+
+
+def test_a_late_frame_is_paid_for_by_the_next() -> None:
+    """Two slow frames fit the deadline of twice the gap, a third does not: brute force would need
+    the whole future, the plan's stationary rates must still balance the arrivals."""
+    beliefs = certain_beliefs((1.0,))
+    slow_fast = problem_of([[1500, 500]], [[10.0, 30.0]], beliefs, 2000, gaps_ns=[1000])
+    plan = Planner(slow_fast).within(0.0)
+    # Half slow and half fast keeps up with one frame every 1000: 20 nJ a frame on average.
+    assert plan.miss_rate == pytest.approx(0.0, abs=1e-6)
+    assert plan.net_nj_per_frame == pytest.approx(20.0, rel=0.01)
+
+
+def points_by_time(plan: Plan, stage: int, bin_: int, clock: int) -> list[int]:
+    table = plan.first[0] if stage == 0 else plan.later[stage - 1][bin_]
+    return [plan.problem.points[i].clock_khz for i in table[clock]]
+
+
+@pytest.mark.parametrize("load", [0.3, 0.5, 0.75, 0.95])
+def test_on_a_flat_voltage_board_race_to_idle_comes_out_of_the_table(load: float) -> None:
+    table = steep_table(volts=[1.0, 1.0, 1.0])
+    deadline_ns = round(4 * MS / load)
+    beliefs = blind_beliefs((0.5, 0.3, 0.2))
+    problem = plan_problem(table, STAGES, table.points, beliefs, deadline_ns, (deadline_ns,))
+    plan = Planner(problem).within(0.01)
+    top = len(CLOCKS_KHZ) - 1
+    assert points_by_time(plan, 0, 0, top)[0] == CLOCKS_KHZ[-1]
+    assert points_by_time(plan, 0, 0, 0)[0] == CLOCKS_KHZ[-1]
+
+
+def test_where_voltage_falls_with_the_clock_slack_is_spent_on_the_lowest() -> None:
+    table = steep_table()
+    problem = plan_problem(
+        table, STAGES, table.points, blind_beliefs((0.5, 0.3, 0.2)), 100 * MS, (100 * MS,)
+    )
+    plan = Planner(problem).within(0.01)
+    assert set(points_by_time(plan, 0, 0, 0)[: SLOTS // 2]) == {CLOCKS_KHZ[0]}
+
+
+def test_a_switch_that_costs_more_than_it_saves_is_not_made() -> None:
+    cheap = steep_table((1, 1, 2), switch_ns=0, switch_nj=0)
+    dear = steep_table((1, 1, 2), switch_ns=0, switch_nj=100_000_000)
+    shares, deadline_ns = (0.9, 0.05, 0.05), round(4.5 * MS)
+    switches = {}
+    for name, table in (("cheap", cheap), ("dear", dear)):
+        problem = plan_problem(
+            table, STAGES, table.points, certain_beliefs(shares), deadline_ns, (deadline_ns,)
+        )
+        plan = Planner(problem).within(0.0)
+        clock = len(CLOCKS_KHZ) - 1
+        first = plan.first[0][clock][0]
+        after = plan.slot_of(problem.time_ns[0][first])
+        chosen = {int(plan.later[0][b][problem.clock_of[first]][after]) for b in (0, 1)}
+        switches[name] = len({int(first), *chosen}) - 1
+    assert switches["cheap"] >= 1
+    assert switches["dear"] == 0
+
+
+def test_knowing_more_never_costs_more() -> None:
+    table = steep_table((1, 1, 4))
+    shares, deadline_ns = (0.5, 0.3, 0.2), round(7.5 * MS)
+    energies = []
+    for beliefs in (
+        blind_beliefs(shares),
+        certain_beliefs(shares),
+        certain_beliefs(shares, beforehand=True),
+    ):
+        problem = plan_problem(table, STAGES, table.points, beliefs, deadline_ns, (deadline_ns,))
+        plan = Planner(problem).within(0.0)
+        assert plan.miss_rate == pytest.approx(0.0, abs=1e-9)
+        energies.append(plan.net_nj_per_frame)
+    assert energies[0] > energies[1] > energies[2]
+
+
+def test_threads_are_operating_points_without_a_switch() -> None:
+    table = steep_table((1, 1, 8), threads=(1, 4), volts=(0.9, 0.95, 1.0))
+    deadline_ns = 20 * MS
+    problem = plan_problem(
+        table, STAGES, table.points, certain_beliefs((0.4, 0.4, 0.2)), deadline_ns, (deadline_ns,)
+    )
+    plan = Planner(problem).within(0.0)
+    lowest = OperatingPoint(CLOCKS_KHZ[0])
+    first = plan.problem.points[plan.first[0][0][0]]
+    assert first == lowest
+    after = plan.slot_of(problem.time_ns[0][problem.points.index(first)])
+    short = plan.problem.points[plan.later[0][0][0][after]]
+    long = plan.problem.points[plan.later[0][1][0][after]]
+    assert short == lowest
+    assert long == OperatingPoint(CLOCKS_KHZ[0], 4) or long.clock_khz == CLOCKS_KHZ[0]
+
+
+def test_a_missing_row_says_how_to_fill_it() -> None:
+    table = steep_table()
+    with pytest.raises(ValueError, match="edge-infer measure"):
+        plan_problem(table, ("a", "z"), table.points, blind_beliefs((0.5, 0.5)), MS, ())
+
+
+class TwoBins:
+    leave_first = 0.25
+    bin_shares = (0.5, 0.5)
+    bin_exits = ((0.75, 0.25), (0.25, 0.75))
+
+
+def test_beliefs_add_up() -> None:
+    beliefs = [
+        predicted_beliefs(TwoBins()),  # type: ignore[arg-type]  # what a planner reads of it
+        blind_beliefs((0.25, 0.375, 0.375)),
+        certain_beliefs((0.25, 0.375, 0.375)),
+        certain_beliefs((0.25, 0.375, 0.375), beforehand=True),
+    ]
+    for belief in beliefs:
+        shares = np.zeros(3)
+        for kind, share in enumerate(belief.shares):
+            shares[0] += share * belief.leave[kind]
+            staying = share * (1 - belief.leave[kind])
+            shares[1:] += staying * (np.array(belief.bins[kind]) @ np.array(belief.exits))
+        assert shares == pytest.approx([0.25, 0.375, 0.375])
+
+
+@given(st.integers(0, 10**8))
+def test_slots_round_up_and_never_overflow(age_ns: int) -> None:
+    beliefs = certain_beliefs((1.0,))
+    plan = Planner(problem_of([[500, 300]], [[1.0, 2.0]], beliefs, 2000, [1000])).solve(0.0)
+    slot = plan.slot_of(age_ns)
+    assert slot * plan.slot_ns >= age_ns or slot == plan.first.shape[-1] - 1
