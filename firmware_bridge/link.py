@@ -56,7 +56,7 @@ class Link:
             self.repeated += attempt > 0
             sequence, frame = self._client.request(op, group, command, body or {})
             self.port.write(frame)
-            answer = self._wait_for(sequence, self.port.now_ns() + answer_ns)
+            answer = self._wait_for(sequence, self.port.now_ns() + answer_ns, again_if_damaged=True)
             if answer is not None:
                 return raise_refusal(group, answer)
             self._client.forget(sequence)
@@ -132,10 +132,16 @@ class Link:
             for sequence in sender.timed_out():
                 self._client.forget(sequence)
 
-    def _wait_for(self, sequence: int, until_ns: int) -> Body | None:
+    def _wait_for(
+        self, sequence: int, until_ns: int, *, again_if_damaged: bool = False
+    ) -> Body | None:
+        """Return the answer; None when it has not come, or when what came was damaged."""
+        damaged = self._client.damaged_frames
         while self.port.now_ns() < until_ns:
             data = self.port.read(until_ns)
             for number, body in self._client.feed(data, self.port.now_ns()):
                 if number == sequence:
                     return body
+            if again_if_damaged and self._client.damaged_frames > damaged:
+                return None
         return None

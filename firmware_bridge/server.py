@@ -5,7 +5,7 @@ import os
 import select
 import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
 from firmware_bridge.errors import LinkLostError
@@ -50,62 +50,82 @@ class LineProtocol(Protocol):
         ...
 
 
-class TcpListener:
-    """Accepts one connection at a time; a new one replaces the old."""
+class PortOpener(Protocol):
+    """Opens the device's side of a port, again and again."""
+
+    name: str
+    """As clients use it."""
+
+    def open(self) -> DescriptorPort:
+        """Return the port. Raises LinkLostError while it is not there."""
+        ...
+
+    def close(self) -> None:
+        """Free what waiting for the port holds."""
+        ...
+
+
+class SerialOpener:
+    """A serial device, USB gadget or terminal."""
+
+    def __init__(self, name: str, baud: int = DEFAULT_BAUD) -> None:
+        self.name = name
+        self._baud = baud
+
+    def open(self) -> DescriptorPort:
+        """See PortOpener."""
+        return DescriptorPort(self.name, self._baud)
+
+    def close(self) -> None:
+        """See PortOpener."""
+
+
+class TcpOpener:
+    """Listens on "socket://HOST:PORT" (port 0: any) and takes one connection at a time.
+
+    Raises OSError when the address cannot be used.
+    """
 
     def __init__(self, name: str) -> None:
         self._socket = socket.create_server(socket_address(name))
         self._socket.setblocking(False)
+        host, number = self._socket.getsockname()[:2]
+        self.name = f"{SOCKET_PREFIX}{host}:{number}"
 
-    @property
-    def name(self) -> str:
-        """The address as a port name, with the number the system chose."""
-        host, port = self._socket.getsockname()[:2]
-        return f"{SOCKET_PREFIX}{host}:{port}"
-
-    def accept(self) -> Opened:
-        """Return a waiting connection. Raises LinkLostError when there is none."""
+    def open(self) -> DescriptorPort:
+        """See PortOpener."""
         try:
             connection, _ = self._socket.accept()
         except BlockingIOError as error:
             raise LinkLostError("nobody has connected yet") from error
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setblocking(False)
-        return connection
+        return AcceptedPort(self.name, connection)
 
     def close(self) -> None:
-        """Stop listening."""
+        """See PortOpener."""
         self._socket.close()
 
 
 class AcceptedPort(DescriptorPort):
-    """A port that somebody else opened: a connection, or a terminal's master side."""
+    """A connection that came in."""
 
     def __init__(self, name: str, opened: Opened) -> None:
         self.name = name
         self._opened = opened
 
 
-Opener = Callable[[], DescriptorPort]
-
-
-def opener(name: str, baud: int = DEFAULT_BAUD) -> tuple[Opener, str]:
-    """Return what opens the device's side of a port, and the port's name as clients use it.
-
-    Raises OSError when a TCP port cannot be listened on.
-    """
-    if not name.startswith(SOCKET_PREFIX):
-        return lambda: DescriptorPort(name, baud), name
-    listener = TcpListener(name)
-    return lambda: AcceptedPort(listener.name, listener.accept()), listener.name
+def port_opener(name: str, baud: int = DEFAULT_BAUD) -> PortOpener:
+    """Return what opens the device's side of a port. Raises OSError for a bad TCP address."""
+    return TcpOpener(name) if name.startswith(SOCKET_PREFIX) else SerialOpener(name, baud)
 
 
 class Server:
     """Runs a protocol on a port until told to stop."""
 
-    def __init__(self, protocol: LineProtocol, open_port: Opener) -> None:
+    def __init__(self, protocol: LineProtocol, opener: PortOpener) -> None:
         self._protocol = protocol
-        self._open_port = open_port
+        self._opener = opener
         self._port: DescriptorPort | None = None
         self._unsent = bytearray()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
@@ -118,6 +138,7 @@ class Server:
                 self.step()
         finally:
             self._drop_port()
+            self._opener.close()
             os.close(self._wake_read)
             os.close(self._wake_write)
 
@@ -151,7 +172,7 @@ class Server:
         if self._port is not None:
             return
         try:
-            self._port = self._open_port()
+            self._port = self._opener.open()
             self._send(self._protocol.line_up(time.monotonic_ns()))
         except LinkLostError:
             self._drop_port()

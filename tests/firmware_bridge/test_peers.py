@@ -18,8 +18,7 @@ from smpclient.transport import SMPTransport
 from smpclient.transport.serial import Cobs, SMPSerialRawTransport, SMPSerialTransport
 
 from firmware_bridge.agent import BUFFER_BYTES
-from firmware_bridge.port import DescriptorPort
-from firmware_bridge.server import Server
+from firmware_bridge.server import SerialOpener, Server
 from tests.fakes.bridge_device import BridgeDevice, bundle_file, digest
 from tests.fakes.cut_storage import CutStorage
 from tests.fakes.pty_line import PtyLine
@@ -52,7 +51,7 @@ def device() -> BridgeDevice:
 @pytest.fixture
 def port(device: ServedDevice) -> Iterator[str]:
     with PtyLine() as line:
-        server = Server(device, lambda: DescriptorPort(line.device))  # type: ignore[arg-type]
+        server = Server(device, SerialOpener(line.device))  # type: ignore[arg-type]
         thread = threading.Thread(target=server.run)
         thread.start()
         yield line.host
