@@ -1,0 +1,40 @@
+/**
+ * @file
+ * What several kernels do alike.
+ */
+#ifndef EDGE_INFER_KERNEL_PARTS_H
+#define EDGE_INFER_KERNEL_PARTS_H
+
+#include <string.h>
+
+#include "edge_infer/kernels.h"
+
+/** The bias of a channel: little endian, as the processors this is for, at any alignment. */
+static inline int32_t bias_of(const uint8_t *bias, int32_t channel) {
+    int32_t value = 0;
+    if (bias != NULL) {
+        memcpy(&value, bias + 4 * channel, sizeof value);
+    }
+    return value;
+}
+
+/** An accumulator as an output value. */
+static inline int8_t requantize(int32_t acc, ei_scale scale, int32_t offset, ei_range range) {
+    return (int8_t)ei_clamp(ei_rescale(acc, scale) + offset, range.low, range.high);
+}
+
+/** The taps [first, end) of a window axis that lie inside the map. */
+typedef struct {
+    int32_t first;
+    int32_t end;
+} taps;
+
+/** `start` is where tap 0 lies, which may be outside on either side. */
+static inline taps taps_inside(int32_t start, int32_t step, int32_t count, int32_t size) {
+    const int32_t first = start < 0 ? (-start + step - 1) / step : 0;
+    const int32_t left = size - start;
+    const int32_t fitting = left <= 0 ? 0 : (left + step - 1) / step;
+    return (taps){first, fitting < count ? fitting : count};
+}
+
+#endif

@@ -1,0 +1,18 @@
+#include "edge_infer/status.h"
+
+const char *ei_status_text(ei_status status) {
+    static const char *const texts[] = {
+        "ok",
+        "truncated",
+        "corrupt",
+        "wrong SHA-256",
+        "a file of the bundle is missing",
+        "an operator, type or option that this firmware does not have",
+        "shapes that do not fit together",
+        "too many stages, tensors or outputs",
+        "the arena is too small",
+        "the flash failed",
+        "not allowed now",
+    };
+    return (unsigned)status < sizeof texts / sizeof *texts ? texts[status] : "unknown";
+}

@@ -1,0 +1,185 @@
+"""The commands that talk to a device, against a real one at the end of a TCP port."""
+
+import json
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from firmware_bridge.device import Device, DeviceSettings
+from firmware_bridge.errors import ImageError, LinkLostError, RolledBackError
+from firmware_bridge.find_port import PortInfo, find_port
+from firmware_bridge.keys import TrustedKeys
+from firmware_bridge.server import Server, TcpOpener
+from models_tflite import Bundle
+from tests.fakes.bridge_device import KEY, KEYS, BridgeDevice, FakeSelfTests
+from tests.fakes.in_process_worker import InProcessWorker
+from tests.fakes.serial_line import SerialLine
+from tools.device import device_group
+from tools.flash import flash_command
+from tools.pack import keygen_command, pack_command, sign_command, verify_file
+from tools.power_stream import power_stream_command
+from tools.serve import serve_command
+
+ROOT = Path(__file__).parents[2]
+
+
+def invoke(command: click.Command, *arguments: object) -> Any:
+    done = CliRunner().invoke(command, [str(part) for part in arguments])
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return json.loads(done.stdout) if "--json" in arguments else done.stdout
+
+
+@pytest.fixture
+def port(tmp_path: Path) -> Iterator[str]:
+    settings = DeviceSettings(tmp_path / "state", "sim:raspberry-pi-5")
+    device = Device(settings, KEYS, InProcessWorker, lambda *_: FakeSelfTests())
+    opener = TcpOpener("socket://127.0.0.1:0")
+    server = Server(device, opener)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    yield opener.name
+    server.stop()
+    thread.join()
+    device.close()
+
+
+@pytest.fixture
+def key(tmp_path: Path) -> Path:
+    path = tmp_path / "release.pem"
+    KEY.save(path)
+    return path
+
+
+def test_pack_sign_verify_and_keygen(tmp_path: Path, tiny_bundle: Bundle) -> None:
+    keys = invoke(keygen_command, tmp_path / "mine", "--json")
+    file, signed = tmp_path / "x.bundle", tmp_path / "y.bundle"
+    packed = invoke(pack_command, tiny_bundle.path, "-o", file, "--json")
+    assert packed["signed_by"] == "unsigned" and "manifest.json" in packed["files"]
+    first = file.read_bytes()
+    invoke(pack_command, tiny_bundle.path, "-o", file)
+    assert file.read_bytes() == first, "packing is deterministic"
+    answer = invoke(sign_command, file, "--key", keys["private"], "-o", signed,
+                    "--security-counter", 3, "--json")  # fmt: skip
+    assert (answer["signed_by"], answer["security_counter"]) == ("mine", 3)
+    verify_file(signed, Path(keys["public"]), False, True)
+    with pytest.raises(ImageError, match="not signed"):
+        verify_file(file, Path(keys["public"]), False, True)
+    again = CliRunner().invoke(keygen_command, [str(tmp_path / "mine")])
+    assert again.exit_code == 2 and "not overwritten" in again.output
+
+
+def test_flash_status_run_confirm_rollback(
+    port: str, key: Path, tmp_path: Path, tiny_bundle: Bundle, tiny_files: list[bytes]
+) -> None:
+    report = invoke(flash_command, tiny_bundle.path, "--key", key, "-p", port, "--json")
+    assert report["version"] == "1.0.0" and not report["confirmed"]
+    status = invoke(device_group, "confirm", "-p", port, "--json")
+    assert status["images"][0]["confirmed"] and status["device"]["run"]["exits"]
+    run = invoke(device_group, "run", "--frames", 50, "--policy", "powersave", "-p", port, "--json")
+    assert run["frames"] == 50 == sum(run["exits"].values())
+    assert run["energy_origin"] == "simulated" and run["gross_uj_per_inference"] > 0
+    file = tmp_path / "second.bundle"
+    file.write_bytes(tiny_files[1])
+    assert "on trial" in invoke(flash_command, file, "-p", port)
+    text = invoke(device_group, "rollback", "--reason", "too slow", "-p", port)
+    assert "last revert 2.0.0: too slow" in text and "1.0.0" in text
+    assert "running tiny-early-exit" in invoke(device_group, "reset", "-p", port)
+
+
+def test_console_framing_works_as_well(port: str, key: Path, tiny_bundle: Bundle) -> None:
+    invoke(flash_command, tiny_bundle.path, "--key", key, "-p", port, "--framing", "console",
+           "--confirm")  # fmt: skip
+    assert "confirmed" in invoke(device_group, "status", "-p", port)
+
+
+@pytest.mark.parametrize("suffix", ["csv", "jsonl"])
+def test_power_stream_writes_whole_lines(
+    port: str, key: Path, tmp_path: Path, tiny_bundle: Bundle, suffix: str
+) -> None:
+    invoke(flash_command, tiny_bundle.path, "--key", key, "-p", port, "--confirm")
+    out = tmp_path / f"power.{suffix}"
+    summary = invoke(power_stream_command, "-p", port, "-o", out, "--duration", "400ms",
+                     "--all", "--json")  # fmt: skip
+    lines = out.read_text().splitlines()
+    assert summary["lost"] == 0 and summary["clock_bound_ns"] is not None
+    if suffix == "csv":
+        assert lines[0].startswith("entry,kind,t_mono_ns,t_host_ns")
+        numbers = [int(line.split(",")[0]) for line in lines[1:]]
+    else:
+        numbers = [json.loads(line)["entry"] for line in lines]
+    assert numbers == list(range(summary["entries"])) and len(numbers) > 10
+
+
+def test_mistakes_name_what_to_do(port: str, tmp_path: Path, tiny_bundle: Bundle) -> None:
+    with pytest.raises(LinkLostError, match="there is no such port"):
+        invoke(device_group, "status", "-p", "/dev/ttyNOTHERE")
+    bad = CliRunner().invoke(power_stream_command, ["-p", port, "-o", str(tmp_path / "x.txt")])
+    assert bad.exit_code == 2 and ".csv or .jsonl" in bad.output
+    (tmp_path / "no.bundle").write_bytes(b"junk" * 20)
+    with pytest.raises(ImageError, match="not a bundle file"):
+        invoke(flash_command, tmp_path / "no.bundle", "-p", port)
+
+
+def test_rollback_that_changed_nothing_is_an_error(
+    port: str, key: Path, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke(flash_command, tiny_bundle.path, "--key", key, "-p", port, "--confirm")
+    monkeypatch.setattr("tools.device.reset", lambda link: None)
+    monkeypatch.setattr("firmware_bridge.slots.Slots.roll_back", lambda *_: None)
+    with pytest.raises(RolledBackError, match="the same bundle"):
+        invoke(device_group, "rollback", "-p", port)
+
+
+def test_the_one_port_that_answers_is_found() -> None:
+    candidates = [PortInfo(name, "", "") for name in ("/dev/silent", "/dev/there", "/dev/gone")]
+
+    def open_port(name: str, baud: int) -> SerialLine:
+        if name == "/dev/gone":
+            raise LinkLostError("gone")
+        device = BridgeDevice()
+        return SerialLine(device.agent.feed if name != "/dev/silent" else lambda data, now: b"")
+
+    assert find_port(115_200, candidates, open_port) == "/dev/there"
+    with pytest.raises(LinkLostError, match="no device answers"):
+        find_port(115_200, candidates[:1], open_port)
+    with pytest.raises(LinkLostError, match="choose one with --port"):
+        find_port(115_200, [candidates[1]] * 2, open_port)
+
+
+def test_serve_as_a_program_until_interrupted(tmp_path: Path, tiny_files: list[bytes]) -> None:
+    trust = tmp_path / "trust"
+    trust.mkdir()
+    KEY.save_public(trust / "release.pub.pem")
+    assert len(TrustedKeys.load(trust)) == 1
+    command = [sys.executable, "-c", "from tools.serve import serve_command; serve_command()"]
+    options = ["-p", "socket://127.0.0.1:0", "--board", "sim:raspberry-pi-4b",
+               "--state", str(tmp_path / "state"), "--trust", str(trust)]  # fmt: skip
+    with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True, cwd=ROOT) as p:
+        assert p.stderr is not None
+        line = p.stderr.readline()
+        assert line.startswith("serving smp on socket://127.0.0.1:")
+        port = line.split()[-1]
+        file = tmp_path / "x.bundle"
+        file.write_bytes(tiny_files[0])
+        invoke(flash_command, file, "-p", port, "--confirm")
+        assert invoke(device_group, "run", "--frames", 20, "-p", port, "--json")["frames"] == 20
+        p.send_signal(signal.SIGINT)
+        assert p.wait(20) == 0
+        assert p.stderr.read() == ""
+
+
+def test_serve_wants_keys_or_an_explicit_switch(tmp_path: Path) -> None:
+    done = CliRunner().invoke(serve_command, ["-p", "/dev/x", "--state", str(tmp_path)])
+    assert done.exit_code == 2 and "--allow-unsigned" in done.output
+    done = CliRunner().invoke(serve_command, ["-p", "/dev/x", "--protocol", "mlperf-tiny"])
+    assert done.exit_code == 2 and "--bundle" in done.output
