@@ -7,11 +7,17 @@ deadline while too many frames miss it, `ArrivalRate` follows the gaps between a
 """
 
 import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from boards.operating_point import OperatingPoint
 
-FAST_GAIN, SLOW_GAIN = 0.3, 0.05
+BOARD_GAIN, POINT_GAIN = 0.4, 0.1
+FORGETTING = 0.02
+"""Part of what a point differs by that is forgotten with each stage seen there."""
+CAPPED = 1.15
+"""A higher clock that is slower than its table by this factor against a lower clock in the same
+frame is not really given."""
 LEAST_FACTOR, MOST_FACTOR = 0.25, 8.0
 DRIFT = 0.04
 """Relative change of the slowdown that a plan is solved anew for."""
@@ -21,22 +27,26 @@ DRIFT = 0.04
 class Slowdown:
     """Measured over tabled time: one factor for the board, times one for each point.
 
-    Exponential averages: the common factor follows fast, what a point differs by slowly.
+    Least mean squares on the logarithms (Widrow and Hoff, 1960): of each surprise the board takes
+    the larger part, so that points that were not seen follow what slows all of them.
     """
 
-    common: float = 1.0
+    board: float = 0.0
+    """Logarithm of the common factor."""
     points: dict[OperatingPoint, float] = field(default_factory=dict)
+    """Logarithms of what single points differ by."""
 
     def add(self, point: OperatingPoint, ratio: float) -> None:
         """Take the ratio of one stage's measured to its tabled time at a point."""
-        ratio = min(max(ratio, LEAST_FACTOR), MOST_FACTOR)
-        own = self.points.get(point, 1.0)
-        self.common += FAST_GAIN * (ratio / own - self.common)
-        self.points[point] = own + SLOW_GAIN * (ratio / self.common - own)
+        seen = math.log(min(max(ratio, LEAST_FACTOR), MOST_FACTOR))
+        own = self.points.get(point, 0.0)
+        surprise = seen - self.board - own
+        self.board += BOARD_GAIN * surprise
+        self.points[point] = (1 - FORGETTING) * own + POINT_GAIN * surprise
 
     def factor(self, point: OperatingPoint) -> float:
         """Return the factor to plan with at a point."""
-        factor = self.common * self.points.get(point, 1.0)
+        factor = math.exp(self.board + self.points.get(point, 0.0))
         return min(max(factor, LEAST_FACTOR), MOST_FACTOR)
 
 
@@ -46,30 +56,42 @@ class Reserve:
 
     The stochastic approximation of a quantile (Robbins and Monro, Annals of Mathematical
     Statistics 22, 1951): a miss adds `gain` x (1 - bound), a hit takes `gain` x bound, so at rest
-    the share of misses is the bound; never below 0, so that no plan is loosened.
+    the share of misses is the bound; never below 0, so that no plan is loosened. Plans are solved
+    for whole steps of it; a step for which no plan keeps the bound is not taken.
     """
 
     bound: float
-    gain: float = 0.02
-    most: float = 0.3
+    gain: float = 0.01
+    step: float = 0.02
+    most: float = 0.2
     share: float = 0.0
     """Of the deadline."""
 
     def add(self, missed: bool) -> None:
         """Take one frame's outcome."""
-        step = self.gain * (missed - self.bound)
-        self.share = min(max(self.share + step, 0.0), self.most)
+        change = self.gain * (missed - self.bound)
+        self.share = min(max(self.share + change, 0.0), self.most)
+
+    @property
+    def level(self) -> float:
+        """The part to plan with: whole steps."""
+        return math.floor(self.share / self.step + 1e-9) * self.step
+
+    def refuse(self) -> None:
+        """Go back below the present step for good: it cannot be planned with."""
+        self.most = max(0.0, self.level - self.step / 2)
+        self.share = min(self.share, self.most)
 
 
 @dataclass
 class ArrivalRate:
     """The mean gap between arrivals against the planned one, in batches.
 
-    A batch counts when its mean differs by more than 5 % and by more than four standard errors.
+    A batch counts when its mean differs by more than 5 % and by more than five standard errors.
     """
 
     planned_ns: float
-    batch: int = 128
+    batch: int = 256
     factor: float = 1.0
     """Mean gap over the planned one."""
     _last_ns: int | None = None
@@ -93,7 +115,7 @@ class ArrivalRate:
         variance = max(self._squares / self._count - mean * mean, 0.0)
         error = math.sqrt(variance / self._count)
         self._count, self._sum, self._squares = 0, 0.0, 0.0
-        if abs(mean - self.factor) <= max(0.05 * self.factor, 4 * error):
+        if abs(mean - self.factor) <= max(0.05 * self.factor, 5 * error):
             return False
         self.factor = min(max(mean, 0.05), 20.0)
         return True
@@ -116,6 +138,21 @@ class ClockCap:
         if got_khz < asked_khz and (self.khz is None or got_khz < self.khz):
             self.khz, self._waited = got_khz, 0
             return True
+        return False
+
+    def infer(self, ratios: Mapping[int, float], clocks_khz: Sequence[int]) -> bool:
+        """Find a cap that the board does not tell of; return True when the cap has changed.
+
+        Args:
+            ratios: measured over tabled time in one frame, by clock.
+            clocks_khz: that there are, ascending.
+        """
+        lowest = min(ratios)
+        for khz, ratio in ratios.items():
+            if ratio > CAPPED * ratios[lowest]:
+                real_khz = 1.03 * khz * ratios[lowest] / ratio
+                given = [own for own in clocks_khz if own <= real_khz]
+                return self.add(khz, max(given, default=clocks_khz[0]))
         return False
 
     def frame(self) -> bool:

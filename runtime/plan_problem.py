@@ -82,6 +82,10 @@ class PlanProblem:
         """Return the problem with every gap between arrivals that many times as long."""
         return replace(self, gaps_ns=tuple(round(gap * factor) for gap in self.gaps_ns))
 
+    def due_earlier(self, share: float) -> "PlanProblem":
+        """Return the problem with a part of the deadline held back."""
+        return replace(self, deadline_ns=round(self.deadline_ns * (1 - share)))
+
     def capped(self, cap_khz: int) -> "PlanProblem":
         """Return the problem without the points above a clock (the lowest clock always stays)."""
         cap_khz = max(cap_khz, self.clocks_khz[0])

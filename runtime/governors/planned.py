@@ -1,5 +1,6 @@
 """The planner's governor: looks up plans, and has them solved anew when the board differs."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -15,8 +16,8 @@ from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 BinOf = Callable[[Frame, NDArray[Any]], int]
 """From a frame and its first exit's raw scores to the bin of belief."""
 
-REST_FRAMES = 8
-"""Frames between two solutions, so that an estimate can settle."""
+SETTLE_FRAMES = 3
+"""Frames in a row that must differ from what was solved for, so that the estimate has settled."""
 
 
 class PlannedGovernor:
@@ -60,13 +61,13 @@ class PlannedGovernor:
         self.arrivals = ArrivalRate(mean_gap_ns)
         self.cap = ClockCap()
         self.solutions = 0
-        self._solved_for = 1.0
-        self._since_solved = 0
+        self._solved_for: dict[OperatingPoint, float] = {}
         self._stale = self._cheapest = False
         self._index_of = {point: i for i, point in enumerate(problem.points)}
         self._asked: list[OperatingPoint] = []
         self._bin = 0
-        self._reserve_ns = 0
+        self._level = 0.0
+        self._drifting = 0
         self._clock = 0
         self._idle: OperatingPoint | None = None
         self.adopt(plan or Planner(problem).within(miss_bound))
@@ -89,7 +90,6 @@ class PlannedGovernor:
         ]
         self._plan_ns = problem.plan_ns
         self._clock = min(self._clock, len(problem.clocks_khz) - 1)
-        self._since_solved = 0
 
     def first_point(self, frame: Frame, now_ns: int, backlog: int) -> OperatingPoint:
         """Return the plan's point for the first stage."""
@@ -137,12 +137,12 @@ class PlannedGovernor:
     def state(self) -> dict[str, Any]:
         """Return what calibration has come to, for the log."""
         return {
-            "slowdown": round(self.slowdown.common, 4),
+            "slowdown": round(math.exp(self.slowdown.board), 4),
             "slowdown_by_point": {
                 str(p): round(self.slowdown.factor(p), 4) for p in sorted(self.slowdown.points)
             },
             "cap_khz": self.cap.khz,
-            "reserve_share": round(self.reserve.share, 4),
+            "reserve_share": round(self._level, 4),
             "gap_factor": round(self.arrivals.factor, 4),
             "budget_pressure": None if self.budget is None else round(self.budget.pressure, 4),
             "penalty_nj": round(self.plan.penalty_nj),
@@ -155,7 +155,7 @@ class PlannedGovernor:
         if frame.deadline_ns is None:
             return 0
         age_ns = self.nominal.deadline_ns - (frame.deadline_ns - now_ns)
-        return self._age_slot(age_ns + self._reserve_ns)
+        return self._age_slot(age_ns)
 
     def _age_slot(self, age_ns: int) -> int:
         slot = -(-age_ns // self._slot_ns)
@@ -166,37 +166,52 @@ class PlannedGovernor:
         return self.budget.leaves(stage, decision)
 
     def _calibrate(self, record: InferenceRecord) -> None:
-        table = self.nominal
+        nominal = self.nominal
+        ratios: dict[int, float] = {}
         for stage, point in enumerate(record.points):
-            asked = self._asked[stage]
             if point in self._index_of:
-                tabled_ns = table.time_ns[stage][self._index_of[point]]
+                tabled_ns = nominal.time_ns[stage][self._index_of[point]]
                 real_ns = record.stage_end_ns[stage] - record.stage_start_ns[stage]
+                ratios[point.clock_khz] = real_ns / tabled_ns
                 self.slowdown.add(point, real_ns / tabled_ns)
-            self._stale |= self.cap.add(asked.clock_khz, point.clock_khz)
+            self._stale |= self.cap.add(self._asked[stage].clock_khz, point.clock_khz)
+        if len(ratios) > 1:
+            self._stale |= self.cap.infer(ratios, nominal.clocks_khz)
         self._stale |= self.cap.frame()
         self._stale |= self.arrivals.add(record.arrival_ns)
         if record.deadline_ns is not None:
             self.reserve.add(record.missed)
-            self._reserve_ns = round(self.reserve.share * table.deadline_ns)
-        self._since_solved += 1
-        drifted = abs(self.slowdown.common / self._solved_for - 1) > DRIFT
+            self._stale |= self.reserve.level != self._level
+        self._drifting = self._drifting + 1 if self._drifted(record) else 0
         cheapest = self.budget is not None and self.budget.pressure >= 1.0
-        if (
-            self._stale
-            or cheapest != self._cheapest
-            or (drifted and self._since_solved >= REST_FRAMES)
-        ):
+        if self._stale or cheapest != self._cheapest or self._drifting >= SETTLE_FRAMES:
             self._cheapest = cheapest
             self._solve()
 
+    def _drifted(self, record: InferenceRecord) -> bool:
+        """Return True when a point that was just used is not as slow as was solved for."""
+        return any(
+            abs(self.slowdown.factor(p) / self._solved_for.get(p, 1.0) - 1) > DRIFT
+            for p in record.points
+        )
+
     def _solve(self) -> None:
-        """Solve for the board as it is now, starting from the last solution where it fits."""
-        self._stale = False
-        self._solved_for = self.slowdown.common
-        problem = self.nominal.slower([self.slowdown.factor(p) for p in self.nominal.points])
-        problem = problem.with_gaps(self.arrivals.factor)
+        """Solve for the board as it is now."""
+        self._stale, self._drifting = False, 0
+        factors = [self.slowdown.factor(p) for p in self.nominal.points]
+        self._solved_for = dict(zip(self.nominal.points, factors, strict=True))
+        problem = self.nominal.slower(factors).with_gaps(self.arrivals.factor)
         if self.cap.khz is not None:
             problem = problem.capped(self.cap.khz)
-        planner = Planner(problem)
-        self.adopt(planner.solve(0.0) if self._cheapest else planner.within(self.miss_bound))
+        if self._cheapest:
+            self.adopt(Planner(problem).solve(0.0))
+            return
+        if self.reserve.level:
+            plan = Planner(problem.due_earlier(self.reserve.level)).within(self.miss_bound)
+            if plan.miss_rate <= self.miss_bound:
+                self._level = self.reserve.level
+                self.adopt(plan)
+                return
+            self.reserve.refuse()
+        self._level = self.reserve.level
+        self.adopt(Planner(problem.due_earlier(self._level)).within(self.miss_bound))

@@ -1,0 +1,147 @@
+"""Feedback: estimates that follow, gains that cannot run away, and a governor that recovers."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from boards.operating_point import OperatingPoint
+from runtime.calibration import (
+    LEAST_FACTOR,
+    MOST_FACTOR,
+    ArrivalRate,
+    ClockCap,
+    Reserve,
+    Slowdown,
+)
+from runtime.governors.planned import PlannedGovernor
+from runtime.plan_problem import certain_beliefs, plan_problem
+from runtime.replay import Replay, Traffic
+from runtime.replay_costs import Disturbance, ReplayCosts
+from runtime.replay_result import ReplayResult
+from tests.fakes.plan_tables import MS, STAGES, steep_table
+from tests.fakes.scored import frames_leaving_at
+
+POINT, OTHER = OperatingPoint(1_000_000), OperatingPoint(2_000_000)
+SHARES = (0.6, 0.3, 0.1)
+
+
+@given(st.lists(st.floats(0, 1e6), max_size=200))
+def test_no_ratio_makes_the_slowdown_run_away(ratios: list[float]) -> None:
+    slowdown = Slowdown()
+    for index, ratio in enumerate(ratios):
+        slowdown.add(OTHER if index % 3 else POINT, ratio)
+        assert LEAST_FACTOR <= slowdown.factor(POINT) <= MOST_FACTOR
+
+
+def test_the_slowdown_tells_the_board_from_the_point() -> None:
+    slowdown = Slowdown()
+    for _ in range(300):
+        slowdown.add(POINT, 1.2)
+        slowdown.add(OTHER, 1.8)
+    assert slowdown.factor(POINT) == pytest.approx(1.2, rel=0.05)
+    assert slowdown.factor(OTHER) == pytest.approx(1.8, rel=0.05)
+
+
+@given(st.lists(st.booleans(), max_size=500))
+def test_the_reserve_stays_within_its_bounds(missed: list[bool]) -> None:
+    reserve = Reserve(0.01)
+    for miss in missed:
+        reserve.add(miss)
+        assert 0 <= reserve.level <= reserve.share + 1e-9 <= reserve.most + 2e-9
+
+
+def test_a_step_that_was_refused_is_never_reached_again() -> None:
+    reserve = Reserve(0.01)
+    while reserve.level < 0.06 - 1e-9:
+        reserve.add(True)
+    reserve.refuse()
+    for _ in range(100):
+        reserve.add(True)
+    assert reserve.level == pytest.approx(0.04)
+
+
+def test_the_reserve_rests_where_misses_are_at_the_bound() -> None:
+    """A frame misses when its noise exceeds what is held back: the reserve finds the quantile."""
+    draw = np.random.default_rng(1)
+    reserve, misses = Reserve(0.05), []
+    for _ in range(20_000):
+        missed = bool(draw.exponential(0.02) > reserve.share)
+        misses.append(missed)
+        reserve.add(missed)
+    assert np.mean(misses[2000:]) == pytest.approx(0.05, abs=0.01)
+
+
+def test_the_arrival_rate_follows_what_is_significant_only() -> None:
+    draw = np.random.default_rng(2)
+    steady = ArrivalRate(10 * MS)
+    at_ns, changes = 0, 0
+    for _ in range(5000):
+        at_ns += int(draw.exponential(10 * MS))
+        changes += steady.add(at_ns)
+    assert changes <= 1
+    for _ in range(2000):
+        at_ns += int(draw.exponential(5 * MS))
+        steady.add(at_ns)
+    assert steady.factor == pytest.approx(0.5, rel=0.25)
+
+
+def test_a_cap_is_learnt_at_once_and_tried_again_more_and_more_rarely() -> None:
+    cap = ClockCap(patience=3)
+    assert not cap.add(1_000_000, 1_000_000)
+    assert cap.add(2_000_000, 1_000_000)
+    assert cap.khz == 1_000_000
+    assert [cap.frame() for _ in range(3)] == [False, False, True]
+    assert cap.khz is None
+    cap.add(2_000_000, 1_000_000)
+    assert [cap.frame() for _ in range(6)] == [False] * 5 + [True]
+
+
+def test_a_cap_that_nobody_tells_of_is_inferred_within_one_frame() -> None:
+    clocks = (500_000, 1_000_000, 1_500_000, 2_000_000)
+    cap = ClockCap()
+    assert not cap.infer({500_000: 1.25, 2_000_000: 1.25}, clocks)  # all slow: no cap
+    assert cap.infer({500_000: 1.0, 2_000_000: 4 / 3}, clocks)
+    assert cap.khz == 1_500_000
+
+
+def governed(calibrate: bool, disturbances: list[Disturbance], frames: int = 2100) -> ReplayResult:
+    """A tight deadline on a board with clocks in 250 MHz steps; the exit is predicted perfectly."""
+    clocks = tuple(range(500_000, 2_000_001, 250_000))
+    table = steep_table((1, 1, 2), clocks)
+    exits = np.random.default_rng(3).choice(3, frames, p=SHARES)
+    deadline_ns = 7 * MS
+    problem = plan_problem(
+        table, STAGES, table.points, certain_beliefs(SHARES), deadline_ns, (deadline_ns,)
+    )
+    governor = PlannedGovernor(
+        "planned", problem, 0.008, lambda frame, scores: int(exits[frame.number]) - 1,
+        calibrate=calibrate,
+    )  # fmt: skip
+    replay = Replay(
+        frames_leaving_at(exits.tolist()),
+        Traffic(range(frames), [i * deadline_ns for i in range(frames)], deadline_ns),
+        ReplayCosts(table, STAGES),
+        disturbances=disturbances,
+    )
+    return replay.run(governor, table.points[0])
+
+
+def test_without_disturbance_calibration_changes_nothing() -> None:
+    plain, calibrated = governed(False, []), governed(True, [])
+    assert plain.misses == calibrated.misses == 0
+    assert calibrated.net_nj == pytest.approx(plain.net_nj)
+
+
+@pytest.mark.parametrize(
+    "disturbance", [Disturbance(100, slowdown=1.25), Disturbance(100, 1.0, 1_250_000)]
+)
+def test_a_slower_board_and_a_cap_are_recovered_from(disturbance: Disturbance) -> None:
+    calibrated = governed(True, [disturbance])
+    assert sum(calibrated.missed[100:150]) <= 5
+    assert sum(calibrated.missed[150:]) <= 0.01 * len(calibrated.missed[150:])
+
+
+def test_without_calibration_a_slower_board_goes_on_missing() -> None:
+    plain = governed(False, [Disturbance(100, slowdown=1.25)])
+    assert sum(plain.missed[150:]) > 0.05 * len(plain.missed[150:])
