@@ -1,0 +1,133 @@
+"""A classifier somebody brings along: what its file says, and how frames enter it."""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from dataclasses import replace as replaced
+from pathlib import Path
+from typing import Any, Literal
+
+from models_tflite.describe import StageDraft, identity_preprocess
+from models_tflite.errors import BundleNotFoundError, ModelError, ModelNotSupportedError
+from models_tflite.graph import Graph
+from models_tflite.lint import lint_model, lint_stage
+from models_tflite.stage_spec import Preprocess
+
+BACKGROUND_CLASSES = 1
+"""ImageNet models of the TF-slim family put a background class before the 1000 labels."""
+_CHANNELS = (1, 3)
+"""A size that tells channels from height and width."""
+
+
+@dataclass(frozen=True)
+class FrameOptions:
+    """How frames are to enter a model."""
+
+    mean: Sequence[float] | None = None
+    """Subtracted, one or one per channel, in frame units; by default pixels enter as they are."""
+    std: Sequence[float] | None = None
+    """What the difference is divided by."""
+    source: Literal["uint8", "float32"] = "uint8"
+    """Dtype of the frames."""
+    resize: Literal["none", "bilinear", "nearest"] = "none"
+    """How frames of another size are fitted."""
+
+
+@dataclass(frozen=True)
+class Classifier:
+    """A .tflite file that was read and looked through."""
+
+    name: str
+    model: bytes
+    graph: Graph
+
+    @property
+    def classes(self) -> int:
+        """Scores of the last output, a background class included."""
+        return self.graph.tensors[self.graph.outputs[-1]].elements
+
+    def preprocess(self, options: FrameOptions) -> Preprocess:
+        """Return how frames become this model's input."""
+        if options.mean is None and options.std is None and options.source == "uint8":
+            found = identity_preprocess(self.graph)
+        else:
+            plain = Preprocess()
+            mean, std = options.mean or plain.mean, options.std or plain.std
+            found = Preprocess(mean=tuple(mean), std=tuple(std))
+        return replaced(found, source=options.source, resize=options.resize, layout=self.layout)
+
+    @property
+    def layout(self) -> Literal["NHWC", "NCHW"]:
+        """Layout of the input tensor, told by where 1 or 3 channels stand."""
+        shape = self.graph.tensors[self.graph.inputs[0]].shape
+        channels_first = len(shape) == 4 and shape[1] in _CHANNELS and shape[3] not in _CHANNELS
+        return "NCHW" if channels_first else "NHWC"
+
+    def stage(self, name: str, options: FrameOptions, label_offset: int) -> StageDraft:
+        """Return the whole model as a stage that reads the frame."""
+        return StageDraft(
+            name=name,
+            model=self.model,
+            preprocess=self.preprocess(options),
+            label_offset=label_offset,
+        )
+
+    def provenance(self) -> dict[str, Any]:
+        """Return which file it was."""
+        return {"model": self.name, "model_sha256": hashlib.sha256(self.model).hexdigest()}
+
+
+def read_classifier(path: Path, *, several_outputs: bool = False) -> Classifier:
+    """Read a .tflite classifier.
+
+    Args:
+        path: the file: one input, one output of two or more class scores.
+        several_outputs: it may have several, to be cut at.
+
+    Raises:
+        BundleNotFoundError: there is no file.
+        ModelError: the file is damaged.
+        ModelNotSupportedError: several inputs or outputs, dynamic shapes, custom operators, or no
+            classifier.
+    """
+    if not path.is_file():
+        raise BundleNotFoundError(f"no model at {path}: give a .tflite file")
+    model = path.read_bytes()
+    try:
+        graph = Graph(model)
+    except ModelError as error:
+        raise ModelError(f"{path.name}: {error}") from None
+    findings = (lint_stage if several_outputs else lint_model)(graph, path.name)
+    for finding in findings:
+        if finding.severity == "error":
+            raise ModelNotSupportedError(f"{finding.where}: {finding.what}: {finding.advice}")
+    found = Classifier(path.name, model, graph)
+    if found.classes < 2:
+        head = graph.tensors[graph.outputs[-1]].name
+        raise ModelNotSupportedError(
+            f"{path.name}: the output {head} has {found.classes} value: not a classifier, which "
+            "has a score for each of two or more classes"
+        )
+    return found
+
+
+def fit_labels(labels: Sequence[str] | None, classes: int) -> tuple[Sequence[str], int]:
+    """Return the labels of a head and how many of its first values have none.
+
+    Args:
+        labels: one per class, or one less than the head has values if it starts with a background
+            class; the class numbers if None.
+        classes: values of the head.
+
+    Raises:
+        ModelNotSupportedError: the numbers do not fit.
+    """
+    if labels is None:
+        return [str(number) for number in range(classes)], 0
+    offset = classes - len(labels)
+    if offset not in (0, BACKGROUND_CLASSES):
+        raise ModelNotSupportedError(
+            f"{len(labels)} labels for {classes} scores: give {classes}, or {classes - 1} if the "
+            "first score is a background class"
+        )
+    return labels, offset
