@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint type check setup setup-dev clean
+.PHONY: help run test test-vm lint type check setup setup-dev clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -20,6 +20,9 @@ test: $(VENV)/dev.stamp ## install with test tools, then run lint, types and tes
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest
+
+test-vm: $(VENV)/dev.stamp ## hardware checks on a Linux kernel in QEMU; skips where it is not installed
+	$(BIN)/python -m tests.beds.vm.boot
 
 setup: $(VENV)/run.stamp ## install what `run` needs
 

@@ -31,6 +31,8 @@ OFFSET_UV_OF_RANGE_MV = {40: 100, 80: 125, 160: 150, 320: 200}
 """Section 7.5, grade A: greatest input offset by PGA setting."""
 LONGEST_CONVERSION = 586 / 532
 """Section 7.5: greatest over typical conversion time."""
+RESET_NS = 50_000_000
+"""Section 8.6.2.1: the reset bit clears itself, without a time; a power-on takes far less."""
 GIVE_UP_NS = 1_000_000_000
 """Errors without a break for this long mean that the bus has failed for good."""
 TYPICAL_SUPPLY_MV = 5000
@@ -95,8 +97,7 @@ class Ina219:
 
     def start(self) -> None:
         """Reset and configure the chip. Raises MeterError if it is not an INA219, or BusError."""
-        self._device.write(CONFIGURATION, RESET)
-        word = self._device.read(CONFIGURATION)
+        word = self._reset()
         if word != CONFIGURATION_AT_RESET:
             raise MeterError(
                 f"{self._device} is no INA219: its configuration after a reset is 0x{word:04x}, "
@@ -144,6 +145,15 @@ class Ina219:
             retries=self._device.repeated,
             busy_ns=self._busy_ns,
         )
+
+    def _reset(self) -> int:
+        """Reset the chip; return its configuration once the reset bit has cleared itself."""
+        self._device.write(CONFIGURATION, RESET)
+        until_ns = self._timebase.now_ns() + RESET_NS
+        word = self._device.read(CONFIGURATION)
+        while word & RESET and self._timebase.now_ns() < until_ns:
+            word = self._device.read(CONFIGURATION)
+        return word
 
     def _read_pair(self, began_ns: int) -> PowerSample | None:
         bus_word = self._device.read(BUS_VOLTAGE)

@@ -1,0 +1,1 @@
+"""Checks that run in the guest: every one through a kernel interface."""
