@@ -241,43 +241,53 @@ class Planner:
             ends[MISSES] += self._late
             idle = np.arange(clocks, dtype=np.uint8)[:, None]
             return ends, np.tile(idle, (1, self._slots))
-        arrived, switching = self._lags
         waits = values[..., :1] * self._waiting
-        waits[ENERGY] += self._wait_ns * np.array(self.problem.idle_net_uw)[:, None] / 1e6
-        changed = values @ switching
-        changed[ENERGY] += self._short_ns * np.array(self.problem.idle_net_uw)[:, None] / 1e6
+        waits[ENERGY] += self._wait_ns * self._idle_net_uw / 1e6
+        changed = self._changing(values)
+        changed[ENERGY] += self._short_ns * self._idle_net_uw / 1e6
         changed[ENERGY] += self.problem.switch_net_nj * self._waiting
         least, which = _least(list(np.moveaxis(changed, 1, 0)), penalty_nj)
         stay = _total(waits, penalty_nj) <= _total(least, penalty_nj) + 1e-9
-        ends = values @ arrived + np.where(stay, waits, least[:, None, :])
+        ends = self._arrived(values) + np.where(stay, waits, least[:, None, :])
         ends[MISSES] += self._late
         own = np.arange(clocks, dtype=np.uint8)[:, None]
         return ends, np.where(stay, own, which.astype(np.uint8))
 
-    def _couple(self, gaps_ns: Sequence[int]) -> None:
-        """Prepare how the end of a frame leads to the lag of the next one, over the gaps.
+    def _arrived(self, values: Array) -> Array:
+        """Return the values at the lag of a next frame that has arrived already, over the gaps."""
+        found = np.zeros_like(values)
+        for gap, waiting in self._gaps:
+            # A lag of slot - gap, rounded up, is a shift.
+            lag = waiting - math.floor(gap)
+            found[..., waiting:] += values[..., lag : lag + self._slots - waiting]
+        return found / len(self._gaps)
 
-        Lags are rounded up to slots. `arrived` and `switching` are matrices from lag to end slot:
-        the next frame is there already, or the clock changes while waiting for it.
-        """
-        arrived = np.zeros((self._slots, self._slots))
-        switching = np.zeros_like(arrived)
-        self._waiting = np.zeros(self._slots)
-        self._wait_ns = np.zeros(self._slots)
-        self._short_ns = np.zeros(self._slots)
+    def _changing(self, values: Array) -> Array:
+        """Return the values after a change of clock in the wait for the next frame."""
+        found = np.zeros_like(values)
+        for gap, waiting in self._gaps:
+            in_time = min(max(math.floor(gap) - self._switch_steps + 1, 0), waiting)
+            found[..., :in_time] += values[..., :1]
+            lag = in_time + self._switch_steps - math.floor(gap)
+            found[..., in_time:waiting] += values[..., lag : lag + waiting - in_time]
+        return found / len(self._gaps)
+
+    def _couple(self, gaps_ns: Sequence[int]) -> None:
+        """Prepare how the end of a frame leads to the next one: gaps in slots, and the waits."""
         slots = np.arange(self._slots)
-        for gap_ns in gaps_ns:
-            gap, share = gap_ns / self.slot_ns, 1 / len(gaps_ns)
-            waits = slots < gap
-            lag = np.clip(np.ceil(slots - gap), 0, self._slots - 1).astype(np.intp)
-            np.add.at(arrived, (lag[~waits], slots[~waits]), share)
-            self._waiting += share * waits
-            self._wait_ns += share * self.slot_ns * np.maximum(gap - slots, 0.0)
-            after = slots[waits] + self._switch_steps - gap
-            lag = np.clip(np.ceil(after), 0, self._slots - 1).astype(np.intp)
-            np.add.at(switching, (lag, slots[waits]), share)
-            self._short_ns[waits] += share * self.slot_ns * np.maximum(-after, 0.0)
-        self._lags = arrived, switching
+        self._gaps = [
+            (gap_ns / self.slot_ns, min(math.ceil(gap_ns / self.slot_ns), self._slots))
+            for gap_ns in gaps_ns
+        ]
+        gaps = np.array([gap for gap, _ in self._gaps])[:, None]
+        waits = slots < gaps
+        left = np.maximum(gaps - slots, 0.0) * self.slot_ns
+        short = np.maximum(gaps - slots - self._switch_steps, 0.0) * self.slot_ns
+        count = max(len(gaps_ns), 1)
+        self._waiting: Array = waits.sum(axis=0) / count
+        self._wait_ns: Array = left.sum(axis=0) / count
+        self._short_ns: Array = short.sum(axis=0) / count
+        self._idle_net_uw = np.array(self.problem.idle_net_uw, float)[:, None]
 
 
 def _total(cost: Array, penalty_nj: float) -> Array:
