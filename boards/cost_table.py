@@ -71,6 +71,10 @@ class CostTable:
     loaded, no frames."""
     notes: tuple[str, ...] = field(default=())
     """What a reader must know: synthetic inputs, conditions of the measurement."""
+    bundle: str = ""
+    """Name and version of the bundle that was measured; empty for a modelled table."""
+    backend: str = ""
+    """Kernels that were measured; empty for a modelled table."""
 
     def row(self, stage: str, point: OperatingPoint) -> CostRow:
         """Return the row of a stage at a point. Raises CostTableError when it is missing."""
@@ -107,6 +111,8 @@ class CostTable:
             "idle_uw": {str(khz): uw for khz, uw in self.idle_uw.items()},
             "idle_reference_uw": self.idle_reference_uw,
             "notes": list(self.notes),
+            "bundle": self.bundle,
+            "backend": self.backend,
             "rows": [
                 {"stage": stage, **asdict(point), **asdict(row)}
                 for (stage, point), row in self.rows.items()
@@ -131,6 +137,8 @@ class CostTable:
                 idle_uw={int(khz): uw for khz, uw in document["idle_uw"].items()},
                 idle_reference_uw=document["idle_reference_uw"],
                 notes=tuple(document["notes"]),
+                bundle=document["bundle"],
+                backend=document["backend"],
             )
         except (KeyError, TypeError, AttributeError, json.JSONDecodeError) as error:
             raise CostTableError(f"not a cost table: {error!r}") from error

@@ -118,7 +118,7 @@ class SoftmaxPredictor:
         return predictor
 
 
-def score_features(values: list[float], scale: float, ranks: int) -> list[float]:
+def score_features(values: Sequence[float], scale: float, ranks: int) -> list[float]:
     """Return the features of one score row.
 
     Args:

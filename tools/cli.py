@@ -20,6 +20,7 @@ from .settings import default_map
 
 COMMANDS = {
     "run": (".run", "run_command", "Answer frames with a bundle on a board."),
+    "measure": (".measure", "measure_command", "Measure what a bundle's stages cost on a board."),
     "compare": (".compare", "compare_command", "Compare policies on the same frames and arrivals."),
     "bench": (".bench", "bench_command", "Measure the runtime's own cost on this computer."),
     "boards": (".boards", "boards_group", "List boards and show what is known of them."),

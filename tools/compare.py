@@ -6,7 +6,7 @@ from typing import Any, Literal
 import click
 
 from boards.cost_table import CostTable
-from models_tflite import open_bundle
+from models_tflite import Bundle, open_bundle
 from models_tflite.backend import open_backend
 from models_tflite.manifest import FULL_RATIO
 from runtime.errors import RunError
@@ -141,13 +141,14 @@ def compare_command(
     Every stage's scores are computed once and replayed; time and energy come from the board's
     cost table, switches and waits included. No frame that a predictor was fitted on is compared on.
     """
-    opened = open_bundle(bundle)
-    scored = read_frames(opened, open_backend(backend, resolver), data, images, FULL_RATIO)
+    opened, kernels = open_bundle(bundle), open_backend(backend, resolver)
+    own_table = _table(cost_table, opened, board, str(kernels.info))
+    scored = read_frames(opened, kernels, data, images, FULL_RATIO)
     conditions = Conditions(
         board, workload, load, rate, deadline, frames=frames, seed=seed, miss_bound=misses,
         threads=threads, time_scale=time_scale, late=late, queue=queue, strict=strict,
     )  # fmt: skip
-    comparison = Comparison(opened, scored, conditions, _table(cost_table, opened, board))
+    comparison = Comparison(opened, scored, conditions, own_table)
     for message in comparison.warnings:
         warn(message)
     results = comparison.run(policies or comparison.policies())
@@ -159,12 +160,12 @@ def compare_command(
     emit(as_json, document, compare_report(document))
 
 
-def _table(path: Path | None, bundle: Any, board: str) -> CostTable | None:
+def _table(path: Path | None, bundle: Bundle, board: str, backend: str) -> CostTable | None:
     if path is None:
         return None
     try:
         table = CostTable.from_json(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    check_table(table, bundle, board, table.points)
+    check_table(table, bundle, board, backend)
     return with_classic(table, [stage.name for stage in bundle.manifest.stages])

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from boards import open_board
 from boards.cost_table import CostTable
-from boards.operating_point import OperatingPoint
 from models_tflite import Bundle
 from runtime.arrivals import Arrivals
 from runtime.engine import work_of
@@ -255,27 +254,27 @@ def with_classic(table: CostTable, stages: Sequence[str]) -> CostTable:
     return replace(table, rows={**table.rows, **rows}, notes=(*table.notes, note_text))
 
 
-def check_table(
-    table: CostTable, bundle: Bundle, board: str, points: Sequence[OperatingPoint]
-) -> None:
-    """Refuse a cost table that is not of this board and bundle.
+def check_table(table: CostTable, bundle: Bundle, board: str, backend: str) -> None:
+    """Refuse a cost table that is not of this board, bundle and backend.
 
     Raises:
         RunError: what differs.
         CostTableError: a row is missing; the message says how to fill it.
     """
-    if table.board != board:
-        raise RunError(f"the cost table is of board {table.board}, this is {board}: measure again")
-    stages = [stage.name for stage in bundle.manifest.stages]
-    strange = [stage for stage in table.stages if stage not in (*stages, CLASSIC)]
-    if strange:
-        raise RunError(
-            f"the cost table has stages {', '.join(strange)} that {bundle.manifest.name} has not "
-            f"({', '.join(stages)}): it is of another bundle, measure again"
-        )
-    for stage in stages:
-        for point in points:
-            table.row(stage, point)
+    manifest = bundle.manifest
+    for what, theirs, ours in (
+        ("board", table.board, board),
+        ("bundle", table.bundle, f"{manifest.name} {manifest.version}"),
+        ("backend", table.backend, backend),
+    ):
+        if theirs != ours:
+            raise RunError(
+                f"the cost table is of {what} {theirs or '(not stated)'}, this is {ours}: fill one "
+                f"with edge-infer measure {manifest.name} --board {board}"
+            )
+    for stage in manifest.stages:
+        for point in table.points:
+            table.row(stage.name, point)
 
 
 def _known_bins(
