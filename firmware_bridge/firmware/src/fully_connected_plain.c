@@ -8,10 +8,11 @@ uint32_t ei_fully_connected_scratch_bytes(const ei_dense *dense) {
 
 static int8_t answer(const ei_dense *d, const int8_t *in, int32_t output) {
     const int8_t *weights = d->weights + output * d->inputs;
-    int32_t acc = bias_of(d->bias, output);
+    int32_t acc = 0;
     for (int32_t i = 0; i < d->inputs; i++) {
         acc += weights[i] * (in[i] + d->input_offset);
     }
+    acc = wrapping_add(acc, bias_of(d->bias, output));
     return requantize(acc, d->scales[d->per_channel ? output : 0], d->output_offset, d->range);
 }
 

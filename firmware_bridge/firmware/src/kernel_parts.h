@@ -18,9 +18,14 @@ static inline int32_t bias_of(const uint8_t *bias, int32_t channel) {
     return value;
 }
 
+/** A sum that wraps: models whose biases overflow are wrong in the same way everywhere. */
+static inline int32_t wrapping_add(int32_t a, int32_t b) {
+    return (int32_t)((uint32_t)a + (uint32_t)b);
+}
+
 /** An accumulator as an output value. */
 static inline int8_t requantize(int32_t acc, ei_scale scale, int32_t offset, ei_range range) {
-    return (int8_t)ei_clamp(ei_rescale(acc, scale) + offset, range.low, range.high);
+    return (int8_t)ei_clamp(wrapping_add(ei_rescale(acc, scale), offset), range.low, range.high);
 }
 
 /** The taps [first, end) of a window axis that lie inside the map. */

@@ -1,0 +1,63 @@
+/**
+ * @file
+ * A .tflite model, run in place: weights stay in flash, activations lie in the arena.
+ */
+#ifndef EDGE_INFER_GRAPH_H
+#define EDGE_INFER_GRAPH_H
+
+#include "edge_infer/arena.h"
+#include "edge_infer/kernels.h"
+#include "edge_infer/status.h"
+
+/** Most inputs, and most outputs, of a model. */
+#define EI_MAX_PORTS 8
+
+/** An int8 tensor that enters or leaves a model. */
+typedef struct {
+    uint32_t offset; /**< From the begin of the activations. */
+    uint32_t bytes;
+    int32_t rank;
+    int32_t dims[EI_MAX_DIMS];
+    float scale;
+    int32_t zero_point;
+} ei_port;
+
+/** One operator, ready to run. */
+typedef struct ei_node ei_node;
+
+/** An opened model. */
+typedef struct {
+    const ei_node *nodes;
+    uint32_t node_count;
+    uint32_t input_count;
+    uint32_t output_count;
+    ei_port inputs[EI_MAX_PORTS];
+    ei_port outputs[EI_MAX_PORTS];
+    uint32_t activation_bytes; /**< What ei_graph_invoke uses from its `activations` on. */
+} ei_graph;
+
+/**
+ * Check a model completely and plan its memory.
+ *
+ * @param graph filled in; it points into `model` and `arena`, which must outlive it.
+ * @param model the .tflite file; its subgraph 0 is taken.
+ * @param size bytes of `model`.
+ * @param arena keeps the operators; the activations are not reserved here, so that graphs which
+ *        run one after the other can share them.
+ * @param placed NULL, or an activation offset for each input: what ran before left it there.
+ * @retval EI_CORRUPT, EI_UNSUPPORTED, EI_SHAPE, EI_TOO_MANY, EI_ARENA
+ */
+ei_status ei_graph_open(ei_graph *graph, const uint8_t *model, uint32_t size, ei_arena *arena,
+                        const uint32_t *placed);
+
+/**
+ * Run a model once.
+ *
+ * Inputs are read from, and outputs left at, their offsets in `activations`; the outputs stay,
+ * the inputs do not.
+ *
+ * @param activations `graph->activation_bytes` bytes, 8-byte aligned.
+ */
+void ei_graph_invoke(const ei_graph *graph, uint8_t *activations);
+
+#endif

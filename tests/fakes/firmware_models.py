@@ -1,0 +1,68 @@
+"""Runs models on the firmware's graph and on tflite-runtime's reference kernels."""
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.fakes.firmware_build import Driver
+
+
+@dataclass
+class Ran:
+    """What the firmware made of a model."""
+
+    status: int
+    kept_bytes: int
+    activation_bytes: int
+    outputs: list[bytes]
+    """For each run all outputs, one after the other."""
+
+
+def run_on_firmware(driver: Driver, model: bytes, runs: list[bytes]) -> Ran:
+    """Open a model and run it on each input."""
+    driver.write(struct.pack("<I", len(model)), model, struct.pack("<I", len(runs)))
+    status, kept, activations, size = driver.numbers(4)
+    outputs = []
+    if status == 0:
+        for run in runs:
+            driver.write(run)
+            outputs.append(driver.read(size))
+    return Ran(status, kept, activations, outputs)
+
+
+class Reference:
+    """tflite-runtime 2.14's reference kernels on one model: the golden answers."""
+
+    def __init__(self, model: bytes) -> None:
+        tflite = pytest.importorskip(
+            "tflite_runtime.interpreter", reason="tflite-runtime gives the golden outputs"
+        )
+        self._interpreter: Any = tflite.Interpreter(
+            model_content=model,
+            experimental_op_resolver_type=tflite.OpResolverType.BUILTIN_REF,
+        )
+        self._interpreter.allocate_tensors()
+        self.inputs = self._interpreter.get_input_details()
+        self.outputs = self._interpreter.get_output_details()
+
+    def random_input(self, random: np.random.Generator) -> bytes:
+        """Return all inputs, one after the other."""
+        size = sum(int(np.prod(detail["shape"])) for detail in self.inputs)
+        return random.integers(-128, 128, size, np.int8).tobytes()
+
+    def run(self, data: bytes) -> bytes:
+        """Return all outputs, one after the other."""
+        at = 0
+        for detail in self.inputs:
+            size = int(np.prod(detail["shape"]))
+            values: NDArray[np.int8] = np.frombuffer(data, np.int8, size, at)
+            self._interpreter.set_tensor(detail["index"], values.reshape(detail["shape"]))
+            at += size
+        self._interpreter.invoke()
+        return b"".join(
+            self._interpreter.get_tensor(detail["index"]).tobytes() for detail in self.outputs
+        )

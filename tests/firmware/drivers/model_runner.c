@@ -1,0 +1,55 @@
+/*
+ * Runs models. A request: bytes of the model, the model, number of runs, then for each run all
+ * inputs one after the other. An answer: status, kept bytes, activation bytes, output bytes of a
+ * run, then for each run all outputs. Numbers are little-endian uint32.
+ */
+#include <string.h>
+
+#include "driver_io.h"
+#include "edge_infer/graph.h"
+
+#ifndef MODEL_BYTES
+#define MODEL_BYTES (4U << 20)
+#define ARENA_BYTES (8U << 20)
+#endif
+
+static uint8_t model[MODEL_BYTES] __attribute__((aligned(16)));
+static uint8_t memory[ARENA_BYTES] __attribute__((aligned(16)));
+
+static void run(const ei_graph *g, uint8_t *activations) {
+    for (uint32_t i = 0; i < g->input_count; i++) {
+        (void)read_exact(activations + g->inputs[i].offset, g->inputs[i].bytes);
+    }
+    ei_graph_invoke(g, activations);
+    for (uint32_t i = 0; i < g->output_count; i++) {
+        write_exact(activations + g->outputs[i].offset, g->outputs[i].bytes);
+    }
+}
+
+static void answer(uint32_t bytes) {
+    ei_arena arena = ei_arena_over(memory, sizeof memory);
+    ei_graph graph;
+    uint32_t runs = 0;
+    const ei_status status = ei_graph_open(&graph, model, bytes, &arena, NULL);
+    uint32_t head[4] = {(uint32_t)status, arena.kept, graph.activation_bytes, 0};
+    for (uint32_t i = 0; i < graph.output_count; i++) {
+        head[3] += graph.outputs[i].bytes;
+    }
+    (void)read_exact(&runs, sizeof runs);
+    write_exact(head, sizeof head);
+    for (uint32_t i = 0; status == EI_OK && i < runs; i++) {
+        run(&graph, memory + arena.kept);
+    }
+}
+
+int main(void) {
+    uint32_t bytes;
+    while (read_exact(&bytes, sizeof bytes)) {
+        if (bytes > sizeof model || !read_exact(model, bytes)) {
+            finish(2);
+        }
+        answer(bytes);
+    }
+    finish(0);
+    return 0;
+}
