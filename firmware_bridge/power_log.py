@@ -23,6 +23,8 @@ class Mark(IntEnum):
     """Number of the frame."""
     INFERENCE_EXIT = 5
     """Index of the stage that answered the inference started last."""
+    INFERENCES_UNMARKED = 7
+    """So many inferences before this had no marks of their own: there were too many to log."""
     METER_START = 6
     """The meter was started: its sample numbers begin anew. The value is always 0."""
 

@@ -5,6 +5,7 @@ from typing import Any
 from boards.operating_point import OperatingPoint
 from firmware_bridge.errors import FrameError
 from firmware_bridge.smp import Body
+from runtime.accounting import EnergyTotals, IdleReference
 from runtime.records import InferenceEnergy, InferenceRecord
 
 
@@ -74,3 +75,40 @@ def energy_from_list(values: list[Any]) -> InferenceEnergy | None:
     return None if origin is None else InferenceEnergy(
         origin, gross_nj, net_nj, uncertainty_nj, share
     )  # fmt: skip
+
+
+def totals_to_body(totals: EnergyTotals) -> Body:
+    """Return the rail's figures as a body."""
+    return {
+        "origin": totals.origin,
+        "start": totals.start_ns,
+        "end": totals.end_ns,
+        "gross": totals.gross_nj,
+        "idle_uw": totals.idle_reference.power_uw,
+        "idle_error_uw": totals.idle_reference.standard_error_uw,
+        "gross_error": totals.gross_uncertainty_nj,
+        "net_error": totals.net_uncertainty_nj,
+        "share": float(totals.apportioned_share),
+        "samples": totals.samples,
+        "lost": totals.lost,
+        "saturated": totals.saturated,
+        "busy": totals.sampler_busy_ns,
+    }
+
+
+def totals_from_body(body: Body) -> EnergyTotals:
+    """Return what `totals_to_body` was given. Raises KeyError."""
+    return EnergyTotals(
+        origin=body["origin"],
+        start_ns=body["start"],
+        end_ns=body["end"],
+        gross_nj=body["gross"],
+        idle_reference=IdleReference(body["idle_uw"], body["idle_error_uw"]),
+        gross_uncertainty_nj=body["gross_error"],
+        net_uncertainty_nj=body["net_error"],
+        apportioned_share=body["share"],
+        samples=body["samples"],
+        lost=body["lost"],
+        saturated=body["saturated"],
+        sampler_busy_ns=body["busy"],
+    )

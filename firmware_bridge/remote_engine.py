@@ -15,9 +15,9 @@ from firmware_bridge.clock_sync import ClockSync, Exchange
 from firmware_bridge.errors import LinkError
 from firmware_bridge.flashing import START_NS, edge_info
 from firmware_bridge.link import Link
-from firmware_bridge.record_body import energy_from_list, from_body
+from firmware_bridge.record_body import energy_from_list, from_body, totals_from_body
 from firmware_bridge.smp import Body, Group, Op
-from runtime.accounting import EnergyTotals, IdleReference
+from runtime.accounting import EnergyTotals
 from runtime.records import Frame, InferenceRecord
 
 _FIRST_EXCHANGES = 5
@@ -100,7 +100,7 @@ class RemoteEngine:
         """See LocalEngine."""
         answer = self._ask_job(edge_group.FINISH, {})
         self.residency_ns = dict(answer["residency"])
-        self._totals = _totals(answer["energy"]) if answer["energy"] else None
+        self._totals = totals_from_body(answer["energy"]) if answer["energy"] else None
         settled: list[InferenceRecord] = []
         while more := self.settle():
             settled += more
@@ -151,20 +151,3 @@ class RemoteEngine:
         if frame.deadline_ns is not None and frame.arrival_ns is not None:
             record.deadline_ns = record.arrival_ns + frame.deadline_ns - frame.arrival_ns
         return record
-
-
-def _totals(body: Body) -> EnergyTotals:
-    return EnergyTotals(
-        origin=body["origin"],
-        start_ns=body["start"],
-        end_ns=body["end"],
-        gross_nj=body["gross"],
-        idle_reference=IdleReference(body["idle_uw"], body["idle_error_uw"]),
-        gross_uncertainty_nj=body["gross_error"],
-        net_uncertainty_nj=body["net_error"],
-        apportioned_share=body["share"],
-        samples=body["samples"],
-        lost=body["lost"],
-        saturated=body["saturated"],
-        sampler_busy_ns=body["busy"],
-    )

@@ -164,12 +164,12 @@ class Runner:
 
     def _count(self, settled: Settled) -> None:
         total = self.statistics
-        for energy, exit_index in zip(settled.energies, settled.exits, strict=True):
-            self.energies.append(energy)
-            total.exits[exit_index] = total.exits.get(exit_index, 0) + 1
-            total.gross_nj += energy[2]
-            total.net_nj += energy[3]
-        total.inferences += len(settled.exits)
+        self.energies.extend(settled.energies)
+        for exit_index, count in settled.exits.items():
+            total.exits[exit_index] = total.exits.get(exit_index, 0) + count
+            total.inferences += count
+        total.gross_nj += settled.gross_nj
+        total.net_nj += settled.net_nj
         total.labelled += settled.labelled
         total.correct += settled.correct
         self._failures = 0

@@ -1,10 +1,14 @@
 """What the agent and its worker process say to each other over their pipe."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from firmware_bridge.power_log import LogEntry
+from firmware_bridge.record_body import energy_to_list
 from firmware_bridge.smp import Body
+from runtime.records import InferenceRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,10 +79,27 @@ class Settled:
     """Inferences whose energy became known."""
 
     energies: list[list[Any]]
-    """As `record_body.energy_to_list` writes them."""
-    exits: list[int]
+    """As `record_body.energy_to_list` writes them; empty for a run over the samples."""
+    exits: dict[int, int]
+    """Index of the exit to inferences that left there."""
     labelled: int
     correct: int
+    gross_nj: int
+    net_nj: int
+
+    @classmethod
+    def of(cls, records: Sequence[InferenceRecord], one_by_one: bool) -> "Settled":
+        """Sum up settled records; keep single energies where they will be asked for."""
+        exits = Counter(record.exit for record in records)
+        energies = [record.energy for record in records if record.energy is not None]
+        return cls(
+            [energy_to_list(record) for record in records] if one_by_one else [],
+            dict(exits),
+            sum(record.label is not None for record in records),
+            sum(record.label == record.answer for record in records),
+            sum(energy.gross_nj for energy in energies),
+            sum(energy.net_nj for energy in energies),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -107,6 +107,7 @@ def test_power_stream_writes_whole_lines(
     port: str, key: Path, tmp_path: Path, tiny_bundle: Bundle, suffix: str
 ) -> None:
     invoke(flash_command, tiny_bundle.path, "--key", key, "-p", port, "--confirm")
+    invoke(device_group, "run", "--frames", 50, "-p", port)  # fills the log
     out = tmp_path / f"power.{suffix}"
     summary = invoke(power_stream_command, "-p", port, "-o", out, "--duration", "400ms",
                      "--all", "--json")  # fmt: skip

@@ -300,8 +300,12 @@ def test_the_log_holds_samples_clocks_and_inferences_in_order(
             break
     starts = [e for e in entries if isinstance(e, MarkEntry) and e.mark is Mark.INFERENCE_START]
     exits = [e for e in entries if isinstance(e, MarkEntry) and e.mark is Mark.INFERENCE_EXIT]
-    assert [mark.value for mark in starts] == list(range(300))
-    assert len(exits) == 300 and all(a.timestamp_ns < b.timestamp_ns
+    unmarked = [
+        e.value for e in entries if isinstance(e, MarkEntry) and e.mark is Mark.INFERENCES_UNMARKED
+    ]
+    assert len(starts) + sum(unmarked) == 300 and len(starts) >= 10
+    assert [mark.value for mark in starts] == sorted({mark.value for mark in starts})
+    assert len(exits) == len(starts) and all(a.timestamp_ns < b.timestamp_ns
                                      for a, b in zip(starts, exits, strict=True))  # fmt: skip
     expected_seq = samples = 0
     for entry in entries:
