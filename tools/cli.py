@@ -22,6 +22,8 @@ COMMANDS = {
     "run": (".run", "run_command", "Answer frames with a bundle on a board."),
     "measure": (".measure", "measure_command", "Measure what a bundle's stages cost on a board."),
     "compare": (".compare", "compare_command", "Compare policies on the same frames and arrivals."),
+    "tune": (".tune", "tune_command", "Choose a bundle's exit thresholds for a board."),
+    "reproduce": (".reproduce", "reproduce_group", "Print a paper's figures beside ours."),
     "bench": (".bench", "bench_command", "Measure the runtime's own cost on this computer."),
     "boards": (".boards", "boards_group", "List boards and show what is known of them."),
     "bundle": (".bundle", "bundle_group", "Build, show and check model bundles."),

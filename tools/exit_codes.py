@@ -17,6 +17,7 @@ from models_tflite.errors import (
     BundleError,
     BundleNotFoundError,
     BundleVerificationError,
+    CutError,
     UnknownBackendError,
 )
 from runtime.errors import PolicyError, RunError, SourceMissingError
@@ -33,6 +34,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (SourceMissingError, USAGE),
     (BundleNotFoundError, USAGE),
     (UnknownBackendError, USAGE),
+    (CutError, USAGE),
     (BundleVerificationError, VERIFICATION),
     (ImageError, VERIFICATION),
     (LinkTimeoutError, NO_DEVICE),

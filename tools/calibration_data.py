@@ -1,0 +1,112 @@
+"""Labelled inputs to choose thresholds on, read and looked through before anything is run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_tflite import Bundle
+from runtime.errors import RunError
+from runtime.sources import open_source
+
+from .run import frame_spec
+
+_SPREAD = 2.0
+"""Standard errors above chance that an accuracy must be."""
+
+
+class CalibrationError(RunError, ValueError):
+    """Inputs that no thresholds can be chosen on."""
+
+
+@dataclass(frozen=True)
+class CalibrationData:
+    """Inputs and their classes."""
+
+    frames: list[NDArray[Any]]
+    labels: NDArray[np.int64]
+    """Shape [n], indices into the bundle's labels."""
+    source: str
+    """In words, for the manifest."""
+    skipped: tuple[str, ...] = ()
+    """One line for each input that was left out."""
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+def read_calibration(
+    bundle: Bundle, path: Path, labels_path: Path | None = None, *, strict: bool = False
+) -> CalibrationData:
+    """Read calibration inputs: .npy, .npz, an IDX file or a folder of images.
+
+    Args:
+        bundle: what they are for.
+        path: where they are.
+        labels_path: labels of an .npy or IDX file; an IDX file's own are found beside it.
+        strict: raise at the first image that cannot be read.
+
+    Raises:
+        SourceError: nothing readable is there.
+        CalibrationError: they have no labels, labels the bundle does not have, or they are among
+            the bundle's own test samples.
+    """
+    spec, names = frame_spec(bundle), bundle.manifest.labels
+    source = open_source(path, spec, names, labels_path=labels_path, strict=strict)
+    found = list(source)
+    unlabelled = sum(frame.label is None for frame in found)
+    if unlabelled or not found:
+        raise CalibrationError(
+            f"{path}: {unlabelled} of {len(found)} inputs have no label: thresholds are chosen by "
+            "which answers are right; give labels beside the inputs, or one subfolder a class"
+        )
+    labels = np.array([frame.label for frame in found], np.int64)
+    if labels.min() < 0 or labels.max() >= len(names):
+        raise CalibrationError(
+            f"{path}: labels from {labels.min()} to {labels.max()}, the bundle has "
+            f"{len(names)} classes (0 to {len(names) - 1})"
+        )
+    data = CalibrationData(
+        [frame.data for frame in found], labels, source.name, tuple(source.skipped)
+    )
+    _refuse_test_samples(bundle, data)
+    return data
+
+
+def check_above_chance(answers: NDArray[Any], labels: NDArray[Any], who: str) -> None:
+    """Check that answers have to do with the labels.
+
+    Args:
+        answers: class answered, shape [n].
+        labels: shape [n].
+        who: the net that answered, for the message.
+
+    Raises:
+        CalibrationError: they agree no more often than answers drawn without looking.
+    """
+    classes = int(max(answers.max(), labels.max())) + 1
+    shares = [np.bincount(column, minlength=classes) / len(labels) for column in (answers, labels)]
+    chance = float(np.dot(*shares))
+    accuracy = float((answers == labels).mean())
+    if accuracy <= chance + _SPREAD * (chance * (1 - chance) / len(labels)) ** 0.5:
+        raise CalibrationError(
+            f"{who} answers {100 * accuracy:.1f} % of {len(labels)} calibration inputs right, at "
+            f"chance ({100 * chance:.1f} %): these are other data, labels in another order, or "
+            "pixels that enter in another range (--mean, --std)"
+        )
+
+
+def _refuse_test_samples(bundle: Bundle, data: CalibrationData) -> None:
+    samples = bundle.samples()
+    if samples is None:
+        return
+    known = {frame.tobytes() for frame in samples[0]}
+    same = sum(frame.tobytes() in known for frame in data.frames)
+    if same:
+        raise CalibrationError(
+            f"{data.source}: {same} of {len(data)} inputs are test samples of the bundle "
+            f"{bundle.manifest.name}: thresholds chosen on them would flatter every later test; "
+            "give inputs held back from training, or leave these out"
+        )
