@@ -53,14 +53,16 @@ class Case(ModelBuilder):
         self.subgraph.tensors[index].quantization.quantizedDimension = channel_axis
         return index
 
-    def bias_for(self, source: int, kernel: int, count: int, reach: int) -> int:
-        """An int32 bias in the range of the products; -1 now and then."""
-        if self.random.random() < 0.1:
-            return -1
+    def bias_for(
+        self, source: int, kernel: int, count: int, reach: int, left_out: float = 0.1
+    ) -> list[int]:
+        """An int32 bias in the range of the products; now and then none."""
+        if self.random.random() < left_out:
+            return []
         weights = self.subgraph.tensors[kernel].quantization.scale
         scales = [self.scale_of(source) * float(scale) for scale in weights]
         data = self.random.integers(-reach, reach + 1, count).astype(np.int32)
-        return self.tensor("b", [count], "int32", scales, data=data)
+        return [self.tensor("b", [count], "int32", scales, data=data)]
 
     def fitting_scale(self, source: int, kernel: int, terms: int) -> float:
         """An output scale with which most outputs neither saturate nor vanish."""
@@ -98,9 +100,9 @@ def conv(case: Case) -> bytes:
     source = case.source([1, height, width, inputs])
     kernel = case.kernel([outputs, *window["kernel"], inputs], 0, case.random.random() < 0.8)
     terms = inputs * window["kernel"][0] * window["kernel"][1]
-    bias = case.bias_for(source, kernel, outputs, 500 * terms)
+    bias = case.bias_for(source, kernel, outputs, 500 * terms, left_out=0)  # int8 CONV_2D has one
     out = case.result([1, *window["out"], outputs], scale=case.fitting_scale(source, kernel, terms))
-    case.op("CONV_2D", [source, kernel, bias], [out], "Conv2DOptions", version=3,
+    case.op("CONV_2D", [source, kernel, *bias], [out], "Conv2DOptions", version=3,
             padding=window["padding"], fusedActivationFunction=case.activation(),
             strideH=window["stride"][0], strideW=window["stride"][1],
             dilationHFactor=window["dilation"][0],
@@ -118,8 +120,8 @@ def depthwise(case: Case) -> bytes:
     terms = window["kernel"][0] * window["kernel"][1]
     bias = case.bias_for(source, kernel, outputs, 500 * terms)
     out = case.result([1, *window["out"], outputs], scale=case.fitting_scale(source, kernel, terms))
-    case.op("DEPTHWISE_CONV_2D", [source, kernel, bias], [out], "DepthwiseConv2DOptions", version=3,
-            padding=window["padding"], fusedActivationFunction=case.activation(),
+    case.op("DEPTHWISE_CONV_2D", [source, kernel, *bias], [out], "DepthwiseConv2DOptions",
+            version=3, padding=window["padding"], fusedActivationFunction=case.activation(),
             strideH=window["stride"][0], strideW=window["stride"][1],
             depthMultiplier=multiplier, dilationHFactor=window["dilation"][0],
             dilationWFactor=window["dilation"][1])  # fmt: skip
@@ -132,7 +134,7 @@ def _dense(case: Case, per_channel: bool) -> bytes:
     kernel = case.kernel([outputs, inputs], 0, per_channel)
     bias = case.bias_for(source, kernel, outputs, 500 * inputs)
     out = case.result([rows, outputs], scale=case.fitting_scale(source, kernel, inputs))
-    case.op("FULLY_CONNECTED", [source, kernel, bias], [out], "FullyConnectedOptions", version=4,
+    case.op("FULLY_CONNECTED", [source, kernel, *bias], [out], "FullyConnectedOptions", version=4,
             fusedActivationFunction=case.activation())  # fmt: skip
     return case.build([source], [out])
 
@@ -165,7 +167,7 @@ def max_pool(case: Case) -> bytes:
     return _pool(case, "MAX_POOL_2D")
 
 
-def _constant(case: Case, values: NDArray[np.int32]) -> int:
+def _constant(case: Case, values: NDArray[np.signedinteger[Any]]) -> int:
     return case.tensor("constant", values.shape, "int32", 0.0, data=values.astype(np.int32))
 
 

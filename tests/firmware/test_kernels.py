@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,7 +15,9 @@ CASES = int(os.environ.get("EDGE_INFER_KERNEL_CASES", "100"))
 
 
 @pytest.fixture(scope="module", params=["plain", "dsp"])
-def runner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+def runner(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Driver]:
     program = build_driver(tmp_path_factory.mktemp("fw"), "model_runner", kernels=request.param)
     with Driver(program) as driver:
         yield driver
@@ -24,7 +25,7 @@ def runner(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_equals_the_reference_kernel(kernel: str, runner: Driver) -> None:
-    values = 0
+    values = inside = 0
     for seed in range(CASES):
         model = KERNELS[kernel](Case(seed))
         reference = Reference(model)
@@ -35,5 +36,7 @@ def test_equals_the_reference_kernel(kernel: str, runner: Driver) -> None:
         for run, found in zip(runs, ran.outputs, strict=True):
             wanted = reference.run(run)
             assert found == wanted, f"{kernel} {seed}"
-            values += len(wanted)
-    assert values >= CASES
+            raw = np.frombuffer(wanted, np.int8)
+            values += raw.size
+            inside += int(((raw > -128) & (raw < 127)).sum())
+    assert inside > values / 4, "most outputs are saturated: the cases say little"

@@ -44,8 +44,8 @@ void ei_conv2d(const ei_conv *c, const int8_t *in, int8_t *out, void *scratch) {
             const taps columns = taps_inside(x, w->dilation_x, w->width, c->in.width);
             for (int32_t oc = 0; oc < c->out.channels; oc++) {
                 const int32_t acc = at(c, in, c->weights + oc * filter, y, x, rows, columns);
-                *out++ = requantize(wrapping_add(acc, bias_of(c->bias, oc)), c->scales[oc], c->output_offset,
-                                    c->range);
+                *out++ = requantize(wrapping_add(acc, bias_of(c->bias, oc)), c->scales[oc],
+                                    c->output_offset, c->range);
             }
         }
     }

@@ -28,8 +28,8 @@ void ei_depthwise(const ei_conv *c, const int8_t *in, int8_t *out) {
             for (int32_t oc = 0; oc < c->out.channels; oc++) {
                 const int32_t acc =
                     at(c, in + oc / c->multiplier, c->weights + oc, y, x, rows, columns);
-                *out++ = requantize(wrapping_add(acc, bias_of(c->bias, oc)), c->scales[oc], c->output_offset,
-                                    c->range);
+                *out++ = requantize(wrapping_add(acc, bias_of(c->bias, oc)), c->scales[oc],
+                                    c->output_offset, c->range);
             }
         }
     }

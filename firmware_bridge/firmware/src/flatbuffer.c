@@ -33,7 +33,9 @@ static uint32_t follow(fb_file *file, uint32_t at) {
     return fits ? at + offset : 0;
 }
 
-static fb_table absent_table(fb_file *file) { return (fb_table){file, 0, 0, 0, 0}; }
+static fb_table absent_table(fb_file *file) {
+    return (fb_table){file, 0, 0, 0, 0};
+}
 
 static fb_table table_at(fb_file *file, uint32_t at) {
     /* The offset to the vtable is signed and points backwards when positive. */

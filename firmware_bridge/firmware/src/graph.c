@@ -144,9 +144,7 @@ ei_status ei_graph_open(ei_graph *graph, const uint8_t *data, uint32_t size, ei_
     ei_status status = model_open(&o.model, data, size, arena);
     status = status ? status : open_with(&o, graph, placed);
     ei_arena_give_back(arena);
-    return status ? status
-           : graph->activation_bytes > arena->size - arena->kept ? EI_ARENA
-                                                                 : EI_OK;
+    return status ? status : graph->activation_bytes > arena->size - arena->kept ? EI_ARENA : EI_OK;
 }
 
 static void run(const ei_node *n, uint8_t *memory) {

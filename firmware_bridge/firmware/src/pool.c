@@ -1,8 +1,7 @@
 #include "kernel_parts.h"
 
 /* Sum over the taps of one channel; `corner` is the index of tap 0, which may be negative. */
-static int32_t sum(const ei_pool *p, const int8_t *in, int32_t corner, taps rows,
-                   taps columns) {
+static int32_t sum(const ei_pool *p, const int8_t *in, int32_t corner, taps rows, taps columns) {
     int32_t acc = 0;
     for (int32_t ky = rows.first; ky < rows.end; ky++) {
         for (int32_t kx = columns.first; kx < columns.end; kx++) {
@@ -12,16 +11,14 @@ static int32_t sum(const ei_pool *p, const int8_t *in, int32_t corner, taps rows
     return acc;
 }
 
-static int8_t average(const ei_pool *p, const int8_t *in, int32_t corner, taps rows,
-                   taps columns) {
+static int8_t average(const ei_pool *p, const int8_t *in, int32_t corner, taps rows, taps columns) {
     const int32_t count = (rows.end - rows.first) * (columns.end - columns.first);
     const int32_t acc = sum(p, in, corner, rows, columns);
     const int32_t half = acc > 0 ? count / 2 : -(count / 2);
     return (int8_t)ei_clamp((acc + half) / count, p->range.low, p->range.high);
 }
 
-static int8_t maximum(const ei_pool *p, const int8_t *in, int32_t corner, taps rows,
-                   taps columns) {
+static int8_t maximum(const ei_pool *p, const int8_t *in, int32_t corner, taps rows, taps columns) {
     int32_t top = INT8_MIN;
     for (int32_t ky = rows.first; ky < rows.end; ky++) {
         for (int32_t kx = columns.first; kx < columns.end; kx++) {

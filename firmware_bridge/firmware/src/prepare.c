@@ -76,8 +76,8 @@ ei_status fit_window(ei_window *w, int32_t padding, ei_map in, ei_map out) {
     const ei_status status = fit_axis(&w->pad_top, padding, in.height, w->height, w->stride_y,
                                       w->dilation_y, out.height);
     return status ? status
-                  : fit_axis(&w->pad_left, padding, in.width, w->width, w->stride_x,
-                             w->dilation_x, out.width);
+                  : fit_axis(&w->pad_left, padding, in.width, w->width, w->stride_x, w->dilation_x,
+                             out.width);
 }
 
 ei_status prepare(ei_node *node, const operands *o, ei_arena *arena) {
@@ -98,9 +98,9 @@ ei_status prepare(ei_node *node, const operands *o, ei_arena *arena) {
         return prepare_pad(node, o);
     case OP_RESHAPE:
         node->kind = NODE_COPY;
-        return o->in->elements != o->out->elements       ? EI_SHAPE
+        return o->in->elements != o->out->elements ? EI_SHAPE
                : !same_quantization(o->in, o->out) ? EI_UNSUPPORTED
-                                                         : EI_OK;
+                                                   : EI_OK;
     case OP_SOFTMAX:
         return prepare_softmax(node, o);
     case OP_RELU:

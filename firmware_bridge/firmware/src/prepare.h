@@ -34,7 +34,12 @@ ei_status prepare_relu(ei_node *node, const operands *o);
 enum { PAD_SAME = 0, PAD_VALID = 1 };
 
 /** ActivationFunctionType */
-enum { ACTIVATION_NONE = 0, ACTIVATION_RELU = 1, ACTIVATION_RELU_N1_TO_1 = 2, ACTIVATION_RELU6 = 3 };
+enum {
+    ACTIVATION_NONE = 0,
+    ACTIVATION_RELU = 1,
+    ACTIVATION_RELU_N1_TO_1 = 2,
+    ACTIVATION_RELU6 = 3
+};
 
 /** Limits of an output with a fused activation. */
 ei_status activation_range(ei_range *range, int32_t activation, const tensor *out);

@@ -32,7 +32,8 @@ static ei_status channel_scales(const ei_scale **scales, const operands *o, int3
         return EI_ARENA;
     }
     for (uint32_t i = 0; i < (uint32_t)outputs; i++) {
-        const float weight_scale = fb_float_at(&o->right->scales, o->right->scales.length > 1 ? i : 0);
+        const float weight_scale =
+            fb_float_at(&o->right->scales, o->right->scales.length > 1 ? i : 0);
         made[i] = ei_scale_of((double)o->in->scale * (double)weight_scale / (double)o->out->scale);
         if (made[i].shift > 30) {
             return EI_UNSUPPORTED;
@@ -71,7 +72,8 @@ static ei_status read_options(ei_conv *c, const operands *o, bool depthwise) {
     c->window.dilation_y = fb_int32(options, CONV_DILATION_H + more, 1);
     const ei_status status =
         activation_range(&c->range, fb_int8(options, CONV_ACTIVATION + more, 0), o->out);
-    return status ? status : fit_window(&c->window, fb_int8(options, CONV_PADDING, 0), c->in, c->out);
+    return status ? status
+                  : fit_window(&c->window, fb_int8(options, CONV_PADDING, 0), c->in, c->out);
 }
 
 ei_status prepare_conv(ei_node *node, const operands *o, ei_arena *arena) {
@@ -129,9 +131,9 @@ ei_status prepare_dense(ei_node *node, const operands *o, ei_arena *arena) {
     }
     d->per_channel = w->scales.length > 1;
     ei_status status = d->inputs > MAX_FILTER ? EI_UNSUPPORTED : check_weights(o, d->outputs);
-    status = status ? status
-                    : activation_range(&d->range, fb_int8(&o->op->options, DENSE_ACTIVATION, 0),
-                                       o->out);
+    status =
+        status ? status
+               : activation_range(&d->range, fb_int8(&o->op->options, DENSE_ACTIVATION, 0), o->out);
     status = status ? status : dense_scales(d, o, arena);
     d->input_offset = -o->in->zero_point;
     d->output_offset = o->out->zero_point;

@@ -78,8 +78,7 @@ ei_status prepare_add(ei_node *node, const operands *o) {
     padded_dims(a->dims, o->out);
     ei_status status = repeat(a->strides[0], o->in, a->dims);
     status = status ? status : repeat(a->strides[1], o->right, a->dims);
-    a->same_shape =
-        o->in->elements == o->out->elements && o->right->elements == o->out->elements;
+    a->same_shape = o->in->elements == o->out->elements && o->right->elements == o->out->elements;
     a->offsets[0] = -o->in->zero_point;
     a->offsets[1] = -o->right->zero_point;
     a->output_offset = o->out->zero_point;
@@ -87,8 +86,9 @@ ei_status prepare_add(ei_node *node, const operands *o) {
     if (status == EI_OK && a->output_scale.shift > 0) {
         return EI_UNSUPPORTED;
     }
-    return status ? status
-                  : activation_range(&a->range, fb_int8(&o->op->options, ADD_ACTIVATION, 0), o->out);
+    return status
+               ? status
+               : activation_range(&a->range, fb_int8(&o->op->options, ADD_ACTIVATION, 0), o->out);
 }
 
 static ei_status read_axes(ei_mean *m, const operands *o) {

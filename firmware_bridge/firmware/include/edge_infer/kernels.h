@@ -48,11 +48,11 @@ typedef struct {
     ei_map out;
     ei_window window;
     ei_range range;
-    int32_t input_offset;  /**< Minus the input's zero point: -127 to 128. */
-    int32_t output_offset; /**< The output's zero point. */
-    int32_t multiplier;    /**< Depthwise: outputs per input channel. */
-    const int8_t *weights; /**< Convolution [out][y][x][in], depthwise [y][x][out]. */
-    const uint8_t *bias;   /**< Little-endian int32 per output channel, any alignment; or NULL. */
+    int32_t input_offset;   /**< Minus the input's zero point: -127 to 128. */
+    int32_t output_offset;  /**< The output's zero point. */
+    int32_t multiplier;     /**< Depthwise: outputs per input channel. */
+    const int8_t *weights;  /**< Convolution [out][y][x][in], depthwise [y][x][out]. */
+    const uint8_t *bias;    /**< Little-endian int32 per output channel, any alignment; or NULL. */
     const ei_scale *scales; /**< One per output channel. */
 } ei_conv;
 
@@ -90,10 +90,10 @@ typedef struct {
 
 /** ADD with broadcasting. */
 typedef struct {
-    int32_t dims[EI_MAX_DIMS];        /**< Of the output, padded in front with 1. */
-    int32_t strides[2][EI_MAX_DIMS];  /**< Of each input in elements, 0 where it is repeated. */
-    bool same_shape;                  /**< Nothing is repeated. */
-    int32_t offsets[2];               /**< Minus the zero points. */
+    int32_t dims[EI_MAX_DIMS];       /**< Of the output, padded in front with 1. */
+    int32_t strides[2][EI_MAX_DIMS]; /**< Of each input in elements, 0 where it is repeated. */
+    bool same_shape;                 /**< Nothing is repeated. */
+    int32_t offsets[2];              /**< Minus the zero points. */
     ei_scale scales[2];
     int32_t output_offset;
     ei_scale output_scale;

@@ -1,0 +1,119 @@
+/*
+ * Convolution with the DSP extension: the inputs of two output pixels are gathered and widened,
+ * then two rows of weights at a time meet both.
+ */
+#include "dot_dsp.h"
+
+static int32_t filter_of(const ei_conv *c) {
+    return c->window.height * c->window.width * c->in.channels;
+}
+
+/* A column starts on a word. */
+static int32_t column_stride(int32_t filter) {
+    return (filter + 1) & ~1;
+}
+
+uint32_t ei_conv2d_scratch_bytes(const ei_conv *c) {
+    const int32_t filter = filter_of(c);
+    return (uint32_t)(2 * column_stride(filter) * (int32_t)sizeof(int16_t) + filter);
+}
+
+/* One row of the window; what lies outside the map is the zero point. */
+static void gather_row(const ei_conv *c, const int8_t *line, int32_t x, taps columns,
+                       int8_t *patch) {
+    const int32_t channels = c->in.channels, step = c->window.dilation_x;
+    const size_t padding = (size_t)((c->window.width - columns.end) * channels);
+    memset(patch, -c->input_offset, (size_t)(columns.first * channels));
+    if (step == 1) {
+        memcpy(patch + columns.first * channels, line + (x + columns.first) * channels,
+               (size_t)((columns.end - columns.first) * channels));
+    }
+    for (int32_t kx = columns.first; step != 1 && kx < columns.end; kx++) {
+        memcpy(patch + kx * channels, line + (x + kx * step) * channels, (size_t)channels);
+    }
+    memset(patch + columns.end * channels, -c->input_offset, padding);
+}
+
+/* Does the window lie inside the map, row after row in one piece? */
+static bool whole(const ei_window *w, taps rows, taps columns) {
+    return rows.first == 0 && rows.end == w->height && columns.first == 0 &&
+           columns.end == w->width && w->dilation_x == 1;
+}
+
+/* The inputs of output pixel (oy, ox), widened, in the order of the weights. */
+static void gather(const ei_conv *c, const int8_t *in, int32_t oy, int32_t ox, int8_t *patch,
+                   int16_t *column) {
+    const ei_window *w = &c->window;
+    const int32_t row_bytes = w->width * c->in.channels;
+    const int32_t y = oy * w->stride_y - w->pad_top, x = ox * w->stride_x - w->pad_left;
+    const taps rows = taps_inside(y, w->dilation_y, w->height, c->in.height);
+    const taps columns = taps_inside(x, w->dilation_x, w->width, c->in.width);
+    if (row_bytes % 4 == 0 && whole(w, rows, columns)) {
+        for (int32_t ky = 0; ky < w->height; ky++) {
+            const int8_t *line = in + ((y + ky * w->dilation_y) * c->in.width + x) * c->in.channels;
+            widen(line, row_bytes, c->input_offset, column + ky * row_bytes);
+        }
+        return;
+    }
+    memset(patch, -c->input_offset, (size_t)(w->height * row_bytes));
+    for (int32_t ky = rows.first; ky < rows.end && columns.first < columns.end; ky++) {
+        const int8_t *line = in + (y + ky * w->dilation_y) * c->in.width * c->in.channels;
+        gather_row(c, line, x, columns, patch + ky * row_bytes);
+    }
+    widen(patch, w->height * row_bytes, c->input_offset, column);
+}
+
+static int8_t finish(const ei_conv *c, int32_t acc, int32_t oc) {
+    return requantize(wrapping_add(acc, bias_of(c->bias, oc)), c->scales[oc], c->output_offset,
+                      c->range);
+}
+
+/* Two neighbouring pixels from their columns. */
+static void two_pixels(const ei_conv *c, const int16_t *columns, int32_t filter, int8_t *out) {
+    const int32_t outputs = c->out.channels, stride = column_stride(filter);
+    int32_t oc = 0;
+    for (; oc + 2 <= outputs; oc += 2) {
+        int32_t acc[4] = {0, 0, 0, 0};
+        dot_2x2(c->weights + oc * filter, filter, columns, stride, filter, acc);
+        out[oc] = finish(c, acc[0], oc);
+        out[outputs + oc] = finish(c, acc[1], oc);
+        out[oc + 1] = finish(c, acc[2], oc + 1);
+        out[outputs + oc + 1] = finish(c, acc[3], oc + 1);
+    }
+    if (oc < outputs) { /* the last row twice */
+        int32_t acc[4] = {0, 0, 0, 0};
+        dot_2x2(c->weights + oc * filter, 0, columns, stride, filter, acc);
+        out[oc] = finish(c, acc[0], oc);
+        out[outputs + oc] = finish(c, acc[1], oc);
+    }
+}
+
+static void one_pixel(const ei_conv *c, const int16_t *column, int32_t filter, int8_t *out) {
+    for (int32_t oc = 0; oc < c->out.channels; oc += 2) {
+        const bool last = oc + 1 == c->out.channels;
+        int32_t acc[2] = {0, 0};
+        dot_2x1(c->weights + oc * filter, last ? 0 : filter, column, filter, acc);
+        out[oc] = finish(c, acc[0], oc);
+        if (!last) {
+            out[oc + 1] = finish(c, acc[1], oc + 1);
+        }
+    }
+}
+
+void ei_conv2d(const ei_conv *c, const int8_t *in, int8_t *out, void *scratch) {
+    const int32_t filter = filter_of(c), stride = column_stride(filter);
+    int16_t *columns = scratch;
+    int8_t *patch = (int8_t *)(columns + 2 * stride);
+    const int32_t pixels = c->out.height * c->out.width;
+    for (int32_t pixel = 0; pixel < pixels; pixel++) {
+        const int32_t second = pixel & 1;
+        gather(c, in, pixel / c->out.width, pixel % c->out.width, patch, columns + second * stride);
+        if (second) {
+            two_pixels(c, columns, filter, out);
+            out += 2 * c->out.channels;
+        }
+    }
+    if (pixels & 1) {
+        one_pixel(c, columns, filter, out);
+    }
+}

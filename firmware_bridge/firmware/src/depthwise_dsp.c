@@ -1,0 +1,87 @@
+/* Depthwise convolution with the DSP extension: four channels at a time. */
+#include "dot_dsp.h"
+
+/* Where a window lies on the map. */
+typedef struct {
+    int32_t y;
+    int32_t x;
+    taps rows;
+    taps columns;
+} place;
+
+/* Four neighbouring channels from `channel` on, one output each. */
+static void four_channels(const ei_conv *c, const int8_t *in, int32_t channel, const place *p,
+                          int32_t acc[4]) {
+    const ei_window *w = &c->window;
+    const uint32_t offsets = pair_of_same(c->input_offset);
+    const int32_t step = w->dilation_x * c->in.channels;
+    int32_t a0 = 0, a1 = 0, a2 = 0, a3 = 0;
+    for (int32_t ky = p->rows.first; ky < p->rows.end; ky++) {
+        const int32_t row = (p->y + ky * w->dilation_y) * c->in.width + p->x;
+        const int8_t *x = in + row * c->in.channels + p->columns.first * step + channel;
+        const int8_t *tap =
+            c->weights + (ky * w->width + p->columns.first) * c->in.channels + channel;
+        for (int32_t kx = p->columns.first; kx < p->columns.end; kx++) {
+            const uint32_t values = load_word(x), weights = load_word(tap);
+            const uint32_t x02 = add_pairs(bytes_0_2(values), offsets);
+            const uint32_t x13 = add_pairs(bytes_1_3(values), offsets);
+            const uint32_t w02 = bytes_0_2(weights), w13 = bytes_1_3(weights);
+            a0 = add_low_product(x02, w02, a0);
+            a1 = add_low_product(x13, w13, a1);
+            a2 = add_high_product(x02, w02, a2);
+            a3 = add_high_product(x13, w13, a3);
+            x += step;
+            tap += c->in.channels;
+        }
+    }
+    acc[0] = a0;
+    acc[1] = a1;
+    acc[2] = a2;
+    acc[3] = a3;
+}
+
+static int32_t one_output(const ei_conv *c, const int8_t *in, int32_t oc, const place *p) {
+    const ei_window *w = &c->window;
+    const int32_t channel = oc / c->multiplier;
+    int32_t acc = 0;
+    for (int32_t ky = p->rows.first; ky < p->rows.end; ky++) {
+        const int8_t *line = in + (p->y + ky * w->dilation_y) * c->in.width * c->in.channels;
+        for (int32_t kx = p->columns.first; kx < p->columns.end; kx++) {
+            const int32_t x = line[(p->x + kx * w->dilation_x) * c->in.channels + channel];
+            acc += c->weights[(ky * w->width + kx) * c->out.channels + oc] * (x + c->input_offset);
+        }
+    }
+    return acc;
+}
+
+static int8_t finish(const ei_conv *c, int32_t acc, int32_t oc) {
+    return requantize(wrapping_add(acc, bias_of(c->bias, oc)), c->scales[oc], c->output_offset,
+                      c->range);
+}
+
+static void pixel(const ei_conv *c, const int8_t *in, const place *p, int8_t *out) {
+    int32_t oc = 0;
+    for (; c->multiplier == 1 && oc + 4 <= c->out.channels; oc += 4) {
+        int32_t acc[4];
+        four_channels(c, in, oc, p, acc);
+        for (int32_t i = 0; i < 4; i++) {
+            out[oc + i] = finish(c, acc[i], oc + i);
+        }
+    }
+    for (; oc < c->out.channels; oc++) {
+        out[oc] = finish(c, one_output(c, in, oc, p), oc);
+    }
+}
+
+void ei_depthwise(const ei_conv *c, const int8_t *in, int8_t *out) {
+    const ei_window *w = &c->window;
+    for (int32_t oy = 0; oy < c->out.height; oy++) {
+        const int32_t y = oy * w->stride_y - w->pad_top;
+        const taps rows = taps_inside(y, w->dilation_y, w->height, c->in.height);
+        for (int32_t ox = 0; ox < c->out.width; ox++, out += c->out.channels) {
+            const int32_t x = ox * w->stride_x - w->pad_left;
+            const taps columns = taps_inside(x, w->dilation_x, w->width, c->in.width);
+            pixel(c, in, &(place){y, x, rows, columns}, out);
+        }
+    }
+}

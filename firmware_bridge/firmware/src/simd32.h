@@ -1,0 +1,123 @@
+/**
+ * @file
+ * The Armv7E-M DSP instructions that the kernels use, and what they do elsewhere.
+ *
+ * Names as in the Arm C Language Extensions (ACLE), section "32-bit SIMD intrinsics". The plain C
+ * versions let the DSP kernels be tested bit by bit on any computer.
+ */
+#ifndef EDGE_INFER_SIMD32_H
+#define EDGE_INFER_SIMD32_H
+
+#include <stdint.h>
+#include <string.h>
+
+/** Four bytes as a word; any alignment. */
+static inline uint32_t load_word(const void *from) {
+    uint32_t word;
+    memcpy(&word, from, sizeof word);
+    return word;
+}
+
+/** A word as four bytes; any alignment. */
+static inline void store_word(void *to, uint32_t word) {
+    memcpy(to, &word, sizeof word);
+}
+
+#if defined(__ARM_FEATURE_SIMD32)
+
+/*
+ * Inline assembly, since GCC 12's arm_acle.h intrinsics are opaque to its combiner: it does not
+ * fold the rotation into SXTB16.
+ */
+static inline uint32_t bytes_0_2(uint32_t word) {
+    uint32_t pair;
+    __asm__("sxtb16 %0, %1" : "=r"(pair) : "r"(word));
+    return pair;
+}
+
+static inline uint32_t bytes_1_3(uint32_t word) {
+    uint32_t pair;
+    __asm__("sxtb16 %0, %1, ror #8" : "=r"(pair) : "r"(word));
+    return pair;
+}
+
+static inline uint32_t add_pairs(uint32_t a, uint32_t b) {
+    uint32_t pair;
+    __asm__("sadd16 %0, %1, %2" : "=r"(pair) : "r"(a), "r"(b) : "cc");
+    return pair;
+}
+
+static inline int32_t add_products(uint32_t a, uint32_t b, int32_t acc) {
+    int32_t sum;
+    __asm__("smlad %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc) : "cc");
+    return sum;
+}
+
+static inline int32_t add_low_product(uint32_t a, uint32_t b, int32_t acc) {
+    int32_t sum;
+    __asm__("smlabb %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc) : "cc");
+    return sum;
+}
+
+static inline int32_t add_high_product(uint32_t a, uint32_t b, int32_t acc) {
+    int32_t sum;
+    __asm__("smlatt %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc) : "cc");
+    return sum;
+}
+
+#else
+
+static inline int32_t low_half(uint32_t pair) {
+    return (int16_t)(uint16_t)(pair & 0xFFFF);
+}
+
+static inline int32_t high_half(uint32_t pair) {
+    return (int16_t)(uint16_t)(pair >> 16);
+}
+
+static inline uint32_t pair_of(int32_t low, int32_t high) {
+    return ((uint32_t)low & 0xFFFF) | (uint32_t)high << 16;
+}
+
+static inline int32_t byte_of(uint32_t word, int32_t index) {
+    return (int8_t)(uint8_t)(word >> (8 * index) & 0xFF);
+}
+
+/** SXTB16: bytes 0 and 2, sign extended, as a pair of 16-bit numbers. */
+static inline uint32_t bytes_0_2(uint32_t word) {
+    return pair_of(byte_of(word, 0), byte_of(word, 2));
+}
+
+/** SXTB16 with rotation: bytes 1 and 3. */
+static inline uint32_t bytes_1_3(uint32_t word) {
+    return pair_of(byte_of(word, 1), byte_of(word, 3));
+}
+
+/** SADD16: both halves added. */
+static inline uint32_t add_pairs(uint32_t a, uint32_t b) {
+    return pair_of(low_half(a) + low_half(b), high_half(a) + high_half(b));
+}
+
+/** SMLAD: acc + low * low + high * high. */
+static inline int32_t add_products(uint32_t a, uint32_t b, int32_t acc) {
+    return acc + low_half(a) * low_half(b) + high_half(a) * high_half(b);
+}
+
+/** SMLABB: acc + low * low. */
+static inline int32_t add_low_product(uint32_t a, uint32_t b, int32_t acc) {
+    return acc + low_half(a) * low_half(b);
+}
+
+/** SMLATT: acc + high * high. */
+static inline int32_t add_high_product(uint32_t a, uint32_t b, int32_t acc) {
+    return acc + high_half(a) * high_half(b);
+}
+
+#endif
+
+/** Both halves the same. */
+static inline uint32_t pair_of_same(int32_t value) {
+    return ((uint32_t)value & 0xFFFF) * 0x00010001U;
+}
+
+#endif
