@@ -1,74 +1,41 @@
-"""`edge-infer bundle build`: a bundle of one model, or of a little and a big one."""
+"""`edge-infer bundle build`: a bundle of one model, or of a little and a big one, tuned."""
 
-from dataclasses import asdict
+from dataclasses import replace as replaced
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import click
 import numpy as np
 
 from models_tflite.build import SampleSet
-from models_tflite.lint import lint_bundle
+from models_tflite.classifier import FrameOptions, read_classifier
+from models_tflite.pair import pair_draft
 from models_tflite.single import build_single
 
-from .bundle_report import identity, info_text
+from .bundle_report import emit_built
+from .frame_options import Numbers, frame_options
 from .options import json_option, option
-from .render import emit, warn
+from .tune_options import TuneOptions, tune_options
+from .tuned_build import write_tuned
+
+model_file = click.Path(path_type=Path)
 
 
-class Numbers(click.ParamType[tuple[float, ...]]):
-    """One number, or one per channel: 127.5 or 123.7,116.3,103.5."""
-
-    name = "x[,y,z]"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[float, ...]:
-        """Return the numbers."""
-        if isinstance(value, tuple):
-            return value
-        try:
-            return tuple(float(part) for part in str(value).split(","))
-        except ValueError:
-            self.fail(f"{value!r} is no number, nor numbers with commas between", param, ctx)
-
-
-@click.command("build")
-@option(
-    "--single",
-    "model",
-    type=click.Path(path_type=Path),
-    required=True,
-    help="A .tflite classifier: one input, one output of class scores.",
-)
+@click.command("build", short_help="Make a bundle of one model, or of a pair.")
+@option("--single", "model", type=model_file, help="A .tflite classifier: one input, one output.")
+@option("--little", type=model_file, help="The classifier that answers first, with --big.")
+@option("--big", type=model_file, help="The classifier that answers where the little is unsure.")
 @option("--name", help="Name of the bundle.  [default: the model's file name]")
 @option("-o", "--out", type=click.Path(path_type=Path), help="Folder to make.  [default: ./NAME]")
 @option(
     "--labels",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="One label a line; one less than the scores if the first is a background class.  "
-    "[default: the class numbers]",
+    "[default: the class numbers; a pair must have them]",
 )
-@option(
-    "--mean",
-    type=Numbers(),
-    help="Subtracted from a frame, in frame units.  [default: pixels enter as they are]",
-)
-@option("--std", type=Numbers(), help="What the difference is divided by.")
-@option(
-    "--source",
-    type=click.Choice(["uint8", "float32"]),
-    default="uint8",
-    show_default=True,
-    help="Type of the frames.",
-)
-@option(
-    "--resize",
-    type=click.Choice(["none", "bilinear", "nearest"]),
-    default="none",
-    show_default=True,
-    help="How frames of another size are fitted.",
-)
+@frame_options
+@option("--big-mean", type=Numbers(), help="--mean of the big net.  [default: as --mean]")
+@option("--big-std", type=Numbers(), help="--std of the big net.  [default: as --std]")
 @option("--description", default="", help="One sentence.")
 @option("--license", "license_", default="", help="Licence of the model.")
 @option(
@@ -78,48 +45,61 @@ class Numbers(click.ParamType[tuple[float, ...]]):
 )
 @option("--data-license", help="Licence of the samples.")
 @option("--replace", is_flag=True, help="Put it in the place of a bundle that stands there.")
+@tune_options
 @json_option
 def build_command(
-    model: Path,
+    model: Path | None,
+    little: Path | None,
+    big: Path | None,
     name: str | None,
     out: Path | None,
     labels: Path | None,
-    mean: tuple[float, ...] | None,
-    std: tuple[float, ...] | None,
-    source: Literal["uint8", "float32"],
-    resize: Literal["none", "bilinear", "nearest"],
+    frames: FrameOptions,
+    big_mean: tuple[float, ...] | None,
+    big_std: tuple[float, ...] | None,
     description: str,
     license_: str,
     samples: Path | None,
     data_license: str | None,
     replace: bool,
+    tuning: TuneOptions,
     as_json: bool,
 ) -> None:
-    """Make a bundle folder from a model."""
-    name = name or model.stem
-    bundle = build_single(
-        model,
-        out or Path(name),
-        name=name,
-        labels=_read_labels(labels) if labels else None,
-        mean=mean,
-        std=std,
-        source=source,
-        resize=resize,
-        description=description,
-        license=license_,
-        samples=_read_samples(samples, data_license) if samples else None,
-        replace=replace,
-    )
-    findings = lint_bundle(bundle)
-    for finding in findings:
-        if finding.severity == "warning":
-            warn(f"{finding.where}: {finding.what}: {finding.advice}")
-    document = identity(bundle) | {"findings": [asdict(finding) for finding in findings]}
-    emit(as_json, document, f"{bundle.path}\n\n{info_text(bundle)}")
+    """Make a bundle folder from a .tflite classifier, or from a little and a big one.
+
+    A pair may differ in input size, layout, type, zero points, softmax or logits, and in whether a
+    background class stands in front; their classes must be the same. It is tuned on calibration
+    inputs for a board, as `edge-infer tune` does it.
+    """
+    fields: dict[str, Any] = {
+        "description": description,
+        "license": license_,
+        "samples": _read_samples(samples, data_license) if samples else None,
+    }
+    given = read_labels(labels) if labels else None
+    if model is not None:
+        if little or big or tuning.calibration:
+            raise click.UsageError("--single stands without --little, --big and --calibration")
+        name = name or model.stem
+        bundle = build_single(
+            model, out or Path(name), name=name, labels=given, replace=replace,
+            **fields, **vars(frames),
+        )  # fmt: skip
+        emit_built(bundle, as_json)
+        return
+    if not (little and big and given and tuning.calibration):
+        raise click.UsageError(
+            "give --single MODEL, or --little MODEL --big MODEL --labels FILE --calibration DATA"
+        )
+    big_frames = replaced(frames, mean=big_mean or frames.mean, std=big_std or frames.std)
+    name = name or f"{little.stem}-{big.stem}"
+    nets = read_classifier(little), read_classifier(big)
+    draft = pair_draft(*nets, given, name, frames, big_frames, **fields)
+    write_tuned(draft, tuning, out or Path(name), replace, as_json)
 
 
-def _read_labels(path: Path) -> list[str]:
+def read_labels(path: Path) -> list[str]:
+    """Return the labels of a file, one a line."""
     return path.read_text("utf-8").rstrip().splitlines()
 
 

@@ -1,12 +1,34 @@
 """What the `bundle` commands say of a bundle."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from models_tflite import Bundle
+from models_tflite.lint import lint_bundle
 from models_tflite.manifest import FULL_RATIO
 
-from .render import table
+from .render import emit, table, warn
+
+
+def emit_built(
+    bundle: Bundle, as_json: bool, report: str = "", more: Mapping[str, Any] | None = None
+) -> None:
+    """Print what was built, with warnings about it.
+
+    Args:
+        bundle: as it was written.
+        as_json: print one document.
+        report: text to stand below.
+        more: what the document has besides.
+    """
+    findings = lint_bundle(bundle)
+    for finding in findings:
+        if finding.severity == "warning":
+            warn(f"{finding.where}: {finding.what}: {finding.advice}")
+    document = identity(bundle) | {"findings": [asdict(finding) for finding in findings]}
+    blocks = [str(bundle.path), info_text(bundle), report]
+    emit(as_json, document | dict(more or {}), "\n\n".join(filter(None, blocks)))
 
 
 def identity(bundle: Bundle) -> dict[str, Any]:

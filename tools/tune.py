@@ -12,6 +12,7 @@ from .promise_check import check_promise, promise_report
 from .render import emit, warn
 from .tune_document import tune_document, tune_report
 from .tune_options import TuneOptions, tune_options
+from .tuned_build import refuse_existing
 from .tuning import Tuning, tuned_draft
 
 
@@ -49,6 +50,9 @@ def tune_command(
     exit. Where adaptive running costs more than it saves on the board, the plain net is kept.
     """
     opened = open_bundle(bundle)
+    out = output or Path(f"{opened.manifest.name}-tuned")
+    if draws is None and not dry_run:
+        refuse_existing(out, replace)
     found = tuning.tune(opened)
     for line in found.data.skipped:
         warn(f"skipped: {line}")
@@ -63,7 +67,6 @@ def tune_command(
     if dry_run:
         emit(as_json, {"path": None} | document, tune_report(document))
         return
-    out = output or Path(f"{opened.manifest.name}-tuned")
     written = write_bundle(out, tuned_draft(found, document), replace=replace)
     emit(as_json, {"path": str(written.path)} | document, f"{tune_report(document)}\n\n{out}")
 

@@ -26,7 +26,8 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 class TuneOptions:
     """How a bundle is to be tuned."""
 
-    calibration: Path
+    calibration: Path | None
+    """None where a command can do without."""
     calibration_labels: Path | None
     board: str
     cost_table: Path | None
@@ -42,6 +43,8 @@ class TuneOptions:
     def tune(self, bundle: Bundle) -> Tuning:
         """Read the calibration inputs and choose thresholds for a bundle."""
         backend = open_backend(self.backend, self.resolver)
+        if self.calibration is None:
+            raise click.UsageError("--calibration is missing: labelled inputs to tune on")
         costs = read_costs(bundle, self.board, backend.info, self.cost_table, self.clock)
         data = read_calibration(
             bundle, self.calibration, self.calibration_labels, strict=self.strict
@@ -61,7 +64,6 @@ _OPTIONS = (
     option(
         "--calibration",
         type=click.Path(path_type=Path),
-        required=True,
         help="Labelled inputs that no weight was trained on: .npy, .npz, IDX, or a folder of "
         "images.",
     ),

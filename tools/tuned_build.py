@@ -1,0 +1,52 @@
+"""Write a bundle of models somebody brought along: tuned, verified, with a short report."""
+
+import tempfile
+from pathlib import Path
+
+import click
+
+from models_tflite.backend import open_backend
+from models_tflite.build import BundleDraft, write_bundle
+from models_tflite.self_test import self_test
+
+from .bundle import exit_criteria
+from .bundle_report import emit_built
+from .render import warn
+from .tune_document import tune_document, tune_report
+from .tune_options import TuneOptions
+from .tuning import tuned_draft
+
+
+def write_tuned(
+    draft: BundleDraft, options: TuneOptions, out: Path, replace: bool, as_json: bool
+) -> None:
+    """Tune a draft, write it, run its self-test, and print what came of it.
+
+    Nothing stands at `out` unless it could be tuned.
+
+    Args:
+        draft: with thresholds that let nothing leave early.
+        options: how to tune.
+        out: the folder to make.
+        replace: put it in the place of a bundle that stands at `out`.
+        as_json: print one document.
+    """
+    refuse_existing(out, replace)
+    with tempfile.TemporaryDirectory() as folder:
+        untuned = write_bundle(Path(folder) / draft.name, draft)
+        tuning = options.tune(untuned)
+        document = tune_document(tuning)
+        bundle = write_bundle(out, tuned_draft(tuning, document), replace=replace)
+    for line in tuning.data.skipped:
+        warn(f"skipped: {line}")
+    backend = open_backend(options.backend, options.resolver)
+    passed = self_test(bundle, backend, exit_criteria(bundle)).passed
+    verdict = f"self-test {'passed' if passed else 'FAILED'}"
+    more = {"tuning": document, "self_test_passed": passed}
+    emit_built(bundle, as_json, f"{tune_report(document)}\n\n{verdict}", more)
+
+
+def refuse_existing(out: Path, replace: bool) -> None:
+    """Say that a folder stands in the way before minutes of work, not after."""
+    if out.exists() and not replace:
+        raise click.UsageError(f"{out} exists already: choose another place, or give --replace")
