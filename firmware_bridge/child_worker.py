@@ -2,6 +2,7 @@
 
 import contextlib
 import multiprocessing
+from collections.abc import Callable
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Protocol
@@ -42,12 +43,16 @@ class WorkerHandle(Protocol):
 class ChildWorker:
     """A worker in a fresh process (spawned: interpreters do not survive a fork)."""
 
-    def __init__(self, settings: WorkerSettings) -> None:
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        target: Callable[[Connection, WorkerSettings], None] = run_worker,
+    ) -> None:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         self._connection: Connection = ours
         self._process: BaseProcess = context.Process(
-            target=run_worker, args=(theirs, settings), name="edge-infer worker", daemon=True
+            target=target, args=(theirs, settings), name="edge-infer worker", daemon=True
         )
         self._process.start()
         theirs.close()

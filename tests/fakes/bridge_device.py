@@ -8,6 +8,7 @@ from firmware_bridge.image_group import ImageGroup
 from firmware_bridge.keys import SigningKey, TrustedKeys
 from firmware_bridge.mcuboot_image import ImageVersion
 from firmware_bridge.os_group import os_group
+from firmware_bridge.slot_storage import FolderStorage
 from firmware_bridge.slots import Slots
 from firmware_bridge.upload import Upload
 from tests.fakes.cut_storage import CutStorage
@@ -47,9 +48,11 @@ class FakeSelfTests:
 class BridgeDevice:
     """An agent over two slots."""
 
-    def __init__(self, storage: CutStorage | None = None) -> None:
+    def __init__(
+        self, storage: CutStorage | FolderStorage | None = None, keys: TrustedKeys = KEYS
+    ) -> None:
         self.storage = storage or CutStorage()
-        self.slots = Slots(self.storage, KEYS)
+        self.slots = Slots(self.storage, keys)
         self.upload = Upload(self.slots)
         self.tests = FakeSelfTests()
         self.resets = 0

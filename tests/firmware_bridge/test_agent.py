@@ -13,6 +13,7 @@ from firmware_bridge.framing import FrameDecoder, Framing, encode
 from firmware_bridge.slots import ImageCode
 from firmware_bridge.smp import Body, Code, Group, Header, Message, Op, refused
 from tests.fakes.bridge_device import BridgeDevice, bundle_file, digest
+from tests.fakes.cut_storage import CutStorage
 
 
 def ask(
@@ -294,6 +295,7 @@ def fuzz_agent(total_bytes: int, seed: int) -> int:
         now_ns += rng.choice([1000, 10_000_000, 900_000_000])
         device.agent.feed(bytes(frame), now_ns)
         sent += len(frame)
+    assert isinstance(device.storage, CutStorage)
     assert sum(len(file.written) for file in device.storage.names.values()) < 100_000
     _still_answers(device.agent, now_ns + 10**9)
     return sent
