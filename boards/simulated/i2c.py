@@ -2,14 +2,26 @@
 
 import errno
 from random import Random
+from typing import Protocol
 
-from boards.simulated.ina219_chip import Ina219Chip
 from boards.simulated.timebase import NEVER_NS
 
 READ_WORD_BITS = 1 + 9 + 9 + 1 + 9 + 9 + 9 + 1
 """Start, address, register, repeated start, address, two bytes, stop."""
 WRITE_WORD_BITS = 1 + 9 + 9 + 9 + 9 + 1
 """Start, address, register, two bytes, stop."""
+
+
+class RegisterChip(Protocol):
+    """A chip of 16-bit registers that change with time."""
+
+    def read(self, register: int, now_ns: int) -> int:
+        """Return a register's 16 bits."""
+        ...
+
+    def write(self, register: int, value: int, now_ns: int) -> None:
+        """Take a register write."""
+        ...
 
 
 class BusTime:
@@ -43,7 +55,7 @@ class SimulatedI2cBus:
 
     def __init__(
         self,
-        chip: Ina219Chip,
+        chip: RegisterChip,
         address: int,
         time: BusTime,
         hz: int = 400_000,
