@@ -17,8 +17,11 @@ class FusedBatchNorm(keras.layers.BatchNormalization):  # type: ignore[misc]
     """
 
     def call(self, inputs: Any, training: bool = False) -> Any:
-        """Normalise with the batch's own statistics in training, else with the moving ones."""
-        if not training:
+        """Normalise with the batch's own statistics in training, else with the moving ones.
+
+        A frozen layer keeps its moving statistics, as Keras' own does.
+        """
+        if not (training and self.trainable):
             return super().call(inputs, training=False)
         output, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,

@@ -9,6 +9,7 @@ to zero (I. Loshchilov and F. Hutter, ICLR 2017).
 import math
 import sys
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from .dataset import Dataset
-from .recipe import ExitPart, Recipe
+from .recipe import ExitPart, Recipe, TrainingPart
 
 
 def fast_precision() -> str:
@@ -32,12 +33,32 @@ def fast_precision() -> str:
     return "mixed_bfloat16" if "amx_bf16" in flags else "float32"
 
 
-def learning_rate_at(done: float, recipe: Recipe) -> float:
-    """Learning rate after `done` epochs (fractions allowed)."""
-    training = recipe.training
+@dataclass(frozen=True, slots=True)
+class Phase:
+    """A run of epochs with a learning rate of its own, from warm-up to zero."""
+
+    epochs: int
+    learns: frozenset[str]
+    """Names of the exits in the loss; what leads only to other exits stands still."""
+    first_epoch: int = 0
+    """Epochs of the phases before: the order of images and their variants go on from there."""
+
+
+def phases(recipe: Recipe) -> list[Phase]:
+    """All exits together; then, where the recipe says so, the littles alone."""
+    training, exits = recipe.training, recipe.exits
+    found = [Phase(training.epochs, frozenset(part.name for part in exits))]
+    if training.little_epochs:
+        littles = frozenset(part.name for part in exits if part.little)
+        found.append(Phase(training.little_epochs, littles, training.epochs))
+    return found
+
+
+def learning_rate_at(done: float, epochs: int, training: TrainingPart) -> float:
+    """Learning rate after `done` of `epochs` (fractions allowed)."""
     if done < training.warmup_epochs:
         return training.learning_rate * max(done, 0.01) / training.warmup_epochs
-    share = (done - training.warmup_epochs) / (training.epochs - training.warmup_epochs)
+    share = (done - training.warmup_epochs) / (epochs - training.warmup_epochs)
     return training.learning_rate * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
 
 
@@ -49,10 +70,14 @@ def _soft_loss(logits: Any, teacher: Any, temperature: float) -> Any:
     return temperature**2 * tf.reduce_mean(cross - own)
 
 
-def joint_loss(logits: list[Any], goal: Any, exits: tuple[ExitPart, ...]) -> Any:
-    """Weighted sum over the exits; `goal` is one-hot, smoothed or not."""
+def joint_loss(
+    logits: list[Any], goal: Any, exits: tuple[ExitPart, ...], learns: frozenset[str]
+) -> Any:
+    """Weighted sum over the exits that learn; `goal` is one-hot, smoothed or not."""
     total = 0.0
     for part, scores in zip(exits, logits, strict=True):
+        if part.name not in learns:
+            continue
         loss = (1 - part.distill) * tf.reduce_mean(
             tf.nn.softmax_cross_entropy_with_logits(goal, scores)
         )
@@ -62,18 +87,31 @@ def joint_loss(logits: list[Any], goal: Any, exits: tuple[ExitPart, ...]) -> Any
     return total
 
 
+def freeze(net: keras.Model, recipe: Recipe, phase: Phase) -> None:
+    """Leave trainable only what leads to an exit that learns."""
+    for layer in net.layers:
+        layer.trainable = False
+    for part, output in zip(recipe.exits, net.outputs, strict=True):
+        if part.name in phase.learns:
+            for layer in keras.Model(net.inputs, output).layers:
+                layer.trainable = True
+
+
 class Trainer:
     """One net, its optimiser and where it stands.
 
     Args:
         net: as `nets` builds them.
         recipe: what to do.
+        phase: which of its phases; it changes which layers of `net` are trainable.
         folder: checkpoints, one kept; a later run of the same recipe goes on from it.
     """
 
-    def __init__(self, net: keras.Model, recipe: Recipe, folder: Path) -> None:
+    def __init__(self, net: keras.Model, recipe: Recipe, phase: Phase, folder: Path) -> None:
+        freeze(net, recipe, phase)
         self._net = net
         self._recipe = recipe
+        self._phase = phase
         self._optimizer = keras.optimizers.SGD(
             0.1, momentum=recipe.training.momentum, nesterov=True
         )
@@ -91,7 +129,12 @@ class Trainer:
             logits = [tf.cast(x, tf.float32) for x in self._net(images, training=True)]
             classes = logits[0].shape[-1]
             goal = tf.one_hot(labels, classes) * (1 - training.label_smoothing)
-            loss = joint_loss(logits, goal + training.label_smoothing / classes, self._recipe.exits)
+            loss = joint_loss(
+                logits,
+                goal + training.label_smoothing / classes,
+                self._recipe.exits,
+                self._phase.learns,
+            )
         gradients = tape.gradient(loss, variables)
         decayed = [
             g + training.weight_decay * v if len(v.shape) > 1 else g
@@ -103,12 +146,14 @@ class Trainer:
     def _run_epoch(self, data: Dataset) -> float:
         training, epoch = self._recipe.training, int(self._epoch.numpy())
         # One generator an epoch: a resumed run sees what an uninterrupted one would.
-        rng = np.random.default_rng([training.seed, epoch])
+        rng = np.random.default_rng([training.seed, self._phase.first_epoch + epoch])
         order = rng.permutation(len(data))
         steps = len(data) // training.batch
         losses = []
         for step in range(steps):
-            self._optimizer.learning_rate = learning_rate_at(epoch + step / steps, self._recipe)
+            self._optimizer.learning_rate = learning_rate_at(
+                epoch + step / steps, self._phase.epochs, training
+            )
             rows = order[step * training.batch : (step + 1) * training.batch]
             images = self._recipe.augment(data.images[rows], rng)
             scaled = images.astype(np.float32) / self._recipe.data.peak
@@ -117,7 +162,7 @@ class Trainer:
 
     def run(self, train: Dataset, held_back: Dataset) -> None:
         """Train what is left to train, saying on stderr how each epoch went."""
-        epochs = self._recipe.training.epochs
+        epochs = self._phase.epochs
         while (epoch := int(self._epoch.numpy())) < epochs:
             start = time.monotonic()
             loss = self._run_epoch(train)

@@ -46,6 +46,8 @@ class TrainingPart:
     momentum: float = 0.9
     warmup_epochs: int = 1
     label_smoothing: float = 0.0
+    little_epochs: int = 0
+    """Little/big: afterwards the littles go on alone, taught by the last big."""
 
 
 @dataclass(frozen=True, slots=True)
