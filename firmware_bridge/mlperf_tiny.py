@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from models_tflite.stage import LoadedStage
 from models_tflite.stage_spec import Scores
 from runtime.contract import LocalEngine
+from runtime.frame_spec import FrameSpec
 from runtime.records import Frame, InferenceRecord
-from runtime.sources import FrameSpec
 
 COMMAND_BYTES = 80
 """EE_CMD_SIZE; what is longer is cut, as there."""

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models_tflite.errors import FrameError
 from runtime.errors import SourceError, SourceMissingError
+from runtime.frame_spec import FrameSpec
 from runtime.idx import read_idx
 from runtime.images import IMAGE_SUFFIXES, list_images, read_image
 from runtime.raw_frames import RawFormat, read_raw_frames
@@ -26,32 +27,6 @@ class RawFrame(NamedTuple):
     """Shape [height, width, channels]."""
     label: int | None = None
     name: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class FrameSpec:
-    """What a bundle takes: shape [height, width, channels] and dtype of a raw frame."""
-
-    shape: tuple[int, ...]
-    dtype: np.dtype[Any]
-    any_size: bool = False
-    """Height and width may differ: the bundle's preprocessing resizes."""
-
-    def check(self, data: NDArray[Any], name: str) -> NDArray[Any]:
-        """Return `data` as the bundle takes it. Raises FrameError with both shapes or dtypes."""
-        if data.ndim == len(self.shape) - 1 and self.shape[-1] == 1:
-            data = data[..., np.newaxis]
-        same = data.shape == self.shape
-        if not same and not (self.any_size and data.shape[2:] == self.shape[2:]):
-            raise FrameError(
-                f"{name}: frame of shape {list(data.shape)}, the bundle takes {list(self.shape)}"
-            )
-        if data.dtype != self.dtype:
-            raise FrameError(
-                f"{name}: frame of dtype {data.dtype}, the bundle takes {self.dtype}; "
-                f"convert it with .astype({str(self.dtype)!r})"
-            )
-        return data
 
 
 class Source(Protocol):

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from models_tflite import Bundle
 from runtime.errors import RunError
+from runtime.frame_spec import FrameSpec
 from runtime.sources import open_source
-
-from .run import frame_spec
 
 _SPREAD = 2.0
 """Standard errors above chance that an accuracy must be."""
@@ -53,7 +52,7 @@ def read_calibration(
         CalibrationError: they have no labels, labels the bundle does not have, or they are among
             the bundle's own test samples.
     """
-    spec, names = frame_spec(bundle), bundle.manifest.labels
+    spec, names = FrameSpec.of(bundle), bundle.manifest.labels
     source = open_source(path, spec, names, labels_path=labels_path, strict=strict)
     found = list(source)
     unlabelled = sum(frame.label is None for frame in found)

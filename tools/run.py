@@ -1,16 +1,13 @@
 """`edge-infer run`: a bundle on a board, frames in, answers with their energy out."""
 
 import signal
-import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 import click
-import numpy as np
 
 from boards import open_board
 from boards.contract import Board
@@ -20,31 +17,20 @@ from runtime.arrivals import BackToBack, Periodic
 from runtime.engine import Engine, backend_document
 from runtime.errors import RunError
 from runtime.event_loop import EventLoop
-from runtime.raw_frames import PIXEL_FORMATS, PixelFormat, RawFormat
+from runtime.raw_frames import PIXEL_FORMATS, PixelFormat
 from runtime.records import InferenceRecord
 from runtime.sinks import open_sink
-from runtime.sources import ArraySource, FrameSpec, PipeSource, Source, open_source
 from runtime.summary import RunIdentity, RunSummary, run_document
 
 from .exit_codes import INTERRUPTED, OK
 from .options import backend_option, json_option, option, resolver_option, threads_option
 from .quantities import Duration, FrameSize
 from .render import emit, warn
+from .run_input import InputOptions, open_input
 from .run_report import run_report
 
 METERED_DURATION_NS = 10_000_000_000
 """A meter of 1,000 samples a second needs some seconds of board time to see small inferences."""
-
-
-@dataclass(frozen=True)
-class InputOptions:
-    """How the input is to be read."""
-
-    path: str | None
-    labels: Path | None
-    frame_size: tuple[int, int] | None
-    frame_format: PixelFormat
-    strict: bool
 
 
 @click.command("run", short_help="Answer frames with a bundle on a board.")
@@ -128,7 +114,7 @@ def run_command(
     chosen = open_backend(backend, resolver)
     _warn_of_other_kernels(opened, chosen.info)
     options = InputOptions(input, labels, frame_size, frame_format, strict)
-    source = _source(opened, options)
+    source = open_input(opened, options)
     arrivals = BackToBack() if rate is None else Periodic(rate)
     with ExitStack() as stack:
         sink = stack.enter_context(open_sink(output)) if output else None
@@ -232,42 +218,6 @@ def _duration(asked_ns: int | None, path: str | None, board: Board) -> int:
     if asked_ns is not None:
         return asked_ns
     return METERED_DURATION_NS if path is None and board.meter is not None else 0
-
-
-def frame_spec(bundle: Bundle) -> FrameSpec:
-    """Return the frames that a bundle takes."""
-    first = bundle.manifest.stages[0].input
-    preprocess = first.preprocess
-    assert preprocess is not None  # the manifest's consistency check: stage 0 reads the frame
-    return FrameSpec(
-        first.frame_shape, np.dtype(preprocess.source), any_size=preprocess.resize != "none"
-    )
-
-
-def _source(bundle: Bundle, options: InputOptions) -> Source:
-    spec = frame_spec(bundle)
-    if options.path is None:
-        samples = bundle.samples()
-        if samples is None:
-            raise click.UsageError(
-                f"the bundle {bundle.manifest.name} carries no samples; name an INPUT"
-            )
-        return ArraySource(*samples, spec, f"{bundle.manifest.name} samples")
-    if options.path == "-":
-        return _pipe(options, spec)
-    return open_source(
-        Path(options.path),
-        spec,
-        bundle.manifest.labels,
-        labels_path=options.labels,
-        strict=options.strict,
-    )
-
-
-def _pipe(options: InputOptions, spec: FrameSpec) -> PipeSource:
-    height, width = spec.shape[:2]
-    size = options.frame_size or (width, height)
-    return PipeSource(sys.stdin.buffer, RawFormat(*size, options.frame_format), spec)
 
 
 def _warn_of_other_kernels(bundle: Bundle, info: Any) -> None:

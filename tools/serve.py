@@ -10,6 +10,7 @@ import click
 
 from boards import open_board
 from firmware_bridge.device import Device, DeviceSettings
+from firmware_bridge.errors import LinkError
 from firmware_bridge.keys import TrustedKeys
 from firmware_bridge.mlperf_tiny import MlperfTiny
 from firmware_bridge.port import DEFAULT_BAUD
@@ -17,9 +18,9 @@ from firmware_bridge.server import LineProtocol, Server, port_opener
 from firmware_bridge.text_mode import TextMode
 from models_tflite import open_bundle
 from runtime.engine import Engine
+from runtime.frame_spec import FrameSpec
 
 from .options import option
-from .run import frame_spec
 
 DEFAULT_STATE = Path("/var/lib/edge-infer")
 
@@ -94,7 +95,12 @@ def _device(settings: DeviceSettings, trust: Path | None) -> Iterator[Device]:
         raise click.UsageError(
             "name the keys to --trust (make one: edge-infer bundle keygen), or --allow-unsigned"
         )
-    device = Device(settings, TrustedKeys.load(trust) if trust else TrustedKeys())
+    keys = TrustedKeys.load(trust) if trust else TrustedKeys()
+    try:
+        device = Device(settings, keys)
+    except OSError as error:
+        where = error.filename or settings.state_folder
+        raise LinkError(f"cannot use {where}: {error.strerror}; see --state") from error
     try:
         yield device
     finally:
@@ -107,7 +113,7 @@ def _mlperf(bundle: str, board: str, policy: str, model: str) -> Iterator[Mlperf
     with open_board(board) as place, Engine(opened, place, policy=policy) as engine:
         vendor = f"edge-infer {place.name}"
         now_ns = place.timebase.now_ns
-        yield MlperfTiny(engine, frame_spec(opened), model, vendor, now_ns)
+        yield MlperfTiny(engine, FrameSpec.of(opened), model, vendor, now_ns)
 
 
 @contextmanager

@@ -13,8 +13,8 @@ from boards import open_board
 from firmware_bridge.mlperf_tiny import MlperfTiny
 from models_tflite import Bundle
 from runtime.engine import Engine
+from runtime.frame_spec import FrameSpec
 from runtime.records import Frame
-from runtime.sources import FrameSpec
 
 SPEC = FrameSpec((8, 8, 1), np.dtype("uint8"))
 RUNNER_BYTES = 31
