@@ -166,7 +166,7 @@ def plan_problem(
     Raises:
         CostTableError: a row is missing.
     """
-    chosen = tuple(sorted(points))
+    chosen = tuple(p for p in sorted(points) if not _dominated(table, stages, p, points))
     rows = [[table.row(stage, point) for point in chosen] for stage in stages]
     reference_uw = table.idle_reference_uw
     clocks = tuple(sorted({point.clock_khz for point in chosen}))
@@ -190,6 +190,31 @@ def plan_problem(
         deadline_ns=deadline_ns,
         gaps_ns=tuple(gaps_ns),
     )
+
+
+def _dominated(
+    table: CostTable, stages: Sequence[str], point: OperatingPoint, points: Sequence[OperatingPoint]
+) -> bool:
+    """Return True when another point of the same clock is no worse in any stage and better in one.
+
+    Threads that do not pay are left out so; between clocks a switch would have to be counted.
+    """
+
+    def costs(at: OperatingPoint) -> list[tuple[int, float]]:
+        rows = [table.row(stage, at) for stage in stages]
+        return [(r.time_ns, r.energy_nj - table.idle_reference_uw * r.time_ns / 1e6) for r in rows]
+
+    mine = costs(point)
+    for other in points:
+        if other.clock_khz == point.clock_khz and other != point:
+            theirs = costs(other)
+            no_worse = all(
+                t_ns <= m_ns and t_nj <= m_nj
+                for (t_ns, t_nj), (m_ns, m_nj) in zip(theirs, mine, strict=True)
+            )
+            if no_worse and theirs != mine:
+                return True
+    return False
 
 
 def _plan_ns(

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from runtime.gap_coupling import GapCoupling
 from runtime.plan_problem import PlanProblem
 
 Array = NDArray[np.float64]
@@ -40,8 +41,11 @@ MISS_TOLERANCE = 5e-4
 DAMPING = 0.8
 """Step of value iteration. A full step would not settle where the best schedule alternates
 between frames (Puterman, section 8.5.4)."""
-PENALTY_RATIO = 1.15
-"""Bisection ends when the multiplier is known within this factor."""
+COARSER = 4
+"""How much coarser time is while the multiplier is searched."""
+PENALTY_RATIO, FINE_RATIO = 1.3, 1.5
+"""The search ends when the multiplier is known within the first; the second is the step on the fine
+grid."""
 HIGHEST_PENALTY = 3000.0
 """In units of a frame's highest energy: beyond this a miss is avoided at any price."""
 
@@ -78,6 +82,7 @@ class Planner:
 
     def __init__(self, problem: PlanProblem, slots: int = SLOTS) -> None:
         self.problem = problem
+        self.slots = slots
         self.slot_ns = max(1, math.ceil(problem.deadline_ns / slots))
         self._due = problem.deadline_ns // self.slot_ns
         self._clock_of = problem.clock_of
@@ -96,7 +101,8 @@ class Planner:
         with np.errstate(invalid="ignore", divide="ignore"):
             self._leave = np.where(reach > 1e-12, self._exits / reach, 1.0)
         self._late = (np.arange(self._slots) > self._due).astype(float)
-        self._couple(problem.gaps_ns)
+        self._idle_net_uw = np.array(problem.idle_net_uw, float)[:, None]
+        self.couple(problem.gaps_ns)
 
     def solve(self, penalty_nj: float, start: Array | None = None) -> Plan:
         """Return the best plan for a penalty in nJ on each late answer."""
@@ -121,27 +127,49 @@ class Planner:
             first, later, idle, values,
         )  # fmt: skip
 
-    def within(self, miss_bound: float, start: Array | None = None) -> Plan:
+    def within(self, miss_bound: float) -> Plan:
         """Return the plan of least energy whose expected miss rate is at most `miss_bound`.
 
-        Where none is, the plan with the fewest misses.
+        Where none is, the plan with the fewest misses. The multiplier is found on a coarse grid
+        of time first, then settled on the fine one.
         """
-        plan = self.solve(0.0, start)
+        plan = self.solve(0.0)
         if plan.miss_rate <= miss_bound:
             return plan
         unit = sum(max(map(abs, row)) for row in self.problem.net_nj) or 1.0
-        low, high = unit * 0.01, unit * HIGHEST_PENALTY
-        best = self.solve(high, plan.values)
-        if best.miss_rate > miss_bound:
-            return best
-        while high / low > PENALTY_RATIO:
-            middle = math.sqrt(low * high)
-            plan = self.solve(middle, best.values)
+        coarse = Planner(self.problem, self.slots // COARSER) if self.slots > COARSER else self
+        penalty_nj = coarse.bisect(miss_bound, unit * 0.01, unit * HIGHEST_PENALTY)
+        plan = self.solve(penalty_nj, plan.values)
+        while plan.miss_rate > miss_bound:
+            if penalty_nj >= unit * HIGHEST_PENALTY:
+                return plan
+            penalty_nj *= FINE_RATIO
+            plan = self.solve(penalty_nj, plan.values)
+        while True:
+            cheaper = self.solve(plan.penalty_nj / FINE_RATIO, plan.values)
+            if cheaper.miss_rate > miss_bound:
+                return plan
+            plan = cheaper
+
+    def bisect(self, miss_bound: float, low_nj: float, high_nj: float) -> float:
+        """Return the least penalty that keeps the bound, to within `PENALTY_RATIO`."""
+        values: Array | None = None
+        while high_nj / low_nj > PENALTY_RATIO:
+            middle = math.sqrt(low_nj * high_nj)
+            plan = self.solve(middle, values)
+            values = plan.values
             if plan.miss_rate <= miss_bound:
-                best, high = plan, middle
+                high_nj = middle
             else:
-                low = middle
-        return best
+                low_nj = middle
+        return high_nj
+
+    def couple(self, gaps_ns: Sequence[int]) -> None:
+        """Plan for these gaps between arrivals; none for back to back."""
+        self._gaps: GapCoupling | None = None
+        if gaps_ns:
+            steps = self._switch_steps
+            self._gaps = GapCoupling(gaps_ns, self.slot_ns, self._slots, steps)
 
     def _steps(self, time_ns: int) -> int:
         return min(-(-time_ns // self.slot_ns), 4 * SLOTS)
@@ -236,58 +264,23 @@ class Planner:
         arrival; for the others there is a wait, and the clock may change meanwhile.
         """
         clocks = len(self.problem.clocks_khz)
-        if not self.problem.gaps_ns:  # back to back: the next frame arrives now
+        gaps = self._gaps
+        if gaps is None:  # back to back: the next frame arrives now
             ends = np.repeat(values[..., :1], self._slots, axis=-1)
             ends[MISSES] += self._late
             idle = np.arange(clocks, dtype=np.uint8)[:, None]
             return ends, np.tile(idle, (1, self._slots))
-        waits = values[..., :1] * self._waiting
-        waits[ENERGY] += self._wait_ns * self._idle_net_uw / 1e6
-        changed = self._changing(values)
-        changed[ENERGY] += self._short_ns * self._idle_net_uw / 1e6
-        changed[ENERGY] += self.problem.switch_net_nj * self._waiting
+        waits = values[..., :1] * gaps.waiting
+        waits[ENERGY] += gaps.wait_ns * self._idle_net_uw / 1e6
+        changed = gaps.changing(values)
+        changed[ENERGY] += gaps.short_wait_ns * self._idle_net_uw / 1e6
+        changed[ENERGY] += self.problem.switch_net_nj * gaps.waiting
         least, which = _least(list(np.moveaxis(changed, 1, 0)), penalty_nj)
         stay = _total(waits, penalty_nj) <= _total(least, penalty_nj) + 1e-9
-        ends = self._arrived(values) + np.where(stay, waits, least[:, None, :])
+        ends = gaps.arrived(values) + np.where(stay, waits, least[:, None, :])
         ends[MISSES] += self._late
         own = np.arange(clocks, dtype=np.uint8)[:, None]
         return ends, np.where(stay, own, which.astype(np.uint8))
-
-    def _arrived(self, values: Array) -> Array:
-        """Return the values at the lag of a next frame that has arrived already, over the gaps."""
-        found = np.zeros_like(values)
-        for gap, waiting in self._gaps:
-            # A lag of slot - gap, rounded up, is a shift.
-            lag = waiting - math.floor(gap)
-            found[..., waiting:] += values[..., lag : lag + self._slots - waiting]
-        return found / len(self._gaps)
-
-    def _changing(self, values: Array) -> Array:
-        """Return the values after a change of clock in the wait for the next frame."""
-        found = np.zeros_like(values)
-        for gap, waiting in self._gaps:
-            in_time = min(max(math.floor(gap) - self._switch_steps + 1, 0), waiting)
-            found[..., :in_time] += values[..., :1]
-            lag = in_time + self._switch_steps - math.floor(gap)
-            found[..., in_time:waiting] += values[..., lag : lag + waiting - in_time]
-        return found / len(self._gaps)
-
-    def _couple(self, gaps_ns: Sequence[int]) -> None:
-        """Prepare how the end of a frame leads to the next one: gaps in slots, and the waits."""
-        slots = np.arange(self._slots)
-        self._gaps = [
-            (gap_ns / self.slot_ns, min(math.ceil(gap_ns / self.slot_ns), self._slots))
-            for gap_ns in gaps_ns
-        ]
-        gaps = np.array([gap for gap, _ in self._gaps])[:, None]
-        waits = slots < gaps
-        left = np.maximum(gaps - slots, 0.0) * self.slot_ns
-        short = np.maximum(gaps - slots - self._switch_steps, 0.0) * self.slot_ns
-        count = max(len(gaps_ns), 1)
-        self._waiting: Array = waits.sum(axis=0) / count
-        self._wait_ns: Array = left.sum(axis=0) / count
-        self._short_ns: Array = short.sum(axis=0) / count
-        self._idle_net_uw = np.array(self.problem.idle_net_uw, float)[:, None]
 
 
 def _total(cost: Array, penalty_nj: float) -> Array:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from numpy.typing import NDArray
@@ -175,6 +176,7 @@ def _rank(plan: Plan, bound: float) -> tuple[float, float]:
     return round(max(plan.miss_rate - bound, 0.0), 4), plan.net_nj_per_frame
 
 
+@lru_cache(maxsize=32)
 def _solved(problem: PlanProblem, bound: float) -> Plan:
     return Planner(problem).within(bound)
 
@@ -190,6 +192,7 @@ def _governor(
     overheads = context.plan_overheads if bin_of is not None else 0.0
     problem = plan.problem if plan else context.problem(beliefs, overheads)
     bound = context.miss_bound * PLANNED_SHARE
+    plan = plan or _solved(problem, bound)
     return PlannedGovernor(
         name, problem, bound, bin_of, kind_of=kind_of,
         calibrate=context.calibrate, budget=context.budget, plan=plan,

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from runtime.predictor import RANKS, SoftmaxPredictor, score_features
 
-BINS = 12
+BINS = 8
 """Most bins of belief that a planner solves for."""
 SMALLEST_BIN = 15
 """Fewer inputs than this in a bin say nothing of its probabilities."""

@@ -16,7 +16,7 @@ from runtime.plan_problem import (
     plan_problem,
     predicted_beliefs,
 )
-from runtime.planner import PENALTY_RATIO, SLOTS, Array, Plan, Planner
+from runtime.planner import FINE_RATIO, SLOTS, Array, Plan, Planner
 from tests.fakes.plan_tables import CLOCKS_KHZ, MS, STAGES, problem_of, steep_table
 
 DEADLINE = SLOTS * 100  # slots of exactly 100 ns: times that are multiples of 100 round nowhere
@@ -120,7 +120,7 @@ def test_the_bound_is_kept_at_least_energy_up_to_the_duality_gap(
         return
     assert plan.miss_rate <= bound + 1e-9
     best = min(feasible)
-    gap = PENALTY_RATIO * plan.penalty_nj * (bound - plan.miss_rate)
+    gap = FINE_RATIO * plan.penalty_nj * (bound - plan.miss_rate)
     scale = max(map(max, free.net_nj))
     assert best - 1e-3 * scale <= plan.net_nj_per_frame <= best + gap + 1e-3 * scale
 

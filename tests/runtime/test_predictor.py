@@ -1,4 +1,4 @@
-"""The exit predictor: it learns, it is calibrated, it survives the manifest, it refuses nonsense."""
+"""The exit predictor: it learns, is calibrated, survives the manifest, and refuses nonsense."""
 
 import json
 import math
@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
+from numpy.typing import NDArray
 
 from runtime.plan_problem import predicted_beliefs
 from runtime.predictor import SoftmaxPredictor, score_features
@@ -17,7 +18,7 @@ from runtime.zero_pad import fit_zero_pad, zero_pad_rounds
 SCALE = 0.1
 
 
-def drawn_inputs(count: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
+def drawn_inputs(count: int, seed: int) -> tuple[NDArray[np.int8], NDArray[np.int64]]:
     """Scores whose margin says where an input leaves, with noise."""
     draw = np.random.default_rng(seed)
     margin = draw.uniform(0, 80, count)
@@ -80,7 +81,7 @@ def test_the_manifest_keeps_it_to_the_last_bin() -> None:
 
 
 @given(st_numpy.arrays(np.int8, 10))
-def test_any_scores_have_a_bin(scores: np.ndarray) -> None:
+def test_any_scores_have_a_bin(scores: NDArray[np.int8]) -> None:
     predictor = PREDICTOR
     assert 0 <= predictor.bin_of(scores) < len(predictor.bin_shares)
 

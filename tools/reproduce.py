@@ -1,0 +1,19 @@
+"""`edge-infer reproduce`: the figures of published papers beside ours."""
+
+import click
+
+from .lazy_group import LazyGroup
+
+PAPERS = {
+    "eenet": (
+        ".reproduce_eenet",
+        "eenet_command",
+        "Early exits, prediction and clocks (DAC 2023).",
+    ),
+}
+"""Name -> module, object, one line of help."""
+
+
+@click.group("reproduce", cls=LazyGroup, table=PAPERS)
+def reproduce_group() -> None:
+    """Print the figures that a paper claims beside ours, met or not."""
