@@ -19,14 +19,14 @@ def build_driver(folder: Path, name: str, *, kernels: str = "plain", sanitize: b
     for tool in ("gcc", "make"):
         if shutil.which(tool) is None:
             pytest.skip(f"{tool} is not installed")
-    flags = ["SANITIZE=1"] if sanitize else []
-    build = folder / f"{kernels}{'-sanitized' if sanitize else ''}"
+    flags = ["SANITIZE=1", "CFLAGS=-O1"] if sanitize else []
+    build = folder / f"firmware-{kernels}{'-sanitized' if sanitize else ''}"
     make = ["make", "-s", "-C", str(FIRMWARE), f"BUILD={build}", f"KERNELS={kernels}", "CC=gcc"]
     subprocess.run([*make, *flags, "lib"], check=True)
     program = build / name
     subprocess.run(
         [
-            "gcc", "-std=c99", "-O2", "-Wall", "-Wextra", "-Werror",
+            "gcc", "-std=c99", "-O1", "-Wall", "-Wextra", "-Werror",
             *(SANITIZERS if sanitize else []),
             f"-I{FIRMWARE}/include", f"-I{FIRMWARE}/src", f"-I{DRIVERS}",
             str(DRIVERS / f"{name}.c"), str(DRIVERS / "driver_io_host.c"),

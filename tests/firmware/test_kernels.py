@@ -18,7 +18,7 @@ CASES = int(os.environ.get("EDGE_INFER_KERNEL_CASES", "100"))
 def runner(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Driver]:
-    program = build_driver(tmp_path_factory.mktemp("fw"), "model_runner", kernels=request.param)
+    program = build_driver(tmp_path_factory.getbasetemp(), "model_runner", kernels=request.param)
     with Driver(program) as driver:
         yield driver
 

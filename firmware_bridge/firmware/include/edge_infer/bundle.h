@@ -1,0 +1,56 @@
+/**
+ * @file
+ * A bundle file, opened in place, and run stage by stage.
+ */
+#ifndef EDGE_INFER_BUNDLE_H
+#define EDGE_INFER_BUNDLE_H
+
+#include "edge_infer/decisions.h"
+#include "edge_infer/graph.h"
+#include "edge_infer/image.h"
+
+/** An opened bundle; it points into the file and the arena. */
+typedef struct {
+    ei_image image;
+    ei_decisions decisions;
+    ei_graph stages[EI_MAX_STAGES];
+    uint8_t *activations;      /**< Shared by all stages: the arena behind what is kept. */
+    uint32_t activation_bytes; /**< The most that a stage needs. */
+} ei_bundle;
+
+/** What the exit of a stage says. */
+typedef struct {
+    bool leave;         /**< The answer is good enough, or this was the last stage. */
+    uint16_t answer;    /**< Index of the label. */
+    int32_t confidence; /**< In raw score units: margin to the second, or the top score. */
+} ei_exit;
+
+/**
+ * Open a bundle: everything is checked before anything runs.
+ *
+ * @param bundle filled in.
+ * @param file the bundle file, 16-byte aligned, such as a slot in flash; it stays.
+ * @param size bytes that may be read there.
+ * @param arena keeps the operators, then holds the activations.
+ * @retval EI_TRUNCATED, EI_CORRUPT, EI_HASH, EI_NO_ENTRY, EI_UNSUPPORTED, EI_SHAPE, EI_TOO_MANY,
+ *         EI_ARENA
+ */
+ei_status ei_bundle_open(ei_bundle *bundle, const uint8_t *file, uint32_t size, ei_arena *arena);
+
+/** Bytes of a frame: one a value, channels last. */
+uint32_t ei_bundle_frame_bytes(const ei_bundle *bundle);
+
+/**
+ * Run one stage and judge its exit. Stages are run in order from 0 until one says to leave; what
+ * lies between two calls (a change of the clock, a look at the watchdog) is the caller's.
+ *
+ * @param frame read by the stages that read it; int8 in the tensor's own units and layout when
+ *        `quantised`, else uint8 as a camera gives it.
+ */
+ei_exit ei_bundle_run_stage(const ei_bundle *bundle, uint32_t stage, const uint8_t *frame,
+                            bool quantised);
+
+/** The raw scores of a stage that was run last; `classes - label_offset` of them. */
+const int8_t *ei_bundle_scores(const ei_bundle *bundle, uint32_t stage);
+
+#endif

@@ -1,0 +1,23 @@
+/**
+ * @file
+ * Little-endian numbers in byte strings, at any alignment.
+ */
+#ifndef EDGE_INFER_BYTES_H
+#define EDGE_INFER_BYTES_H
+
+#include <stdint.h>
+
+static inline uint32_t ei_u16(const uint8_t *at) {
+    return at[0] | (uint32_t)at[1] << 8;
+}
+
+static inline uint32_t ei_u32(const uint8_t *at) {
+    return ei_u16(at) | ei_u16(at + 2) << 16;
+}
+
+/** True when `bytes` from `at` on lie inside `size`. */
+static inline int ei_fits(uint32_t at, uint32_t bytes, uint32_t size) {
+    return at <= size && bytes <= size - at;
+}
+
+#endif

@@ -1,0 +1,97 @@
+/**
+ * @file
+ * decisions.bin: what the manifest decides, as numbers; `edge-infer bundle pack` writes it.
+ *
+ * Little endian; offsets count from the begin of the table. Written by
+ * firmware_bridge/decision_table.py.
+ *
+ *     Header, 16 bytes
+ *      0  4  "EIDT"
+ *      4  1  version, 1
+ *      5  1  stages, n
+ *      6  1  ratios, r
+ *      7  1  0
+ *      8  4  bytes of the table
+ *     12  2  labels, l
+ *     14  2  0
+ *     Stage, 40 bytes, n times from 16 on
+ *      0  4  offset of the file's name
+ *      4  2  its length
+ *      6  1  reads: 0 the frame, 1 the features of the stage before
+ *      7  1  frames are: 0 uint8, looked up in tables; 1 of another type, to be quantised before
+ *      8  1  output with the scores
+ *      9  1  type of the scores: 0 int8, 1 uint8, 2 float32
+ *     10  2  values of the head
+ *     12  2  leading ones without a label
+ *     14  1  features handed on, f (at most 8)
+ *     15  1  lookup tables: 0, 1, or one a channel
+ *     16  8  outputs that are features, in the order of the next stage's inputs; the rest 0
+ *     24  4  offset of the lookup tables: 256 int8 each, uint8 frame value to tensor value
+ *     28  4  scale of the scores, float32
+ *     32  4  zero point of the scores
+ *     36  1  the tensor's layout: 0 NHWC, 1 NCHW
+ *     37  1  scores are: 0 logits, 1 a softmax
+ *     38  2  0
+ *     Ratio, 12 bytes, r times, the full width first
+ *      0  4  millionths of the width
+ *      4  1  criterion: 0 score margin, 1 top score, 2 entropy (for other devices)
+ *      5  3  0
+ *      8  4  offset of (n - 1) * l int32: leave stage k with answer a at a confidence of at
+ *            least [k * l + a]; 0 where thresholds are no integers
+ */
+#ifndef EDGE_INFER_DECISIONS_H
+#define EDGE_INFER_DECISIONS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "edge_infer/status.h"
+
+/** Name of the entry in a bundle file. */
+#define EI_DECISIONS_FILE "decisions.bin"
+
+/** Most stages. */
+#define EI_MAX_STAGES 6U
+
+/** Most features from one stage to the next. */
+#define EI_MAX_FEATURES 8U
+
+/** When to leave. */
+typedef enum { EI_SCORE_MARGIN = 0, EI_TOP_SCORE = 1 } ei_criterion;
+
+/** One stage. */
+typedef struct {
+    const char *file; /**< Not terminated. */
+    uint32_t file_bytes;
+    bool reads_frame;
+    bool layout_nchw;
+    bool softmax;
+    uint8_t scores_output;
+    uint16_t classes;
+    uint16_t label_offset;
+    uint32_t feature_count;
+    const uint8_t *features;
+    uint32_t lookup_tables;
+    const int8_t *lookup; /**< NULL when frames come quantised. */
+    float scores_scale;
+    int32_t scores_zero_point;
+} ei_stage;
+
+/** A table that is sound and within what this firmware does. */
+typedef struct {
+    uint32_t stage_count;
+    uint32_t label_count;
+    ei_stage stages[EI_MAX_STAGES];
+    ei_criterion criterion;    /**< Of the full width. */
+    const uint8_t *thresholds; /**< Of the full width; int32, (stages - 1) * labels. */
+} ei_decisions;
+
+/**
+ * Read a table in place.
+ *
+ * @retval EI_TRUNCATED, EI_CORRUPT, EI_TOO_MANY
+ * @retval EI_UNSUPPORTED scores that are not int8, or the entropy criterion.
+ */
+ei_status ei_decisions_open(ei_decisions *decisions, const uint8_t *table, uint32_t size);
+
+#endif

@@ -1,0 +1,45 @@
+/**
+ * @file
+ * The MCUboot image that a bundle travels in (MCUboot documentation, "Image format").
+ *
+ * A 32-byte header or longer, the payload, protected TLVs, TLVs. The SHA-256 covers all but the
+ * last part. The signature is handed out, not checked: where bundles come over an untrusted line,
+ * let MCUboot check the slot, or link an ed25519 library (docs/porting.md, "Signatures").
+ */
+#ifndef EDGE_INFER_IMAGE_H
+#define EDGE_INFER_IMAGE_H
+
+#include "edge_infer/sha256.h"
+#include "edge_infer/status.h"
+
+#define EI_IMAGE_HEADER_BYTES 32U
+
+/** Version of an image. */
+typedef struct {
+    uint8_t major;
+    uint8_t minor;
+    uint16_t revision;
+    uint32_t build;
+} ei_version;
+
+/** An image whose hash is right. */
+typedef struct {
+    ei_version version;
+    uint32_t security_counter;
+    uint8_t digest[EI_SHA256_BYTES];
+    const uint8_t *payload;
+    uint32_t payload_bytes;
+    uint32_t bytes;           /**< Of the whole image. */
+    const uint8_t *key_hash;  /**< 32 bytes, NULL when it is not signed. */
+    const uint8_t *signature; /**< ed25519 over `digest`, 64 bytes; NULL when it is not signed. */
+} ei_image;
+
+/**
+ * Read an image and check its hash. What follows it in `data` (an erased rest of a slot) is left
+ * alone.
+ *
+ * @retval EI_TRUNCATED, EI_CORRUPT, EI_HASH
+ */
+ei_status ei_image_open(ei_image *image, const uint8_t *data, uint32_t size);
+
+#endif

@@ -1,0 +1,83 @@
+"""Bundle files for the firmware, and what the Python runtime makes of their frames."""
+
+import struct
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from firmware_bridge import mcuboot_image, stored_zip
+from firmware_bridge.decision_table import DECISIONS_FILE, decision_table
+from models_tflite.backend import open_backend
+from models_tflite.bundle import Bundle
+from models_tflite.manifest import MANIFEST_FILE
+from models_tflite.stage import load_stages
+from runtime.exit_criterion import exit_criterion
+from tests.fakes.firmware_build import Driver
+
+
+class Answer(NamedTuple):
+    """One frame's way through a bundle."""
+
+    exit: int
+    answer: int
+    confidence: int
+
+
+def bundle_file(bundle: Bundle, security_counter: int = 0) -> bytes:
+    """Return the bundle file, its decision table included."""
+    names = [MANIFEST_FILE, *bundle.manifest.files]
+    entries = {name: (bundle.path / name).read_bytes() for name in names}
+    entries[DECISIONS_FILE] = decision_table(bundle.manifest)
+    version = mcuboot_image.ImageVersion.parse(bundle.manifest.version)
+    return mcuboot_image.build(stored_zip.pack(entries), version, security_counter)
+
+
+def on_the_runtime(bundle: Bundle, frames: Iterable[NDArray[Any]]) -> list[Answer]:
+    """Answer frames with the Python runtime's stages and criteria, reference kernels."""
+    manifest = bundle.manifest
+    stages = load_stages(bundle, open_backend("tflite-runtime", "reference"))
+    rule = manifest.thresholds["1.0"]
+    bounds = [*rule.values, None]
+    judges = [
+        exit_criterion(rule.criterion, bound, stage.spec.scores.scale)
+        for bound, stage in zip(bounds, stages, strict=True)
+    ]
+    answers = []
+    for frame in frames:
+        inputs: Any = ()
+        for index, (stage, judge) in enumerate(zip(stages, judges, strict=True)):
+            if stage.prepare is not None:
+                inputs = stage.prepare(frame)
+            decision = judge(stage.run(inputs))
+            if decision.leave:
+                answers.append(Answer(index, int(decision.answer), int(decision.confidence)))
+                break
+            inputs = stage.features()
+    return answers
+
+
+def on_the_firmware(driver: Driver, file: bytes, frames: Iterable[NDArray[Any]]) -> list[Answer]:
+    """Answer frames with the firmware."""
+    status, _, _, frame_bytes, _ = open_on_firmware(driver, file)
+    assert status == 0, f"status {status}"
+    answers = []
+    for frame in frames:
+        assert frame.nbytes == frame_bytes
+        driver.write(struct.pack("<I", int(frame.dtype == np.int8)), frame.tobytes())
+        exit_index, answer, confidence = struct.unpack("<IIi", driver.read(12))
+        answers.append(Answer(exit_index, answer, confidence))
+    close_on_firmware(driver)
+    return answers
+
+
+def open_on_firmware(driver: Driver, file: bytes) -> tuple[int, ...]:
+    """Return status, kept bytes, activation bytes, frame bytes, security counter."""
+    driver.write(struct.pack("<I", len(file)), file)
+    return driver.numbers(5)
+
+
+def close_on_firmware(driver: Driver) -> None:
+    """End the bundle that was opened."""
+    driver.write(struct.pack("<I", 2))

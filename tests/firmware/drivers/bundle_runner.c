@@ -1,0 +1,53 @@
+/*
+ * Runs a bundle. A request: bytes of the file, the file. The answer: status, kept bytes,
+ * activation bytes, frame bytes, security counter. Then for each request of one frame (1 if it is
+ * quantised, the frame) exit, answer, confidence; a request of 2 ends the bundle.
+ */
+#include "driver_io.h"
+#include "edge_infer/bundle.h"
+
+#ifndef FILE_BYTES
+#define FILE_BYTES  (4U << 20)
+#define ARENA_BYTES (8U << 20)
+#endif
+
+static uint8_t file[FILE_BYTES] __attribute__((aligned(16)));
+static uint8_t memory[ARENA_BYTES] __attribute__((aligned(16)));
+static uint8_t frame[1U << 16];
+
+static void answer_frames(const ei_bundle *bundle) {
+    uint32_t quantised;
+    while (read_exact(&quantised, sizeof quantised) && quantised < 2) {
+        if (!read_exact(frame, ei_bundle_frame_bytes(bundle))) {
+            finish(2);
+        }
+        ei_exit exit = {false, 0, 0};
+        uint32_t stage = 0;
+        for (; !exit.leave; stage++) {
+            exit = ei_bundle_run_stage(bundle, stage, frame, quantised == 1);
+        }
+        const uint32_t record[3] = {stage - 1, exit.answer, (uint32_t)exit.confidence};
+        write_exact(record, sizeof record);
+    }
+}
+
+int main(void) {
+    uint32_t bytes;
+    while (read_exact(&bytes, sizeof bytes)) {
+        if (bytes > sizeof file || !read_exact(file, bytes)) {
+            finish(2);
+        }
+        ei_arena arena = ei_arena_over(memory, sizeof memory);
+        ei_bundle bundle;
+        const ei_status status = ei_bundle_open(&bundle, file, bytes, &arena);
+        const uint32_t head[5] = {(uint32_t)status, arena.kept, bundle.activation_bytes,
+                                  status ? 0 : ei_bundle_frame_bytes(&bundle),
+                                  bundle.image.security_counter};
+        write_exact(head, sizeof head);
+        if (status == EI_OK) {
+            answer_frames(&bundle);
+        }
+    }
+    finish(0);
+    return 0;
+}
