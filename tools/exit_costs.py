@@ -115,7 +115,7 @@ def exit_costs(bundle: Bundle, table: CostTable, clock_mhz: int | None = None) -
     point = _point(table, clock_mhz)
     names = tuple(stage.name for stage in bundle.manifest.stages)
     rows = [table.row(name, point) for name in (*names, CLASSIC)]
-    *stages, plain = (_net(row, table.idle_reference_uw) for row in rows)
+    *stages, plain = (net_cost(row, table.idle_reference_uw) for row in rows)
     ranks: tuple[CostOrigin, ...] = ("measured", "simulated", "modelled", "synthetic")
     return ExitCosts(
         board=table.board,
@@ -139,7 +139,8 @@ def _point(table: CostTable, clock_mhz: int | None) -> OperatingPoint:
     return points[clock_mhz * 1000]
 
 
-def _net(row: CostRow, idle_uw: int) -> NetCost:
+def net_cost(row: CostRow, idle_uw: int) -> NetCost:
+    """Return a row above the idle power."""
     energy_nj = row.energy_nj - idle_uw * row.time_ns / 1e6
     # On one thread the power above idle is the same throughout: overhead costs by its time.
     execution = 1 - row.overhead_ns / row.time_ns

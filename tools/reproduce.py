@@ -10,6 +10,11 @@ PAPERS = {
         "eenet_command",
         "Early exits, prediction and clocks (DAC 2023).",
     ),
+    "big-little": (
+        ".reproduce_big_little",
+        "big_little_command",
+        "A little net first, a big one where it is unsure (CODES+ISSS 2015).",
+    ),
 }
 """Name -> module, object, one line of help."""
 
