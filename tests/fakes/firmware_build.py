@@ -37,13 +37,56 @@ def build_driver(folder: Path, name: str, *, kernels: str = "plain", sanitize: b
     return program
 
 
+MPS2_CPU = ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"]
+MPS2_SIZES = ["-DMODEL_BYTES=0x6e000", "-DFILE_BYTES=0x6e000", "-DARENA_BYTES=56*1024",
+              "-DFRAME_BYTES=4096"]  # fmt: skip
+ICOUNT_SHIFT = 4
+"""QEMU counts 2**4 ns an instruction; the board's clock has 40 ns, so a tick is 2.5."""
+INSTRUCTIONS_PER_TICK = 40 / 2**ICOUNT_SHIFT
+
+
+def build_mps2_driver(folder: Path, name: str, *, kernels: str = "dsp") -> Path:
+    """Compile a driver for QEMU's mps2-an386; return the ELF file."""
+    for tool in ("make", "arm-none-eabi-gcc", "qemu-system-arm"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    build, port = folder / f"mps2-{kernels}", FIRMWARE / "ports" / "mps2_an386"
+    subprocess.run(
+        [
+            "make", "-s", "-C", str(FIRMWARE), f"BUILD={build}", f"KERNELS={kernels}",
+            "CC=arm-none-eabi-gcc", "AR=arm-none-eabi-ar",
+            f"CFLAGS=-O2 -ffunction-sections -fdata-sections {' '.join(MPS2_CPU)}", "lib",
+        ],
+        check=True,
+    )  # fmt: skip
+    program = build / f"{name}.elf"
+    subprocess.run(
+        [
+            "arm-none-eabi-gcc", "-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", *MPS2_CPU,
+            *MPS2_SIZES, f"-I{FIRMWARE}/include", f"-I{FIRMWARE}/src", f"-I{port}", f"-I{DRIVERS}",
+            str(DRIVERS / f"{name}.c"), str(DRIVERS / "driver_io_mps2.c"), str(port / "startup.c"),
+            str(build / "libedge_infer.a"), "-nostartfiles", "-Wl,--gc-sections",
+            "-T", str(port / "mps2.ld"), "-o", str(program),
+        ],
+        check=True,
+    )  # fmt: skip
+    return program
+
+
+def on_qemu(program: Path) -> list[str]:
+    """Return the command that runs a driver on the emulated board, counting instructions."""
+    return [
+        "qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-serial", "null",
+        "-monitor", "none", "-icount", f"shift={ICOUNT_SHIFT},sleep=off",
+        "-semihosting-config", "enable=on,target=native", "-kernel", str(program),
+    ]  # fmt: skip
+
+
 class Driver:
     """A running driver; requests and answers over its standard streams."""
 
-    def __init__(self, program: Path) -> None:
-        self._process = subprocess.Popen(
-            [str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
-        )
+    def __init__(self, *command: Path | str) -> None:
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def write(self, *parts: bytes) -> None:
         """Send bytes."""

@@ -25,6 +25,13 @@ class Answer(NamedTuple):
     confidence: int
 
 
+class Timed(NamedTuple):
+    """An answer of the firmware, and the ticks of the board's clock it took."""
+
+    answer: Answer
+    ticks: int
+
+
 def bundle_file(bundle: Bundle, security_counter: int = 0) -> bytes:
     """Return the bundle file, its decision table included."""
     names = [MANIFEST_FILE, *bundle.manifest.files]
@@ -60,14 +67,21 @@ def on_the_runtime(bundle: Bundle, frames: Iterable[NDArray[Any]]) -> list[Answe
 
 def on_the_firmware(driver: Driver, file: bytes, frames: Iterable[NDArray[Any]]) -> list[Answer]:
     """Answer frames with the firmware."""
+    return [timed.answer for timed in timed_on_the_firmware(driver, file, frames)]
+
+
+def timed_on_the_firmware(
+    driver: Driver, file: bytes, frames: Iterable[NDArray[Any]]
+) -> list[Timed]:
+    """Answer frames with the firmware, and count."""
     status, _, _, frame_bytes, _ = open_on_firmware(driver, file)
     assert status == 0, f"status {status}"
     answers = []
     for frame in frames:
         assert frame.nbytes == frame_bytes
         driver.write(struct.pack("<I", int(frame.dtype == np.int8)), frame.tobytes())
-        exit_index, answer, confidence = struct.unpack("<IIi", driver.read(12))
-        answers.append(Answer(exit_index, answer, confidence))
+        exit_index, answer, confidence, ticks = struct.unpack("<IIiI", driver.read(16))
+        answers.append(Timed(Answer(exit_index, answer, confidence), ticks))
     close_on_firmware(driver)
     return answers
 

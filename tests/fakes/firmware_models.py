@@ -20,18 +20,21 @@ class Ran:
     activation_bytes: int
     outputs: list[bytes]
     """For each run all outputs, one after the other."""
+    ticks: list[int]
+    """For each run, of the board's clock; 0 on this computer."""
 
 
 def run_on_firmware(driver: Driver, model: bytes, runs: list[bytes]) -> Ran:
     """Open a model and run it on each input."""
     driver.write(struct.pack("<I", len(model)), model, struct.pack("<I", len(runs)))
     status, kept, activations, size = driver.numbers(4)
-    outputs = []
+    outputs, ticks = [], []
     if status == 0:
         for run in runs:
             driver.write(run)
+            ticks += driver.numbers(1)
             outputs.append(driver.read(size))
-    return Ran(status, kept, activations, outputs)
+    return Ran(status, kept, activations, outputs, ticks)
 
 
 class Reference:

@@ -139,7 +139,7 @@ def test_a_table_or_model_damaged_before_the_hash_never_harms(
     status, *_, frame_bytes, _ = open_on_firmware(runner, file)
     if status == 0:
         runner.write((1).to_bytes(4, "little"), bytes(frame_bytes))
-        runner.read(12)
+        runner.read(16)
         close_on_firmware(runner)
 
 

@@ -1,7 +1,7 @@
 /*
  * Runs a bundle. A request: bytes of the file, the file. The answer: status, kept bytes,
  * activation bytes, frame bytes, security counter. Then for each request of one frame (1 if it is
- * quantised, the frame) exit, answer, confidence; a request of 2 ends the bundle.
+ * quantised, the frame) exit, answer, confidence, ticks; a request of 2 ends the bundle.
  */
 #include "driver_io.h"
 #include "edge_infer/bundle.h"
@@ -9,11 +9,12 @@
 #ifndef FILE_BYTES
 #define FILE_BYTES  (4U << 20)
 #define ARENA_BYTES (8U << 20)
+#define FRAME_BYTES (1U << 16)
 #endif
 
-static uint8_t file[FILE_BYTES] __attribute__((aligned(16)));
+static uint8_t file[FILE_BYTES] IN_FLASH;
 static uint8_t memory[ARENA_BYTES] __attribute__((aligned(16)));
-static uint8_t frame[1U << 16];
+static uint8_t frame[FRAME_BYTES];
 
 static void answer_frames(const ei_bundle *bundle) {
     uint32_t quantised;
@@ -23,10 +24,12 @@ static void answer_frames(const ei_bundle *bundle) {
         }
         ei_exit exit = {false, 0, 0};
         uint32_t stage = 0;
+        const uint32_t before = ticks();
         for (; !exit.leave; stage++) {
             exit = ei_bundle_run_stage(bundle, stage, frame, quantised == 1);
         }
-        const uint32_t record[3] = {stage - 1, exit.answer, (uint32_t)exit.confidence};
+        const uint32_t record[4] = {stage - 1, exit.answer, (uint32_t)exit.confidence,
+                                    ticks() - before};
         write_exact(record, sizeof record);
     }
 }

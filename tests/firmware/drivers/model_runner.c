@@ -1,7 +1,7 @@
 /*
  * Runs models. A request: bytes of the model, the model, number of runs, then for each run all
  * inputs one after the other. An answer: status, kept bytes, activation bytes, output bytes of a
- * run, then for each run all outputs. Numbers are little-endian uint32.
+ * run, then for each run its ticks and all outputs. Numbers are little-endian uint32.
  */
 #include <string.h>
 
@@ -13,14 +13,17 @@
 #define ARENA_BYTES (8U << 20)
 #endif
 
-static uint8_t model[MODEL_BYTES] __attribute__((aligned(16)));
+static uint8_t model[MODEL_BYTES] IN_FLASH;
 static uint8_t memory[ARENA_BYTES] __attribute__((aligned(16)));
 
 static void run(const ei_graph *g, uint8_t *activations) {
     for (uint32_t i = 0; i < g->input_count; i++) {
         (void)read_exact(activations + g->inputs[i].offset, g->inputs[i].bytes);
     }
+    const uint32_t before = ticks();
     ei_graph_invoke(g, activations);
+    const uint32_t took = ticks() - before;
+    write_exact(&took, sizeof took);
     for (uint32_t i = 0; i < g->output_count; i++) {
         write_exact(activations + g->outputs[i].offset, g->outputs[i].bytes);
     }
