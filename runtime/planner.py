@@ -31,7 +31,7 @@ from runtime.plan_problem import PlanProblem
 
 Array = NDArray[np.float64]
 
-SLOTS = 512
+SLOTS = 768
 """Slots that a deadline is divided into."""
 MOST_SWEEPS = 150
 TOLERANCE = 1e-4
@@ -77,6 +77,11 @@ class Plan:
         return min(max(-(-age_ns // self.slot_ns), 0), self.first.shape[-1] - 1)
 
 
+def solve_within(problem: PlanProblem, miss_bound: float) -> Plan:
+    """Return the best plan within a bound on misses, over the points that can matter."""
+    return Planner(problem.pruned()).within(miss_bound)
+
+
 class Planner:
     """Solves one problem for any penalty. Arrays are [energy or misses, ..., clock, slot]."""
 
@@ -92,7 +97,7 @@ class Planner:
         plan_steps = [self._steps(t) for t in problem.plan_ns]
         self._plan_steps = plan_steps
         longest = sum(max(row) for row in steps)
-        self._slots = self._due + min(longest, 2 * self._due) + 2
+        self._slots = self._due + min(longest, self._due // 2) + 2
         pad = max(max(map(max, steps)) + max(plan_steps), self._switch_steps)
         self._width = self._slots + pad + 1
         beliefs = problem.beliefs

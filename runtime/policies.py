@@ -25,7 +25,7 @@ from runtime.plan_problem import (
     plan_problem,
     predicted_beliefs,
 )
-from runtime.planner import Plan, Planner
+from runtime.planner import Plan, solve_within
 from runtime.predictor import ExitPredictor
 from runtime.records import Frame
 from runtime.zero_pad import ZeroPadPredictor
@@ -168,7 +168,7 @@ def _better(name: str, context: PolicyContext, beliefs: Beliefs, bin_of: BinOf) 
     blind = _solved(context.problem(blind_beliefs(context.exit_shares)), bound)
     if _rank(seeing, bound) < _rank(blind, bound):
         return _governor(name, context, beliefs, bin_of, plan=seeing)
-    return _governor(name, context, blind.problem.beliefs, None, plan=blind)
+    return _governor(name, context, blind_beliefs(context.exit_shares), None, plan=blind)
 
 
 def _rank(plan: Plan, bound: float) -> tuple[float, float]:
@@ -178,7 +178,7 @@ def _rank(plan: Plan, bound: float) -> tuple[float, float]:
 
 @lru_cache(maxsize=32)
 def _solved(problem: PlanProblem, bound: float) -> Plan:
-    return Planner(problem).within(bound)
+    return solve_within(problem, bound)
 
 
 def _governor(
@@ -190,7 +190,7 @@ def _governor(
     plan: Plan | None = None,
 ) -> PlannedGovernor:
     overheads = context.plan_overheads if bin_of is not None else 0.0
-    problem = plan.problem if plan else context.problem(beliefs, overheads)
+    problem = context.problem(beliefs, overheads)
     bound = context.miss_bound * PLANNED_SHARE
     plan = plan or _solved(problem, bound)
     return PlannedGovernor(

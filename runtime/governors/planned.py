@@ -10,7 +10,7 @@ from boards.operating_point import OperatingPoint
 from runtime.calibration import DRIFT, ArrivalRate, ClockCap, Reserve, Slowdown
 from runtime.energy_budget import EnergyBudget
 from runtime.plan_problem import PlanProblem
-from runtime.planner import Plan, Planner
+from runtime.planner import Plan, Planner, solve_within
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 BinOf = Callable[[Frame, NDArray[Any]], int]
@@ -70,7 +70,7 @@ class PlannedGovernor:
         self._drifting = 0
         self._clock = 0
         self._idle: OperatingPoint | None = None
-        self.adopt(plan or Planner(problem).within(miss_bound))
+        self.adopt(plan or solve_within(problem, miss_bound))
 
     def adopt(self, plan: Plan) -> None:
         """Take a plan into use: flat bytes are the fastest table there is in Python."""
@@ -204,14 +204,14 @@ class PlannedGovernor:
         if self.cap.khz is not None:
             problem = problem.capped(self.cap.khz)
         if self._cheapest:
-            self.adopt(Planner(problem).solve(0.0))
+            self.adopt(Planner(problem.pruned()).solve(0.0))
             return
         if self.reserve.level:
-            plan = Planner(problem.due_earlier(self.reserve.level)).within(self.miss_bound)
+            plan = solve_within(problem.due_earlier(self.reserve.level), self.miss_bound)
             if plan.miss_rate <= self.miss_bound:
                 self._level = self.reserve.level
                 self.adopt(plan)
                 return
             self.reserve.refuse()
         self._level = self.reserve.level
-        self.adopt(Planner(problem.due_earlier(self._level)).within(self.miss_bound))
+        self.adopt(solve_within(problem.due_earlier(self._level), self.miss_bound))

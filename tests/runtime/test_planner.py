@@ -101,6 +101,18 @@ def test_one_frame_costs_what_the_best_of_all_policies_costs(
         assert planned == pytest.approx(best, rel=1e-9, abs=1e-9)
 
 
+@given(small_problems(), st.floats(0, 5000))
+def test_pruned_points_are_not_missed(problem: PlanProblem, penalty_nj: float) -> None:
+    pruned = problem.pruned()
+    assert set(pruned.points) <= set(problem.points)
+    for khz in pruned.clocks_khz:
+        _, all_points = one_frame(problem, penalty_nj)
+        _, fewer = one_frame(pruned, penalty_nj)
+        here, there = problem.clocks_khz.index(khz), pruned.clocks_khz.index(khz)
+        total = all_points[0, here, 0] + penalty_nj * all_points[1, here, 0]
+        assert fewer[0, there, 0] + penalty_nj * fewer[1, there, 0] == pytest.approx(total)
+
+
 @settings(max_examples=30)
 @given(small_problems(), st.sampled_from([0.0, 0.05, 0.2, 0.5]))
 def test_the_bound_is_kept_at_least_energy_up_to_the_duality_gap(
@@ -151,6 +163,7 @@ def test_on_a_flat_voltage_board_race_to_idle_comes_out_of_the_table(load: float
     top = len(CLOCKS_KHZ) - 1
     assert points_by_time(plan, 0, 0, top)[0] == CLOCKS_KHZ[-1]
     assert points_by_time(plan, 0, 0, 0)[0] == CLOCKS_KHZ[-1]
+    assert problem.pruned().clocks_khz == CLOCKS_KHZ[-1:]
 
 
 def test_where_voltage_falls_with_the_clock_slack_is_spent_on_the_lowest() -> None:
