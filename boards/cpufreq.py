@@ -1,5 +1,7 @@
 """The processor clock through Linux cpufreq, put back as it was found."""
 
+from collections.abc import Callable
+
 from boards.clock_lease import Claim, ClockLease
 from boards.cpufreq_policy import (
     GOVERNOR,
@@ -15,6 +17,9 @@ from boards.sysfs import Sysfs
 
 READ_BACKS = 20
 """Reads of the clock in which a change must show; about 10 us each."""
+
+ALIAS = 0.02
+"""A clock that runs this far off is another one: the steps of boards are 4 % apart and more."""
 
 
 class CpufreqClock:
@@ -39,11 +44,12 @@ class CpufreqClock:
         self._lease = lease
         self._claims: dict[str, Claim] = {}
         self._asked_khz: int | None = None
+        self._aliased: dict[int, int] = {}
         self._restore_after_the_dead()
 
     def supported_khz(self) -> tuple[int, ...]:
-        """Return the clocks that can be set, ascending."""
-        return self._main.clocks_khz
+        """Return the clocks that can be set, ascending, without those that were dropped."""
+        return tuple(khz for khz in self._main.clocks_khz if khz not in self._aliased)
 
     def current_khz(self) -> int:
         """Return the clock in kHz that the kernel reports now. Raises ClockError."""
@@ -55,8 +61,8 @@ class CpufreqClock:
         The kernel does not see a cap by the firmware: `check_clocks` and the thermometer do.
         Asking again for the same clock writes nothing. Raises ClockError.
         """
-        if khz not in self._main.clocks_khz:
-            offered = ", ".join(f"{clock / 1000:g}" for clock in self._main.clocks_khz)
+        if khz not in self._main.clocks_khz or khz in self._aliased:
+            offered = ", ".join(f"{clock / 1000:g}" for clock in self.supported_khz())
             raise ClockError(f"no clock of {khz / 1000:g} MHz; there are: {offered} MHz")
         if khz != self._asked_khz:
             if self._asked_khz is None:
@@ -66,16 +72,32 @@ class CpufreqClock:
             self._asked_khz = khz
         return self._read_back(khz)
 
-    def check_clocks(self) -> dict[int, int]:
+    def check_clocks(self, measured_khz: Callable[[], int] | None = None) -> dict[int, int]:
         """Set every clock in turn; return those that the hardware runs as another: asked to got.
 
-        Takes a change of clock each: not for the hot path. Raises ClockError.
+        Takes a change of clock each: not for the hot path.
+
+        Args:
+            measured_khz: measures the clock; the kernel's own word for it if None.
+
+        Raises:
+            ClockError: a clock cannot be set or read.
         """
         got = {}
         for khz in self.supported_khz():
             self.set_khz(khz)
-            got[khz] = self._main.real_khz()
-        return {khz: real_khz for khz, real_khz in got.items() if khz != real_khz}
+            got[khz] = measured_khz() if measured_khz else self._main.real_khz()
+        return {khz: real for khz, real in got.items() if abs(real - khz) > ALIAS * khz}
+
+    def drop_aliased(self, measured_khz: Callable[[], int] | None = None) -> dict[int, int]:
+        """Stop to offer the clocks that `check_clocks` finds, and return them.
+
+        The highest clock stays whatever it runs at: something must be offered.
+        """
+        aliased = self.check_clocks(measured_khz)
+        aliased.pop(self._main.clocks_khz[-1], None)
+        self._aliased |= aliased
+        return aliased
 
     def reset(self) -> None:
         """Put back what was found, where it is still ours. May be called twice.

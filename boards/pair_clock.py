@@ -11,6 +11,10 @@ WIDEST_SLIP, FINEST_SLIP = 4, 64
 """The slip lies between 1/64 and 1/4 of a transaction: 2 to 30 us at 400 kHz."""
 RUN_TO_WIDEN = 3
 """Reads on one side before the slip doubles."""
+READS_A_PAIR = 3
+"""Flag, value and clearing."""
+LATE = 4
+"""A read begun later than planned by this part of its length says nothing of the phase."""
 PERIOD_GAIN = 16
 """A sixteenth of each phase error corrects the period."""
 PERIOD_LIMIT = 8
@@ -51,6 +55,7 @@ class PairClock:
 
     def ready(self, began_ns: int, seen_ns: int) -> int:
         """The flag was set at `seen_ns`, in a read begun at `began_ns`; return pairs since."""
+        late = began_ns > self.next_poll_ns() + self._read_ns // LATE
         self._read_ns = seen_ns - began_ns
         if self._unset_ns > self.edge_ns:
             slip_ns = self._slip_to(1)
@@ -59,7 +64,7 @@ class PairClock:
             expected_ns = self.edge_ns + steps * self.period_ns
             edge_ns = min(max(expected_ns, low_ns), high_ns)
             self._learn((edge_ns - expected_ns) // (PERIOD_GAIN * steps))
-        elif began_ns > self.edge_ns + self.period_ns:
+        elif late:
             # Looked too late to learn anything of phase or period: a slow bus, or a lost read.
             steps = max(1, (seen_ns - self.edge_ns) // self.period_ns)
             edge_ns = min(self.edge_ns + steps * self.period_ns, seen_ns)
@@ -88,6 +93,9 @@ class PairClock:
         return round((at_ns - self.edge_ns) / self.period_ns)
 
     def _learn(self, drift_ns: int) -> None:
+        if READS_A_PAIR * self._read_ns > self._nominal_ns:
+            # The bus is slower than the converter: when a flag is seen says when the bus was free.
+            return
         limit_ns = self._nominal_ns // PERIOD_LIMIT
         least_ns, most_ns = self._nominal_ns - limit_ns, self._nominal_ns + limit_ns
         self.period_ns = min(max(self.period_ns + drift_ns, least_ns), most_ns)

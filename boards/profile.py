@@ -9,16 +9,18 @@ from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal, cast, get_args
 
 from boards.errors import ProfileError, UnknownBoardError
 from boards.profile_sections import (
+    AcceleratorProfile,
     CpuProfile,
     KernelRates,
     MeterProfile,
     OverheadProfile,
     PowerProfile,
     PublishedLatency,
+    read_accelerator,
     read_cpu,
     read_meter,
     read_overhead,
@@ -29,6 +31,8 @@ from boards.profile_sections import (
 from boards.toml_reader import Figure, TomlReader
 
 FORMAT_VERSION = 1
+Place = Literal["here", "wire", "simulation"]
+TESTED_ON = ("hardware", "vm", "simulation")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +42,15 @@ class BoardProfile:
     name: str
     title: str
     compatible: tuple[str, ...] = ()
-    """Device-tree `compatible` strings."""
+    """Device-tree `compatible` strings; any computer if empty."""
+    place: Place = "here"
+    """here: this program runs on the board; wire: it is driven over a serial line; simulation:
+    there is no such board."""
+    tested: tuple[str, ...] = ()
+    """What it was tested on: hardware, vm (a real kernel), simulation. Nothing else is claimed."""
+    advice: str = ""
+    """What a user of this board has to know first."""
+    accelerator: AcceleratorProfile | None = None
     cpu: CpuProfile | None = None
     power: PowerProfile | None = None
     rates: Mapping[str, KernelRates] = field(default_factory=dict)
@@ -103,11 +115,21 @@ def _board(reader: TomlReader, name: str) -> BoardProfile:
         reader.complain("format_version", f"must be {FORMAT_VERSION}")
     cpu, power = reader.optional_table("cpu"), reader.optional_table("power")
     overhead, meter = reader.optional_table("overhead"), reader.optional_table("meter")
+    accelerator, place = reader.optional_table("accelerator"), reader.text("place", "here")
+    if place not in get_args(Place):
+        reader.complain("place", f"must be one of {', '.join(get_args(Place))}")
+    tested = reader.texts("tested")
+    if not set(tested) <= set(TESTED_ON):
+        reader.complain("tested", f"may hold {', '.join(TESTED_ON)}")
     rates, quirks = reader.optional_table("rates"), reader.optional_table("quirks")
     profile = BoardProfile(
         name=name,
         title=reader.text("title"),
         compatible=reader.texts("compatible"),
+        place=cast(Place, place),
+        tested=tested,
+        advice=reader.text("advice", ""),
+        accelerator=read_accelerator(accelerator) if accelerator else None,
         cpu=read_cpu(cpu) if cpu else None,
         power=read_power(power) if power else None,
         rates=read_rates(rates) if rates else {},

@@ -80,6 +80,20 @@ class MeterProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class AcceleratorProfile:
+    """An Edge TPU, whose clock is chosen when its delegate is opened."""
+
+    delegate: str
+    """Shared library of the delegate."""
+    device: str
+    """What the delegate is asked for: usb or pci."""
+    levels: tuple[str, ...]
+    """Performance levels, slowest first."""
+    clocks_khz: tuple[int, ...]
+    """Core clock of each level."""
+
+
+@dataclass(frozen=True, slots=True)
 class PublishedLatency:
     """A published latency of a whole network, that the rates were fitted to or checked by."""
 
@@ -172,6 +186,20 @@ def read_meter(table: TomlReader) -> MeterProfile:
     )
     table.done()
     return meter
+
+
+def read_accelerator(table: TomlReader) -> AcceleratorProfile:
+    """Return the [accelerator] table."""
+    accelerator = AcceleratorProfile(
+        delegate=table.text("delegate"),
+        device=table.text("device"),
+        levels=table.texts("levels"),
+        clocks_khz=table.integers("clocks_khz"),
+    )
+    if len(accelerator.levels) != len(accelerator.clocks_khz):
+        table.complain("levels", f"needs {len(accelerator.clocks_khz)} values, one a clock")
+    table.done()
+    return accelerator
 
 
 def read_published(table: TomlReader) -> PublishedLatency:

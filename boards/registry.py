@@ -1,26 +1,26 @@
 """Boards by name: this computer, the board it is, or a simulated one."""
 
 import errno
+import logging
 from pathlib import Path
 
 from boards.clock_lease import ClockLease
 from boards.contract import Board, Thermometer
 from boards.cpufreq import CpufreqClock
-from boards.errors import BoardError, BusError, UnknownBoardError
+from boards.errors import BoardError, BusError, ClockError, UnknownBoardError
 from boards.fixed_clock import FixedClock
-from boards.i2c_bus import i2c_path, open_i2c_bus
-from boards.i2c_device import I2cDevice
-from boards.ina219 import Ina219
-from boards.ina219_registers import Ina219Settings
+from boards.i2c_bus import i2c_path
+from boards.kernel_gauge import kernel_devices
 from boards.linux_board import LinuxBoard
+from boards.meter_config import MeterConfig, meter_file, profile_meter, read_meter_file
+from boards.meters import open_chip, open_meter
 from boards.power import PowerMeter
 from boards.profile import BoardProfile, load_profile, profile_names
-from boards.profile_sections import MeterProfile
 from boards.sampler import ThreadSampler
 from boards.simulated import SimulatedBoard
 from boards.sysfs import RealSysfs, Sysfs
 from boards.thermal import LinuxThermometer
-from boards.timebase import MonotonicTimebase
+from boards.videocore import VideoCore, measured_clock_khz
 
 DEVICE_TREE = "firmware/devicetree/base/compatible"
 """What the board is, as the firmware told the kernel: strings, each ended by a zero byte."""
@@ -30,18 +30,22 @@ SIMULATED = "sim:"
 
 def board_names() -> tuple[str, ...]:
     """Return every name that `open_board` takes."""
-    profiles = [name for name in profile_names() if name != HOST]
-    return (HOST, *profiles, *(SIMULATED + name for name in profiles))
+    profiles = [load_profile(name) for name in profile_names() if name != HOST]
+    real = [profile.name for profile in profiles if profile.place == "here"]
+    return (HOST, *real, *(SIMULATED + p.name for p in profiles if p.cpu is not None))
 
 
 def open_board(name: str) -> Board:
     """Open a board: "host", a profile's name on that very board, or "sim:" and a profile's name.
+
+    The meter is the one that the user's meter file states, else the profile's.
 
     Raises:
         UnknownBoardError: there is none of that name; the message lists what there is.
         BoardError: its clock or its meter cannot be used.
     """
     if name not in board_names():
+        _refuse_wire(name)
         raise UnknownBoardError(f"no board {name}; there are: {', '.join(board_names())}")
     if name.startswith(SIMULATED):
         return SimulatedBoard(load_profile(name.removeprefix(SIMULATED)))
@@ -49,50 +53,90 @@ def open_board(name: str) -> Board:
     if name == HOST:
         return LinuxBoard(profile, FixedClock(), None, sysfs)
     _check_compatible(profile, sysfs)
-    return LinuxBoard(
-        profile, CpufreqClock(sysfs, ClockLease()), _meter(profile, LinuxThermometer(sysfs)), sysfs
-    )
+    thermometer = LinuxThermometer(sysfs)
+    clock = CpufreqClock(sysfs, ClockLease())
+    _drop_clocks_that_lie(clock, thermometer)
+    return LinuxBoard(profile, clock, _meter(profile, sysfs, thermometer), sysfs)
+
+
+def detect_board(sysfs: Sysfs) -> str:
+    """Return the name of the board that this computer is: "host" if it is none that is known."""
+    profiles = [load_profile(name) for name in profile_names()]
+    for compatible in device_tree(sysfs):
+        for profile in profiles:
+            if profile.place == "here" and compatible in profile.compatible:
+                return profile.name
+    return HOST
+
+
+def device_tree(sysfs: Sysfs) -> tuple[str, ...]:
+    """Return what the device tree says this computer is, the most particular first."""
+    try:
+        return tuple(sysfs.read(DEVICE_TREE).rstrip("\0").split("\0"))
+    except OSError:
+        return ()
+
+
+def _refuse_wire(name: str) -> None:
+    if name in profile_names() and load_profile(name).place == "wire":
+        raise BoardError(
+            f"{name} is driven over a serial line: edge-infer device status -p PORT; "
+            f"simulated: {SIMULATED}{name}"
+        )
 
 
 def _check_compatible(profile: BoardProfile, sysfs: Sysfs) -> None:
     """Raise BoardError unless the device tree says that this computer is that board."""
-    try:
-        found = sysfs.read(DEVICE_TREE).rstrip("\0").split("\0")
-    except OSError:
-        found = []
-    if not set(found) & set(profile.compatible):
+    found = device_tree(sysfs)
+    if profile.compatible and not set(found) & set(profile.compatible):
         raise BoardError(
             f"this computer is no {profile.title}: its device tree says "
             f"{', '.join(found) or 'nothing'}; try host or {SIMULATED}{profile.name}"
         )
 
 
-def _meter(profile: BoardProfile, thermometer: Thermometer) -> PowerMeter | None:
-    """The profile's meter, or None when its bus is absent or nothing answers there.
+def _drop_clocks_that_lie(clock: CpufreqClock, thermometer: Thermometer) -> None:
+    """Offer only clocks that the hardware really runs, as its firmware measures them.
+
+    Without a firmware to ask, without permission, or while the board is throttled, all stay.
+    """
+    if thermometer.throttled():
+        return
+    try:
+        firmware = VideoCore()
+    except BusError:
+        return
+    try:
+        dropped = clock.drop_aliased(lambda: measured_clock_khz(firmware))
+        clock.reset()
+    except (ClockError, BusError) as error:
+        logging.getLogger(__name__).warning("clocks not verified: %s", error)
+        return
+    finally:
+        firmware.close()
+    for khz, real_khz in dropped.items():
+        logging.getLogger(__name__).warning(
+            "clock of %g MHz dropped: the hardware runs %g MHz", khz / 1000, real_khz / 1000
+        )
+
+
+def _meter(profile: BoardProfile, sysfs: Sysfs, thermometer: Thermometer) -> PowerMeter | None:
+    """The meter file's meter, else the profile's; None when nothing answers to the profile's.
 
     Raises BusError or MeterError when it is there and cannot be used.
     """
+    file = meter_file()
+    if file is not None:
+        return open_meter(read_meter_file(file), sysfs, thermometer.throttled)
     if profile.meter is None or not Path(i2c_path(profile.meter.i2c_bus)).exists():
         return None
-    chip = _ina219(profile.meter)
+    chip = open_chip(profile_meter(profile.meter), sysfs)
     try:
         chip.start()
     except BusError as error:
         if error.errno in (errno.ENXIO, errno.EREMOTEIO):
             return None
+        if error.errno == errno.EBUSY and kernel_devices(sysfs):
+            return open_meter(MeterConfig("kernel"), sysfs, thermometer.throttled)
         raise
     return ThreadSampler(chip, thermometer.throttled)
-
-
-def _ina219(meter: MeterProfile) -> Ina219:
-    path = i2c_path(meter.i2c_bus)
-    settings = Ina219Settings(
-        meter.bus_range_v, meter.shunt_range_mv, meter.adc_bits, meter.adc_samples
-    )
-    return Ina219(
-        I2cDevice(open_i2c_bus(meter.i2c_bus), meter.address, path),
-        MonotonicTimebase(),
-        shunt_uohm=meter.shunt_uohm,
-        shunt_tolerance_ppm=meter.shunt_tolerance_ppm,
-        settings=settings,
-    )

@@ -58,7 +58,7 @@ class ShuntMonitor(ABC):
         self._pairs = PairClock(pair_ns)
         self._calibration = calibration
         self._bus_mv = TYPICAL_SUPPLY_MV
-        self._uncleared, self._last_seq = False, -1
+        self._uncleared, self._overtaken, self._last_seq = False, False, -1
         self._failing_since_ns: int | None = None
         self._samples = self._saturated = self._busy_ns = 0
         self.due_ns = 0
@@ -90,7 +90,7 @@ class ShuntMonitor(ABC):
         self._configure()
         self._pairs.restart(self._timebase.now_ns())
         self.due_ns = self._pairs.next_poll_ns()
-        self._uncleared, self._last_seq = False, -1
+        self._uncleared, self._overtaken, self._last_seq = False, False, -1
         self._failing_since_ns = None
         self._samples = self._saturated = self._busy_ns = 0
 
@@ -146,7 +146,9 @@ class ShuntMonitor(ABC):
         return half_ns, half_ns
 
     def _read_pair(self, began_ns: int) -> PowerSample | None:
-        ready = self._ready()
+        # Ready first: it reads what `_reading` goes on from.
+        ready = self._ready() or self._overtaken
+        self._overtaken = False
         seen_ns = self._timebase.now_ns()
         if not ready:
             self._pairs.not_ready(seen_ns)
@@ -166,6 +168,8 @@ class ShuntMonitor(ABC):
     def _clear(self) -> None:
         self._clear_ready()
         self._uncleared = False
+        # On a bus slower than the chip the next pair has ended by now and lost its flag with this.
+        self._overtaken = self._timebase.now_ns() > self._pairs.edge_ns + self._pairs.period_ns
         self.due_ns = self._pairs.next_poll_ns()
 
     def _sample(self, reading: Reading) -> PowerSample:

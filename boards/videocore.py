@@ -72,3 +72,12 @@ class VideoCore:
         translated = BusError(f"{self._where}: {error.strerror}; {advice}")
         translated.errno = error.errno
         return translated
+
+
+def measured_clock_khz(firmware: Firmware) -> int:
+    """Return the processor clock that the firmware measures. Raises BusError."""
+    answer = firmware.ask("measure_clock arm")
+    digits = answer.partition("=")[2]
+    if not digits.isdigit():
+        raise BusError(f"measure_clock arm gives no clock: {answer!r}")
+    return int(digits) // 1000

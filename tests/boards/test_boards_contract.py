@@ -263,6 +263,13 @@ def test_an_unknown_board_is_refused_with_what_there_is() -> None:
         open_board("sim:host")
 
 
+def test_no_board_is_offered_here_that_does_not_exist_here() -> None:
+    real = {name for name in board_names() if not name.startswith("sim:")}
+    assert not {name for name in real if name.startswith(("generic-", "stm32"))}
+    assert {"host", "linux", "raspberry-pi-5"} <= real
+    assert "sim:linux" not in board_names()
+
+
 def test_a_real_board_is_not_opened_on_another_computer() -> None:
     tree = Path("/sys/firmware/devicetree/base/compatible")
     if tree.exists() and "raspberrypi,4-model-b" in tree.read_text():

@@ -2,9 +2,10 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -77,6 +78,31 @@ def test_killed_at_any_write_the_next_start_restores(
         CpufreqClock(sysfs, ClockLease(folder))
         assert settings(sysfs) == found
         assert not (folder / "clock.json").exists()
+
+
+@pytest.fixture
+def quick_folder() -> Iterator[Path]:
+    """A folder in memory, where there is one."""
+    memory = Path("/dev/shm")
+    with TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        yield Path(name)
+
+
+def test_killed_at_ten_thousand_seeded_moments_the_next_start_restores(quick_folder: Path) -> None:
+    killed, random = 0, Random(7)
+    while killed < 10_000:
+        limits = random.choice([(600_000, 1_000_000), (700_000, 900_000), (800_000, 800_000)])
+        sysfs = kernel(random.random() < 0.5, limits)
+        found = settings(sysfs)
+        # The governor switches clocks: six different ones, so at least seven writes.
+        clocks = [random.choice(CLOCKS)]
+        while len(clocks) < 6:
+            clocks.append(random.choice([khz for khz in CLOCKS if khz != clocks[-1]]))
+        at, after = random.randrange(6), random.random() < 0.5
+        killed += run_until_killed(sysfs, quick_folder, clocks, at, after)
+        CpufreqClock(sysfs, ClockLease(quick_folder))
+        assert settings(sysfs) == found
+    assert not (quick_folder / "clock.json").exists()
 
 
 def test_the_property_above_does_kill_and_does_restore(tmp_path: Path) -> None:

@@ -7,22 +7,22 @@ from hypothesis import strategies as st
 from boards.cost_model import CostModel, modelled_cost_table
 from boards.errors import ProfileError
 from boards.operating_point import OperatingPoint
-from boards.profile import BoardProfile, load_profile
+from boards.profile import BoardProfile, load_profile, profile_names
 from boards.profile_sections import PublishedLatency
 from boards.work import OpWork, Work
 from tests.fakes.networks import NETWORKS, mobilenet_v2, resnet_8
 
 PI_4, PI_5 = load_profile("raspberry-pi-4b"), load_profile("raspberry-pi-5")
 BOARDS = [PI_4, PI_5]
-TOP = {PI_4.name: 1_500_000, PI_5.name: 2_400_000}
 
 
 def latency_ns(profile: BoardProfile, network: str, threads: int) -> int:
-    point = OperatingPoint(TOP[profile.name], threads)
+    point = OperatingPoint(CostModel(profile).cpu.clocks_khz[-1], threads)
     return CostModel(profile).row(NETWORKS[network], point).time_ns
 
 
-FITTED = [(b, p) for b in BOARDS for p in b.published if p.use == "fit"]
+EVERY_BOARD = [load_profile(name) for name in profile_names()]
+FITTED = [(b, p) for b in EVERY_BOARD for p in b.published if p.use == "fit"]
 
 
 @pytest.mark.parametrize(

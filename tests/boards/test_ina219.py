@@ -86,6 +86,15 @@ def test_900_pairs_a_second_at_12_bit_on_a_400_khz_bus() -> None:
     assert len(Bench().sample_until(10 * SECOND_NS)) >= 9_000
 
 
+def test_690_pairs_a_second_at_12_bit_on_a_100_khz_bus() -> None:
+    # Three reads of 480 us a pair: the bus is the limit, and what it cannot carry is counted.
+    bench = Bench(hz=100_000)
+    samples = bench.sample_until(10 * SECOND_NS)
+    assert 6_800 <= len(samples) <= 7_000
+    converted = 10 * SECOND_NS // 1_064_000
+    assert len(samples) + bench.driver.statistics().lost == pytest.approx(converted, abs=3)
+
+
 def test_a_lost_pair_is_a_jump_of_seq_and_flagged() -> None:
     bench = Bench(retries=0, lost_ppm=50_000, seed=2)
     samples = bench.sample_until(10 * SECOND_NS)

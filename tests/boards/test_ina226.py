@@ -48,10 +48,11 @@ def test_every_pair_is_read_once(conversion_us: int, averages: int) -> None:
     pair_ns = 2 * conversion_us * averages * 1000
     assert chip.pair_ns == pair_ns
     samples = bench.sample_until(max(40 * pair_ns, 20_000_000))
-    # Three reads of 147 us at 400 kHz do not fit into the shortest pairs: then some are lost.
-    lost = bench.driver.statistics().lost
-    assert lost == 0 or pair_ns < 500_000
-    assert len(samples) + lost == pytest.approx(bench.time.now_ns() / pair_ns, abs=3)
+    # Three reads of 118 us at 400 kHz do not fit into the shortest pairs: then some are lost.
+    lost, slow_bus = bench.driver.statistics().lost, pair_ns < 3 * bench.bus.read_ns
+    assert lost == 0 or slow_bus
+    converted = bench.time.now_ns() / pair_ns
+    assert len(samples) + lost == pytest.approx(converted, abs=3, rel=0.1 if slow_bus else 0)
     assert {(s.bus_mv, s.current_ua, s.power_uw) for s in samples} == {
         (5_000, 1_000_000, 5_000_000)
     }

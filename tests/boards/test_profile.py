@@ -81,7 +81,7 @@ def test_the_host_states_no_numbers() -> None:
 
 
 def test_an_unknown_board_lists_what_there_is() -> None:
-    with pytest.raises(UnknownBoardError, match="raspberry-pi-4b, raspberry-pi-5"):
+    with pytest.raises(UnknownBoardError, match=r"raspberry-pi-4b, .*raspberry-pi-5"):
         load_profile("raspberry-pi-6")
 
 

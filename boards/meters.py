@@ -1,0 +1,103 @@
+"""Opens the meter that a configuration names."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from boards.chip_meter import MeterChip
+from boards.errors import MeterError
+from boards.i2c_bus import i2c_path, open_i2c_bus
+from boards.i2c_device import I2cDevice
+from boards.ina219 import Ina219
+from boards.ina219_registers import Ina219Settings
+from boards.ina226 import Ina226
+from boards.kernel_gauge import KernelDevice, KernelGauge, kernel_devices
+from boards.meter_config import MeterConfig
+from boards.pmic_gauge import PmicGauge
+from boards.polled_chip import PolledChip
+from boards.power import PowerMeter
+from boards.power_csv import read_power_log
+from boards.recorded_meter import RecordedMeter
+from boards.sampler import ThreadSampler
+from boards.sysfs import Sysfs
+from boards.timebase import MonotonicTimebase
+from boards.videocore import VideoCore
+
+KERNEL_PERIOD_US = 5_000
+"""Each question makes the driver read the chip twice over I2C."""
+PMIC_PERIOD_US = 100_000
+"""10 Hz, as ml-energy/zeus asks it."""
+
+
+def open_meter(
+    config: MeterConfig, sysfs: Sysfs, throttled: Callable[[], bool] = lambda: False
+) -> PowerMeter:
+    """Open a meter; it begins to sample when started.
+
+    Args:
+        config: which one.
+        sysfs: the kernel's files.
+        throttled: whether the board caps its clock now: such samples are flagged.
+
+    Raises:
+        MeterError: there is no such device, or the log cannot be read.
+        BusError: the bus or the firmware cannot be opened.
+    """
+    if config.kind == "log":
+        return RecordedMeter(read_power_log(Path(config.device)), MonotonicTimebase.now_ns)
+    return ThreadSampler(open_chip(config, sysfs), throttled)
+
+
+def open_chip(config: MeterConfig, sysfs: Sysfs) -> MeterChip:
+    """Open the chip of a meter that is polled. Raises MeterError or BusError."""
+    if config.kind == "ina219":
+        return _ina219(config)
+    if config.kind == "ina226":
+        return Ina226(
+            _device(config),
+            MonotonicTimebase(),
+            shunt_uohm=config.shunt_uohm,
+            shunt_tolerance_ppm=config.shunt_tolerance_ppm,
+            calibration=config.calibration,
+        )
+    if config.kind == "kernel":
+        gauge = KernelGauge(sysfs, _kernel_device(config.device, sysfs))
+        return _polled(gauge, config, KERNEL_PERIOD_US)
+    if config.kind == "pmic":
+        return _polled(PmicGauge(VideoCore()), config, PMIC_PERIOD_US)
+    raise MeterError(f"the meter {config} cannot be polled")
+
+
+def _polled(gauge: KernelGauge | PmicGauge, config: MeterConfig, period_us: int) -> PolledChip:
+    period_ns = (config.period_us or period_us) * 1000
+    return PolledChip(gauge, MonotonicTimebase(), period_ns, config.calibration)
+
+
+def _ina219(config: MeterConfig) -> Ina219:
+    settings = Ina219Settings(
+        config.bus_range_v, config.shunt_range_mv, config.adc_bits, config.adc_samples
+    )
+    return Ina219(
+        _device(config),
+        MonotonicTimebase(),
+        shunt_uohm=config.shunt_uohm,
+        shunt_tolerance_ppm=config.shunt_tolerance_ppm,
+        settings=settings,
+        calibration=config.calibration,
+    )
+
+
+def _device(config: MeterConfig) -> I2cDevice:
+    path = i2c_path(config.i2c_bus)
+    return I2cDevice(open_i2c_bus(config.i2c_bus), config.address, path)
+
+
+def _kernel_device(name: str, sysfs: Sysfs) -> KernelDevice:
+    devices = kernel_devices(sysfs)
+    chosen = next((device for device in devices if name in ("", device.name)), None)
+    if chosen is None:
+        there = ", ".join(f"{d.name} ({d.chip})" for d in devices) or "none"
+        raise MeterError(
+            f"no kernel power monitor {name or 'at all'}; there are: {there}. On a Raspberry Pi: "
+            "dtoverlay=i2c-sensor,ina219 in config.txt"
+        )
+    return chosen
