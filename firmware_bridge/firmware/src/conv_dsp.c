@@ -8,14 +8,10 @@ static int32_t filter_of(const ei_conv *c) {
     return c->window.height * c->window.width * c->in.channels;
 }
 
-/* A column starts on a word. */
-static int32_t column_stride(int32_t filter) {
-    return (filter + 1) & ~1;
-}
-
+/* Two pixels side by side, and one window as it is gathered. */
 uint32_t ei_conv2d_scratch_bytes(const ei_conv *c) {
     const int32_t filter = filter_of(c);
-    return (uint32_t)(2 * column_stride(filter) * (int32_t)sizeof(int16_t) + filter);
+    return (uint32_t)(fours(filter) * 4 * (int32_t)sizeof(uint32_t) + filter);
 }
 
 /* One row of the window; what lies outside the map is the zero point. */
@@ -40,18 +36,19 @@ static bool whole(const ei_window *w, taps rows, taps columns) {
            columns.end == w->width && w->dilation_x == 1;
 }
 
-/* The inputs of output pixel (oy, ox), widened, in the order of the weights. */
-static void gather(const ei_conv *c, const int8_t *in, int32_t oy, int32_t ox, int8_t *patch,
-                   int16_t *column) {
+/* The inputs of an output pixel, widened, in the order of the weights. */
+static void gather(const ei_conv *c, const int8_t *in, int32_t pixel, int8_t *patch,
+                   uint32_t *column, int32_t step) {
     const ei_window *w = &c->window;
     const int32_t row_bytes = w->width * c->in.channels;
-    const int32_t y = oy * w->stride_y - w->pad_top, x = ox * w->stride_x - w->pad_left;
+    const int32_t y = pixel / c->out.width * w->stride_y - w->pad_top;
+    const int32_t x = pixel % c->out.width * w->stride_x - w->pad_left;
     const taps rows = taps_inside(y, w->dilation_y, w->height, c->in.height);
     const taps columns = taps_inside(x, w->dilation_x, w->width, c->in.width);
     if (row_bytes % 4 == 0 && whole(w, rows, columns)) {
         for (int32_t ky = 0; ky < w->height; ky++) {
             const int8_t *line = in + ((y + ky * w->dilation_y) * c->in.width + x) * c->in.channels;
-            widen(line, row_bytes, c->input_offset, column + ky * row_bytes);
+            widen(line, row_bytes, c->input_offset, column + ky * row_bytes / 4 * step, step);
         }
         return;
     }
@@ -60,7 +57,7 @@ static void gather(const ei_conv *c, const int8_t *in, int32_t oy, int32_t ox, i
         const int8_t *line = in + (y + ky * w->dilation_y) * c->in.width * c->in.channels;
         gather_row(c, line, x, columns, patch + ky * row_bytes);
     }
-    widen(patch, w->height * row_bytes, c->input_offset, column);
+    widen(patch, w->height * row_bytes, c->input_offset, column, step);
 }
 
 static int8_t finish(const ei_conv *c, int32_t acc, int32_t oc) {
@@ -69,51 +66,42 @@ static int8_t finish(const ei_conv *c, int32_t acc, int32_t oc) {
 }
 
 /* Two neighbouring pixels from their columns. */
-static void two_pixels(const ei_conv *c, const int16_t *columns, int32_t filter, int8_t *out) {
-    const int32_t outputs = c->out.channels, stride = column_stride(filter);
-    int32_t oc = 0;
-    for (; oc + 2 <= outputs; oc += 2) {
-        int32_t acc[4] = {0, 0, 0, 0};
-        dot_2x2(c->weights + oc * filter, filter, columns, stride, filter, acc);
+static void two_pixels(const ei_conv *c, const uint32_t *columns, int32_t filter, int8_t *out) {
+    const int32_t outputs = c->out.channels;
+    for (int32_t oc = 0; oc < outputs; oc += 2) {
+        const int32_t next = oc + 1 < outputs ? oc + 1 : oc; /* the last row twice if it is alone */
+        int32_t acc[4];
+        dot_2x2(c->weights + oc * filter, c->weights + next * filter, columns, filter, acc);
         out[oc] = finish(c, acc[0], oc);
         out[outputs + oc] = finish(c, acc[1], oc);
-        out[oc + 1] = finish(c, acc[2], oc + 1);
-        out[outputs + oc + 1] = finish(c, acc[3], oc + 1);
-    }
-    if (oc < outputs) { /* the last row twice */
-        int32_t acc[4] = {0, 0, 0, 0};
-        dot_2x2(c->weights + oc * filter, 0, columns, stride, filter, acc);
-        out[oc] = finish(c, acc[0], oc);
-        out[outputs + oc] = finish(c, acc[1], oc);
+        out[next] = finish(c, acc[2], next);
+        out[outputs + next] = finish(c, acc[3], next);
     }
 }
 
-static void one_pixel(const ei_conv *c, const int16_t *column, int32_t filter, int8_t *out) {
-    for (int32_t oc = 0; oc < c->out.channels; oc += 2) {
-        const bool last = oc + 1 == c->out.channels;
-        int32_t acc[2] = {0, 0};
-        dot_2x1(c->weights + oc * filter, last ? 0 : filter, column, filter, acc);
+static void one_pixel(const ei_conv *c, const uint32_t *column, int32_t filter, int8_t *out) {
+    const int32_t outputs = c->out.channels;
+    for (int32_t oc = 0; oc < outputs; oc += 2) {
+        const int32_t next = oc + 1 < outputs ? oc + 1 : oc;
+        int32_t acc[2];
+        dot_2x1(c->weights + oc * filter, c->weights + next * filter, column, filter, acc);
         out[oc] = finish(c, acc[0], oc);
-        if (!last) {
-            out[oc + 1] = finish(c, acc[1], oc + 1);
-        }
+        out[next] = finish(c, acc[1], next);
     }
 }
 
 void ei_conv2d(const ei_conv *c, const int8_t *in, int8_t *out, void *scratch) {
-    const int32_t filter = filter_of(c), stride = column_stride(filter);
-    int16_t *columns = scratch;
-    int8_t *patch = (int8_t *)(columns + 2 * stride);
-    const int32_t pixels = c->out.height * c->out.width;
-    for (int32_t pixel = 0; pixel < pixels; pixel++) {
-        const int32_t second = pixel & 1;
-        gather(c, in, pixel / c->out.width, pixel % c->out.width, patch, columns + second * stride);
-        if (second) {
-            two_pixels(c, columns, filter, out);
-            out += 2 * c->out.channels;
-        }
+    const int32_t filter = filter_of(c), pixels = c->out.height * c->out.width;
+    uint32_t *columns = scratch;
+    int8_t *patch = (int8_t *)(columns + fours(filter) * 4);
+    int32_t pixel = 0;
+    for (; pixel + 2 <= pixels; pixel += 2, out += 2 * c->out.channels) {
+        gather(c, in, pixel, patch, columns, 4);
+        gather(c, in, pixel + 1, patch, columns + 2, 4);
+        two_pixels(c, columns, filter, out);
     }
-    if (pixels & 1) {
+    if (pixel < pixels) {
+        gather(c, in, pixel, patch, columns, 2);
         one_pixel(c, columns, filter, out);
     }
 }

@@ -2,7 +2,7 @@
 #include "dot_dsp.h"
 
 uint32_t ei_fully_connected_scratch_bytes(const ei_dense *d) {
-    return (uint32_t)d->inputs * (uint32_t)sizeof(int16_t);
+    return (uint32_t)(fours(d->inputs) * 2 * (int32_t)sizeof(uint32_t));
 }
 
 static int8_t finish(const ei_dense *d, int32_t acc, int32_t output) {
@@ -10,21 +10,20 @@ static int8_t finish(const ei_dense *d, int32_t acc, int32_t output) {
                       d->scales[d->per_channel ? output : 0], d->output_offset, d->range);
 }
 
-static void row_of(const ei_dense *d, const int16_t *wide, int8_t *out) {
+static void row_of(const ei_dense *d, const uint32_t *wide, int8_t *out) {
     for (int32_t output = 0; output < d->outputs; output += 2) {
-        const bool last = output + 1 == d->outputs;
-        int32_t acc[2] = {0, 0};
-        dot_2x1(d->weights + output * d->inputs, last ? 0 : d->inputs, wide, d->inputs, acc);
+        const int32_t next = output + 1 < d->outputs ? output + 1 : output;
+        int32_t acc[2];
+        dot_2x1(d->weights + output * d->inputs, d->weights + next * d->inputs, wide, d->inputs,
+                acc);
         out[output] = finish(d, acc[0], output);
-        if (!last) {
-            out[output + 1] = finish(d, acc[1], output + 1);
-        }
+        out[next] = finish(d, acc[1], next);
     }
 }
 
 void ei_fully_connected(const ei_dense *d, const int8_t *in, int8_t *out, void *scratch) {
     for (int32_t row = 0; row < d->rows; row++, in += d->inputs, out += d->outputs) {
-        widen(in, d->inputs, d->input_offset, scratch);
+        widen(in, d->inputs, d->input_offset, scratch, 2);
         row_of(d, scratch, out);
     }
 }

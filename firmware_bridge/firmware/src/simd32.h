@@ -18,9 +18,11 @@ static inline uint32_t load_word(const void *from) {
     return word;
 }
 
-/** A word as four bytes; any alignment. */
-static inline void store_word(void *to, uint32_t word) {
-    memcpy(to, &word, sizeof word);
+/** The last bytes of a row as a word, filled up with zeros. */
+static inline uint32_t load_rest(const void *from, int32_t bytes) {
+    uint32_t word = 0;
+    memcpy(&word, from, (size_t)bytes);
+    return word;
 }
 
 #if defined(__ARM_FEATURE_SIMD32)
@@ -43,29 +45,40 @@ static inline uint32_t bytes_1_3(uint32_t word) {
 
 static inline uint32_t add_pairs(uint32_t a, uint32_t b) {
     uint32_t pair;
-    __asm__("sadd16 %0, %1, %2" : "=r"(pair) : "r"(a), "r"(b) : "cc");
+    __asm__("sadd16 %0, %1, %2" : "=r"(pair) : "r"(a), "r"(b));
     return pair;
 }
 
 static inline int32_t add_products(uint32_t a, uint32_t b, int32_t acc) {
-    int32_t sum;
-    __asm__("smlad %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc) : "cc");
-    return sum;
+    __asm__("smlad %0, %1, %2, %0" : "+r"(acc) : "r"(a), "r"(b));
+    return acc;
 }
 
 static inline int32_t add_low_product(uint32_t a, uint32_t b, int32_t acc) {
-    int32_t sum;
-    __asm__("smlabb %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc) : "cc");
-    return sum;
+    __asm__("smlabb %0, %1, %2, %0" : "+r"(acc) : "r"(a), "r"(b));
+    return acc;
 }
 
 static inline int32_t add_high_product(uint32_t a, uint32_t b, int32_t acc) {
-    int32_t sum;
-    __asm__("smlatt %0, %1, %2, %3" : "=r"(sum) : "r"(a), "r"(b), "r"(acc) : "cc");
-    return sum;
+    __asm__("smlatt %0, %1, %2, %0" : "+r"(acc) : "r"(a), "r"(b));
+    return acc;
+}
+
+/** Two words and the pointer moved on; `from` is word aligned. */
+static inline const uint32_t *load_pairs(const uint32_t *from, uint32_t *even, uint32_t *odd) {
+    __asm__("ldrd %0, %1, [%2], #8"
+            : "=&r"(*even), "=&r"(*odd), "+r"(from)
+            : "m"(*(const uint32_t(*)[2])from));
+    return from;
 }
 
 #else
+
+static inline const uint32_t *load_pairs(const uint32_t *from, uint32_t *even, uint32_t *odd) {
+    *even = from[0];
+    *odd = from[1];
+    return from + 2;
+}
 
 static inline int32_t low_half(uint32_t pair) {
     return (int16_t)(uint16_t)(pair & 0xFFFF);

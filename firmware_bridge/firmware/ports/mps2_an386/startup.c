@@ -16,7 +16,9 @@ static void stop(void) {
 
 static volatile uint32_t wraps;
 
-static void systick_handler(void) { wraps++; }
+static void systick_handler(void) {
+    wraps++;
+}
 
 uint64_t board_ticks(void) {
     uint32_t before, left;
@@ -47,6 +49,20 @@ typedef void (*handler)(void);
 
 /* Stack, reset, NMI, faults, SVC, debug, PendSV, SysTick; interrupts are polled. */
 __attribute__((section(".vectors"), used)) static const handler vectors[16] = {
-    (handler)(uintptr_t)&stack_top, reset_handler, stop, stop, stop, stop, stop, 0, 0, 0, 0,
-    stop, stop, 0, stop, systick_handler,
+    (handler)(uintptr_t)&stack_top,
+    reset_handler,
+    stop,
+    stop,
+    stop,
+    stop,
+    stop,
+    0,
+    0,
+    0,
+    0,
+    stop,
+    stop,
+    0,
+    stop,
+    systick_handler,
 };
