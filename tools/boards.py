@@ -8,6 +8,8 @@ import click
 
 from boards import board_names
 from boards.profile import BoardProfile, load_profile
+from boards.registry import detect_board, device_tree
+from boards.sysfs import RealSysfs
 
 from .options import json_option
 from .render import emit, table
@@ -51,8 +53,26 @@ def show_command(board: str, as_json: bool) -> None:
         "compatible": list(profile.compatible),
         "figures": figures,
         "quirks": dict(profile.quirks),
+        "tested_on": list(profile.tested),
+        "advice": profile.advice,
     }
     emit(as_json, document, _show(document))
+
+
+@boards_group.command("detect")
+@json_option
+def detect_command(as_json: bool) -> None:
+    """Print the board that this computer is, by its device tree."""
+    sysfs = RealSysfs()
+    profile = load_profile(detect_board(sysfs))
+    document = {
+        "board": profile.name,
+        "title": profile.title,
+        "device_tree": list(device_tree(sysfs)),
+        "advice": profile.advice,
+    }
+    text = f"{profile.name}: {profile.title}"
+    emit(as_json, document, f"{text}\n{profile.advice}" if profile.advice else text)
 
 
 def _entry(name: str) -> dict[str, Any]:
@@ -90,7 +110,9 @@ def _value(profile: BoardProfile, key: str) -> Any:
 
 
 def _show(document: dict[str, Any]) -> str:
-    lines = [f"{document['board']}: {document['title']}"]
+    tested = ", ".join(document["tested_on"]) or "nothing"
+    lines = [f"{document['board']}: {document['title']}", f"tested on: {tested}"]
+    lines += [document["advice"]] if document["advice"] else []
     for figure in document["figures"]:
         mark = "" if figure["basis"] == "published" else f" ({figure['basis']})"
         lines += ["", f"{figure['key']} = {figure['value']}{mark}", f"    {figure['source']}"]
