@@ -1,6 +1,8 @@
 """The device side as a whole: slots, self-tests, the running bundle, its log, the SMP agent."""
 
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +11,7 @@ from firmware_bridge.bundle_folders import BundleFolders
 from firmware_bridge.child_worker import ChildWorker
 from firmware_bridge.edge_group import EdgeGroup
 from firmware_bridge.enumeration_group import enumeration_group
+from firmware_bridge.errors import ImageError
 from firmware_bridge.image_group import ImageGroup, SelfTests
 from firmware_bridge.keys import TrustedKeys
 from firmware_bridge.os_group import os_group
@@ -18,6 +21,8 @@ from firmware_bridge.self_test import ChildSelfTests
 from firmware_bridge.slot_storage import FolderStorage
 from firmware_bridge.slots import Slots
 from firmware_bridge.upload import Upload
+
+_log = logging.getLogger(__name__)
 
 TICK_NS = 100_000_000
 """How often, at least, the worker's health is looked at."""
@@ -109,9 +114,13 @@ class Device:
         self._tests.close()
 
     def _start_active(self) -> None:
-        active = self.slots.read_active()
-        self._folders.keep_only(active, self.slots.read_other())
-        self.runner.open(self._folders.folder_of(active) if active else None)
+        try:
+            active = self.slots.read_active()
+            self._folders.keep_only(active, self.slots.read_other())
+            self.runner.open(self._folders.folder_of(active) if active else None)
+        except (OSError, ImageError) as error:
+            self.runner.open(None)
+            self.runner.statistics.last_failure = f"the bundle cannot be laid out: {error}"
 
     def _want_reset(self) -> None:
         self._reset_wanted = True
@@ -119,10 +128,21 @@ class Device:
     def _on_good(self, inferences: int) -> None:
         needed = self._settings.confirm_after
         if self.slots.on_trial and needed and inferences >= needed:
-            self.slots.confirm()
+            with _storing():
+                self.slots.confirm()
 
     def _on_failure(self, reason: str) -> None:
         """A bundle on trial that cannot run is given up at once; a confirmed one stays stopped."""
         if self.slots.on_trial:
-            self.slots.fail(reason)
+            with _storing():
+                self.slots.fail(reason)
             self._reset_wanted = True
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    """Go on where the disk is full: the device stays reachable, and the log says what it lost."""
+    try:
+        yield
+    except OSError as error:
+        _log.error("the slot state could not be stored: %s", error)

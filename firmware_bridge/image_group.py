@@ -9,7 +9,8 @@ from typing import Protocol
 
 from firmware_bridge.dispatch import CommandGroup, Later, RefusalError, data, integer
 from firmware_bridge.errors import ImageError, SlotError
-from firmware_bridge.slots import ImageCode, SlotImage, Slots
+from firmware_bridge.image_codes import ImageCode
+from firmware_bridge.slots import SlotImage, Slots
 from firmware_bridge.smp import Body, Code, Group, Op
 from firmware_bridge.upload import Upload
 

@@ -149,8 +149,10 @@ def open_descriptor(name: str, baud: int, *, set_lines: bool = False) -> Opened:
 
 def socket_address(name: str) -> tuple[str, int]:
     """Return host and port of "socket://HOST:PORT". Raises ValueError."""
-    host, _, port = name.removeprefix(SOCKET_PREFIX).rpartition(":")
-    return host or "127.0.0.1", int(port)
+    host, _, number = name.removeprefix(SOCKET_PREFIX).rpartition(":")
+    if not number.isdigit() or int(number) > 65_535:
+        raise ValueError(f"{number!r} is no port number, 0 to 65535")
+    return host or "127.0.0.1", int(number)
 
 
 def _connect(name: str) -> socket.socket:

@@ -49,6 +49,9 @@ class RemoteEngine:
         self.name = f"serial:{link.port.name}"
         self.simulated = bool(self.info["simulated"])
         self.timebase = MonotonicTimebase()
+        self.meter = None
+        """The meter is the device's; its figures come with the records."""
+        self.cost_table = None
         self.exit_names: tuple[str, ...] = tuple(self.info["exits"])
         self.residency_ns: dict[int, int] = {}
         self.switches = 0
@@ -59,6 +62,15 @@ class RemoteEngine:
         self._chunk_bytes = link.buffers()[0] - _CHUNK_OVERHEAD_BYTES
         for _ in range(_FIRST_EXCHANGES):
             self._exchange()
+
+    def check_bundle(self, name: str, version: str) -> None:
+        """Raise LinkError unless the device runs the bundle of this name and version."""
+        runs = self.info["bundle"], self.info["version"]
+        if runs != (name, version):
+            raise LinkError(
+                f"the device runs {runs[0]} {runs[1]}, not {name} {version}: flash it first with "
+                f"edge-infer flash {name}"
+            )
 
     def infer(self, frame: Frame, backlog: int = 0) -> InferenceRecord:
         """See InferenceEngine. Raises LinkError too."""

@@ -61,7 +61,10 @@ class ChildSelfTests:
         if image is None or image.digest != digest:
             self._found = "its image is not in the other slot"
             return
-        self._spawn(self._folders.folder_of(image))
+        try:
+            self._spawn(self._folders.folder_of(image))
+        except OSError as error:
+            self._found = f"it cannot be laid out: {error}"
 
     def verdict(self, digest: bytes) -> str | None:
         """See SelfTests."""

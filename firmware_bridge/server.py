@@ -83,11 +83,14 @@ class SerialOpener:
 class TcpOpener:
     """Listens on "socket://HOST:PORT" (port 0: any) and takes one connection at a time.
 
-    Raises OSError when the address cannot be used.
+    Raises LinkLostError when the address cannot be used.
     """
 
     def __init__(self, name: str) -> None:
-        self._socket = socket.create_server(socket_address(name))
+        try:
+            self._socket = socket.create_server(socket_address(name))
+        except (OSError, ValueError) as error:
+            raise LinkLostError(f"cannot listen on {name}: {error}") from error
         self._socket.setblocking(False)
         host, number = self._socket.getsockname()[:2]
         self.name = f"{SOCKET_PREFIX}{host}:{number}"
@@ -116,7 +119,7 @@ class AcceptedPort(DescriptorPort):
 
 
 def port_opener(name: str, baud: int = DEFAULT_BAUD) -> PortOpener:
-    """Return what opens the device's side of a port. Raises OSError for a bad TCP address."""
+    """Return what opens the device's side of a port. Raises LinkLostError for a bad address."""
     return TcpOpener(name) if name.startswith(SOCKET_PREFIX) else SerialOpener(name, baud)
 
 

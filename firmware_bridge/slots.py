@@ -9,11 +9,12 @@ A swap is one atomic replacement of the state: no image is ever moved, so a powe
 old bundle or the new one.
 """
 
+import logging
 from dataclasses import dataclass, replace
-from enum import IntEnum
 
 from firmware_bridge.bundle_file import check_image
 from firmware_bridge.errors import ImageError, SlotError
+from firmware_bridge.image_codes import ImageCode
 from firmware_bridge.keys import TrustedKeys
 from firmware_bridge.mcuboot_image import Image
 from firmware_bridge.slot_state import Pending, Revert, SlotState, load_state, save_state
@@ -23,23 +24,7 @@ NAMES = ("a", "b")
 MAX_IMAGE_BYTES = 64 << 20
 NOT_CONFIRMED = "not confirmed before the reset"
 
-
-class ImageCode(IntEnum):
-    """Error codes of the SMP image group (Zephyr, img_mgmt.h) that slots answer with."""
-
-    NO_IMAGE = 3
-    NO_FREE_SLOT = 9
-    WRITE_FAILED = 12
-    INVALID_SLOT = 14
-    INVALID_OFFSET = 20
-    INVALID_LENGTH = 21
-    INVALID_HASH = 24
-    OLDER_THAN_CONFIRMED = 27
-    ALREADY_PENDING = 28
-    TOO_LARGE = 30
-    OVERRUN = 31
-    CONFIRMATION_DENIED = 32
-    TEST_OF_ACTIVE_DENIED = 33
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +91,12 @@ class Slots:
         self.state = state = self._swapped(state)
         if state.active and self._images[state.active] is None:
             state = self._without_damaged(state)
-        self._save(state)
+        self.state = state
+        try:
+            self._save(state)
+        except OSError as error:
+            # A bundle runs all the same; the next reset decides the same again.
+            _log.error("the slot state could not be stored: %s", error)
 
     def _recovered(self) -> SlotState:
         """Return a state for images whose own was destroyed: the first sound one runs."""

@@ -9,9 +9,10 @@ import json
 from typing import Any
 
 from firmware_bridge.errors import ImageError, SlotError
+from firmware_bridge.image_codes import ImageCode
 from firmware_bridge.slot_state import replace_file
 from firmware_bridge.slot_storage import SlotStorage
-from firmware_bridge.slots import MAX_IMAGE_BYTES, ImageCode, SlotImage, Slots
+from firmware_bridge.slots import MAX_IMAGE_BYTES, SlotImage, Slots
 
 _DATA_FILE = "upload.part"
 _SESSION_FILE = "upload.json"

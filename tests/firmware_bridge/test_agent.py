@@ -10,7 +10,7 @@ from firmware_bridge.agent import BUFFER_BYTES, Agent
 from firmware_bridge.client import Client
 from firmware_bridge.dispatch import CommandGroup, Handler, Later, RefusalError
 from firmware_bridge.framing import FrameDecoder, Framing, encode
-from firmware_bridge.slots import ImageCode
+from firmware_bridge.image_codes import ImageCode
 from firmware_bridge.smp import Body, Code, Group, Header, Message, Op, refused
 from tests.fakes.bridge_device import BridgeDevice, bundle_file, digest
 from tests.fakes.cut_storage import CutStorage

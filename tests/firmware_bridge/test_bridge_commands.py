@@ -14,9 +14,10 @@ import pytest
 from click.testing import CliRunner
 
 from firmware_bridge.device import Device, DeviceSettings
-from firmware_bridge.errors import ImageError, LinkLostError, RolledBackError
+from firmware_bridge.errors import ImageError, LinkError, LinkLostError, RolledBackError
 from firmware_bridge.find_port import PortInfo, find_port
 from firmware_bridge.keys import TrustedKeys
+from firmware_bridge.log_reader import LogPart, LogReader
 from firmware_bridge.server import Server, TcpOpener
 from models_tflite import Bundle
 from tests.fakes.bridge_device import KEY, KEYS, BridgeDevice, FakeSelfTests
@@ -121,6 +122,25 @@ def test_power_stream_writes_whole_lines(
     assert numbers == list(range(summary["entries"])) and len(numbers) > 10
 
 
+def test_ctrl_c_ends_the_stream_with_whole_lines(
+    port: str, key: Path, tmp_path: Path, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke(flash_command, tiny_bundle.path, "--key", key, "-p", port, "--confirm")
+    invoke(device_group, "run", "--frames", 50, "-p", port)
+    read = LogReader.read
+
+    def interrupted(reader: LogReader) -> LogPart:
+        signal.raise_signal(signal.SIGINT)
+        return read(reader)
+
+    monkeypatch.setattr(LogReader, "read", interrupted)
+    out = tmp_path / "power.csv"
+    done = CliRunner().invoke(power_stream_command, ["-p", port, "-o", str(out), "--all"])
+    assert done.exit_code == 130 and "0 lost" in done.stderr
+    lines = out.read_text().splitlines()
+    assert len(lines) > 10 and {line.count(",") for line in lines} == {10}
+
+
 def test_mistakes_name_what_to_do(port: str, tmp_path: Path, tiny_bundle: Bundle) -> None:
     with pytest.raises(LinkLostError, match="there is no such port"):
         invoke(device_group, "status", "-p", "/dev/ttyNOTHERE")
@@ -177,6 +197,23 @@ def test_serve_as_a_program_until_interrupted(tmp_path: Path, tiny_files: list[b
         p.send_signal(signal.SIGINT)
         assert p.wait(20) == 0
         assert p.stderr.read() == ""
+
+
+def test_files_that_cannot_be_written_are_one_line(tmp_path: Path, tiny_bundle: Bundle) -> None:
+    nowhere = tmp_path / "missing" / "x"
+    for command, arguments in [
+        (pack_command, [str(tiny_bundle.path), "-o", str(nowhere)]),
+        (keygen_command, [str(nowhere)]),
+    ]:
+        done = CliRunner().invoke(command, arguments)
+        assert done.exit_code == 1 and "No such file" in done.output
+    (tmp_path / "file").write_bytes(b"")
+    state = str(tmp_path / "file" / "state")
+    done = CliRunner().invoke(serve_command, ["-p", "/dev/x", "--state", state, "--allow-unsigned"])
+    assert isinstance(done.exception, LinkError) and "--state" in str(done.exception)
+    arguments = ["-p", "socket://127.0.0.1:99999", "--state", str(tmp_path / "s")]
+    done = CliRunner().invoke(serve_command, [*arguments, "--allow-unsigned"])
+    assert isinstance(done.exception, LinkLostError)
 
 
 def test_serve_wants_keys_or_an_explicit_switch(tmp_path: Path) -> None:

@@ -21,7 +21,7 @@ from firmware_bridge.smp import Body, Code, Op
 from models_tflite import Bundle
 from runtime.engine import Engine
 from runtime.records import Frame
-from tests.fakes.bridge_device import KEYS, FakeSelfTests
+from tests.fakes.bridge_device import KEYS, BridgeDevice, FakeSelfTests
 from tests.fakes.in_process_worker import InProcessWorker
 from tests.fakes.serial_line import Faults, SerialLine
 
@@ -168,6 +168,33 @@ def test_good_inferences_confirm_by_themselves(tmp_path: Path, tiny_files: list[
     assert not bench.device.slots.on_trial and bench.device.slots.state.confirmed
 
 
+def test_a_disk_that_fills_up_does_not_take_the_agent_down(
+    tmp_path: Path, tiny_files: list[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, confirm_after=5)
+    flash(bench.link, tiny_files[0], confirm=True)
+    flash(bench.link, tiny_files[1])
+
+    def full(*arguments: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("firmware_bridge.slot_storage.FolderStorage.create", full)
+    bench.run(10)
+    assert bench.device.slots.on_trial, "the confirmation could not be stored"
+    monkeypatch.setattr("firmware_bridge.bundle_folders.lay_out", full)
+    monkeypatch.setattr("firmware_bridge.bundle_folders.is_laid_out", lambda *_: False)
+    bench.link.ask(Op.WRITE, 0, 5)
+    info = edge_info(bench.link)
+    assert info and "No space left" in info["failure"]
+
+
+def test_a_device_that_only_speaks_smp_can_be_flashed(tiny_files: list[bytes]) -> None:
+    """A microcontroller's server has no group 70."""
+    device = BridgeDevice()
+    report = flash(Link(SerialLine(device.agent.feed)), tiny_files[0], confirm=True)
+    assert report.confirmed and device.resets == 1
+
+
 def test_rollback_goes_back_with_the_hosts_reason(bench: Bench, tiny_files: list[bytes]) -> None:
     flash(bench.link, tiny_files[0], confirm=True)
     flash(bench.link, tiny_files[1])
@@ -254,6 +281,9 @@ def test_the_remote_engine_answers_as_the_local_one(
         local.finish()
     with RemoteEngine(bench.link) as remote:
         assert remote.exit_names == names and remote.simulated
+        remote.check_bundle("tiny-early-exit", tiny_bundle.manifest.version)
+        with pytest.raises(LinkError, match="flash it first"):
+            remote.check_bundle("another", "1.0.0")
         got = [remote.infer(frame) for frame in frames]
         settled = list(remote.settle())
         settled += remote.finish()

@@ -140,6 +140,8 @@ def test_a_refusal_carries_the_devices_reason() -> None:
         link.upload(bytes(file))
     assert refused.value.code == Code.CORRUPT
     assert device.slots.other is None
+    link.upload(SMALL)
+    assert arrived(device, SMALL), "a failed upload does not stand in the way of the next"
 
 
 def test_busy_is_asked_again_until_it_is_not() -> None:

@@ -114,15 +114,15 @@ def _smpmgr(port: str, *arguments: str) -> str:
 def test_smpmgr_echoes_lists_upgrades_and_confirms(
     port: str, device: BridgeDevice, tmp_path: Path
 ) -> None:
-    small = bundle_file(3, size=20_000)
     path = tmp_path / "new.bundle"
-    path.write_bytes(small)
+    path.write_bytes(NEW)
     assert "hi there" in _smpmgr(port, "os", "echo", "hi there")
     assert "1.0.0" in _smpmgr(port, "image", "state-read")
-    _smpmgr(port, "image", "upload", str(path))
-    _smpmgr(port, "image", "state-write", digest(small).hex())
+    # It sends 256 bytes at a time unless told of the device's 2 KiB.
+    _smpmgr(port, "--line-length", "128", "--line-buffers", "16", "image", "upload", str(path))
+    _smpmgr(port, "image", "state-write", digest(NEW).hex())
     _smpmgr(port, "os", "reset")
-    assert device.slots.active and device.slots.active.digest == digest(small)
+    assert device.slots.active and device.slots.active.digest == digest(NEW)
     assert device.slots.on_trial
     _smpmgr(port, "image", "state-write", "--confirm")
     assert device.slots.state.confirmed

@@ -9,10 +9,11 @@ import pytest
 
 from firmware_bridge import mcuboot_image, stored_zip
 from firmware_bridge.errors import ImageError, SlotError
+from firmware_bridge.image_codes import ImageCode
 from firmware_bridge.keys import SigningKey, TrustedKeys
 from firmware_bridge.mcuboot_image import ImageVersion
 from firmware_bridge.slot_storage import FolderStorage
-from firmware_bridge.slots import NOT_CONFIRMED, ImageCode, Slots
+from firmware_bridge.slots import NOT_CONFIRMED, Slots
 from firmware_bridge.upload import Upload
 from tests.fakes.cut_storage import CutStorage, PowerCut
 
@@ -250,8 +251,9 @@ def test_a_cut_at_every_single_operation_of_an_update() -> None:
 
 
 def test_a_thousand_seeded_cuts_even_in_a_row_and_the_update_still_succeeds() -> None:
-    disk, cuts = _old_disk(), 0
-    for seed in range(1500):
+    disk, cuts, seed = _old_disk(), 0, 0
+    while cuts < 1000:
+        seed += 1
         rng = random.Random(seed)
         storage = CutStorage(disk, cut_at=rng.randrange(50))
         for _ in range(rng.choice([1, 1, 2, 3])):
@@ -271,7 +273,6 @@ def test_a_thousand_seeded_cuts_even_in_a_row_and_the_update_still_succeeds() ->
         slots.confirm()
         slots.reset()
         assert slots.active and slots.active.digest == digest(NEW)
-    assert cuts >= 1000
 
 
 def test_an_upload_resumes_at_its_last_checkpoint_after_a_cut() -> None:
@@ -342,6 +343,18 @@ def test_the_same_on_a_real_folder(tmp_path: Path) -> None:
     assert slots.active and slots.active.version == "1.0.0"
     assert sorted(p.name for p in (tmp_path / "slots").iterdir()) == ["a.img", "state.json"]
     storage.close()
+
+
+def test_a_read_only_disk_still_boots(caplog: pytest.LogCaptureFixture) -> None:
+    class ReadOnly(CutStorage):
+        def create(self, name: str) -> None:
+            raise OSError(30, "Read-only file system")
+
+    found = CutStorage()
+    flashed(found, OLD)
+    slots = Slots(ReadOnly({n: bytes(f.written) for n, f in found.names.items()}), KEYS)
+    assert slots.active and slots.active.version == "1.0.0"
+    assert "Read-only" in caplog.text
 
 
 def test_a_full_disk_is_a_refusal_and_the_upload_can_go_on(tmp_path: Path) -> None:

@@ -1,0 +1,56 @@
+"""PROTOCOL.md says what the code does: its examples, its tables."""
+
+import base64
+import re
+from pathlib import Path
+
+from boards.power import PowerSample
+from firmware_bridge import edge_group, log_codec
+from firmware_bridge.agent import BUFFER_BYTES, BUFFER_COUNT
+from firmware_bridge.framing import GAP_NS, Framing, encode
+from firmware_bridge.power_log import Mark, MarkEntry, PowerLog
+from firmware_bridge.smp import Header, Message, Op
+from tests.fakes.bridge_device import BridgeDevice
+
+PAGE = (Path(__file__).parents[2] / "firmware_bridge" / "PROTOCOL.md").read_text()
+
+
+def example(name: str) -> bytes:
+    return bytes.fromhex(re.search(rf"^ +{name} +([0-9a-f ]+)$", PAGE, re.M)[1])  # type: ignore[index]
+
+
+def test_the_echo_example() -> None:
+    request = Message(Header(Op.WRITE, 0, 0, 7, version=0), {"d": "hi"}).pack()
+    assert example("request, message") == request
+    assert example("request, COBS") == encode(request, Framing.COBS)
+    answer = BridgeDevice().agent.feed(encode(request, Framing.COBS), 0)
+    assert example("answer, COBS") == answer
+    assert encode(example("answer, message"), Framing.COBS) == answer
+    text = re.search(r"then `([A-Za-z0-9+/=]+)`", PAGE)[1]  # type: ignore[index]
+    assert encode(request, Framing.CONSOLE) == b"\x06\x09" + text.encode() + b"\n"
+    assert base64.b64decode(text)[2:-2] == request
+
+
+def test_the_log_example() -> None:
+    lines = re.findall(r"^    ([0-9a-f ]+)$", PAGE.split("Three entries")[1], re.M)
+    batch = bytes.fromhex("".join(lines))
+    assert f"Three entries, {len(batch)} bytes" in PAGE
+    assert log_codec.decode(batch) == [
+        PowerSample(0, 1_000_000, 532_000, 5000, 600_000, 3_000_000),
+        MarkEntry(1_500_000, Mark.CLOCK_KHZ, 1_500_000),
+        PowerSample(1, 2_111_111, 532_000, 5004, 600_100, 3_002_900),
+    ]
+
+
+def test_the_numbers_and_tables() -> None:
+    assert f"here {BUFFER_BYTES}) and as many as `buf_count`\n({BUFFER_COUNT})" in PAGE.replace(
+        "),", ")"
+    )
+    assert f"more than {GAP_NS / 1e9:g} s" in PAGE
+    assert f"ring of {PowerLog()._entries.maxlen:,} entries" in PAGE
+    commands = dict(re.findall(r"^\| (\d) (\w+), (?:read|write) \|", PAGE, re.M))
+    names = ["INFO", "STATISTICS", "RUN", "INFER", "ENGINE", "FINISH", "ENERGIES", "LOG", "TIME",
+             "ROLLBACK"]  # fmt: skip
+    assert commands == {str(getattr(edge_group, name)): name.lower() for name in names}
+    kinds = {int(n) for n in re.findall(r"(?:^- |, |\n  exit \(index\), )(\d) [a-z]", PAGE)}
+    assert {int(mark) for mark in Mark} <= kinds
