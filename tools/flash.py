@@ -61,7 +61,10 @@ def _bundle_bytes(bundle: str, key: Path | None) -> bytes:
         return pack_bundle(open_bundle(bundle).path, key=signing)
     if key is not None:
         raise click.UsageError("a .bundle file is signed with: edge-infer bundle sign")
-    return read_bundle_file(path)
+    try:
+        return read_bundle_file(path)
+    except OSError as error:
+        raise click.FileError(bundle, error.strerror) from error
 
 
 @contextmanager

@@ -45,7 +45,7 @@ def pack_command(
     version = ImageVersion.parse(image_version) if image_version else None
     data = pack_bundle(opened.path, version, security_counter, signing)
     path = output or Path(f"{opened.manifest.name}.bundle")
-    path.write_bytes(data)
+    write_file(path, data)
     own = TrustedKeys([(key.stem, signing.public)]) if key and signing else TrustedKeys()
     _show(path, verify_bundle_file(path, own, allow_unsigned=True), as_json)
 
@@ -65,7 +65,7 @@ def sign_command(
     signing = SigningKey.load(key)
     data = sign_bundle_file(read_bundle_file(file), signing, security_counter)
     path = output or file
-    path.write_bytes(data)
+    write_file(path, data)
     _show(path, verify_bundle_file(path, TrustedKeys([(key.stem, signing.public)])), as_json)
 
 
@@ -79,8 +79,11 @@ def keygen_command(name: Path, as_json: bool) -> None:
     if private.exists() or public.exists():
         raise click.UsageError(f"{private} or {public} exists; keys are not overwritten")
     key = SigningKey.generate()
-    key.save(private)
-    key.save_public(public)
+    try:
+        key.save(private)
+        key.save_public(public)
+    except OSError as error:
+        raise click.FileError(str(private), error.strerror) from error
     document = {
         "private": str(private),
         "public": str(public),
@@ -96,6 +99,14 @@ def verify_file(path: Path, trust: Path | None, allow_unsigned: bool, as_json: b
     """
     keys = TrustedKeys.load(trust) if trust else TrustedKeys()
     _show(path, verify_bundle_file(path, keys, allow_unsigned=allow_unsigned), as_json)
+
+
+def write_file(path: Path, data: bytes) -> None:
+    """Write a file. Raises click.FileError, one line, when that is not possible."""
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise click.FileError(str(path), error.strerror) from error
 
 
 def _show(path: Path, info: BundleFileInfo, as_json: bool) -> None:

@@ -102,7 +102,11 @@ def _file(output: Path | None) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
-    with output.open("w") as file:
+    try:
+        file = output.open("w")
+    except OSError as error:
+        raise click.FileError(str(output), error.strerror) from error
+    with file:
         yield file
 
 
