@@ -22,7 +22,7 @@ DEFAULT_BAUD = 115_200
 _READ_BYTES = 65_536
 _STUCK_S = 5.0
 """A port that takes no bytes for so long is held by flow control, or by nobody."""
-_REOPEN_EVERY_NS = 100_000_000
+_REOPEN_EVERY_S = 0.1
 
 
 class Opened(Protocol):
@@ -40,7 +40,7 @@ class Opened(Protocol):
 class _QuietSerial(serial.Serial):
     """Leaves DTR and RTS as the driver has them.
 
-    They reset many boards, and pyserial sets both when it opens (pyserial issues 124, 729).
+    They reset many boards, and pyserial sets both when it opens (pyserial issue 729).
     """
 
     def _update_dtr_state(self) -> None:
@@ -50,23 +50,12 @@ class _QuietSerial(serial.Serial):
         """Not touched."""
 
 
-class DescriptorPort:
-    """Fulfils BytePort over a descriptor that does not block.
+class OpenPort:
+    """A port that is open: reads and writes a descriptor that does not block."""
 
-    Args:
-        name: a serial device, or "socket://HOST:PORT".
-        baud: bits per second of a serial device.
-        set_lines: raise DTR and RTS on opening, for boards that want them.
-
-    Raises:
-        LinkLostError: it cannot be opened; the message says what to try.
-    """
-
-    def __init__(self, name: str, baud: int = DEFAULT_BAUD, *, set_lines: bool = False) -> None:
+    def __init__(self, name: str, opened: Opened) -> None:
         self.name = name
-        self._baud = baud
-        self._set_lines = set_lines
-        self._opened: Opened | None = open_descriptor(name, baud, set_lines=set_lines)
+        self._opened: Opened | None = opened
 
     now_ns = staticmethod(time.monotonic_ns)
 
@@ -113,6 +102,34 @@ class DescriptorPort:
             raise self._lost("the other side hung up")
         return data
 
+    def close(self) -> None:
+        """See BytePort."""
+        if self._opened is not None:
+            self._opened.close()
+            self._opened = None
+
+    def _lost(self, why: str) -> LinkLostError:
+        self.close()
+        return LinkLostError(f"{self.name} went away: {why}")
+
+
+class DescriptorPort(OpenPort):
+    """Fulfils BytePort over a port of this computer.
+
+    Args:
+        name: a serial device, or "socket://HOST:PORT".
+        baud: bits per second of a serial device.
+        set_lines: raise DTR and RTS on opening, for boards that want them.
+
+    Raises:
+        LinkLostError: it cannot be opened; the message says what to try.
+    """
+
+    def __init__(self, name: str, baud: int = DEFAULT_BAUD, *, set_lines: bool = False) -> None:
+        super().__init__(name, open_descriptor(name, baud, set_lines=set_lines))
+        self._baud = baud
+        self._set_lines = set_lines
+
     def reopen(self, until_ns: int) -> None:
         """See BytePort."""
         self.close()
@@ -123,17 +140,7 @@ class DescriptorPort:
             except LinkLostError:
                 if self.now_ns() >= until_ns:
                     raise
-            time.sleep(_REOPEN_EVERY_NS / 1e9)
-
-    def close(self) -> None:
-        """See BytePort."""
-        if self._opened is not None:
-            self._opened.close()
-            self._opened = None
-
-    def _lost(self, why: str) -> LinkLostError:
-        self.close()
-        return LinkLostError(f"{self.name} went away: {why}")
+            time.sleep(_REOPEN_EVERY_S)
 
 
 def open_descriptor(name: str, baud: int, *, set_lines: bool = False) -> Opened:

@@ -13,7 +13,7 @@ from firmware_bridge.port import (
     DEFAULT_BAUD,
     SOCKET_PREFIX,
     DescriptorPort,
-    Opened,
+    OpenPort,
     socket_address,
 )
 
@@ -56,7 +56,7 @@ class PortOpener(Protocol):
     name: str
     """As clients use it."""
 
-    def open(self) -> DescriptorPort:
+    def open(self) -> OpenPort:
         """Return the port. Raises LinkLostError while it is not there."""
         ...
 
@@ -72,7 +72,7 @@ class SerialOpener:
         self.name = name
         self._baud = baud
 
-    def open(self) -> DescriptorPort:
+    def open(self) -> OpenPort:
         """See PortOpener."""
         return DescriptorPort(self.name, self._baud)
 
@@ -95,7 +95,7 @@ class TcpOpener:
         host, number = self._socket.getsockname()[:2]
         self.name = f"{SOCKET_PREFIX}{host}:{number}"
 
-    def open(self) -> DescriptorPort:
+    def open(self) -> OpenPort:
         """See PortOpener."""
         try:
             connection, _ = self._socket.accept()
@@ -103,19 +103,11 @@ class TcpOpener:
             raise LinkLostError("nobody has connected yet") from error
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         connection.setblocking(False)
-        return AcceptedPort(self.name, connection)
+        return OpenPort(self.name, connection)
 
     def close(self) -> None:
         """See PortOpener."""
         self._socket.close()
-
-
-class AcceptedPort(DescriptorPort):
-    """A connection that came in."""
-
-    def __init__(self, name: str, opened: Opened) -> None:
-        self.name = name
-        self._opened = opened
 
 
 def port_opener(name: str, baud: int = DEFAULT_BAUD) -> PortOpener:
@@ -129,7 +121,7 @@ class Server:
     def __init__(self, protocol: LineProtocol, opener: PortOpener) -> None:
         self._protocol = protocol
         self._opener = opener
-        self._port: DescriptorPort | None = None
+        self._port: OpenPort | None = None
         self._unsent = bytearray()
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.stopping = False

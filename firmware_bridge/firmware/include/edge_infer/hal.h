@@ -1,0 +1,63 @@
+/**
+ * @file
+ * What a board provides. A port implements every function here; docs/porting.md says how.
+ *
+ * Nothing is called from an interrupt. Calls return at once unless they say otherwise.
+ */
+#ifndef EDGE_INFER_HAL_H
+#define EDGE_INFER_HAL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/** Where the slots and their state lie in flash; all offsets and sizes are multiples of a page. */
+typedef struct {
+    uint32_t slot_offset[2];
+    uint32_t slot_bytes;
+    uint32_t state_offset[2]; /**< Two pages that are written in turn. */
+    uint32_t page_bytes;      /**< What is erased at once. */
+} ei_flash_layout;
+
+/** Bytes that flash is written in: offsets and sizes of writes are multiples of it. */
+#define EI_FLASH_WRITE_BYTES 8U
+
+/** Name of the board, as a profile calls it. */
+extern const char ei_hal_board[];
+
+/** The layout. */
+extern const ei_flash_layout ei_hal_layout;
+
+/** Bytes that have arrived, at most `most`; 0 when there are none. */
+uint32_t ei_hal_uart_read(uint8_t *to, uint32_t most);
+
+/** Send bytes; may wait until they fit. */
+void ei_hal_uart_write(const uint8_t *from, uint32_t bytes);
+
+/** Time since the start in ns; steady. */
+uint64_t ei_hal_now_ns(void);
+
+/** Flash as memory. */
+const uint8_t *ei_hal_flash(void);
+
+/** Erase one page to 0xff; false when it failed. May take tens of milliseconds. */
+bool ei_hal_flash_erase(uint32_t offset);
+
+/** Write erased flash; false when it failed. */
+bool ei_hal_flash_write(uint32_t offset, const uint8_t *from, uint32_t bytes);
+
+/** Write a 16-bit register, big endian on the bus; false when nothing acknowledges. */
+bool ei_hal_i2c_write(uint8_t address, uint8_t reg, uint16_t value);
+
+/** Read a 16-bit register; false when nothing acknowledges. */
+bool ei_hal_i2c_read(uint8_t address, uint8_t reg, uint16_t *value);
+
+/** The processor's clock. */
+uint32_t ei_hal_clock_khz(void);
+
+/** Tell the watchdog that all is well; called at least once a stage and a page. */
+void ei_hal_watchdog_feed(void);
+
+/** Start anew; does not return on a board. */
+void ei_hal_reset(void);
+
+#endif
