@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 from models_tflite.build import BundleDraft
@@ -11,6 +12,7 @@ from models_tflite.describe import StageDraft
 from models_tflite.errors import CutError
 from models_tflite.graph import Graph, Tensor
 from models_tflite.manifest import FULL_RATIO, Kind
+from models_tflite.ops import list_ops
 from models_tflite.threshold_values import untuned
 
 _STAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,90}")
@@ -37,12 +39,14 @@ def exits_draft(
         **fields: more of `BundleDraft`.
 
     Raises:
-        CutError: the model cannot be cut there, or the heads have different numbers of scores.
+        CutError: the model cannot be cut there, a later exit takes less than an earlier one, or
+            the heads have different numbers of scores.
         ModelNotSupportedError: the labels do not fit.
     """
     if len(exits) < 2:
         raise CutError(f"{len(exits)} exit: an adaptive bundle has two or more")
     parts = cut(net.model, exits)
+    _check_order(net.model, exits)
     heads = [_head(part.model) for part in parts]
     sizes = {head.elements for head in heads}
     if len(sizes) > 1:
@@ -70,6 +74,16 @@ def exits_draft(
         provenance=net.provenance() | {"cut_at": list(exits)},
         **fields,
     )
+
+
+def _check_order(model: bytes, exits: Sequence[str]) -> None:
+    macs = [sum(op.macs for op in list_ops(Graph(cut(model, [name])[0].model))) for name in exits]
+    for (before, less), (after, more) in pairwise(zip(exits, macs, strict=True)):
+        if more < less:
+            raise CutError(
+                f"exit {after!r} takes {more} MACs, {before!r} before it {less}: name the exits "
+                "first to last"
+            )
 
 
 def _head(model: bytes) -> Tensor:

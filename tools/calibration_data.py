@@ -12,7 +12,7 @@ from runtime.errors import RunError
 from runtime.frame_spec import FrameSpec
 from runtime.sources import open_source
 
-_SPREAD = 2.0
+_SPREAD = 4.0
 """Standard errors above chance that an accuracy must be."""
 
 
