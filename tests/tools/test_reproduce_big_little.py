@@ -109,6 +109,6 @@ def test_the_text_says_what_limits_it() -> None:
 
 
 def test_what_it_refuses() -> None:
-    assert "wants a little and a big net" in str(invoke("--bundle", "digits-early-exit").exception)
+    assert "wants a little/big pair" in str(invoke("--bundle", "digits-early-exit").exception)
     missing = invoke("--bundle", PAIR, "--data", "nowhere")
     assert "there is no folder nowhere" in str(missing.exception)
