@@ -7,6 +7,8 @@ from typing import Any
 import click
 
 from boards import board_names
+from boards.clock_lease import ClockLease
+from boards.cpufreq import CpufreqClock
 from boards.profile import BoardProfile, load_profile
 from boards.registry import detect_board, device_tree
 from boards.sysfs import RealSysfs
@@ -73,6 +75,20 @@ def detect_command(as_json: bool) -> None:
     }
     text = f"{profile.name}: {profile.title}"
     emit(as_json, document, f"{text}\n{profile.advice}" if profile.advice else text)
+
+
+@boards_group.command("restore")
+@json_option
+def restore_command(as_json: bool) -> None:
+    """Put back the clock that a killed process left changed; a live one's is left alone."""
+    lease = ClockLease()
+    left = lease.exists()
+    if left:
+        CpufreqClock(RealSysfs(), lease)
+    restored = left and not lease.exists()
+    document = {"found": left, "restored": restored}
+    text = "the clock is put back" if restored else "a live process holds the clock"
+    emit(as_json, document, text if left else "nothing to put back")
 
 
 def _entry(name: str) -> dict[str, Any]:

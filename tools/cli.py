@@ -27,6 +27,7 @@ COMMANDS = {
     "bench": (".bench", "bench_command", "Measure the runtime's own cost on this computer."),
     "boards": (".boards", "boards_group", "List boards and show what is known of them."),
     "bundle": (".bundle", "bundle_group", "Build, show and check model bundles."),
+    "doctor": (".doctor", "doctor_command", "Look for what is missing, and say what mends it."),
     "train": (".train.cli", "train_command", "Train a bundle from a recipe."),
 }
 """Name -> module, object, one line of help (so that listing imports nothing)."""
