@@ -14,24 +14,25 @@ ahead of time from the distribution of the remaining work is PACE (Lorch and Smi
 2001), in its practical form with few speeds and switch costs (Xu, Xi, Melhem, Mosse, EMSOFT 2004);
 what is new here is that the distribution is the one that the first exit's scores point to.
 
-Time is divided into `slots`; every duration is rounded up to whole slots, so a plan never counts on
-time that it does not have.
+Time since arrival is told apart at `slots` even steps up to the deadline, and at every time that a
+frame can have come to at one point all the way, so that a fixed clock is judged exactly. What falls
+between is rounded up: a plan never counts on time that it does not have.
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runtime.gap_coupling import GapCoupling
+from runtime.plan import Plan
 from runtime.plan_problem import PlanProblem
 
 Array = NDArray[np.float64]
 
-SLOTS = 768
+SLOTS = 400
 """Slots that a deadline is divided into."""
 MOST_SWEEPS = 150
 TOLERANCE = 1e-4
@@ -52,31 +53,6 @@ HIGHEST_PENALTY = 3000.0
 ENERGY, MISSES = 0, 1
 
 
-@dataclass(frozen=True)
-class Plan:
-    """Which point to choose, by time since arrival, clock in force and belief."""
-
-    problem: PlanProblem
-    slot_ns: int
-    penalty_nj: float
-    net_nj_per_frame: float
-    """Expected, at the solution's precision."""
-    miss_rate: float
-    """Expected share of frames that answer late."""
-    first: NDArray[np.uint8]
-    """Point of the first stage: [kind, clock, slot]."""
-    later: tuple[NDArray[np.uint8], ...]
-    """Point of each later stage: [bin, clock, slot]."""
-    idle: NDArray[np.uint8]
-    """Clock to wait at when no frame is waiting: [clock, slot]."""
-    values: Array
-    """Relative values before a frame, to start the next solution from: [2, clock, slot]."""
-
-    def slot_of(self, age_ns: int) -> int:
-        """Return the slot of a time since arrival, rounded up; the last one holds all beyond."""
-        return min(max(-(-age_ns // self.slot_ns), 0), self.first.shape[-1] - 1)
-
-
 def solve_within(problem: PlanProblem, miss_bound: float) -> Plan:
     """Return the best plan within a bound on misses, over the points that can matter."""
     return Planner(problem.pruned()).within(miss_bound)
@@ -88,31 +64,26 @@ class Planner:
     def __init__(self, problem: PlanProblem, slots: int = SLOTS) -> None:
         self.problem = problem
         self.slots = slots
-        self.slot_ns = max(1, math.ceil(problem.deadline_ns / slots))
-        self._due = problem.deadline_ns // self.slot_ns
         self._clock_of = problem.clock_of
-        steps = [[self._steps(t) for t in row] for row in problem.time_ns]
-        self._stage_steps = steps
-        self._switch_steps = self._steps(problem.switch_ns)
-        plan_steps = [self._steps(t) for t in problem.plan_ns]
-        self._plan_steps = plan_steps
-        longest = sum(max(row) for row in steps)
-        self._slots = self._due + min(longest, self._due // 2) + 2
-        pad = max(max(map(max, steps)) + max(plan_steps), self._switch_steps)
-        self._width = self._slots + pad + 1
-        beliefs = problem.beliefs
-        self._exits = np.array(beliefs.exits)
+        self.ages_ns = _ages_ns(problem, slots)
+        ages = self._ages = np.array(self.ages_ns, float)
+        self._after = [[self._index(ages + t) for t in row] for row in problem.time_ns]
+        first = zip(problem.time_ns[0], self._clock_of, strict=True)
+        self._after_plan = [self._index(ages + t + problem.plan_ns[c]) for t, c in first]
+        self._after_switch = self._index(ages + problem.switch_ns)
+        self._inside = ages <= problem.deadline_ns
+        self._late = (~self._inside).astype(float)
+        self._exits = np.array(problem.beliefs.exits)
         reach = self._exits[:, ::-1].cumsum(axis=1)[:, ::-1]
         with np.errstate(invalid="ignore", divide="ignore"):
             self._leave = np.where(reach > 1e-12, self._exits / reach, 1.0)
-        self._late = (np.arange(self._slots) > self._due).astype(float)
         self._idle_net_uw = np.array(problem.idle_net_uw, float)[:, None]
         self.couple(problem.gaps_ns)
 
     def solve(self, penalty_nj: float, start: Array | None = None) -> Plan:
         """Return the best plan for a penalty in nJ on each late answer."""
         clocks = len(self.problem.clocks_khz)
-        values = np.zeros((2, clocks, self._slots)) if start is None else start
+        values = np.zeros((2, clocks, len(self._ages))) if start is None else start
         rates = np.zeros(2)
         scale = max(abs(e) for row in self.problem.net_nj for e in row) or 1.0
         for _ in range(MOST_SWEEPS):
@@ -122,13 +93,12 @@ class Planner:
             values = values + DAMPING * (change - rates[:, None, None])
             total = change[ENERGY] + penalty_nj * change[MISSES]
             # Only what can recur matters: lags up to the deadline.
-            inside = total[:, : self._due + 1]
-            late = change[MISSES, :, : self._due + 1]
+            inside, late = total[:, self._inside], change[MISSES][:, self._inside]
             if np.ptp(inside) < TOLERANCE * scale and np.ptp(late) < MISS_TOLERANCE:
                 break
         first, later, idle = tables
         return Plan(
-            self.problem, self.slot_ns, penalty_nj, float(rates[ENERGY]), float(rates[MISSES]),
+            self.problem, self.ages_ns, penalty_nj, float(rates[ENERGY]), float(rates[MISSES]),
             first, later, idle, values,
         )  # fmt: skip
 
@@ -139,20 +109,20 @@ class Planner:
         of time first, then settled on the fine one.
         """
         plan = self.solve(0.0)
-        if plan.miss_rate <= miss_bound:
+        if _keeps(plan, miss_bound):
             return plan
         unit = sum(max(map(abs, row)) for row in self.problem.net_nj) or 1.0
         coarse = Planner(self.problem, self.slots // COARSER) if self.slots > COARSER else self
         penalty_nj = coarse.bisect(miss_bound, unit * 0.01, unit * HIGHEST_PENALTY)
         plan = self.solve(penalty_nj, plan.values)
-        while plan.miss_rate > miss_bound:
+        while not _keeps(plan, miss_bound):
             if penalty_nj >= unit * HIGHEST_PENALTY:
                 return plan
             penalty_nj *= FINE_RATIO
             plan = self.solve(penalty_nj, plan.values)
         while True:
             cheaper = self.solve(plan.penalty_nj / FINE_RATIO, plan.values)
-            if cheaper.miss_rate > miss_bound:
+            if not _keeps(cheaper, miss_bound):
                 return plan
             plan = cheaper
 
@@ -163,7 +133,7 @@ class Planner:
             middle = math.sqrt(low_nj * high_nj)
             plan = self.solve(middle, values)
             values = plan.values
-            if plan.miss_rate <= miss_bound:
+            if _keeps(plan, miss_bound):
                 high_nj = middle
             else:
                 low_nj = middle
@@ -173,32 +143,23 @@ class Planner:
         """Plan for these gaps between arrivals; none for back to back."""
         self._gaps: GapCoupling | None = None
         if gaps_ns:
-            steps = self._switch_steps
-            self._gaps = GapCoupling(gaps_ns, self.slot_ns, self._slots, steps)
+            self._gaps = GapCoupling(gaps_ns, self._ages, self.problem.switch_ns)
 
-    def _steps(self, time_ns: int) -> int:
-        return min(-(-time_ns // self.slot_ns), 4 * SLOTS)
-
-    def _padded(self, values: Array) -> Array:
-        """Return the values with the last slot repeated, so that shifts are views."""
-        pad = self._width - values.shape[-1]
-        return np.concatenate([values, np.repeat(values[..., -1:], pad, axis=-1)], axis=-1)
-
-    def _shift(self, padded: Array, steps: int) -> Array:
-        return padded[..., steps : steps + self._slots]
+    def _index(self, ages_ns: NDArray[Any]) -> NDArray[np.intp]:
+        """Return the slots of times since arrival, rounded up; the last one holds all beyond."""
+        return np.minimum(np.searchsorted(self._ages, ages_ns), len(self._ages) - 1)
 
     def _sweep(self, values: Array, penalty_nj: float) -> tuple[Array, Any]:
         """Go back one frame from the values before the next one."""
-        ends, idle = self._frame_end(values, penalty_nj)
+        end, idle = self._frame_end(values, penalty_nj)
         problem = self.problem
-        end = self._padded(ends)
         later: list[NDArray[np.uint8]] = []
         staying: Array | None = None
         for stage in range(problem.stages - 1, 0, -1):
             options = [self._stage(stage, p, end, staying) for p in range(len(problem.points))]
             found, choice = self._choose(options, penalty_nj)
             later.insert(0, choice)
-            staying = self._padded(found)
+            staying = found
         kinds, firsts = [], []
         for kind in range(len(problem.beliefs.shares)):
             options = [self._first(kind, p, end, staying) for p in range(len(problem.points))]
@@ -210,13 +171,13 @@ class Planner:
 
     def _stage(self, stage: int, point: int, end: Array, staying: Array | None) -> Array:
         """Return the cost of running a later stage at a point: [2, bin, slot]."""
-        clock, steps = self._clock_of[point], self._stage_steps[stage][point]
+        clock, after = self._clock_of[point], self._after[stage][point]
         leave = self._leave[:, stage - 1]
-        done = self._shift(end[:, clock], steps)[:, None, :]
+        done = end[:, clock][..., after][:, None, :]
         if staying is None:
             cost = np.repeat(done, len(leave), axis=1)
         else:
-            going = self._shift(staying[:, :, clock], steps)
+            going = staying[:, :, clock][..., after]
             cost = leave[:, None] * done + (1 - leave)[:, None] * going
         cost[ENERGY] += self.problem.net_nj[stage][point]
         return cost
@@ -224,13 +185,13 @@ class Planner:
     def _first(self, kind: int, point: int, end: Array, staying: Array | None) -> Array:
         """Return the cost of running the first stage at a point: [2, slot]."""
         problem = self.problem
-        clock, steps = self._clock_of[point], self._stage_steps[0][point]
-        cost = self._shift(end[:, clock], steps).copy()
+        clock = self._clock_of[point]
+        cost = end[:, clock][..., self._after[0][point]]
         if staying is not None:
             leave = problem.beliefs.leave[kind]
             bins = np.array(problem.beliefs.bins[kind])
-            going = self._shift(staying[:, :, clock], steps + self._plan_steps[clock])
-            going = np.tensordot(going, bins, axes=(1, 0))
+            going = np.tensordot(staying[:, :, clock], bins, axes=(1, 0))
+            going = going[..., self._after_plan[point]]
             cost *= leave
             cost += (1 - leave) * going
             cost[ENERGY] += (1 - leave) * problem.plan_net_nj[clock]
@@ -245,15 +206,11 @@ class Planner:
             cost, which = _least([options[p] for p in mine], penalty_nj)
             per_clock.append(cost)
             points.append(np.array(mine, np.uint8)[which])
-        steps = self._switch_steps
-        switched = [self._shift(self._padded(cost), steps) for cost in per_clock]
-        least, clock_index = _least(switched, penalty_nj)
+        after = self._after_switch
+        least, clock_index = _least([cost[..., after] for cost in per_clock], penalty_nj)
         least = least.copy()
         least[ENERGY] += self.problem.switch_net_nj
-        by_clock = np.stack(points)
-        last = self._slots - 1
-        where = np.minimum(np.arange(self._slots) + steps, last)
-        shifted_points = by_clock[..., where]
+        shifted_points = np.stack(points)[..., after]
         target = np.take_along_axis(shifted_points, clock_index[None], axis=0)[0]
         found, choice = [], []
         for cost, point in zip(per_clock, points, strict=True):
@@ -271,10 +228,10 @@ class Planner:
         clocks = len(self.problem.clocks_khz)
         gaps = self._gaps
         if gaps is None:  # back to back: the next frame arrives now
-            ends = np.repeat(values[..., :1], self._slots, axis=-1)
+            ends = np.repeat(values[..., :1], len(self._ages), axis=-1)
             ends[MISSES] += self._late
             idle = np.arange(clocks, dtype=np.uint8)[:, None]
-            return ends, np.tile(idle, (1, self._slots))
+            return ends, np.tile(idle, (1, len(self._ages)))
         waits = values[..., :1] * gaps.waiting
         waits[ENERGY] += gaps.wait_ns * self._idle_net_uw / 1e6
         changed = gaps.changing(values)
@@ -286,6 +243,28 @@ class Planner:
         ends[MISSES] += self._late
         own = np.arange(clocks, dtype=np.uint8)[:, None]
         return ends, np.where(stay, own, which.astype(np.uint8))
+
+
+def _keeps(plan: Plan, miss_bound: float) -> bool:
+    return plan.miss_rate <= miss_bound + MISS_TOLERANCE / 2
+
+
+def _ages_ns(problem: PlanProblem, slots: int) -> tuple[int, ...]:
+    """Return the times since arrival that are told apart."""
+    step_ns = max(1, math.ceil(problem.deadline_ns / slots))
+    slowest_ns = sum(max(row) for row in problem.time_ns)
+    last_ns = problem.deadline_ns + min(slowest_ns, problem.deadline_ns // 2) + step_ns
+    ages = {0, problem.deadline_ns, *range(step_ns, last_ns, step_ns)}
+    for point, clock in enumerate(problem.clock_of):
+        for start_ns in (0, problem.switch_ns):
+            age_ns = start_ns
+            for stage, row in enumerate(problem.time_ns):
+                age_ns += row[point]
+                ages.add(age_ns)
+                if stage == 0:
+                    age_ns += problem.plan_ns[clock]
+                    ages.add(age_ns)
+    return tuple(sorted(age for age in ages if age < last_ns))
 
 
 def _total(cost: Array, penalty_nj: float) -> Array:

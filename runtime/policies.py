@@ -17,6 +17,7 @@ from runtime.governors.ondemand import OndemandGovernor
 from runtime.governors.planned import BinOf, PlannedGovernor
 from runtime.governors.schedutil import SchedutilGovernor
 from runtime.governors.zero_pad import LowestClockGovernor
+from runtime.plan import Plan
 from runtime.plan_problem import (
     Beliefs,
     PlanProblem,
@@ -25,7 +26,7 @@ from runtime.plan_problem import (
     plan_problem,
     predicted_beliefs,
 )
-from runtime.planner import Plan, solve_within
+from runtime.planner import solve_within
 from runtime.predictor import ExitPredictor
 from runtime.records import Frame
 from runtime.zero_pad import ZeroPadPredictor

@@ -1,6 +1,7 @@
 """The planner's governor: looks up plans, and has them solved anew when the board differs."""
 
 import math
+from bisect import bisect_left
 from collections.abc import Callable
 from typing import Any
 
@@ -9,8 +10,9 @@ from numpy.typing import NDArray
 from boards.operating_point import OperatingPoint
 from runtime.calibration import DRIFT, ArrivalRate, ClockCap, Reserve, Slowdown
 from runtime.energy_budget import EnergyBudget
+from runtime.plan import Plan
 from runtime.plan_problem import PlanProblem
-from runtime.planner import Plan, Planner, solve_within
+from runtime.planner import Planner, solve_within
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 BinOf = Callable[[Frame, NDArray[Any]], int]
@@ -78,8 +80,8 @@ class PlannedGovernor:
         self.solutions += 1
         problem = plan.problem
         self._points = problem.points
-        self._slot_ns = plan.slot_ns
-        self._last_slot = plan.first.shape[-1] - 1
+        self._ages_ns = plan.ages_ns
+        self._last_slot = len(plan.ages_ns) - 1
         self._first = [[row.tobytes() for row in kind] for kind in plan.first]
         self._later = [[[row.tobytes() for row in b] for b in stage] for stage in plan.later]
         self._idle_clock = [row.tobytes() for row in plan.idle]
@@ -158,8 +160,7 @@ class PlannedGovernor:
         return self._age_slot(age_ns)
 
     def _age_slot(self, age_ns: int) -> int:
-        slot = -(-age_ns // self._slot_ns)
-        return 0 if slot < 0 else min(slot, self._last_slot)
+        return min(bisect_left(self._ages_ns, age_ns), self._last_slot)
 
     def _leaves(self, stage: int, decision: ExitDecision) -> bool:
         assert self.budget is not None
