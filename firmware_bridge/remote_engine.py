@@ -15,10 +15,14 @@ from firmware_bridge.clock_sync import ClockSync, Exchange
 from firmware_bridge.errors import LinkError
 from firmware_bridge.flashing import START_NS, edge_info
 from firmware_bridge.link import Link
+from firmware_bridge.port import DEFAULT_BAUD, DescriptorPort
 from firmware_bridge.record_body import energy_from_list, from_body, totals_from_body
 from firmware_bridge.smp import Body, Group, Op
 from runtime.accounting import EnergyTotals
 from runtime.records import Frame, InferenceRecord
+
+REMOTE = "serial:"
+"""What the name of a board at the end of a line begins with."""
 
 _FIRST_EXCHANGES = 5
 _EXCHANGE_EVERY_NS = 5_000_000_000
@@ -46,7 +50,7 @@ class RemoteEngine:
         self._session = secrets.randbits(31)
         self.info = self._ask_job(edge_group.ENGINE, {"policy": policy, "ratio": ratio})
         """Bundle, version, board, policy, exits, backend, as the device says them."""
-        self.name = f"serial:{link.port.name}"
+        self.name = REMOTE + link.port.name
         self.simulated = bool(self.info["simulated"])
         self.timebase = MonotonicTimebase()
         self.meter = None
@@ -163,3 +167,19 @@ class RemoteEngine:
         if frame.deadline_ns is not None and frame.arrival_ns is not None:
             record.deadline_ns = record.arrival_ns + frame.deadline_ns - frame.arrival_ns
         return record
+
+
+def open_remote_engine(
+    board: str, *, policy: str = "performance", ratio: str = "1.0", baud: int = DEFAULT_BAUD
+) -> RemoteEngine:
+    """Open the engine of "serial:PORT", where PORT is a serial device or socket://HOST:PORT.
+
+    Raises:
+        LinkError: the port cannot be opened, or its device is silent, runs nothing or refuses.
+    """
+    port = DescriptorPort(board.removeprefix(REMOTE), baud)
+    try:
+        return RemoteEngine(Link(port), policy=policy, ratio=ratio)
+    except LinkError:
+        port.close()
+        raise

@@ -10,6 +10,9 @@ from typing import TextIO
 
 import click
 
+from firmware_bridge.clock_sync import ClockFit
+from firmware_bridge.flashing import edge_info
+from firmware_bridge.link import Link
 from firmware_bridge.log_reader import FROM_NOW, LogPart, LogReader
 from firmware_bridge.log_text import (
     CSV_HEADER,
@@ -55,25 +58,34 @@ def power_stream_command(
     """Write a device's power, clock, temperature and inferences as lines, none of them lost.
 
     What the device had to overwrite before it could be read is counted in a line of kind gap.
+    t_host_ns is this computer's monotonic time; a simulated board lives in its own.
     """
     as_objects = output is not None and output.suffix == ".jsonl"
     if output is not None and output.suffix not in (".csv", ".jsonl"):
         raise click.UsageError(f"{output}: the name has to end with .csv or .jsonl")
     with open_link(port, baud, framing, set_lines) as link, _file(output) as file:
         reader = LogReader(link, 0 if from_start else FROM_NOW)
+        virtual_time = _is_simulated(link)
         if not as_objects:
             file.write(CSV_HEADER + "\n")
         end_ns = None if duration is None else link.port.now_ns() + duration
         with _interruptible() as stopping:
             while not stopping and (end_ns is None or link.port.now_ns() < end_ns):
-                _write(file, reader.read(), reader, as_objects)
+                part = reader.read()
+                clock = None if virtual_time else reader.clock()
+                _write(file, part, clock, as_objects)
     _report(reader, as_json and output is not None)
     ctx.exit(INTERRUPTED if stopping else OK)
 
 
-def _write(file: TextIO, part: LogPart, reader: LogReader, as_objects: bool) -> None:
+def _is_simulated(link: Link) -> bool:
+    """Return True when the log's times are virtual: no clock of this computer maps to them."""
+    run = (edge_info(link) or {}).get("run")
+    return bool(run and run["simulated"])
+
+
+def _write(file: TextIO, part: LogPart, clock: ClockFit | None, as_objects: bool) -> None:
     line = json_line if as_objects else csv_line
-    clock = reader.clock()
     if part.lost:
         warn(f"{part.lost} entries before number {part.first} were overwritten on the device")
         file.write(line(gap_fields(part.first, part.lost)) + "\n")

@@ -46,14 +46,20 @@ class PtyLine:
 
     def _carry(self, source: int, sink: int) -> None:
         free_s = 0.0
+        """When the line has carried everything it was given."""
+        waiting_on = [source, self._stop_read]
         while True:
-            ready, _, _ = select.select([source, self._stop_read], [], [])
+            ready, _, _ = select.select(waiting_on, [], [], 0)
+            if not ready:
+                ready, _, _ = select.select(waiting_on, [], [])
+                # It was idle: an unused past cannot be caught up with. A late wake-up can.
+                free_s = time.monotonic()
             if self._stop_read in ready:
                 return
             # Paced in small pieces, so that a sender feels the line and not a buffer.
             data = os.read(source, 64 if self._s_per_byte else 65_536)
             if self._s_per_byte:
-                free_s = max(free_s, time.monotonic()) + len(data) * self._s_per_byte
+                free_s += len(data) * self._s_per_byte
                 time.sleep(max(0.0, free_s - time.monotonic()))
             while data:
                 _, ready, _ = select.select([self._stop_read], [sink], [])

@@ -18,8 +18,15 @@ from firmware_bridge.errors import ImageError, LinkError, LinkLostError, RolledB
 from firmware_bridge.find_port import PortInfo, find_port
 from firmware_bridge.keys import TrustedKeys
 from firmware_bridge.log_reader import LogPart, LogReader
+from firmware_bridge.remote_engine import open_remote_engine
 from firmware_bridge.server import Server, TcpOpener
 from models_tflite import Bundle
+from runtime.arrivals import BackToBack
+from runtime.contract import LocalEngine
+from runtime.event_loop import EventLoop
+from runtime.frame_spec import FrameSpec
+from runtime.sources import ArraySource
+from runtime.summary import RunSummary
 from tests.fakes.bridge_device import KEY, KEYS, BridgeDevice, FakeSelfTests
 from tests.fakes.in_process_worker import InProcessWorker
 from tests.fakes.serial_line import SerialLine
@@ -139,6 +146,28 @@ def test_ctrl_c_ends_the_stream_with_whole_lines(
     assert done.exit_code == 130 and "0 lost" in done.stderr
     lines = out.read_text().splitlines()
     assert len(lines) > 10 and {line.count(",") for line in lines} == {10}
+    assert {line.split(",")[3] for line in lines[1:]} == {""}, "virtual time is nobody's else"
+
+
+def test_the_event_loop_runs_a_board_at_the_end_of_a_line(
+    port: str, key: Path, tiny_bundle: Bundle
+) -> None:
+    invoke(flash_command, tiny_bundle.path, "--key", key, "-p", port, "--confirm")
+    samples = tiny_bundle.samples()
+    assert samples is not None
+    with open_remote_engine(f"serial:{port}", policy="powersave") as engine:
+        local: LocalEngine = engine
+        engine.check_bundle(tiny_bundle.manifest.name, tiny_bundle.manifest.version)
+        summary = RunSummary(engine.exit_names)
+        source = ArraySource(*samples, FrameSpec.of(tiny_bundle))
+        loop = EventLoop(local, engine.timebase, source, BackToBack(), summary.add,
+                         deadline_ns=10**12, max_frames=20)  # fmt: skip
+        loop.run()
+        energy = engine.energy()
+    assert summary.inferences == 20 and summary.misses == 0
+    assert energy is not None and energy.origin == "simulated" and energy.gross_nj > 0
+    with pytest.raises(LinkLostError, match="there is no such port"):
+        open_remote_engine("serial:/dev/ttyNOTHERE")
 
 
 def test_mistakes_name_what_to_do(port: str, tmp_path: Path, tiny_bundle: Bundle) -> None:

@@ -1,0 +1,38 @@
+/**
+ * @file
+ * An upload straight into the other slot: erased page by page just before it is written.
+ */
+#ifndef EDGE_INFER_UPLOAD_H
+#define EDGE_INFER_UPLOAD_H
+
+#include "edge_infer/hal.h"
+#include "slots.h"
+
+/** The one upload that can be under way; zeroed there is none. */
+typedef struct {
+    uint32_t length; /* of the file; 0 when none is under way */
+    uint32_t offset; /* next byte wanted */
+    bool hashed;     /* `sha` was announced */
+    uint8_t sha[EI_SHA256_BYTES];
+    ei_sha256 hash;
+    uint32_t erased; /* bytes of the slot that are ready to be written */
+    uint8_t rest[EI_FLASH_WRITE_BYTES]; /* what makes no whole write yet */
+    uint32_t finished;                  /* length of the upload completed last */
+} upload;
+
+/** Start, or go on with an interrupted one of the same length and hash; `sha` may be NULL. */
+slot_refusal upload_begin(upload *u, slots *s, uint32_t length, const uint8_t *sha);
+
+/** Does the other slot hold this very file already? */
+bool upload_is_stored(const slots *s, uint32_t length, const uint8_t *sha);
+
+/** Take the chunk at `u->offset`. */
+slot_refusal upload_write(upload *u, slots *s, const uint8_t *data, uint32_t bytes);
+
+/** All is there: check it and make it the other slot's image. */
+slot_refusal upload_finish(upload *u, slots *s);
+
+/** Forget what is under way. */
+void upload_drop(upload *u);
+
+#endif
