@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from models_tflite import Bundle
 from runtime.errors import RunError
 from runtime.frame_spec import FrameSpec
-from runtime.sources import open_source
+from runtime.sources import ArraySource, Source, open_source
+
+from .held_back import HELD_BACK, held_back_images
 
 _SPREAD = 4.0
 """Standard errors above chance that an accuracy must be."""
@@ -37,13 +39,13 @@ class CalibrationData:
 
 
 def read_calibration(
-    bundle: Bundle, path: Path, labels_path: Path | None = None, *, strict: bool = False
+    bundle: Bundle, where: str, labels_path: Path | None = None, *, strict: bool = False
 ) -> CalibrationData:
-    """Read calibration inputs: .npy, .npz, an IDX file or a folder of images.
+    """Read calibration inputs: a file or folder, or what the bundle's recipe held back.
 
     Args:
         bundle: what they are for.
-        path: where they are.
+        where: .npy, .npz, an IDX file or a folder of images; or held-back: and a data set.
         labels_path: labels of an .npy or IDX file; an IDX file's own are found beside it.
         strict: raise at the first image that cannot be read.
 
@@ -52,19 +54,19 @@ def read_calibration(
         CalibrationError: they have no labels, labels the bundle does not have, or they are among
             the bundle's own test samples.
     """
-    spec, names = FrameSpec.of(bundle), bundle.manifest.labels
-    source = open_source(path, spec, names, labels_path=labels_path, strict=strict)
+    names = bundle.manifest.labels
+    source = _open(bundle, where, labels_path, strict)
     found = list(source)
     unlabelled = sum(frame.label is None for frame in found)
     if unlabelled or not found:
         raise CalibrationError(
-            f"{path}: {unlabelled} of {len(found)} inputs have no label: thresholds are chosen by "
+            f"{where}: {unlabelled} of {len(found)} inputs have no label: thresholds are chosen by "
             "which answers are right; give labels beside the inputs, or one subfolder a class"
         )
     labels = np.array([frame.label for frame in found], np.int64)
     if labels.min() < 0 or labels.max() >= len(names):
         raise CalibrationError(
-            f"{path}: labels from {labels.min()} to {labels.max()}, the bundle has "
+            f"{where}: labels from {labels.min()} to {labels.max()}, the bundle has "
             f"{len(names)} classes (0 to {len(names) - 1})"
         )
     data = CalibrationData(
@@ -72,6 +74,16 @@ def read_calibration(
     )
     _refuse_test_samples(bundle, data)
     return data
+
+
+def _open(bundle: Bundle, where: str, labels_path: Path | None, strict: bool) -> Source:
+    spec = FrameSpec.of(bundle)
+    if where.startswith(HELD_BACK):
+        data = where.removeprefix(HELD_BACK)
+        held = held_back_images(bundle, data)
+        return ArraySource(*held, spec, f"{Path(data).name}, held back from training")
+    names = bundle.manifest.labels
+    return open_source(Path(where), spec, names, labels_path=labels_path, strict=strict)
 
 
 def check_above_chance(answers: NDArray[Any], labels: NDArray[Any], who: str) -> None:

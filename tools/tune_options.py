@@ -26,7 +26,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 class TuneOptions:
     """How a bundle is to be tuned."""
 
-    calibration: Path | None
+    calibration: str | None
     """None where a command can do without."""
     calibration_labels: Path | None
     board: str
@@ -63,9 +63,8 @@ class TuneOptions:
 _OPTIONS = (
     option(
         "--calibration",
-        type=click.Path(path_type=Path),
         help="Labelled inputs that no weight was trained on: .npy, .npz, IDX, or a folder of "
-        "images.",
+        "images; held-back:DATA for what the bundle's recipe held back of a data set.",
     ),
     option(
         "--calibration-labels",

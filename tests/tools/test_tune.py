@@ -11,6 +11,7 @@ from models_tflite.backend import open_backend
 from models_tflite.bundle import open_bundle
 from models_tflite.self_test import self_test
 from models_tflite.stage import load_stages
+from runtime.errors import RunError
 from runtime.predictor import SoftmaxPredictor
 from runtime.scored_frames import score_frames, scored_bundle
 from tests.fakes.noisy_digits import write_noisy_digits
@@ -18,6 +19,7 @@ from tests.fakes.tiny_bundles import write_single
 from tools.bundle import exit_criteria
 from tools.cli import run_line
 from tools.comparison import board_table
+from tools.held_back import held_back_images
 from tools.tune import tune_command
 
 SCHEMAS = Path(__file__).parents[2] / "tools" / "schemas"
@@ -160,6 +162,24 @@ def test_the_plot_is_written(noisy: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="the plot extra is not installed")
     tune(PAIR, "--calibration", noisy, "--allow", 3, "--dry-run", "--plot", tmp_path / "a.png")
     assert (tmp_path / "a.png").read_bytes()[:4] == b"\x89PNG"
+
+
+def test_what_a_recipe_held_back_is_found_again(noisy: Path) -> None:
+    pytest.importorskip("sklearn", reason="the train extra is not installed: no digits")
+    bundle = open_bundle(EARLY)
+    frames, labels = held_back_images(bundle, "digits")
+    assert len(frames) == bundle.manifest.provenance["images"]["held_back"]
+    scores = score_frames(load_stages(bundle, open_backend()), list(frames))
+    right = float((scores[-1].argmax(axis=1) == labels).mean())
+    assert 100 * right == pytest.approx(
+        bundle.manifest.provenance["nets"]["exit3"]["held_back"], abs=0.3
+    )
+
+
+def test_held_back_images_are_not_guessed(tmp_path: Path) -> None:
+    bundle = write_single(tmp_path)
+    with pytest.raises(RunError, match="names no recipe"):
+        held_back_images(bundle, "digits")
 
 
 def refused(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str]:
