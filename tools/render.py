@@ -28,16 +28,25 @@ def note(message: str) -> None:
 
 
 def table(rows: Sequence[Sequence[str]], heading: Sequence[str] | None = None) -> str:
-    """Return rows as aligned columns: the first flush left, the others flush right."""
+    """Return rows as aligned columns: numbers flush right, words flush left."""
     lines = [list(heading), *map(list, rows)] if heading else [list(row) for row in rows]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    if not lines:
+        return ""
+    columns = list(zip(*lines, strict=True))
+    widths = [max(map(len, column)) for column in columns]
+    right = [_is_numeric([row[i] for row in rows]) for i in range(len(columns))]
     text = [
         "  ".join(
-            cell.ljust(width) if i == 0 else cell.rjust(width)
-            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+            cell.rjust(width) if flush_right else cell.ljust(width)
+            for cell, width, flush_right in zip(line, widths, right, strict=True)
         ).rstrip()
         for line in lines
     ]
     if heading:
         text.insert(1, "  ".join("-" * width for width in widths))
     return "\n".join(text)
+
+
+def _is_numeric(cells: Sequence[str]) -> bool:
+    """Return whether a column holds quantities: each cell begins with a digit, or has no value."""
+    return all(cell.lstrip("+-~<>")[:1].isdigit() or cell in ("", "-") for cell in cells)
