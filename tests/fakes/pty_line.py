@@ -45,8 +45,7 @@ class PtyLine:
             os.close(descriptor)
 
     def _carry(self, source: int, sink: int) -> None:
-        free_s = 0.0
-        """When the line has carried everything it was given."""
+        free_s = 0.0  # when the line has carried everything it was given
         waiting_on = [source, self._stop_read]
         while True:
             ready, _, _ = select.select(waiting_on, [], [], 0)
