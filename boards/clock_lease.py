@@ -8,6 +8,7 @@ import fcntl
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -96,6 +97,9 @@ class ClockLease:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             lock = (self._folder / "clock.lock").open("a+")
+            # Whoever of the group comes next must be able to take it as well.
+            with suppress(OSError):
+                os.fchmod(lock.fileno(), 0o664)
         except OSError as error:
             raise ClockError(
                 f"cannot keep the found clock in {self._folder}: {error.strerror}; create it with: "

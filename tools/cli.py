@@ -28,6 +28,11 @@ COMMANDS = {
     "boards": (".boards", "boards_group", "List boards and show what is known of them."),
     "bundle": (".bundle", "bundle_group", "Build, show and check model bundles."),
     "doctor": (".doctor", "doctor_command", "Look for what is missing, and say what mends it."),
+    "install-service": (
+        ".install_service",
+        "install_service_command",
+        "Install edge-infer serve as a systemd service.",
+    ),
     "train": (".train.cli", "train_command", "Train a bundle from a recipe."),
 }
 """Name -> module, object, one line of help (so that listing imports nothing)."""

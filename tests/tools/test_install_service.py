@@ -1,0 +1,82 @@
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tools.cli import run_line
+from tools.service_plan import FILES, Remove, Run, WriteFile, installation, perform, removal
+
+
+def test_a_dry_run_prints_every_file_and_command_and_does_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: Path("/", path).exists() for path in FILES.values()}
+    assert run_line(["install-service", "--dry-run"]) == 0
+    text = capsys.readouterr().out
+    for path in FILES.values():
+        assert f"write /{path}:" in text
+        assert Path("/", path).exists() == before[path]
+    assert "run systemd-tmpfiles --create edge-infer.conf" in text
+    assert text.endswith("nothing was done\n")
+
+
+def test_what_is_installed_is_removed_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert run_line(["install-service", "--root", str(tmp_path)]) == 0
+    written = {str(p.relative_to(tmp_path)) for p in tmp_path.rglob("*") if p.is_file()}
+    assert written == set(FILES.values())
+    (tmp_path / "var/lib/edge-infer/slots").mkdir(parents=True)
+    for _ in range(2):
+        assert run_line(["install-service", "--uninstall", "--root", str(tmp_path)]) == 0
+        assert [p for p in tmp_path.rglob("*edge-infer*") if p != tmp_path] == []
+    capsys.readouterr()
+
+
+def test_the_removal_covers_every_step_of_the_installation() -> None:
+    written = {step.path for step in installation() if isinstance(step, WriteFile)}
+    removed = {step.path for step in removal() if isinstance(step, Remove)}
+    assert written <= removed
+    assert Path("/var/lib/edge-infer") in removed and Path("/run/edge-infer") in removed
+    undone = [step.words for step in removal() if isinstance(step, Run)]
+    assert ("systemctl", "disable", "--now", "edge-infer.service") in undone
+    assert ("userdel", "edge-infer") in undone
+
+
+def test_without_root_it_says_what_to_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    assert run_line(["install-service"]) == 1
+
+
+def test_a_step_that_fails_ends_it_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    (tmp_path / "file").write_text("")
+    later = tmp_path / "later"
+    with pytest.raises(Exception, match=r"Not a directory|File exists"):
+        perform([WriteFile(tmp_path / "file" / "x", ""), WriteFile(later, "")])
+    with pytest.raises(Exception, match="false failed"):
+        perform([Run(("false",)), WriteFile(later, "")])
+    assert not later.exists()
+    perform([Run(("false",), may_fail=True), Run(("no-such-command",), may_fail=True)])
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze not found")
+def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
+    unit = next(s for s in installation(tmp_path) if s.path.suffix == ".service")  # type: ignore[union-attr]
+    assert isinstance(unit, WriteFile)
+    path = tmp_path / unit.path.name
+    path.write_text(unit.text)
+    done = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", str(path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    for line in ("User=edge-infer", "WatchdogSec=30s", "ExecStopPost=", "SupplementaryGroups=i2c"):
+        assert line in unit.text
