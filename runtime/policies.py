@@ -31,9 +31,9 @@ from runtime.predictor import ExitPredictor
 from runtime.records import Frame
 from runtime.zero_pad import ZeroPadPredictor
 
-PLAN_OVERHEADS = 3.0
+PLAN_OVERHEADS = 2.0
 """What a prediction and a plan cost, in units of the first stage's decision and runtime overhead:
-about 10 us against 3.3 us on the development host (Python both, so the ratio carries over)."""
+5.8 us p50 against 3.3 us on the development host (Python both, so the ratio carries over)."""
 PLANNED_SHARE = 0.8
 """Part of the miss bound that plans use: a finite run scatters around what is expected."""
 KERNEL = {

@@ -1,0 +1,106 @@
+"""A power budget is held, on time, and refused where it is below the floor."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runtime.energy_budget import BudgetError, EnergyBudget, battery_budget_uw
+from runtime.governors.planned import PlannedGovernor
+from runtime.plan_problem import blind_beliefs, plan_problem
+from runtime.records import ExitDecision
+from runtime.replay import Replay, Traffic
+from runtime.replay_costs import ReplayCosts
+from runtime.replay_result import ReplayResult
+from runtime.scored_frames import ScoredFrames
+from tests.fakes.plan_tables import IDLE_UW, MS, STAGES, steep_table
+
+PERIOD_NS = 12 * MS
+TEN_MINUTES = 600 * 1000 * MS // PERIOD_NS
+THRESHOLDS = (50.0, 40.0)
+TABLE = steep_table()
+
+
+def drawn_frames(count: int = 1000) -> ScoredFrames:
+    """Frames whose margins are anything, so that a lower threshold lets more of them leave."""
+    draw = np.random.default_rng(5)
+    margins = draw.uniform(0, 70, (count, 3))
+    decisions = tuple(
+        tuple(ExitDecision(k == 2 or row[k] >= THRESHOLDS[k], 1, float(row[k])) for k in range(3))
+        for row in margins
+    )
+    exits = np.array([next(k for k, d in enumerate(row) if d.leave) for row in decisions])
+    scores = tuple(np.zeros((count, 4), np.int8) for _ in range(3))
+    return ScoredFrames(scores, decisions, exits, np.ones(count, np.int64))
+
+
+FRAMES = drawn_frames()
+
+
+def governed(budget_uw: int, frames: int = TEN_MINUTES) -> tuple[ReplayResult, EnergyBudget]:
+    problem = plan_problem(
+        TABLE, STAGES, TABLE.points, blind_beliefs(FRAMES.exit_shares), PERIOD_NS, (PERIOD_NS,)
+    )
+    budget = EnergyBudget(budget_uw, TABLE, STAGES, THRESHOLDS)
+    governor = PlannedGovernor("planned", problem, 0.008, budget=budget)
+    order = np.random.default_rng(6).integers(0, len(FRAMES), frames).tolist()
+    traffic = Traffic(order, [i * PERIOD_NS for i in range(frames)], PERIOD_NS)
+    replay = Replay(FRAMES, traffic, ReplayCosts(TABLE, STAGES))
+    return replay.run(governor, TABLE.points[0]), budget
+
+
+def mean_uw(result: ReplayResult) -> float:
+    return result.gross_nj * 1e6 / result.wall_ns
+
+
+def test_a_budget_in_the_middle_is_held_within_three_percent_of_the_span_over_ten_minutes() -> None:
+    most, _ = governed(10**9, 5000)
+    least, _ = governed(IDLE_UW + 1, 5000)
+    span_uw = mean_uw(most) - mean_uw(least)
+    assert span_uw > 0
+    asked_uw = round((mean_uw(most) + mean_uw(least)) / 2)
+    held, budget = governed(asked_uw)
+    assert abs(mean_uw(held) - asked_uw) < 0.03 * span_uw
+    assert 0 < budget.pressure < 1
+    assert budget.mean_uw == pytest.approx(mean_uw(held), rel=1e-3)
+    assert most.exits[0] / 5000 < held.exits[0] / TEN_MINUTES < least.exits[0] / 5000
+
+
+def test_a_budget_above_what_is_drawn_changes_nothing() -> None:
+    plenty, budget = governed(10**9, 2000)
+    assert budget.pressure == 0
+    assert plenty.exits == [int(n) for n in np.bincount(
+        FRAMES.exits[np.random.default_rng(6).integers(0, len(FRAMES), 2000)], minlength=3
+    )]  # fmt: skip
+
+
+@pytest.mark.parametrize("budget_uw", [0, IDLE_UW // 2, IDLE_UW])
+def test_a_budget_below_idle_is_refused_with_the_floor(budget_uw: int) -> None:
+    with pytest.raises(BudgetError, match=r"idle power of sim:steep, 1\.000 W: that is the floor"):
+        EnergyBudget(budget_uw, TABLE, STAGES, THRESHOLDS)
+
+
+@given(st.floats(0, 1), st.floats(0, 100), st.integers(0, 1))
+def test_pressure_only_ever_lets_frames_leave_earlier(
+    pressure: float, confidence: float, stage: int
+) -> None:
+    budget = EnergyBudget(2 * IDLE_UW, TABLE, STAGES, THRESHOLDS, pressure=pressure)
+    decision = ExitDecision(confidence >= THRESHOLDS[stage], 1, confidence)
+    if decision.leave and pressure:
+        assert budget.leaves(stage, decision)
+    if pressure == 1:
+        assert budget.leaves(stage, decision)
+    if pressure == 0:
+        assert not budget.leaves(stage, decision)
+
+
+def test_a_threshold_for_each_class_is_looked_up_by_the_answer() -> None:
+    budget = EnergyBudget(2 * IDLE_UW, TABLE, STAGES, ((10.0, 80.0), 40.0), pressure=0.5)
+    assert budget.leaves(0, ExitDecision(False, 0, 6.0))
+    assert not budget.leaves(0, ExitDecision(False, 1, 6.0))
+
+
+def test_a_battery_is_a_budget() -> None:
+    assert battery_budget_uw(18_500, 4) == 4_625_000
+    with pytest.raises(BudgetError):
+        battery_budget_uw(18_500, 0)
