@@ -26,6 +26,7 @@ def save_plot(document: dict[str, Any], path: Path) -> None:
     axes.plot(
         [row["loss_points"] for row in document["curve"]], used, "x", label="on the inputs tested"
     )
+    axes.set_xscale("symlog", linthresh=0.1)  # allowances span decades, losses may be gains
     axes.axhline(100, color="0.5", linewidth=0.8)
     axes.set_xlabel(f"points of accuracy lost, at {document['confidence']:.0%} confidence")
     axes.set_ylabel(f"net energy, % of the plain net ({document['origin']})")
