@@ -76,7 +76,8 @@ class PolicyContext:
     """The true exit of a frame: known in a replay alone."""
     plan_overheads: float = PLAN_OVERHEADS
     calibrate: bool = True
-    budget: EnergyBudget | None = None
+    budget: Callable[[], EnergyBudget] | None = None
+    """Makes the energy budget that the planner's governor keeps; each run needs its own."""
 
     def problem(self, beliefs: Beliefs, plan_overheads: float = 0.0) -> PlanProblem:
         """Return the planning problem under beliefs."""
@@ -154,7 +155,7 @@ def _planned(name: str, context: PolicyContext) -> PlannedGovernor:
     if name == "planned-perfect":
         return _better(name, context, certain_beliefs(context.exit_shares), later_exit)
     beliefs = certain_beliefs(context.exit_shares, beforehand=name == "clairvoyant")
-    free = replace(context, calibrate=False, plan_overheads=0.0)
+    free = replace(context, calibrate=False, plan_overheads=0.0, budget=None)
     governor = _governor(
         name, free, beliefs, later_exit, exit_of if name == "clairvoyant" else None
     )
@@ -196,7 +197,7 @@ def _governor(
     plan = plan or _solved(problem, bound)
     return PlannedGovernor(
         name, problem, bound, bin_of, kind_of=kind_of,
-        calibrate=context.calibrate, budget=context.budget, plan=plan,
+        calibrate=context.calibrate, budget=context.budget() if context.budget else None, plan=plan,
     )  # fmt: skip
 
 

@@ -11,6 +11,7 @@ from models_tflite.backend import open_backend
 from models_tflite.manifest import FULL_RATIO
 from runtime.errors import RunError
 
+from .budget_options import battery_option, budget_uw, hours_option, power_budget_option
 from .compare_document import compare_document, compare_report
 from .comparison import Comparison, Conditions, check_table, with_classic
 from .comparison_frames import read_frames
@@ -109,6 +110,9 @@ class Threads(click.ParamType[tuple[int, ...]]):
 @option("--cost-table", type=click.Path(path_type=Path), help="A table that measure wrote.")
 @option("--strict", is_flag=True, help="Fail if no operating point can meet the deadline.")
 @option("--plot", type=click.Path(path_type=Path), help="Write a picture: .png, .svg or .pdf.")
+@power_budget_option
+@battery_option
+@hours_option
 @backend_option
 @resolver_option
 @json_option
@@ -132,6 +136,9 @@ def compare_command(
     cost_table: Path | None,
     strict: bool,
     plot: Path | None,
+    power_budget: int | None,
+    battery: int | None,
+    hours: float | None,
     backend: str | None,
     resolver: str,
     as_json: bool,
@@ -147,6 +154,7 @@ def compare_command(
     conditions = Conditions(
         board, workload, load, rate, deadline, frames=frames, seed=seed, miss_bound=misses,
         threads=threads, time_scale=time_scale, late=late, queue=queue, strict=strict,
+        budget_uw=budget_uw(power_budget, battery, hours),
     )  # fmt: skip
     comparison = Comparison(opened, scored, conditions, own_table)
     for message in comparison.warnings:

@@ -25,7 +25,7 @@ def compare_document(comparison: Comparison, results: Sequence[ReplayResult]) ->
         "bundle": comparison.bundle.manifest.name,
         "board": conditions.board,
         "simulated": comparison.table.board.startswith("sim:"),
-        "origin": "synthetic" if conditions.time_scale != 1.0 else "modelled",
+        "origin": _origin(comparison),
         "notes": list(comparison.table.notes),
         "warnings": comparison.warnings,
         "workload": {
@@ -93,6 +93,13 @@ def _row(
             str(khz): ns / result.wall_ns for khz, ns in sorted(result.residency_ns.items())
         },
     }
+
+
+def _origin(comparison: Comparison) -> str:
+    """Say what the energies rest on: a table's own origin, or times that were scaled."""
+    if comparison.conditions.time_scale != 1.0:
+        return "synthetic"
+    return comparison.table.switch.origin if comparison.table.bundle else "modelled"
 
 
 def _kind(policy: str) -> str:

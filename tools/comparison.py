@@ -12,7 +12,9 @@ from numpy.typing import NDArray
 from boards import open_board
 from boards.cost_table import CostTable
 from models_tflite import Bundle
+from models_tflite.manifest import FULL_RATIO
 from runtime.arrivals import Arrivals
+from runtime.energy_budget import EnergyBudget
 from runtime.engine import work_of
 from runtime.errors import RunError
 from runtime.governors.planned import BinOf, PlannedGovernor
@@ -62,6 +64,8 @@ class Conditions:
     calibrate: bool = True
     disturbances: tuple[Disturbance, ...] = ()
     strict: bool = False
+    budget_uw: int | None = None
+    """Mean power that the planner's governor keeps to."""
 
 
 class Comparison:
@@ -108,9 +112,7 @@ class Comparison:
         self.warnings: list[str] = []
         self._check_deadline()
         draw = np.random.default_rng(conditions.seed)
-        self.order: list[int] = draw.integers(
-            0, len(frames.frames), conditions.frames
-        ).tolist()
+        self.order: list[int] = draw.integers(0, len(frames.frames), conditions.frames).tolist()
         times = None
         if self.arrivals.paced:
             times = list(islice(self.arrivals.times_ns(0), conditions.frames))
@@ -196,7 +198,13 @@ class Comparison:
             zero_pad_bin_of=_known_bins(scored.zero_pad, first, order),
             exit_of=lambda frame: exits[order[frame.number]],
             calibrate=self.conditions.calibrate,
+            budget=None if self.conditions.budget_uw is None else self._budget,
         )
+
+    def _budget(self) -> EnergyBudget:
+        assert self.conditions.budget_uw is not None
+        thresholds = self.bundle.manifest.thresholds[FULL_RATIO].values
+        return EnergyBudget(self.conditions.budget_uw, self.table, self.stages, thresholds)
 
     def _replay(self, frames: ScoredFrames, stages: Sequence[str]) -> Replay:
         return Replay(

@@ -1,0 +1,193 @@
+"""The compare command: its document, its fairness, its refusals."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import fastjsonschema
+import pytest
+
+from tools.cli import run_line
+
+ROOT = Path(__file__).parents[2]
+BUNDLE = "digits-early-exit"
+SHORT = ["--frames", "400", "--images", "200", "--time-scale", "50", "--threads", "1,4"]
+
+
+def schema(name: str) -> Any:
+    text = (ROOT / "tools" / "schemas" / f"{name}.schema.json").read_text()
+    return fastjsonschema.compile(json.loads(text))
+
+
+def compared(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
+    assert run_line(["compare", BUNDLE, *SHORT, *arguments, "--json"]) == 0
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    schema("compare")(document)
+    return document
+
+
+def test_all_policies_meet_the_same_frames_in_the_same_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    document = compared(capsys, "--load", "0.5")
+    rows = {row["policy"]: row for row in document["policies"]}
+    assert {"classic", "performance", "ondemand", "zero-pad", "planned", "oracle"} <= set(rows)
+    assert {row["kind"] for row in rows.values()} == {"classic", "baseline", "governor", "limit"}
+    adaptive = [row for name, row in rows.items() if name != "classic" and not row["dropped"]]
+    assert len({tuple(row["exits"]) for row in adaptive}) == 1
+    assert len({row["accuracy"] for row in adaptive}) == 1
+    # Gross less net is the idle reference over the wall time, the same for all.
+    idle = [
+        (row["gross_uj_per_inference"] - row["net_uj_per_inference"]) * sum(row["exits"])
+        for row in rows.values()
+    ]
+    assert max(idle) == pytest.approx(min(idle), rel=1e-6)
+    assert rows["performance"]["net_saving_percent"] > 0
+    assert rows["oracle"]["over_oracle"] == 1
+    assert document["origin"] == "synthetic"
+    assert "not compared on" in document["fitted_on"]
+
+
+def test_modelled_times_are_not_called_synthetic_runs_of_a_board(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    document = compared(capsys, "--time-scale", "1", "--policy", "performance")
+    assert document["origin"] == "modelled"
+    assert document["simulated"]
+
+
+@pytest.mark.parametrize("workload", ["back-to-back", "poisson", "bursty"])
+def test_every_workload_runs_with_its_own_arrivals(
+    workload: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = compared(
+        capsys, "--workload", workload, "--load", "0.3", "--deadline", "60ms",
+        "--policy", "powersave", "--policy", "schedutil", "--policy", "planned",
+    )  # fmt: skip
+    assert [row["policy"] for row in document["policies"]] == ["powersave", "schedutil", "planned"]
+    assert all(sum(row["exits"]) + row["dropped"] == 400 for row in document["policies"])
+
+
+def test_the_table_for_people_marks_who_misses_too_much(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments = ["compare", BUNDLE, *SHORT, "--load", "0.9"]
+    assert run_line([*arguments, "--policy", "powersave", "--policy", "performance"]) == 0
+    text = capsys.readouterr().out
+    assert "powersave *" in text
+    assert "energies are synthetic" in text
+
+
+def test_a_budget_shows_in_the_calibration_state(capsys: pytest.CaptureFixture[str]) -> None:
+    tight = ["--load", "0.6", "--policy", "planned", "--power-budget"]
+    document = compared(capsys, *tight, "3.69W")
+    assert document["calibration"]["planned"]["budget_pressure"] > 0
+    free = compared(capsys, *tight, "9W")
+    assert free["calibration"]["planned"]["budget_pressure"] == 0
+    assert document["policies"][0]["exits"][0] > free["policies"][0]["exits"][0]
+
+
+@pytest.fixture(scope="module")
+def cost_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("measured") / "table.json"
+    line = ["measure", BUNDLE, "--board", "sim:raspberry-pi-5", "--threads", "1", "-o", str(path)]
+    assert run_line(line) == 0
+    return path
+
+
+def test_a_measured_table_is_compared_on(
+    cost_table: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = compared(
+        capsys, "--cost-table", str(cost_table), "--policy", "performance", "--time-scale", "1"
+    )
+    assert document["origin"] == "simulated"
+    assert any("sum of the stages" in note for note in document["notes"])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"board": "sim:raspberry-pi-4b"}, "of board sim:raspberry-pi-4b, this is sim:raspberry"),
+        ({"bundle": "digits-early-exit 9.0.0"}, "of bundle digits-early-exit 9.0.0, this is"),
+        ({"backend": "other 1.0"}, "of backend other 1.0, this is"),
+        ({"rows": []}, "no row for stage|offers none of the threads"),
+        ({"format_version": 7}, "format version 7"),
+    ],
+)
+def test_a_table_of_something_else_is_refused(
+    change: dict[str, Any],
+    message: str,
+    cost_table: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    import re
+
+    document = json.loads(cost_table.read_text()) | change
+    (tmp_path / "table.json").write_text(json.dumps(document))
+    line = ["compare", BUNDLE, *SHORT, "--cost-table", str(tmp_path / "table.json")]
+    assert run_line(line) == 1
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert re.search(message, err)
+    assert len(err.strip().splitlines()) == 1
+
+
+def test_a_missing_row_says_which_measure_fills_it(
+    cost_table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = json.loads(cost_table.read_text())
+    document["rows"].pop()
+    (tmp_path / "table.json").write_text(json.dumps(document))
+    line = ["compare", BUNDLE, *SHORT, "--cost-table", str(tmp_path / "table.json")]
+    assert run_line(line) == 1
+    err = capsys.readouterr().err
+    assert "no row for stage exit3 at" in err
+    assert "edge-infer measure" in err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["--deadline", "100us", "--strict"], 1, "the least possible is"),
+        (["--workload", "rush"], 1, "unknown workload 'rush'"),
+        (["--workload", "trace:none.csv"], 2, "no such workload file"),
+        (["--policy", "turbo"], 2, "unknown policy 'turbo'"),
+        (["--policy", "fixed:1500x3"], 2, "no operating point of 3 threads"),
+        (["--load", "0"], 1, "a load between 0 and 10"),
+        (["--threads", "3x"], 2, "1,2,4"),
+        (["--power-budget", "3W"], 1, "that is the floor"),
+        (["--power-budget", "5"], 2, "write it with its unit"),
+        (["--battery", "18Wh"], 2, "go together"),
+        (["--board", "host"], 1, "host has no cost table"),
+        (["--data", "no-such-folder"], 2, "no such folder of data"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_line(["compare", BUNDLE, *SHORT, *arguments]) == code
+    out, err = capsys.readouterr()
+    assert message in err
+    assert "Traceback" not in err
+    assert out == ""
+
+
+def test_a_deadline_nobody_can_meet_is_warned_of_and_gone_on_with(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = ["compare", BUNDLE, *SHORT, "--deadline", "100us", "--policy", "planned", "--json"]
+    assert run_line(line) == 0
+    out, err = capsys.readouterr()
+    assert "the least possible is" in err
+    assert json.loads(out)["policies"][0]["misses"] > 0
+
+
+def test_a_workload_that_goes_back_in_time_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "arrivals.csv"
+    path.write_text("0\n2\n1\n")
+    assert run_line(["compare", BUNDLE, *SHORT, "--workload", f"trace:{path}"]) == 1
+    assert "earlier than the one before" in capsys.readouterr().err

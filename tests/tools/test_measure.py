@@ -1,0 +1,45 @@
+"""The measure command: its document, and the table it writes."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import fastjsonschema
+import pytest
+
+from boards.cost_table import CostTable
+from tools.cli import run_line
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_simulated_board_is_measured_through_its_meter(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "table.json"
+    line = ["measure", "digits-early-exit", "--board", "sim:raspberry-pi-5", "--threads", "1,2,8"]
+    assert run_line([*line, "-o", str(path), "--json"]) == 0
+    document: dict[str, Any] = json.loads(capsys.readouterr().out)
+    text = (ROOT / "tools" / "schemas" / "measure.schema.json").read_text()
+    fastjsonschema.compile(json.loads(text))(document)
+    assert document["origin"] == "simulated"
+    assert len(document["rows"]) == 3 * 10 * 2  # stages, clocks, and the thread counts it can
+    found = CostTable.from_json(path.read_text())
+    assert found.bundle.startswith("digits-early-exit ")
+    assert found.backend
+    assert {row.origin for row in found.rows.values()} == {"simulated"}
+
+
+def test_this_computer_gives_times_alone_and_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert run_line(["measure", "digits-little-big", "--threads", "1"]) == 0
+    out, err = capsys.readouterr()
+    assert "(measured)" in out
+    assert "no meter" in err
+
+
+def test_a_table_that_cannot_be_written_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["measure", "digits-little-big", "--board", "sim:raspberry-pi-5", "--threads", "1"]
+    assert run_line([*line, "-o", "no-such-folder/table.json"]) == 1
+    assert "cannot be written" in capsys.readouterr().err
