@@ -27,6 +27,7 @@ COMMANDS = {
     "bench": (".bench", "bench_command", "Measure the runtime's own cost on this computer."),
     "boards": (".boards", "boards_group", "List boards and show what is known of them."),
     "bundle": (".bundle", "bundle_group", "Build, show and check model bundles."),
+    "power": (".power", "power_group", "Watch, record, report and calibrate power meters."),
     "doctor": (".doctor", "doctor_command", "Look for what is missing, and say what mends it."),
     "install-service": (
         ".install_service",

@@ -1,0 +1,136 @@
+import json
+from pathlib import Path
+
+import pytest
+
+from boards.calibration import Calibration
+from boards.errors import MeterError
+from boards.meter_config import read_meter_file
+from boards.power import PowerSample, SampleFlag
+from boards.power_csv import COLUMNS, read_power_log
+from boards.power_summary import summarise
+from boards.sysfs import RealSysfs
+from tests.fakes.kernel_power import HWMON_FILES, make_device
+from tools import power_source
+from tools.cli import run_line
+
+SIM = "sim:raspberry-pi-5"
+MS = 1_000_000
+
+
+def samples(powers_uw: list[int], period_ns: int = MS) -> list[PowerSample]:
+    return [
+        PowerSample(n, (n + 1) * period_ns, period_ns, 5_000, uw // 5, uw)
+        for n, uw in enumerate(powers_uw)
+    ]
+
+
+def test_energy_is_the_trapezoid() -> None:
+    summary = summarise(samples([1_000_000, 3_000_000, 3_000_000]))
+    assert summary.energy_nj == 2_000_000 + 3_000_000  # 1 ms at 2 W and 1 ms at 3 W
+    assert summary.mean_uw == 2_500_000
+    assert (summary.least_uw, summary.greatest_uw) == (1_000_000, 3_000_000)
+    assert summary.rate_hz == 1000
+
+
+def test_what_is_lost_saturated_and_throttled_is_counted() -> None:
+    flagged = samples([1, 1, 1, 1])
+    del flagged[1]
+    flagged[1] = flagged[1]._replace(flags=SampleFlag.SATURATED | SampleFlag.THROTTLED)
+    summary = summarise(flagged)
+    assert (summary.lost, summary.saturated, summary.throttled) == (1, 1, 1)
+    assert summary.longest_gap_ns == 2 * MS
+    with pytest.raises(MeterError, match="1 samples make no summary"):
+        summarise(flagged[:1])
+
+
+def test_record_then_report_gives_the_boards_idle_power(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "power.csv"
+    line = ["power", "record", "--meter", SIM, "--duration", "2s", "-o", str(log)]
+    assert run_line(line) == 0
+    assert "0 lost" in capsys.readouterr().err
+    assert run_line(["power", "report", str(log), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    # The profile's idle power is the truth here: 3.68 W.
+    assert abs(report["mean_uw"] - 3_680_000) <= report["uncertainty_uw"] < 20_000
+    assert report["origin"] == "simulated"
+    assert report["energy_uj"] == pytest.approx(report["mean_uw"] * report["duration_us"] / 1e6)
+    assert report["samples"] == len(read_power_log(log).samples) > 1_800
+    assert run_line(["power", "report", str(log)]) == 0
+    assert "(simulated)" in capsys.readouterr().out
+
+
+def test_monitor_prints_one_line_a_time_and_a_log_is_a_meter(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["power", "monitor", "--meter", SIM, "--every", "100ms", "--duration", "500ms"]
+    assert run_line([*line, "--json"]) == 0
+    rows = [json.loads(text) for text in capsys.readouterr().out.splitlines()]
+    assert len(rows) == 5
+    assert sum(row["samples"] for row in rows) > 400
+    assert all(abs(row["power_uw"] - 3_680_000) < 20_000 for row in rows)
+    assert run_line(line) == 0
+    assert capsys.readouterr().out.count(" W  (3.6") == 5
+
+
+def test_calibrate_corrects_a_kernel_meter_from_two_known_loads(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The driver believes in 0.1 ohm, the shunt has 0.098 ohm, and 3 mA always flow past it."""
+    sysfs = RealSysfs(tmp_path)
+    monkeypatch.setattr(power_source, "RealSysfs", lambda: sysfs)
+    folder = make_device(tmp_path, "class/hwmon/hwmon0", HWMON_FILES)
+
+    class Bench:
+        """Whoever presses Enter, with the loads at hand."""
+
+        def __init__(self) -> None:
+            self.loads_ma = iter((200, 1000))
+
+        def readline(self) -> str:
+            seen_ma = round(next(self.loads_ma) * 0.98) + 3
+            (folder / "curr1_input").write_text(f"{seen_ma}\n")
+            return "\n"
+
+    bench = Bench()
+    monkeypatch.setattr("sys.stdin", bench)
+    output = tmp_path / "meter.toml"
+    line = ["power", "calibrate", "--meter", "kernel", "--known-load", "1W", "--known-load", "5W"]
+    assert run_line([*line, "--duration", "200ms", "-o", str(output), "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["gain_ppm"] == pytest.approx(1e6 / 0.98 - 1e6, abs=10)
+    config = read_meter_file(output)
+    assert config.kind == "kernel" and config.calibration is not None
+    for load_ma in (200, 500, 1000):
+        seen_uw = (round(load_ma * 0.98) + 3) * 5_000
+        assert config.calibration.apply(seen_uw) == pytest.approx(load_ma * 5_000, abs=100)
+    assert config.calibration != Calibration()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        (["monitor", "--meter", "ina3221"], 1, "write one of: ina219"),
+        (["monitor", "--meter", "ina219:4077"], 1, "/dev/i2c-4077: ENOENT"),
+        (["monitor", "--meter", "sim:generic-wide-range"], 1, "has no meter"),
+        (["monitor", "--meter", "log:none.csv"], 1, "cannot read the power log none.csv"),
+        (["report", "none.csv"], 1, "cannot read the power log none.csv"),
+        (["record", "--meter", SIM], 2, "Missing option '-o'"),
+        (["record", "--meter", SIM, "-o", "/nowhere/x.csv", "--duration", "1s"], 1, "No such file"),
+        (["calibrate", "--meter", SIM, "--known-load", "1W"], 2, "give --known-load twice"),
+        (["calibrate", "--known-load", "1"], 2, "write it with its unit: 2.5W"),
+    ],
+)
+def test_mistakes_are_one_line(
+    arguments: list[str], code: int, message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_line(["power", *arguments]) == code
+    captured = capsys.readouterr()
+    assert message in captured.err
+    assert "Traceback" not in captured.err
+
+
+def test_the_columns_are_the_samples_fields() -> None:
+    assert COLUMNS[:3] == ("seq", "timestamp_ns", "interval_ns")
