@@ -66,8 +66,9 @@ class LossTest:
         whole_ties = np.append(ranked[1:] > ranked[:-1], True)
         fit = np.flatnonzero((size <= 1 - self.confidence) & whole_ties)
         critical = ranked[fit[-1]] if len(fit) else -math.inf
-        found: NDArray[np.int64] = (statistic <= critical).sum(axis=1) - 1
-        return found
+        accepted = (statistic <= critical).sum(axis=1)
+        lowest = int(self._counts[0][0, 0])
+        return np.where(accepted > 0, lowest + accepted - 1, -1).astype(np.int64)
 
     def size(self, helped: float) -> float:
         """Return how likely the counts are accepted at the edge of the hypothesis.
@@ -85,8 +86,11 @@ class LossTest:
         """Harmed [1, n] and helped [m, 1] counts that can be accepted."""
         helped = max(1, min(self.samples // 25, MOST_HELPED))
         # The statistic is negative in the region: harmed - helped < allowed loss * samples.
-        harmed = min(self.samples - helped, math.ceil(self.samples * self.allowed_loss) + helped)
-        return np.arange(harmed + 1)[np.newaxis, :], np.arange(helped + 1)[:, np.newaxis]
+        edge = self.samples * self.allowed_loss
+        # Eight deviations below the edge lies less than e^-32 of the probability (Chernoff).
+        fewest = max(0, math.floor(edge - 8 * math.sqrt(edge)))
+        most = min(self.samples - helped, math.ceil(edge) + helped)
+        return np.arange(fewest, most + 1)[np.newaxis, :], np.arange(helped + 1)[:, np.newaxis]
 
     def _statistic(
         self, harmed: NDArray[np.int64], helped: NDArray[np.int64]
