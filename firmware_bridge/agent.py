@@ -43,11 +43,6 @@ class Agent:
         self._decoder = FrameDecoder(BUFFER_BYTES)
         self._waiting: list[_Waiting] = []
 
-    @property
-    def damaged_frames(self) -> int:
-        """Frames that did not arrive intact since the line came up."""
-        return self._decoder.damaged
-
     def feed(self, data: bytes, now_ns: int) -> bytes:
         """Take bytes from the line; return the bytes to send."""
         out = [self._answer(received, now_ns) for received in self._decoder.feed(data, now_ns)]
