@@ -19,10 +19,10 @@ DECISIONS_FILE = "decisions.bin"
 MAX_FEATURES = 8
 """Features from one stage to the next that fit the table."""
 
-_HEADER = struct.Struct("<4sBBBxIH2x")
-_STAGE = struct.Struct("<IHBBBBHHBB8sIfiBB2x")
+_HEADER = struct.Struct("<4sBBBxIHHI")
+_STAGE = struct.Struct("<IHBBBBHHBB8sIfiBBHI")
 _RATIO = struct.Struct("<IB3xI")
-assert (_HEADER.size, _STAGE.size, _RATIO.size) == (16, 40, 12)
+assert (_HEADER.size, _STAGE.size, _RATIO.size) == (20, 44, 12)
 
 _VERSION = 1
 _READS = {"frame": 0, "previous": 1}
@@ -43,8 +43,11 @@ def decision_table(manifest: Manifest) -> bytes:
     tail = bytearray()
     stages = b"".join(_stage(stage, fixed, tail) for stage in manifest.stages)
     rules = b"".join(_ratio(manifest, ratio, fixed, tail) for ratio in ratios)
+    name = manifest.name.encode()
+    name_at = _append(tail, name, fixed)
     counts = len(manifest.stages), len(ratios)
-    header = _HEADER.pack(b"EIDT", _VERSION, *counts, fixed + len(tail), len(manifest.labels))
+    sizes = fixed + len(tail), len(manifest.labels), len(name), name_at
+    header = _HEADER.pack(b"EIDT", _VERSION, *counts, *sizes)
     return header + stages + rules + bytes(tail)
 
 
@@ -55,12 +58,13 @@ def _stage(stage: Stage, fixed: int, tail: bytearray) -> bytes:
             f"holds {MAX_FEATURES}: cut the model elsewhere"
         )
     tables = _lookup_tables(stage.input)
-    name_at = _append(tail, stage.file.encode(), fixed)
+    file, name = stage.file.encode(), stage.name.encode()
+    file_at, name_at = _append(tail, file, fixed), _append(tail, name, fixed)
     tables_at = _append(tail, b"".join(tables), fixed)
     preprocess, scores = stage.input.preprocess, stage.scores
     return _STAGE.pack(
-        name_at,
-        len(stage.file.encode()),
+        file_at,
+        len(file),
         _READS[stage.input.reads],
         _LOOKED_UP if tables else _QUANTISED_BEFORE,
         scores.output,
@@ -75,6 +79,8 @@ def _stage(stage: Stage, fixed: int, tail: bytearray) -> bytes:
         scores.zero_point,
         _LAYOUTS[preprocess.layout if preprocess else "NHWC"],
         _KINDS[scores.kind],
+        len(name),
+        name_at,
     )
 
 

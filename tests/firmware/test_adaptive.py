@@ -151,7 +151,7 @@ def test_the_lookup_table_is_the_frame_input_of_the_runtime() -> None:
     ramp = np.frombuffer(table, np.int8)
     # 0 is the real 0 at zero point -128; a full pixel of 16 the real 1 at scale 1/255; a quarter
     # of it is 63.75 steps above.
-    at = int.from_bytes(table[16 + 24 : 16 + 28], "little")
+    at = int.from_bytes(table[20 + 24 : 20 + 28], "little")
     assert ramp[at] == -128 and ramp[at + 16] == 127 and ramp[at + 4] == 64 - 128
 
 

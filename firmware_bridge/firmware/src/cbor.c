@@ -40,7 +40,9 @@ static bool read_head(const cbor_map *m, uint32_t *at, item *head) {
     return true;
 }
 
-static bool is_break(const item *head) { return head->type == SIMPLE && head->info == INDEFINITE; }
+static bool is_break(const item *head) {
+    return head->type == SIMPLE && head->info == INDEFINITE;
+}
 
 static bool skip(const cbor_map *m, uint32_t *at, const item *head, int depth);
 
@@ -168,14 +170,16 @@ static void put_raw(cbor_writer *w, const void *data, uint32_t bytes) {
 }
 
 static void put_head(cbor_writer *w, uint32_t type, uint64_t value) {
-    const uint32_t size = value < 24           ? 0
-                          : value < 0x100      ? 1
-                          : value < 0x10000    ? 2
-                          : value >> 32 == 0   ? 4
-                                               : 8;
-    const uint32_t info = size == 0 ? (uint32_t)value : size == 1 ? 24 : size == 2 ? 25
-                                                    : size == 4   ? 26
-                                                                  : 27;
+    const uint32_t size = value < 24         ? 0
+                          : value < 0x100    ? 1
+                          : value < 0x10000  ? 2
+                          : value >> 32 == 0 ? 4
+                                             : 8;
+    const uint32_t info = size == 0   ? (uint32_t)value
+                          : size == 1 ? 24
+                          : size == 2 ? 25
+                          : size == 4 ? 26
+                                      : 27;
     uint8_t head[9] = {(uint8_t)(type << 5 | info)};
     for (uint32_t i = 0; i < size; i++) {
         head[1 + i] = (uint8_t)(value >> 8 * (size - 1 - i));
@@ -183,11 +187,17 @@ static void put_head(cbor_writer *w, uint32_t type, uint64_t value) {
     put_raw(w, head, 1 + size);
 }
 
-void cbor_put_map(cbor_writer *w, uint32_t pairs) { put_head(w, MAP, pairs); }
+void cbor_put_map(cbor_writer *w, uint32_t pairs) {
+    put_head(w, MAP, pairs);
+}
 
-void cbor_put_list(cbor_writer *w, uint32_t items) { put_head(w, LIST, items); }
+void cbor_put_list(cbor_writer *w, uint32_t items) {
+    put_head(w, LIST, items);
+}
 
-void cbor_put_uint(cbor_writer *w, uint64_t value) { put_head(w, UNSIGNED, value); }
+void cbor_put_uint(cbor_writer *w, uint64_t value) {
+    put_head(w, UNSIGNED, value);
+}
 
 void cbor_put_int(cbor_writer *w, int64_t value) {
     if (value < 0) {
@@ -197,9 +207,13 @@ void cbor_put_int(cbor_writer *w, int64_t value) {
     }
 }
 
-void cbor_put_bool(cbor_writer *w, bool value) { put_head(w, SIMPLE, value ? TRUE : FALSE); }
+void cbor_put_bool(cbor_writer *w, bool value) {
+    put_head(w, SIMPLE, value ? TRUE : FALSE);
+}
 
-void cbor_put_null(cbor_writer *w) { put_head(w, SIMPLE, 22); }
+void cbor_put_null(cbor_writer *w) {
+    put_head(w, SIMPLE, 22);
+}
 
 void cbor_put_text_of(cbor_writer *w, const void *text, uint32_t bytes) {
     put_head(w, TEXT, bytes);

@@ -5,18 +5,20 @@
 
 #include "edge_infer/bytes.h"
 
-#define HEADER_BYTES 16U
-#define STAGE_BYTES  40U
+#define HEADER_BYTES 20U
+#define STAGE_BYTES  44U
 #define RATIO_BYTES  12U
 #define LOOKUP_BYTES 256U
 #define SCORES_INT8  0U
 
 static ei_status read_stage(ei_stage *s, const uint8_t *table, uint32_t size, const uint8_t *at) {
-    const uint32_t name = ei_u32(at), lookup = ei_u32(at + 24);
+    const uint32_t file = ei_u32(at), lookup = ei_u32(at + 24), name = ei_u32(at + 40);
     uint32_t scale_bits = ei_u32(at + 28), zero_point_bits = ei_u32(at + 32);
     *s = (ei_stage){
-        .file = (const char *)table + name,
+        .file = (const char *)table + file,
         .file_bytes = ei_u16(at + 4),
+        .name = (const char *)table + name,
+        .name_bytes = ei_u16(at + 38),
         .reads_frame = at[6] == 0,
         .scores_output = at[8],
         .classes = (uint16_t)ei_u16(at + 10),
@@ -30,7 +32,8 @@ static ei_status read_stage(ei_stage *s, const uint8_t *table, uint32_t size, co
     memcpy(&s->scores_scale, &scale_bits, sizeof s->scores_scale);
     memcpy(&s->scores_zero_point, &zero_point_bits, sizeof s->scores_zero_point);
     s->lookup = s->lookup_tables ? (const int8_t *)table + lookup : NULL;
-    if (!ei_fits(name, s->file_bytes, size) || s->feature_count > EI_MAX_FEATURES ||
+    if (!ei_fits(file, s->file_bytes, size) || !ei_fits(name, s->name_bytes, size) ||
+        s->feature_count > EI_MAX_FEATURES ||
         !ei_fits(lookup, s->lookup_tables * LOOKUP_BYTES, size)) {
         return EI_CORRUPT;
     }
@@ -88,6 +91,11 @@ ei_status ei_decisions_open(ei_decisions *d, const uint8_t *table, uint32_t size
     }
     d->stage_count = stages;
     d->label_count = ei_u16(table + 12);
+    d->name_bytes = ei_u16(table + 14);
+    d->name = (const char *)table + ei_u32(table + 16);
+    if (!ei_fits(ei_u32(table + 16), d->name_bytes, size)) {
+        return EI_CORRUPT;
+    }
     const ei_status status = read_stages(d, table, size);
     return status ? status : read_ratio(d, table, size, table + ratios_at);
 }

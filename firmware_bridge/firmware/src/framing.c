@@ -124,7 +124,8 @@ static int32_t base64_value(uint8_t byte) {
 /* The first two bytes of the content are the length of the rest. */
 static bool put_content(frame_decoder *d, uint8_t byte) {
     if (d->expected < 0x10000U) {
-        d->expected = d->expected == 0 ? 0x8000U | byte : 0x10000U | (d->expected & 0xFF) << 8 | byte;
+        d->expected =
+            d->expected == 0 ? 0x8000U | byte : 0x10000U | (d->expected & 0xFF) << 8 | byte;
         return true;
     }
     return put(d, byte);
@@ -198,7 +199,8 @@ static void send_cobs(const uint8_t *message, uint32_t bytes, uint16_t crc) {
     bool more = true;
     for (uint32_t at = 0; more;) {
         uint32_t length = 0;
-        while (length < 254 && at + length < total && checked_byte(message, bytes, crc, at + length)) {
+        while (length < 254 && at + length < total &&
+               checked_byte(message, bytes, crc, at + length)) {
             run[1 + length] = checked_byte(message, bytes, crc, at + length);
             length++;
         }
@@ -220,7 +222,8 @@ static void send_base64(const uint8_t *data, uint32_t bytes) {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     for (uint32_t i = 0; i < bytes; i += 3) {
         const uint32_t left = bytes - i;
-        const uint32_t word = (uint32_t)data[i] << 16 | (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
+        const uint32_t word = (uint32_t)data[i] << 16 |
+                              (left > 1 ? (uint32_t)data[i + 1] << 8 : 0) |
                               (left > 2 ? data[i + 2] : 0U);
         const uint8_t text[4] = {
             (uint8_t)digits[word >> 18],

@@ -27,17 +27,17 @@ typedef enum { AT_START, AT_NOISE, AT_CONSOLE, AT_CONSOLE_START, AT_COBS, AT_SKI
 /** A decoder; zeroed it is ready. */
 typedef struct {
     frame_state state;
-    framing framing;      /* of the message that came last */
-    uint32_t bytes;       /* of `data`; of the message once it is complete */
-    uint32_t expected;    /* console: message and CRC */
-    uint32_t base64;      /* bits that make no byte yet */
+    framing framing;   /* of the message that came last */
+    uint32_t bytes;    /* of `data`; of the message once it is complete */
+    uint32_t expected; /* console: message and CRC */
+    uint32_t base64;   /* bits that make no byte yet */
     uint32_t base64_bits;
-    bool further;         /* console: a first line was taken */
+    bool further; /* console: a first line was taken */
     uint8_t line_start;
-    uint8_t run;          /* COBS: bytes until the next code */
-    uint8_t code;         /* COBS: the code before */
+    uint8_t run;  /* COBS: bytes until the next code */
+    uint8_t code; /* COBS: the code before */
     uint64_t last_ns;
-    uint32_t damaged;     /* frames that were begun and came to nothing */
+    uint32_t damaged; /* frames that were begun and came to nothing */
     uint8_t data[MESSAGE_BYTES + 2];
 } frame_decoder;
 

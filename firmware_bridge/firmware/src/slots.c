@@ -43,8 +43,8 @@ static uint32_t newest(slot_state *state) {
 
 /* Write the state beside the newest record; a power cut in between leaves that one. */
 static bool save(slots *s) {
-    uint8_t record[(sizeof(slot_state) + EI_FLASH_WRITE_BYTES - 1) /
-                               EI_FLASH_WRITE_BYTES * EI_FLASH_WRITE_BYTES] = {0};
+    uint8_t record[(sizeof(slot_state) + EI_FLASH_WRITE_BYTES - 1) / EI_FLASH_WRITE_BYTES *
+                   EI_FLASH_WRITE_BYTES] = {0};
     slot_state before;
     const uint32_t page = newest(&before);
     const uint32_t offset = ei_hal_layout.state_offset[page == 0 ? 1 : 0];
@@ -65,7 +65,9 @@ static void look(slots *s, uint8_t slot) {
     ei_hal_watchdog_feed();
 }
 
-uint8_t slots_other(const slots *s) { return s->state.active == 1 ? 0 : s->state.active == 0; }
+uint8_t slots_other(const slots *s) {
+    return s->state.active == 1 ? 0 : s->state.active == 0;
+}
 
 bool slots_on_trial(const slots *s) {
     return s->state.active != NO_SLOT && !s->state.confirmed && s->state.fallback;
@@ -165,7 +167,8 @@ void slots_reset(slots *s) {
     if (s->state.active != NO_SLOT && !s->sound[s->state.active]) {
         replace_damaged(s);
     }
-    (void)save(s); /* what runs is decided by what could be read, whether it can be written or not */
+    (void)save(
+        s); /* what runs is decided by what could be read, whether it can be written or not */
 }
 
 slot_refusal slots_check_writable(const slots *s) {
@@ -190,7 +193,9 @@ static slot_refusal check_counter(const slots *s, const ei_image *image) {
     return allowed;
 }
 
-void slots_forget_other(slots *s) { s->sound[slots_other(s)] = false; }
+void slots_forget_other(slots *s) {
+    s->sound[slots_other(s)] = false;
+}
 
 slot_refusal slots_accept(slots *s, uint32_t bytes) {
     const uint8_t slot = slots_other(s);
@@ -212,8 +217,11 @@ slot_refusal slots_accept(slots *s, uint32_t bytes) {
 }
 
 static slot_refusal saved(slots *s) {
-    return save(s) ? allowed
-                   : (slot_refusal){IMAGE_WRITE_FAILED, "the state could not be written to flash"};
+    if (save(s)) {
+        return allowed;
+    }
+    (void)newest(&s->state); /* what is stored goes on counting */
+    return (slot_refusal){IMAGE_WRITE_FAILED, "the state could not be written to flash"};
 }
 
 slot_refusal slots_test(slots *s, const uint8_t *digest, bool permanent) {

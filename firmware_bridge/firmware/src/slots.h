@@ -9,6 +9,8 @@
 #ifndef EDGE_INFER_SLOTS_H
 #define EDGE_INFER_SLOTS_H
 
+#include <stdbool.h>
+
 #include "edge_infer/image.h"
 
 #define REASON_BYTES 64U
@@ -46,8 +48,9 @@ typedef struct {
     uint8_t pending;
     uint8_t pending_permanent;
     uint8_t pending_rollback;
-    uint8_t reverted; /**< `revert_version`, `revert_digest` and `revert_reason` tell the last one. */
-    uint8_t doomed;   /**< The image on trial failed: `doom_reason`. */
+    uint8_t
+        reverted;   /**< `revert_version`, `revert_digest` and `revert_reason` tell the last one. */
+    uint8_t doomed; /**< The image on trial failed: `doom_reason`. */
     uint32_t security_counter;
     uint32_t resets;
     uint8_t pending_digest[EI_SHA256_BYTES];

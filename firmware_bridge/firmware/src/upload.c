@@ -5,7 +5,9 @@
 static const slot_refusal allowed = {0, NULL};
 static const slot_refusal write_failed = {IMAGE_WRITE_FAILED, "the flash failed"};
 
-void upload_drop(upload *u) { u->length = u->offset = 0; }
+void upload_drop(upload *u) {
+    u->length = u->offset = 0;
+}
 
 slot_refusal upload_begin(upload *u, slots *s, uint32_t length, const uint8_t *sha) {
     if (length == 0 || length > ei_hal_layout.slot_bytes) {

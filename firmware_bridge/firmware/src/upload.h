@@ -15,7 +15,7 @@ typedef struct {
     bool hashed;     /* `sha` was announced */
     uint8_t sha[EI_SHA256_BYTES];
     ei_sha256 hash;
-    uint32_t erased; /* bytes of the slot that are ready to be written */
+    uint32_t erased;                    /* bytes of the slot that are ready to be written */
     uint8_t rest[EI_FLASH_WRITE_BYTES]; /* what makes no whole write yet */
     uint32_t finished;                  /* length of the upload completed last */
 } upload;

@@ -5,7 +5,7 @@
  * Little endian; offsets count from the begin of the table. Written by
  * firmware_bridge/decision_table.py.
  *
- *     Header, 16 bytes
+ *     Header, 20 bytes
  *      0  4  "EIDT"
  *      4  1  version, 1
  *      5  1  stages, n
@@ -13,8 +13,9 @@
  *      7  1  0
  *      8  4  bytes of the table
  *     12  2  labels, l
- *     14  2  0
- *     Stage, 40 bytes, n times from 16 on
+ *     14  2  length of the bundle's name
+ *     16  4  its offset
+ *     Stage, 44 bytes, n times from 20 on
  *      0  4  offset of the file's name
  *      4  2  its length
  *      6  1  reads: 0 the frame, 1 the features of the stage before
@@ -31,7 +32,8 @@
  *     32  4  zero point of the scores
  *     36  1  the tensor's layout: 0 NHWC, 1 NCHW
  *     37  1  scores are: 0 logits, 1 a softmax
- *     38  2  0
+ *     38  2  length of the stage's name
+ *     40  4  its offset
  *     Ratio, 12 bytes, r times, the full width first
  *      0  4  millionths of the width
  *      4  1  criterion: 0 score margin, 1 top score, 2 entropy (for other devices)
@@ -61,8 +63,10 @@ typedef enum { EI_SCORE_MARGIN = 0, EI_TOP_SCORE = 1 } ei_criterion;
 
 /** One stage. */
 typedef struct {
-    const char *file; /**< Not terminated. */
+    const char *file; /**< Not terminated, as all texts of the table. */
     uint32_t file_bytes;
+    const char *name;
+    uint32_t name_bytes;
     bool reads_frame;
     bool layout_nchw;
     bool softmax;
@@ -79,6 +83,8 @@ typedef struct {
 
 /** A table that is sound and within what this firmware does. */
 typedef struct {
+    const char *name;
+    uint32_t name_bytes;
     uint32_t stage_count;
     uint32_t label_count;
     ei_stage stages[EI_MAX_STAGES];

@@ -21,6 +21,9 @@
 #define ICSR_SYSTICK_PENDING    (1U << 26)
 #define AIRCR                   REGISTER(0xE000ED0C)
 #define AIRCR_SYSTEM_RESET      0x05FA0004U
+#define NVIC_CLEAR_PENDING      REGISTER(0xE000E280)
+#define SCR                     REGISTER(0xE000ED10)
+#define SCR_SEVONPEND           0x10U
 #define CPACR                   REGISTER(0xE000ED88)
 
 /** Processor clock (Application Note AN386, section 3.5). */
@@ -30,7 +33,9 @@
 #define UART_DATA         REGISTER(0x40004000)
 #define UART_STATE        REGISTER(0x40004004)
 #define UART_CONTROL      REGISTER(0x40004008)
+#define UART_INTERRUPTS   REGISTER(0x4000400C)
 #define UART_BAUD_DIVIDER REGISTER(0x40004010)
+#define UART_RX_INTERRUPT 0U
 #define UART_TX_FULL      0x1U
 #define UART_RX_FULL      0x2U
 

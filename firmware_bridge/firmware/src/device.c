@@ -1,0 +1,114 @@
+#include "edge_infer/device.h"
+
+#include <string.h>
+
+#include "device.h"
+
+#define READ_BYTES 64U
+
+static device the;
+
+/* Open the image of a slot in the arena. */
+static ei_status open_slot(device *d, uint8_t slot) {
+    ei_arena arena = ei_arena_over(d->arena, sizeof d->arena);
+    const ei_status status =
+        ei_bundle_open(&d->bundle, slots_data(slot), ei_hal_layout.slot_bytes, &arena);
+    const bool fits = status != EI_OK || ei_bundle_frame_bytes(&d->bundle) <= sizeof d->frame;
+    return fits ? status : EI_TOO_MANY;
+}
+
+void device_open_bundle(device *d) {
+    d->runs = false;
+    d->failure = "no bundle: flash one first";
+    if (slots_active_image(&d->slots) == NULL) {
+        return;
+    }
+    const ei_status status = open_slot(d, d->slots.state.active);
+    d->runs = status == EI_OK;
+    d->failure = d->runs ? "" : ei_status_text(status);
+    d->engine_since_ns = ei_hal_now_ns();
+    if (!d->runs) {
+        slots_fail(&d->slots, d->failure);
+    }
+}
+
+ei_status device_self_test(device *d) {
+    inference result;
+    const ei_status status = open_slot(d, slots_other(&d->slots));
+    if (status == EI_OK) { /* it runs to its last stage or exit on a black frame */
+        memset(d->frame, 0, sizeof d->frame);
+        device_infer(d, 0, false, &result);
+    }
+    d->answered = 0;
+    device_open_bundle(d);
+    return status;
+}
+
+void device_infer(device *d, uint64_t number, bool quantised, inference *result) {
+    memset(result, 0, sizeof *result);
+    log_mark(&d->log, LOG_INFERENCE_START, ei_hal_now_ns(), (uint32_t)number);
+    for (uint32_t stage = 0; !result->last.leave; stage++) {
+        result->stage_start_ns[stage] = ei_hal_now_ns();
+        result->last = ei_bundle_run_stage(&d->bundle, stage, d->frame, quantised);
+        result->stage_end_ns[stage] = ei_hal_now_ns();
+        result->exit = stage;
+        ei_hal_watchdog_feed();
+    }
+    log_mark(&d->log, LOG_INFERENCE_EXIT, ei_hal_now_ns(), result->exit);
+}
+
+/* A bundle on trial that cannot run is given up at once: the next reset is this one. */
+static void start(device *d) {
+    slots_reset(&d->slots);
+    device_open_bundle(d);
+    if (!d->runs && d->slots.state.doomed) {
+        slots_reset(&d->slots);
+        device_open_bundle(d);
+    }
+    log_mark(&d->log, LOG_CLOCK_KHZ, ei_hal_now_ns(), ei_hal_clock_khz());
+}
+
+void ei_device_start(uint8_t ina219_address, uint32_t shunt_uohm) {
+    memset(&the, 0, sizeof the);
+    start(&the);
+    if (ina219_address != 0 && ina219_start(&the.meter, ina219_address, shunt_uohm)) {
+        log_mark(&the.log, LOG_METER_START, ei_hal_now_ns(), 0);
+    }
+    mlperf_greet();
+}
+
+const char *ei_device_text(void) {
+    return the.runs ? "ok" : the.failure;
+}
+
+static void take(device *d, uint8_t byte) {
+    switch (frame_take(&d->decoder, byte, ei_hal_now_ns())) {
+    case FRAME_MESSAGE:
+        smp_answer(d, d->decoder.framing, d->decoder.data, d->decoder.bytes);
+        d->decoder.bytes = 0;
+        return;
+    case FRAME_NOISE:
+        mlperf_take(d, byte);
+        return;
+    case FRAME_NOTHING:
+        return;
+    }
+}
+
+void ei_device_poll(void) {
+    uint8_t bytes[READ_BYTES];
+    log_entry sample;
+    const uint32_t count = ei_hal_uart_read(bytes, sizeof bytes);
+    for (uint32_t i = 0; i < count; i++) {
+        take(&the, bytes[i]);
+    }
+    if (ina219_poll(&the.meter, ei_hal_now_ns(), &sample)) {
+        log_add(&the.log, &sample);
+    }
+    mlperf_poll(&the);
+    ei_hal_watchdog_feed();
+    if (the.reset_wanted) {
+        the.reset_wanted = false;
+        ei_hal_reset();
+    }
+}

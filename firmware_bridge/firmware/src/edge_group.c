@@ -1,0 +1,306 @@
+/* SMP group 70, ours: the bundle that runs, inferences, the power log (PROTOCOL.md). */
+#include <string.h>
+
+#include "device.h"
+#include "edge_infer/hal.h"
+#include "version_text.h"
+
+#define BATCH_BYTES (MESSAGE_BYTES - 128U)
+
+#if defined(__ARM_ARCH_7EM__)
+#define EI_ARCH "armv7e-m"
+#elif defined(__arm__)
+#define EI_ARCH "arm"
+#else
+#define EI_ARCH "host"
+#endif
+
+static refusal nothing_runs(const device *d) {
+    return refuse(SMP_BAD_STATE, d->failure);
+}
+
+/* The map of a bundle that runs. */
+static void put_run(cbor_writer *out, const device *d) {
+    const ei_decisions *decisions = &d->bundle.decisions;
+    char version[VERSION_TEXT_BYTES];
+    version_text(version, &d->bundle.image.version);
+    cbor_put_map(out, 9);
+    cbor_put_text(out, "bundle");
+    cbor_put_text_of(out, decisions->name, decisions->name_bytes);
+    cbor_pair_text(out, "version", version);
+    cbor_pair_text(out, "board", ei_hal_board);
+    cbor_pair_bool(out, "simulated", false);
+    cbor_pair_bool(out, "metered", false); /* samples are logged; no energy is computed here */
+    cbor_pair_text(out, "policy", "performance");
+    cbor_pair_text(out, "ratio", "1.0");
+    cbor_put_text(out, "exits");
+    cbor_put_list(out, decisions->stage_count);
+    for (uint32_t i = 0; i < decisions->stage_count; i++) {
+        cbor_put_text_of(out, decisions->stages[i].name, decisions->stages[i].name_bytes);
+    }
+    cbor_put_text(out, "backend");
+    cbor_put_map(out, 4);
+    cbor_pair_text(out, "name", "edge-infer-c");
+    cbor_pair_text(out, "version", "0.1.0");
+    cbor_pair_text(out, "resolver", "reference");
+    cbor_pair_text(out, "arch", EI_ARCH);
+}
+
+static void put_revert(cbor_writer *out, const slot_state *state) {
+    static const char digits[] = "0123456789abcdef";
+    char version[VERSION_TEXT_BYTES], digest[2 * EI_SHA256_BYTES];
+    cbor_put_text(out, "revert");
+    if (!state->reverted) {
+        cbor_put_null(out);
+        return;
+    }
+    version_text(version, &state->revert_version);
+    for (uint32_t i = 0; i < EI_SHA256_BYTES; i++) {
+        digest[2 * i] = digits[state->revert_digest[i] >> 4];
+        digest[2 * i + 1] = digits[state->revert_digest[i] & 15];
+    }
+    cbor_put_map(out, 3);
+    cbor_pair_text(out, "version", version);
+    cbor_put_text(out, "digest");
+    cbor_put_text_of(out, digest, sizeof digest);
+    cbor_pair_text(out, "reason", state->revert_reason);
+}
+
+static refusal info(device *d, const cbor_map *in, cbor_writer *out) {
+    (void)in;
+    cbor_put_map(out, 7);
+    cbor_put_text(out, "run");
+    if (d->runs) {
+        put_run(out, d);
+    } else {
+        cbor_put_null(out);
+    }
+    cbor_pair_text(out, "failure", d->failure);
+    cbor_pair_bool(out, "trial", slots_on_trial(&d->slots));
+    cbor_pair_bool(out, "confirmed", d->slots.state.confirmed);
+    cbor_pair_uint(out, "counter", d->slots.state.security_counter);
+    cbor_pair_uint(out, "resets", d->slots.state.resets);
+    put_revert(out, &d->slots.state);
+    return granted();
+}
+
+static void put_exits(cbor_writer *out, const device *d) {
+    uint32_t used = 0;
+    for (uint32_t i = 0; i < EI_MAX_STAGES; i++) {
+        used += d->exits[i] > 0;
+    }
+    cbor_put_text(out, "exits");
+    cbor_put_list(out, used);
+    for (uint32_t i = 0; i < EI_MAX_STAGES; i++) {
+        if (d->exits[i] > 0) {
+            cbor_put_list(out, 2);
+            cbor_put_uint(out, i);
+            cbor_put_uint(out, d->exits[i]);
+        }
+    }
+}
+
+static refusal statistics(device *d, const cbor_map *in, cbor_writer *out) {
+    (void)in;
+    cbor_put_map(out, 11);
+    cbor_pair_uint(out, "inferences", d->inferences);
+    put_exits(out, d);
+    cbor_pair_uint(out, "labelled", 0);
+    cbor_pair_uint(out, "correct", 0);
+    cbor_pair_uint(out, "net", 0);
+    cbor_pair_uint(out, "gross", 0);
+    cbor_pair_uint(out, "restarts", 0);
+    cbor_pair_text(out, "failure", d->failure);
+    cbor_pair_bool(out, "busy", false);
+    cbor_pair_uint(out, "log_first", log_first(&d->log));
+    cbor_pair_uint(out, "log_end", d->log.end);
+    return granted();
+}
+
+static void put_times(cbor_writer *out, const char *key, const uint64_t *times, uint32_t count) {
+    cbor_put_text(out, key);
+    cbor_put_list(out, count);
+    for (uint32_t i = 0; i < count; i++) {
+        cbor_put_uint(out, times[i]);
+    }
+}
+
+static void put_record(cbor_writer *out, const inference *r, uint64_t number) {
+    const uint32_t stages = r->exit + 1;
+    uint64_t invoked_ns = 0;
+    for (uint32_t i = 0; i < stages; i++) {
+        invoked_ns += r->stage_end_ns[i] - r->stage_start_ns[i];
+    }
+    cbor_put_map(out, 12);
+    cbor_pair_uint(out, "n", number);
+    cbor_pair_uint(out, "answer", r->last.answer);
+    cbor_pair_uint(out, "exit", r->exit);
+    cbor_pair_int(out, "confidence", r->last.confidence);
+    cbor_pair_uint(out, "start", r->stage_start_ns[0]);
+    cbor_pair_uint(out, "end", r->stage_end_ns[r->exit]);
+    put_times(out, "starts", r->stage_start_ns, stages);
+    put_times(out, "ends", r->stage_end_ns, stages);
+    cbor_put_text(out, "points");
+    cbor_put_list(out, stages);
+    for (uint32_t i = 0; i < stages; i++) {
+        cbor_put_list(out, 2);
+        cbor_put_uint(out, ei_hal_clock_khz());
+        cbor_put_uint(out, 1);
+    }
+    cbor_pair_uint(out, "switches", 0);
+    cbor_pair_uint(out, "invoke", invoked_ns);
+    cbor_pair_text(out, "ratio", "1.0");
+}
+
+static bool is_text(const cbor_string *text, const char *wanted) {
+    return text->bytes == strlen(wanted) && memcmp(text->data, wanted, text->bytes) == 0;
+}
+
+/* The frame is whole: answer it, once, however often it is asked. */
+static refusal answer_frame(device *d, const cbor_map *in, cbor_writer *out, uint64_t number) {
+    cbor_string dtype;
+    if (d->frame_filled != ei_bundle_frame_bytes(&d->bundle)) {
+        return refuse(SMP_INVALID, "the frame has another size than the bundle takes");
+    }
+    if (!cbor_text(in, "dtype", &dtype) ||
+        (!is_text(&dtype, "uint8") && !is_text(&dtype, "int8"))) {
+        return refuse(SMP_INVALID, "dtype: uint8 or int8 on this device");
+    }
+    const bool quantised = is_text(&dtype, "int8");
+    if (!quantised && d->bundle.decisions.stages[0].lookup == NULL) {
+        return refuse(SMP_INVALID, "this bundle's frames have to come quantised, as int8");
+    }
+    device_infer(d, number, quantised, &d->result);
+    d->answered = number + 1;
+    d->inferences++;
+    d->exits[d->result.exit]++;
+    put_record(out, &d->result, number);
+    return granted();
+}
+
+static refusal infer(device *d, const cbor_map *in, cbor_writer *out) {
+    uint64_t number, offset, length, session;
+    cbor_string data;
+    if (!d->runs) {
+        return nothing_runs(d);
+    }
+    if (!cbor_uint(in, "n", &number) || !cbor_uint(in, "off", &offset) ||
+        !cbor_uint(in, "len", &length) || !cbor_uint(in, "session", &session)) {
+        return refuse(SMP_INVALID, "'n', 'off', 'len' and 'session' have to be numbers");
+    }
+    if (length > sizeof d->frame) {
+        return refuse(SMP_NO_MEMORY, "the frame is larger than this device's buffer");
+    }
+    if (d->answered == number + 1 && d->session == session) {
+        put_record(out, &d->result, number);
+        return granted();
+    }
+    if (offset == 0) {
+        d->frame_number = number;
+        d->session = session;
+        d->frame_filled = 0;
+        d->answered = 0;
+    }
+    const bool current = d->frame_number == number && d->session == session;
+    (void)cbor_bytes(in, "data", &data);
+    if (!current || offset != d->frame_filled || data.bytes > length - offset) {
+        cbor_put_map(out, 1);
+        cbor_pair_uint(out, "off", current ? d->frame_filled : 0);
+        return granted();
+    }
+    memcpy(d->frame + offset, data.data, data.bytes);
+    d->frame_filled += data.bytes;
+    if (d->frame_filled < length) {
+        cbor_put_map(out, 1);
+        cbor_pair_uint(out, "off", d->frame_filled);
+        return granted();
+    }
+    return answer_frame(d, in, out, number);
+}
+
+static refusal engine(device *d, const cbor_map *in, cbor_writer *out) {
+    cbor_string text;
+    if (!d->runs) {
+        return nothing_runs(d);
+    }
+    if (cbor_text(in, "policy", &text) && !is_text(&text, "performance")) {
+        return refuse(SMP_INVALID, "this device has one clock: policy performance");
+    }
+    if (cbor_text(in, "ratio", &text) && !is_text(&text, "1.0")) {
+        return refuse(SMP_INVALID, "this device runs the full width: ratio 1.0");
+    }
+    d->engine_since_ns = ei_hal_now_ns();
+    put_run(out, d);
+    return granted();
+}
+
+static refusal finish(device *d, const cbor_map *in, cbor_writer *out) {
+    (void)in;
+    cbor_put_map(out, 2);
+    cbor_put_text(out, "residency");
+    cbor_put_list(out, 1);
+    cbor_put_list(out, 2);
+    cbor_put_uint(out, ei_hal_clock_khz());
+    cbor_put_uint(out, ei_hal_now_ns() - d->engine_since_ns);
+    cbor_put_text(out, "energy");
+    cbor_put_null(out);
+    return granted();
+}
+
+static refusal energies(device *d, const cbor_map *in, cbor_writer *out) {
+    (void)d;
+    (void)in;
+    cbor_put_map(out, 1);
+    cbor_put_text(out, "energies");
+    cbor_put_list(out, 0);
+    return granted();
+}
+
+static refusal read_log(device *d, const cbor_map *in, cbor_writer *out) {
+    uint8_t batch[BATCH_BYTES];
+    uint64_t from;
+    uint32_t count;
+    if (!cbor_uint(in, "from", &from)) {
+        return refuse(SMP_INVALID, "'from' has to be a number");
+    }
+    uint32_t first = from > UINT32_MAX ? UINT32_MAX : (uint32_t)from;
+    const uint32_t bytes = log_batch(&d->log, &first, &count, batch, sizeof batch);
+    cbor_put_map(out, 5);
+    cbor_pair_uint(out, "first", first);
+    cbor_pair_uint(out, "count", count);
+    cbor_pair_uint(out, "end", d->log.end);
+    cbor_pair_uint(out, "ns", ei_hal_now_ns());
+    cbor_pair_bytes(out, "batch", batch, bytes);
+    return granted();
+}
+
+static refusal time_now(device *d, const cbor_map *in, cbor_writer *out) {
+    (void)d;
+    (void)in;
+    cbor_put_map(out, 1);
+    cbor_pair_uint(out, "ns", ei_hal_now_ns());
+    return granted();
+}
+
+static refusal roll_back(device *d, const cbor_map *in, cbor_writer *out) {
+    static const char fallback[] = "asked by the host";
+    cbor_string reason;
+    if (!cbor_text(in, "reason", &reason)) {
+        reason = (cbor_string){(const uint8_t *)fallback, sizeof fallback - 1};
+    }
+    const slot_refusal why = slots_roll_back(&d->slots, (const char *)reason.data, reason.bytes);
+    if (why.code) {
+        return refuse(SMP_BAD_STATE, why.reason);
+    }
+    cbor_put_map(out, 0);
+    return granted();
+}
+
+static const smp_command commands[] = {
+    {0, SMP_READ, info},     {1, SMP_READ, statistics}, {3, SMP_WRITE, infer},
+    {4, SMP_WRITE, engine},  {5, SMP_WRITE, finish},    {6, SMP_READ, energies},
+    {7, SMP_READ, read_log}, {8, SMP_READ, time_now},   {9, SMP_WRITE, roll_back},
+};
+
+const smp_group edge_group = {GROUP_EDGE_INFER, sizeof commands / sizeof *commands, "edge-infer",
+                              commands};

@@ -1,0 +1,65 @@
+/**
+ * @file
+ * The log of power, clock and inferences: a ring of entries with sequence numbers.
+ *
+ * PROTOCOL.md, "Power log"; the batch format is firmware_bridge/log_codec.py's.
+ */
+#ifndef EDGE_INFER_POWER_LOG_H
+#define EDGE_INFER_POWER_LOG_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#ifndef EI_LOG_ENTRIES
+/** Entries of the ring, 32 bytes each. */
+#define EI_LOG_ENTRIES 1024U
+#endif
+
+/** Kinds of entry. */
+enum {
+    LOG_SAMPLE = 0,
+    LOG_CLOCK_KHZ = 1,
+    LOG_INFERENCE_START = 4,
+    LOG_INFERENCE_EXIT = 5,
+    LOG_METER_START = 6,
+    LOG_KINDS = 8,
+};
+
+/** Flags of a sample (boards/power.py, SampleFlag). */
+enum { SAMPLE_SATURATED = 1 };
+
+/** One entry; a mark uses `value` alone. */
+typedef struct {
+    uint64_t timestamp_ns;
+    uint32_t interval_ns;
+    uint32_t seq;
+    int32_t current_ua;
+    uint32_t value;
+    uint16_t bus_mv;
+    uint8_t kind;
+    uint8_t flags;
+} log_entry;
+
+/** The ring. */
+typedef struct {
+    log_entry entries[EI_LOG_ENTRIES];
+    uint32_t end; /**< Sequence number of the next entry. */
+} power_log;
+
+void log_add(power_log *log, const log_entry *entry);
+void log_mark(power_log *log, uint8_t kind, uint64_t timestamp_ns, uint32_t value);
+
+/** Sequence number of the oldest entry that is still there. */
+uint32_t log_first(const power_log *log);
+
+/**
+ * Write entries from `*from` on, or from the oldest, as a batch.
+ *
+ * @param from moved to the first entry of the batch.
+ * @param count set to the entries in it.
+ * @return bytes of the batch, at most `size`.
+ */
+uint32_t log_batch(const power_log *log, uint32_t *from, uint32_t *count, uint8_t *batch,
+                   uint32_t size);
+
+#endif
