@@ -23,7 +23,7 @@ def test_a_bundle_names_the_recipe_that_makes_it(name: str) -> None:
     told = manifest.provenance
     assert told["recipe"] == {"name": recipe.name, "version": recipe.version}
     assert told["seed"] == recipe.training.seed and told["data"] == recipe.data.credit
-    assert told["training"]["epochs"] == recipe.training.epochs
+    assert [phase["epochs"] for phase in told["phases"]] == [p.epochs for p in recipe.phases]
     assert set(told["nets"]) == {part.name for part in recipe.exits}
     assert {stage.name for stage in manifest.stages} <= set(told["nets"])
     assert manifest.kinds == (recipe.kind,)

@@ -33,10 +33,11 @@ builder = "early-exit"
 stages = [[{ conv = 4 }], [{ conv = 8, pool = 2 }, { residual_of = 8 }]]
 heads = [[], []]
 [training]
-epochs = 4
 batch = 20
-learning_rate = 0.05
 seed = 1
+[[phases]]
+epochs = 4
+learning_rate = 0.05
 [[exits]]
 name = "near"
 weight = 0.5
@@ -107,7 +108,7 @@ def test_a_run_cut_short_goes_on_where_it_stood(
 
     def trainer(folder: str) -> "loop.Trainer":
         net = build_net(recipe.net, (6, 6, 1), 2, ["near", "far"])
-        return loop.Trainer(net, recipe, loop.phases(recipe)[0], tmp_path / folder)
+        return loop.Trainer(net, recipe, 0, tmp_path / folder)
 
     class CutShortError(Exception):
         pass
@@ -118,8 +119,7 @@ def test_a_run_cut_short_goes_on_where_it_stood(
 
     net = build_net(recipe.net, (6, 6, 1), 2, ["near", "far"])
     with pytest.raises(CutShortError):
-        phase = loop.phases(recipe)[0]
-        Dying(net, recipe, phase, tmp_path / "a").run(splits.train, splits.held_back)
+        Dying(net, recipe, 0, tmp_path / "a").run(splits.train, splits.held_back)
     capsys.readouterr()
     trainer("a").run(splits.train, splits.held_back)
     told = capsys.readouterr().err.splitlines()
@@ -131,7 +131,8 @@ def test_a_run_cut_short_goes_on_where_it_stood(
 def test_the_learning_rate_rises_then_falls_to_zero(recipe: Recipe) -> None:
     from tools.train.loop import learning_rate_at
 
-    rates = [learning_rate_at(k, 11, recipe.training) for k in range(12)]
+    phase = dataclasses.replace(recipe.phases[0], epochs=11)
+    rates = [learning_rate_at(k, phase) for k in range(12)]
     assert rates[0] == pytest.approx(0.0005) and rates[1] == 0.05
     assert rates[6] == pytest.approx(0.025) and rates[11] == pytest.approx(0)
     assert rates[1:] == sorted(rates[1:], reverse=True)
@@ -147,14 +148,21 @@ def test_distillation_pulls_an_exit_towards_the_last_and_never_the_last_itself(
     near, far = tf.Variable([[0.0, 0.0]]), tf.Variable([[3.0, -3.0]])
     taught = [dataclasses.replace(recipe.exits[0], distill=1.0, weight=2.0), recipe.exits[1]]
     goal = tf.constant([[1.0, 0.0]])
-    names = frozenset({"near", "far"})
     with tf.GradientTape(persistent=True) as tape:
-        both = joint_loss([near, far], goal, tuple(taught), names)
+        both = joint_loss([near, far], goal, tuple(taught))
         alone = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(goal, far))
-        same = joint_loss([far, far], goal, tuple(taught), names)
+        same = joint_loss([far, far], goal, tuple(taught))
     assert tape.gradient(both, near).numpy()[0, 0] < 0 < tape.gradient(both, near).numpy()[0, 1]
     assert np.allclose(tape.gradient(both, far), tape.gradient(alone, far))
     assert float(same) == pytest.approx(float(alone), abs=1e-5)  # KL of equals is zero
+
+
+def test_a_phase_may_change_the_weight_of_all_exits_but_the_last(recipe: Recipe) -> None:
+    from tools.train.loop import exits_of
+
+    phase = dataclasses.replace(recipe.phases[0], exit_weight=0.8)
+    assert [part.weight for part in exits_of(recipe, phase)] == [0.8, 1.0]
+    assert exits_of(recipe, recipe.phases[0]) == recipe.exits
 
 
 LITTLE_BIG = (
@@ -164,11 +172,15 @@ LITTLE_BIG = (
 builder = "branches"
 branches = [[{ conv = 4 }], [{ conv = 8 }], [{ conv = 8 }, { residual_of = 8 }]]
 [training]
-epochs = 2
-little_epochs = 3
 batch = 20
-learning_rate = 0.05
 seed = 1
+[[phases]]
+epochs = 2
+learning_rate = 0.05
+[[phases]]
+epochs = 3
+learning_rate = 0.05
+learns = ["little"]
 [[exits]]
 name = "little"
 little = true
@@ -191,17 +203,17 @@ def test_littles_go_on_alone_and_the_bigs_stand_still(splits: Splits, tmp_path: 
     from tools.train.nets import build_net
 
     recipe = parse_recipe(LITTLE_BIG, "pair.toml")
-    together, alone = loop.phases(recipe)
-    assert together.learns == {"little", "middle", "big"} and alone.learns == {"little"}
+    alone = loop.exits_of(recipe, recipe.phases[1])
+    assert [part.weight for part in alone] == [1.0, 0.0, 0.0]
     net = build_net(recipe.net, (6, 6, 1), 2, ["little", "middle", "big"])
-    loop.Trainer(net, recipe, together, tmp_path / "0").run(splits.train, splits.held_back)
+    loop.Trainer(net, recipe, 0, tmp_path / "0").run(splits.train, splits.held_back)
 
     def weights() -> list[list[bytes]]:
         parts = [keras.Model(net.inputs, output) for output in net.outputs]
         return [[array.tobytes() for array in part.get_weights()] for part in parts]
 
     before = weights()
-    loop.Trainer(net, recipe, alone, tmp_path / "1").run(splits.train, splits.held_back)
+    loop.Trainer(net, recipe, 1, tmp_path / "1").run(splits.train, splits.held_back)
     after = weights()
     assert after[1:] == before[1:], "weights and moving statistics of both bigs"
     assert all(new != old for new, old in zip(after[0], before[0], strict=True))

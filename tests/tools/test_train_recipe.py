@@ -20,7 +20,7 @@ def test_every_shipped_recipe_is_whole(name: str) -> None:
     parts = recipe.net["stages" if recipe.kind == "early-exit" else "branches"]
     assert len(parts) == len(recipe.exits) == len({part.name for part in recipe.exits})
     assert recipe.exits[-1].distill == 0, "the last exit teaches: it has nobody to follow"
-    assert 0 < recipe.training.warmup_epochs < recipe.training.epochs
+    assert all(0 < phase.warmup_epochs < phase.epochs for phase in recipe.phases)
     assert recipe.promise.allowed_loss_points > 0 and recipe.promise.confidence >= 0.9
     if recipe.kind == "little-big":
         littles = [part.little for part in recipe.exits]
@@ -38,7 +38,9 @@ def test_the_recipes_asked_for_are_there() -> None:
     ("old", "new", "complaint"),
     [
         ("epochs = 60", "epochs = ", "r.toml: not TOML"),
-        ("epochs = 60\n", "", r"r.toml: \[training\]: .*'epochs'.*; its keys are epochs, batch"),
+        ("epochs = 60\n", "", r"r.toml: \[\[phases\]\]: .*'epochs'.*; its keys are epochs, learn"),
+        ("[[phases]]", "[phase]", r"r.toml: no \[\[phases\]\]"),
+        ("epochs = 60\n", 'epochs = 60\nlearns = ["exit9"]\n', "exit9 is no exit: there are exit1"),
         ("batch = 64", "batch = 64\nbach = 1", r"r.toml: \[training\]: .*'bach'"),
         ('kind = "early-exit"\n', "", "r.toml: .*'kind'"),
         ('name = "exit2"', 'nome = "exit2"', r"r.toml: \[\[exits\]\]: .*'nome'"),

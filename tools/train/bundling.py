@@ -119,6 +119,7 @@ def provenance(
         "recipe": {"name": recipe.name, "version": recipe.version},
         "seed": recipe.training.seed,
         "training": dataclasses.asdict(recipe.training),
+        "phases": [dataclasses.asdict(phase) for phase in recipe.phases],
         "nets": figures,
         "adaptive": {
             "test": _percent(adaptive),

@@ -1,4 +1,4 @@
-"""Joint training of all exits, resumable after every epoch.
+"""Joint training of the exits, resumable after every epoch.
 
 Loss of an exit: (1 - d) cross-entropy + d T^2 KL(last exit || this exit), both softened by the
 temperature T (G. Hinton et al., arXiv 1503.02531, section 2), with the last exit as the teacher
@@ -6,10 +6,10 @@ temperature T (G. Hinton et al., arXiv 1503.02531, section 2), with the last exi
 to zero (I. Loshchilov and F. Hutter, ICLR 2017).
 """
 
+import dataclasses
 import math
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ import numpy as np
 import tensorflow as tf
 
 from .dataset import Dataset
-from .recipe import ExitPart, Recipe, TrainingPart
+from .recipe import ExitPart, PhasePart, Recipe
 
 
 def fast_precision() -> str:
@@ -33,33 +33,25 @@ def fast_precision() -> str:
     return "mixed_bfloat16" if "amx_bf16" in flags else "float32"
 
 
-@dataclass(frozen=True, slots=True)
-class Phase:
-    """A run of epochs with a learning rate of its own, from warm-up to zero."""
-
-    epochs: int
-    learns: frozenset[str]
-    """Names of the exits in the loss; what leads only to other exits stands still."""
-    first_epoch: int = 0
-    """Epochs of the phases before: the order of images and their variants go on from there."""
+def learning_rate_at(done: float, phase: PhasePart) -> float:
+    """Learning rate after `done` epochs of a phase (fractions allowed)."""
+    if done < phase.warmup_epochs:
+        return phase.learning_rate * max(done, 0.01) / phase.warmup_epochs
+    share = (done - phase.warmup_epochs) / (phase.epochs - phase.warmup_epochs)
+    return phase.learning_rate * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
 
 
-def phases(recipe: Recipe) -> list[Phase]:
-    """All exits together; then, where the recipe says so, the littles alone."""
-    training, exits = recipe.training, recipe.exits
-    found = [Phase(training.epochs, frozenset(part.name for part in exits))]
-    if training.little_epochs:
-        littles = frozenset(part.name for part in exits if part.little)
-        found.append(Phase(training.little_epochs, littles, training.epochs))
-    return found
+def exits_of(recipe: Recipe, phase: PhasePart) -> tuple[ExitPart, ...]:
+    """The exits with the weights that they have in a phase; 0 for those that stand still."""
+    last = recipe.exits[-1].name
 
+    def weight(part: ExitPart) -> float:
+        if phase.learns and part.name not in phase.learns:
+            return 0.0
+        changed = phase.exit_weight is not None and part.name != last
+        return phase.exit_weight if changed else part.weight  # type: ignore[return-value]
 
-def learning_rate_at(done: float, epochs: int, training: TrainingPart) -> float:
-    """Learning rate after `done` of `epochs` (fractions allowed)."""
-    if done < training.warmup_epochs:
-        return training.learning_rate * max(done, 0.01) / training.warmup_epochs
-    share = (done - training.warmup_epochs) / (epochs - training.warmup_epochs)
-    return training.learning_rate * 0.5 * (1 + math.cos(math.pi * min(share, 1.0)))
+    return tuple(dataclasses.replace(part, weight=weight(part)) for part in recipe.exits)
 
 
 def _soft_loss(logits: Any, teacher: Any, temperature: float) -> Any:
@@ -70,13 +62,11 @@ def _soft_loss(logits: Any, teacher: Any, temperature: float) -> Any:
     return temperature**2 * tf.reduce_mean(cross - own)
 
 
-def joint_loss(
-    logits: list[Any], goal: Any, exits: tuple[ExitPart, ...], learns: frozenset[str]
-) -> Any:
-    """Weighted sum over the exits that learn; `goal` is one-hot, smoothed or not."""
+def joint_loss(logits: list[Any], goal: Any, exits: tuple[ExitPart, ...]) -> Any:
+    """Weighted sum over the exits; `goal` is one-hot, smoothed or not."""
     total = 0.0
     for part, scores in zip(exits, logits, strict=True):
-        if part.name not in learns:
+        if not part.weight:
             continue
         loss = (1 - part.distill) * tf.reduce_mean(
             tf.nn.softmax_cross_entropy_with_logits(goal, scores)
@@ -87,12 +77,12 @@ def joint_loss(
     return total
 
 
-def freeze(net: keras.Model, recipe: Recipe, phase: Phase) -> None:
-    """Leave trainable only what leads to an exit that learns."""
+def freeze(net: keras.Model, exits: tuple[ExitPart, ...]) -> None:
+    """Leave trainable only what leads to an exit that has a weight."""
     for layer in net.layers:
         layer.trainable = False
-    for part, output in zip(recipe.exits, net.outputs, strict=True):
-        if part.name in phase.learns:
+    for part, output in zip(exits, net.outputs, strict=True):
+        if part.weight:
             for layer in keras.Model(net.inputs, output).layers:
                 layer.trainable = True
 
@@ -103,15 +93,17 @@ class Trainer:
     Args:
         net: as `nets` builds them.
         recipe: what to do.
-        phase: which of its phases; it changes which layers of `net` are trainable.
+        phase: index of its phase; it changes which layers of `net` are trainable.
         folder: checkpoints, one kept; a later run of the same recipe goes on from it.
     """
 
-    def __init__(self, net: keras.Model, recipe: Recipe, phase: Phase, folder: Path) -> None:
-        freeze(net, recipe, phase)
+    def __init__(self, net: keras.Model, recipe: Recipe, phase: int, folder: Path) -> None:
+        self._phase = recipe.phases[phase]
+        self._exits = exits_of(recipe, self._phase)
+        self._epochs_before = sum(part.epochs for part in recipe.phases[:phase])
+        freeze(net, self._exits)
         self._net = net
         self._recipe = recipe
-        self._phase = phase
         self._optimizer = keras.optimizers.SGD(
             0.1, momentum=recipe.training.momentum, nesterov=True
         )
@@ -129,12 +121,7 @@ class Trainer:
             logits = [tf.cast(x, tf.float32) for x in self._net(images, training=True)]
             classes = logits[0].shape[-1]
             goal = tf.one_hot(labels, classes) * (1 - training.label_smoothing)
-            loss = joint_loss(
-                logits,
-                goal + training.label_smoothing / classes,
-                self._recipe.exits,
-                self._phase.learns,
-            )
+            loss = joint_loss(logits, goal + training.label_smoothing / classes, self._exits)
         gradients = tape.gradient(loss, variables)
         decayed = [
             g + training.weight_decay * v if len(v.shape) > 1 else g
@@ -146,14 +133,12 @@ class Trainer:
     def _run_epoch(self, data: Dataset) -> float:
         training, epoch = self._recipe.training, int(self._epoch.numpy())
         # One generator an epoch: a resumed run sees what an uninterrupted one would.
-        rng = np.random.default_rng([training.seed, self._phase.first_epoch + epoch])
+        rng = np.random.default_rng([training.seed, self._epochs_before + epoch])
         order = rng.permutation(len(data))
         steps = len(data) // training.batch
         losses = []
         for step in range(steps):
-            self._optimizer.learning_rate = learning_rate_at(
-                epoch + step / steps, self._phase.epochs, training
-            )
+            self._optimizer.learning_rate = learning_rate_at(epoch + step / steps, self._phase)
             rows = order[step * training.batch : (step + 1) * training.batch]
             images = self._recipe.augment(data.images[rows], rng)
             scaled = images.astype(np.float32) / self._recipe.data.peak

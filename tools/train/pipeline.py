@@ -9,7 +9,7 @@ import keras
 
 from .dataset import Splits
 from .export import calibration_images, in_float32, quantise
-from .loop import Trainer, fast_precision, phases
+from .loop import Trainer, fast_precision
 from .nets import build_net
 from .recipe import Recipe
 
@@ -36,8 +36,8 @@ def train_model(recipe: Recipe, splits: Splits, classes: int, work: Path) -> byt
     keras.config.set_dtype_policy(fast_precision())
     start = time.monotonic()
     net = build()
-    for number, phase in enumerate(phases(recipe)):
-        trainer = Trainer(net, recipe, phase, work / f"checkpoints-{number}")
+    for phase in range(len(recipe.phases)):
+        trainer = Trainer(net, recipe, phase, work / f"checkpoints-{phase}")
         trainer.run(splits.train, splits.held_back)
     print(f"trained in {time.monotonic() - start:.0f} s, now int8", file=sys.stderr, flush=True)
     frames = calibration_images(splits.train, recipe.data.peak, recipe.training.seed)

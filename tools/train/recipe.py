@@ -34,20 +34,28 @@ class DataPart:
 
 @dataclass(frozen=True, slots=True)
 class TrainingPart:
-    """How long and how hard."""
+    """What all phases share."""
 
-    epochs: int
     batch: int
-    learning_rate: float
-    """Peak of the cosine, reached after the warm-up."""
     seed: int
     weight_decay: float = 5e-4
     """Added to the gradient of convolution and dense weights, not of biases or normalisation."""
     momentum: float = 0.9
-    warmup_epochs: int = 1
     label_smoothing: float = 0.0
-    little_epochs: int = 0
-    """Little/big: afterwards the littles go on alone, taught by the last big."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhasePart:
+    """A run of epochs with a cosine of its own; phases follow each other."""
+
+    epochs: int
+    learning_rate: float
+    """Peak of the cosine, reached after the warm-up."""
+    warmup_epochs: int = 1
+    learns: tuple[str, ...] = ()
+    """Exits in the loss, all if empty; what leads only to other exits stands still."""
+    exit_weight: float | None = None
+    """In place of the weight of each exit but the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +92,7 @@ class Recipe:
     net: Mapping[str, Any]
     """Keyword arguments of the builder in `nets` that `net.builder` names."""
     training: TrainingPart
+    phases: tuple[PhasePart, ...]
     exits: tuple[ExitPart, ...]
     """In the order of the net's outputs; the last one teaches the others."""
     promise: PromisePart
@@ -115,14 +124,26 @@ def parse_recipe(text: str, where: str) -> Recipe:
     for key, kind in parts.items():
         if key in table:
             table[key] = _part(kind, table[key], f"{where}: [{key}]")
-    table["exits"] = tuple(
-        _part(ExitPart, e, f"{where}: [[exits]]") for e in table.get("exits", ())
-    )
+    for key, kind in {"exits": ExitPart, "phases": PhasePart}.items():
+        rows = table.get(key, ())
+        table[key] = tuple(_part(kind, row, f"{where}: [[{key}]]") for row in rows)
+    if not table["phases"]:
+        raise TrainError(f"{where}: no [[phases]]: say for how many epochs to train")
     if len(table["exits"]) < 2:
-        raise TrainError(
-            f"{where}: {len(table['exits'])} [[exits]]: an adaptive net has two or more"
-        )
+        count = len(table["exits"])
+        raise TrainError(f"{where}: {count} [[exits]]: an adaptive net has two or more")
+    _check_learns(table["phases"], {part.name for part in table["exits"]}, where)
     return _part(Recipe, table, where)
+
+
+def _check_learns(phases: tuple[PhasePart, ...], exits: set[str], where: str) -> None:
+    for phase in phases:
+        unknown = set(phase.learns) - exits
+        if unknown:
+            raise TrainError(
+                f"{where}: [[phases]]: {', '.join(sorted(unknown))} is no exit: "
+                f"there are {', '.join(sorted(exits))}"
+            )
 
 
 def recipe_names() -> tuple[str, ...]:
