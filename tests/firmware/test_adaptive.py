@@ -110,7 +110,7 @@ def _little_big_file() -> bytes:
     return bundle_file(open_bundle("digits-little-big"))
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_a_changed_byte_is_always_refused(data: st.DataObject, runner: Driver) -> None:
     file = bytearray(_little_big_file())
@@ -119,7 +119,7 @@ def test_a_changed_byte_is_always_refused(data: st.DataObject, runner: Driver) -
     assert open_on_firmware(runner, bytes(file))[0] != 0
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(data=st.data())
 def test_a_table_or_model_damaged_before_the_hash_never_harms(
     data: st.DataObject, runner: Driver

@@ -3,7 +3,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-bool read_exact(void *data, uint32_t bytes) { return fread(data, 1, bytes, stdin) == bytes; }
+bool read_exact(void *data, uint32_t bytes) {
+    return fread(data, 1, bytes, stdin) == bytes;
+}
 
 void write_exact(const void *data, uint32_t bytes) {
     if (fwrite(data, 1, bytes, stdout) != bytes || fflush(stdout) != 0) {
@@ -11,6 +13,10 @@ void write_exact(const void *data, uint32_t bytes) {
     }
 }
 
-uint32_t ticks(void) { return 0; }
+uint32_t ticks(void) {
+    return 0;
+}
 
-void finish(int code) { exit(code); }
+void finish(int code) {
+    exit(code);
+}

@@ -42,7 +42,9 @@ void write_exact(const void *data, uint32_t bytes) {
     }
 }
 
-uint32_t ticks(void) { return (uint32_t)board_ticks(); }
+uint32_t ticks(void) {
+    return (uint32_t)board_ticks();
+}
 
 void finish(int code) {
     call(SYS_EXIT, (const void *)(uintptr_t)(code ? EXIT_ERROR_REASON : EXIT_SUCCESS_REASON));
