@@ -14,12 +14,11 @@ from numpy.typing import NDArray
 
 from boards.contract import Board
 from boards.operating_point import OperatingPoint
-from boards.work import OpWork, Work
+from boards.work import Work
 from models_tflite.backend import Backend, open_backend
 from models_tflite.bundle import Bundle
 from models_tflite.manifest import FULL_RATIO
 from models_tflite.stage import LoadedStage, load_stages
-from models_tflite.stage_spec import Stage
 from runtime.accounting import (
     Account,
     EnergyTotals,
@@ -33,6 +32,7 @@ from runtime.governor import Governor, open_governor
 from runtime.metered_account import MeteredAccount
 from runtime.modelled_account import ModelledAccount
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
+from runtime.stage_work import work_of
 
 IDLE_REFERENCE_NS = 1_000_000_000
 """How long the idle reference is measured before the first frame."""
@@ -49,12 +49,6 @@ class Step(NamedTuple):
     work: Work
 
 
-def work_of(stage: Stage, decides: bool) -> Work:
-    """Return a stage as a board model understands it."""
-    ops = tuple(OpWork(op.op, op.macs, op.elements) for op in stage.ops)
-    return Work(stage.name, ops, decides, stage.arithmetic)
-
-
 class Engine:
     """Runs a bundle on a board. A context manager; the board stays open when it closes.
 
@@ -65,7 +59,9 @@ class Engine:
         backend: interpreter backend; the platform's default if None.
         threads: interpreter threads.
         ratio: pruning ratio, a key of the manifest's thresholds.
-        governor: a governor of your own, instead of `policy`.
+        governor: a governor of your own, instead of `policy`. It may offer `thread_counts` (the
+            interpreters are loaded for each of them), and `leaves(stage, decision)` to leave
+            although the exit criterion says stay.
 
     Raises:
         PolicyError: the policy is unknown or asks for a clock that is not offered.
@@ -93,9 +89,14 @@ class Engine:
         self.backend = backend or open_backend()
         self.ratio = ratio
         self.governor = governor or open_governor(policy, board.clock.supported_khz(), threads)
-        self.stages = load_stages(bundle, self.backend, threads)
-        self._steps = _steps(self.stages, bundle, ratio)
-        self._resets = tuple(s.reset for s in self.stages if s.reset is not None)
+        counts = getattr(self.governor, "thread_counts", (threads,))
+        loaded = {count: load_stages(bundle, self.backend, count) for count in counts}
+        self.stages = loaded[counts[0]]
+        self._steps_of = {count: _steps(own, bundle, ratio) for count, own in loaded.items()}
+        self._steps = self._steps_of[counts[0]]
+        self._leaves = getattr(self.governor, "leaves", None)
+        every = (stage for own in loaded.values() for stage in own)
+        self._resets = tuple(stage.reset for stage in every if stage.reset is not None)
         self.works = tuple(step.work for step in self._steps)
         self.cost_table = board.cost_table(self.works)
         self.residency_ns: dict[int, int] = {}
@@ -107,7 +108,7 @@ class Engine:
             board.meter.start()
         idle = self._idle_reference()
         self._asked: OperatingPoint | None = None
-        self._in_force = OperatingPoint(board.clock.current_khz(), threads)
+        self._in_force = OperatingPoint(board.clock.current_khz(), counts[0])
         self._since_ns = self._now_ns()
         point = self.governor.idle_point()
         if point is not None:
@@ -146,11 +147,13 @@ class Engine:
         inputs: Sequence[NDArray[Any]] = ()
         invoke_ns = 0
         spend = self._spend
+        steps_of, leaves = self._steps_of, self._leaves
         point = governor.first_point(frame, start_ns, backlog)
-        for index, step in enumerate(self._steps):
+        for index in range(len(self._steps)):
             if point is not self._asked:
                 self._go(point)
             in_force = self._in_force
+            step = steps_of[in_force.threads][index]
             begin_ns = now_ns()
             if step.prepare is not None:
                 inputs = step.prepare(frame.data)
@@ -162,7 +165,7 @@ class Engine:
             starts.append(begin_ns)
             ends.append(end_ns)
             points.append(in_force)
-            if decision.leave:
+            if decision.leave or (leaves is not None and leaves(index, decision)):
                 break
             inputs = step.features()
             point = governor.next_point(frame, StageResult(index, scores, end_ns), decision)
@@ -236,14 +239,16 @@ class Engine:
 
     def _go(self, point: OperatingPoint) -> None:
         """Change the operating point; note the one that the board really took."""
-        khz = self.board.clock.set_khz(point.clock_khz)
-        now_ns = self._now_ns()
-        self._stay(now_ns)
+        before = self._in_force
+        if self._asked is not None and point.clock_khz == self._asked.clock_khz:
+            khz = before.clock_khz  # other threads: the clock needs no asking
+        else:
+            khz = self.board.clock.set_khz(point.clock_khz)
+            self._stay(self._now_ns())
         self._asked = point
-        in_force = point if khz == point.clock_khz else replace(point, clock_khz=khz)
-        if in_force != self._in_force:
+        self._in_force = point if khz == point.clock_khz else replace(point, clock_khz=khz)
+        if khz != before.clock_khz:
             self.switches += 1
-        self._in_force = in_force
 
     def _stay(self, now_ns: int) -> None:
         khz = self._in_force.clock_khz

@@ -145,6 +145,19 @@ def predicted_beliefs(predictor: ExitPredictor) -> Beliefs:
     )
 
 
+def exit_shares_of(predictor: ExitPredictor) -> tuple[float, ...]:
+    """Return the share of inputs that leave at each exit, as a predictor counted them."""
+    later = [
+        sum(
+            share * row[k]
+            for share, row in zip(predictor.bin_shares, predictor.bin_exits, strict=True)
+        )
+        for k in range(len(predictor.bin_exits[0]))
+    ]
+    staying = 1 - predictor.leave_first
+    return (predictor.leave_first, *(share * staying for share in later))
+
+
 def certain_beliefs(exit_shares: Sequence[float], beforehand: bool = False) -> Beliefs:
     """Return the beliefs of somebody who knows the exit after the first stage, or beforehand.
 

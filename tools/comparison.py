@@ -15,7 +15,6 @@ from models_tflite import Bundle
 from models_tflite.manifest import FULL_RATIO
 from runtime.arrivals import Arrivals
 from runtime.energy_budget import EnergyBudget
-from runtime.engine import work_of
 from runtime.errors import RunError
 from runtime.governors.planned import BinOf, PlannedGovernor
 from runtime.policies import (
@@ -32,6 +31,7 @@ from runtime.replay import Replay, Traffic
 from runtime.replay_costs import Disturbance, ReplayCosts, scaled_table
 from runtime.replay_result import ReplayResult, pad_to
 from runtime.scored_frames import ScoredFrames
+from runtime.stage_work import works_of
 from runtime.workload import open_workload, typical_gaps_ns
 
 from .classic_net import CLASSIC, classic_work
@@ -231,10 +231,8 @@ def board_table(bundle: Bundle, board: str) -> CostTable:
         RunError: the board has no cost table.
         UnknownBoardError: there is no such board.
     """
-    stages = bundle.manifest.stages
-    works = [work_of(stage, i < len(stages) - 1) for i, stage in enumerate(stages)]
     with open_board(board) as opened:
-        table = opened.cost_table([*works, classic_work(bundle)])
+        table = opened.cost_table([*works_of(bundle), classic_work(bundle)])
     if table is None:
         raise RunError(
             f"{board} has no cost table: simulated boards have one, for others run "

@@ -11,6 +11,7 @@ from models_tflite import Bundle
 from models_tflite.backend import Backend
 from models_tflite.stage import load_stages
 from runtime.errors import RunError, SourceMissingError
+from runtime.plan_problem import exit_shares_of
 from runtime.predictor import ExitPredictor, SoftmaxPredictor
 from runtime.predictor_fitting import fit_predictor
 from runtime.scored_frames import ScoredFrames, score_frames, scored_bundle
@@ -63,9 +64,7 @@ def read_frames(
     return split_frames(bundle, judged, source, ratio)
 
 
-def split_frames(
-    bundle: Bundle, judged: ScoredFrames, source: str, ratio: str
-) -> ComparisonFrames:
+def split_frames(bundle: Bundle, judged: ScoredFrames, source: str, ratio: str) -> ComparisonFrames:
     """Fit what the manifest does not carry on the first half of the frames, compare on the rest."""
     stages = bundle.manifest.stages
     if len(stages) == 1:
@@ -87,16 +86,7 @@ def split_frames(
     return ComparisonFrames(rest, predictor, zero_pad, fit.exit_shares, name, source)
 
 
-def exit_shares_of(predictor: ExitPredictor) -> tuple[float, ...]:
-    """Return the share of inputs that leave at each exit, as a predictor counted them."""
-    later = np.array(predictor.bin_shares) @ np.array(predictor.bin_exits)
-    staying = 1 - predictor.leave_first
-    return (predictor.leave_first, *(float(share) * staying for share in later))
-
-
-def _images(
-    bundle: Bundle, data: Path | None
-) -> tuple[NDArray[Any], NDArray[Any] | None, str]:
+def _images(bundle: Bundle, data: Path | None) -> tuple[NDArray[Any], NDArray[Any] | None, str]:
     if data is None:
         samples = bundle.samples()
         if samples is None:

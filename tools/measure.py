@@ -17,9 +17,9 @@ from models_tflite.backend import Backend, open_backend
 from models_tflite.manifest import FULL_RATIO
 from models_tflite.stage import LoadedStage, load_stages
 from runtime.cost_measurement import CostMeasurement, Invoke
-from runtime.engine import work_of
 from runtime.errors import RunError
 from runtime.exit_criterion import exit_criterion
+from runtime.stage_work import works_of
 
 from .compare import Threads
 from .options import backend_option, json_option, option, resolver_option
@@ -83,7 +83,7 @@ def measurement_of(
     if not threads:
         raise RunError(f"{board.name} has too few cores for the thread counts asked for")
     stages = bundle.manifest.stages
-    works = [work_of(stage, i < len(stages) - 1) for i, stage in enumerate(stages)]
+    works = works_of(bundle)
     invokes: dict[tuple[str, int], Invoke] = {}
     bare_ns: dict[tuple[str, int], Callable[[], int]] = {}
     for count in threads:

@@ -17,6 +17,7 @@ from runtime.arrivals import BackToBack, Periodic
 from runtime.engine import Engine, backend_document
 from runtime.errors import RunError
 from runtime.event_loop import EventLoop
+from runtime.live_policy import live_governor
 from runtime.raw_frames import PIXEL_FORMATS, PixelFormat
 from runtime.records import InferenceRecord
 from runtime.sinks import open_sink
@@ -41,7 +42,7 @@ METERED_DURATION_NS = 10_000_000_000
     "--policy",
     default="performance",
     show_default=True,
-    help="Clock: performance, powersave or fixed:<MHz>.",
+    help="Clock: performance, powersave, fixed:<MHz>, or planned for each stage.",
 )
 @option("--rate", type=float, help="Frames per second.  [default: back to back]")
 @option("--deadline", type=Duration(), help="Time from arrival to the due answer, as 20ms.")
@@ -119,9 +120,13 @@ def run_command(
     with ExitStack() as stack:
         sink = stack.enter_context(open_sink(output)) if output else None
         place = stack.enter_context(open_board(board))
+        governor = live_governor(policy, opened, place, arrivals, deadline, threads)
         engine = stack.enter_context(
-            Engine(opened, place, policy=policy, backend=chosen, threads=threads, ratio=ratio)
-        )
+            Engine(
+                opened, place, policy=policy, backend=chosen, threads=threads, ratio=ratio,
+                governor=governor,
+            )
+        )  # fmt: skip
         summary = RunSummary(engine.exit_names, engine.cost_table if place.simulated else None)
         loop = EventLoop(
             engine,

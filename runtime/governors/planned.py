@@ -74,6 +74,11 @@ class PlannedGovernor:
         self._idle: OperatingPoint | None = None
         self.adopt(plan or solve_within(problem, miss_bound))
 
+    @property
+    def thread_counts(self) -> tuple[int, ...]:
+        """The numbers of interpreter threads that points may ask for, ascending."""
+        return tuple(sorted({point.threads for point in self.nominal.points}))
+
     def adopt(self, plan: Plan) -> None:
         """Take a plan into use: flat bytes are the fastest table there is in Python."""
         self.plan = plan

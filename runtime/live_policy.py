@@ -1,0 +1,92 @@
+"""Policies of the planner for a run on a board, with what the bundle and the board say."""
+
+from collections.abc import Sequence
+
+from boards.contract import Board
+from boards.cost_table import CostTable
+from models_tflite.bundle import Bundle
+from models_tflite.manifest import FULL_RATIO
+from runtime.arrivals import Arrivals
+from runtime.energy_budget import EnergyBudget
+from runtime.errors import PolicyError
+from runtime.governor import Governor
+from runtime.plan_problem import exit_shares_of
+from runtime.policies import PLANNED, PolicyContext, open_policy
+from runtime.predictor import SoftmaxPredictor
+from runtime.stage_work import works_of
+from runtime.workload import typical_gaps_ns
+
+LIVE = ("planned", "planned-blind")
+"""The planner's policies that need nothing but the bundle."""
+NO_DEADLINE_NS = 3_600_000_000_000
+"""An hour stands for no deadline."""
+
+
+def live_governor(
+    policy: str,
+    bundle: Bundle,
+    board: Board,
+    arrivals: Arrivals,
+    deadline_ns: int | None,
+    threads: int = 1,
+    miss_bound: float = 0.01,
+    table: CostTable | None = None,
+    budget_uw: int | None = None,
+) -> Governor | None:
+    """Return the governor of a planner's policy, None for any other policy.
+
+    Args:
+        policy: as the user wrote it.
+        bundle: its manifest carries the predictor.
+        board: gives the cost table, unless `table` is one that was measured.
+        arrivals: what to expect.
+        deadline_ns: from arrival to the due answer.
+        threads: at most this many; powers of two up to it may be chosen.
+        miss_bound: share of frames that may be late.
+        table: a measured cost table.
+        budget_uw: mean power of the whole board to keep to.
+
+    Raises:
+        PolicyError: the board has no cost table, or the bundle no predictor.
+        CostTableError: a row is missing.
+        BudgetError: the budget is below the floor.
+    """
+    if policy not in PLANNED:
+        return None
+    if policy not in LIVE:
+        raise PolicyError(f"the policy {policy} is for compare alone; here are: {', '.join(LIVE)}")
+    manifest = bundle.manifest
+    works = works_of(bundle)
+    costs = table or board.cost_table(works)
+    if costs is None:
+        raise PolicyError(
+            f"the policy {policy} needs a cost table and {board.name} has none: fill one with "
+            f"edge-infer measure {manifest.name} --board {board.name}"
+        )
+    stages = tuple(work.name for work in works)
+    counts = {2**n for n in range(threads.bit_length())}
+    known: Sequence[float] = (1.0,)
+    predictor = None
+    carried = (manifest.predictor or {}).get(FULL_RATIO)
+    if len(stages) > 1:
+        if carried is None:
+            raise PolicyError(
+                f"{manifest.name} carries no exit predictor: add one with edge-infer tune"
+            )
+        predictor = SoftmaxPredictor.from_document(carried)
+        known = exit_shares_of(predictor)
+    thresholds = manifest.thresholds[FULL_RATIO].values
+    context = PolicyContext(
+        table=costs,
+        stages=stages,
+        points=tuple(p for p in costs.points if p.threads in counts),
+        deadline_ns=deadline_ns or NO_DEADLINE_NS,
+        gaps_ns=typical_gaps_ns(arrivals),
+        miss_bound=miss_bound,
+        exit_shares=tuple(known),
+        predictor=predictor,
+        budget=None
+        if budget_uw is None
+        else lambda: EnergyBudget(budget_uw, costs, stages, thresholds),
+    )
+    return open_policy(policy, context)
