@@ -13,6 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.streaming import streaming_overhead
@@ -29,6 +30,8 @@ from tests.fakes.pty_line import PtyLine
 LINE_BYTES_PER_S = 11_520
 """115,200 baud, 10 bits a byte."""
 ADDED_SHARE = 0.02
+"""Of the inference's own CPU time; wall time is printed too, and means something on an idle
+computer only."""
 
 
 class _Served(BridgeDevice):
@@ -106,13 +109,14 @@ def main() -> int:
         share = f"{rate / LINE_BYTES_PER_S:.3f}" if baud else None
         print(json.dumps({"case": title, "file_bytes": count, "bytes_per_s": round(rate),
                           "share_of_line": share, "bound": bound, "met": met}))  # fmt: skip
-    bare_us, streamed_us, entries = streaming_overhead("digits-early-exit", 15, 1.0)
-    added = streamed_us / bare_us - 1
+    cost = streaming_overhead("digits-early-exit", 15, 1.0)
+    added = cost.streaming_cpu_us / cost.bare_cpu_us - 1
     bounds_met &= added <= ADDED_SHARE
-    print(json.dumps({"case": "inference while streaming", "bare_us": round(bare_us, 2),
-                      "streaming_us": round(streamed_us, 2), "log_entries_read": entries,
-                      "added_share": round(added, 4), "bound": ADDED_SHARE,
-                      "met": added <= ADDED_SHARE}))  # fmt: skip
+    figures = {name: round(value, 4) for name, value in asdict(cost).items()}
+    print(json.dumps({"case": "inference while streaming", **figures,
+                      "added_cpu_share": round(added, 4),
+                      "added_wall_share": round(cost.streaming_us / cost.bare_us - 1, 4),
+                      "bound": ADDED_SHARE, "met": added <= ADDED_SHARE}))  # fmt: skip
     return 0 if bounds_met else 1
 
 

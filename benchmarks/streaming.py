@@ -5,12 +5,15 @@ the whole way: account, tap, pipe, log, batches, line, host. The meter itself co
 what a real one costs is its own (`sampler_busy_us` of a run).
 """
 
+import os
 import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from multiprocessing.connection import Connection
+from pathlib import Path
 
 from boards.fixed_clock import FixedClock
 from boards.linux_board import LinuxBoard
@@ -106,12 +109,27 @@ class _Device:
         return self._runner.descriptors()
 
 
-def streaming_overhead(name: str, rounds: int, block_s: float) -> tuple[float, float, int]:
-    """Return us per inference bare and streaming (medians of the rounds), and samples streamed."""
+@dataclass(frozen=True)
+class Streaming:
+    """The least disturbed round of each arm (as timeit takes it), wall and CPU time."""
+
+    bare_us: float
+    streaming_us: float
+    bare_cpu_us: float
+    streaming_cpu_us: float
+    """Of the worker's thread that runs the inferences."""
+    agent_cpu_share: float
+    """Of one core, while it takes the log from the worker and serves it to the line."""
+    entries: int
+    """Log entries that reached the host."""
+
+
+def streaming_overhead(name: str, rounds: int, block_s: float) -> Streaming:
+    """Run a bare engine and a worker under an agent that streams, `rounds` times in turn."""
     bundle, log = open_bundle(name), PowerLog()
     runner = Runner(partial(ChildWorker, target=_run_worker), "host", log)
-    bare: list[float] = []
-    streamed: list[float] = []
+    bare: list[tuple[float, float]] = []
+    streamed: list[tuple[float, float]] = []
     with PtyLine(115_200) as line:
         runner.open(bundle.path)
         server = Server(_Device(runner, log), SerialOpener(line.device))
@@ -119,22 +137,48 @@ def streaming_overhead(name: str, rounds: int, block_s: float) -> tuple[float, f
         thread.start()
         link = Link(DescriptorPort(line.host))
         reader = LogReader(link)
-        frames = int(block_s / _bare_s(bundle, 500))
+        frames = int(block_s / _bare(bundle, 500)[0])
+        agent_ns = wall_s = 0.0
         for number in range(rounds):
-            bare.append(_bare_s(bundle, frames) * 1e6)
-            streamed.append(_streamed_s(link, reader, frames, number) * 1e6)
+            bare.append(_bare(bundle, frames))
+            before_ns, before_s = _cpu_ns(os.getpid(), thread.native_id), time.monotonic()
+            streamed.append(_streamed(link, reader, _worker_pid(runner), frames, number))
+            agent_ns += _cpu_ns(os.getpid(), thread.native_id) - before_ns
+            wall_s += time.monotonic() - before_s
         link.port.close()
         server.stop()
         thread.join()
         runner.close()
-    return sorted(bare)[rounds // 2], sorted(streamed)[rounds // 2], reader.entries
+    return Streaming(
+        bare_us=min(wall for wall, _ in bare) * 1e6,
+        streaming_us=min(wall for wall, _ in streamed) * 1e6,
+        bare_cpu_us=min(cpu for _, cpu in bare) * 1e6,
+        streaming_cpu_us=min(cpu for _, cpu in streamed) * 1e6,
+        agent_cpu_share=agent_ns / 1e9 / wall_s,
+        entries=reader.entries,
+    )
 
 
-def _bare_s(bundle: Bundle, count: int) -> float:
-    """Mean seconds an inference of an engine, its energy settled ten times a second."""
+def _worker_pid(runner: Runner) -> int:
+    worker = runner._worker
+    assert isinstance(worker, ChildWorker)
+    return int(worker._process.pid or 0)
+
+
+def _cpu_ns(process: int, thread: int | None) -> int:
+    """Time a thread was on a processor: first figure of schedstat (Linux, sched-stats.rst)."""
+    return int(Path(f"/proc/{process}/task/{thread}/schedstat").read_text().split()[0])
+
+
+def _bare(bundle: Bundle, count: int) -> tuple[float, float]:
+    """Mean wall and CPU seconds an inference, its energy settled ten times a second.
+
+    The CPU time holds the opening of the engine, as a run on the device does.
+    """
     samples = bundle.samples()
     assert samples is not None
     frames, labels = samples
+    start_cpu_s = time.thread_time()
     with _board() as board, Engine(bundle, board) as engine:
         settle_s = time.monotonic() + REPORT_S
         for number in range(count):
@@ -144,15 +188,19 @@ def _bare_s(bundle: Bundle, count: int) -> float:
                 engine.settle()
                 settle_s += REPORT_S
         engine.finish()
-        return sum(engine.residency_ns.values()) / count / 1e9
+        cpu_s = time.thread_time() - start_cpu_s
+        return sum(engine.residency_ns.values()) / count / 1e9, cpu_s / count
 
 
-def _streamed_s(link: Link, reader: LogReader, frames: int, number: int) -> float:
-    """Mean seconds an inference of a run on the device, its log read meanwhile."""
+def _streamed(
+    link: Link, reader: LogReader, pid: int, frames: int, number: int
+) -> tuple[float, float]:
+    """Mean wall and CPU seconds an inference of a run on the device, its log read meanwhile."""
     body: Body = {"frames": frames, "n": number}
+    before_ns = _cpu_ns(pid, pid)
     while True:
         answer = link.ask_until_ready(Op.WRITE, 70, edge_group.RUN, body, within_ns=30_000_000_000)
         if answer["done"]:
             run_ns = sum(int(ns) for _, ns in answer["residency"])
-            return run_ns / frames / 1e9
+            return run_ns / frames / 1e9, (_cpu_ns(pid, pid) - before_ns) / frames / 1e9
         reader.read()

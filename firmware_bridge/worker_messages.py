@@ -1,6 +1,5 @@
 """What the agent and its worker process say to each other over their pipe."""
 
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -90,16 +89,18 @@ class Settled:
     @classmethod
     def of(cls, records: Sequence[InferenceRecord], one_by_one: bool) -> "Settled":
         """Sum up settled records; keep single energies where they will be asked for."""
-        exits = Counter(record.exit for record in records)
-        energies = [record.energy for record in records if record.energy is not None]
-        return cls(
-            [energy_to_list(record) for record in records] if one_by_one else [],
-            dict(exits),
-            sum(record.label is not None for record in records),
-            sum(record.label == record.answer for record in records),
-            sum(energy.gross_nj for energy in energies),
-            sum(energy.net_nj for energy in energies),
-        )
+        exits: dict[int, int] = {}
+        labelled = correct = gross_nj = net_nj = 0
+        for record in records:  # one pass: a run settles thousands at once
+            exits[record.exit] = exits.get(record.exit, 0) + 1
+            if record.label is not None:
+                labelled += 1
+                correct += record.label == record.answer
+            if record.energy is not None:
+                gross_nj += record.energy.gross_nj
+                net_nj += record.energy.net_nj
+        energies = [energy_to_list(record) for record in records] if one_by_one else []
+        return cls(energies, exits, labelled, correct, gross_nj, net_nj)
 
 
 @dataclass(frozen=True, slots=True)
