@@ -1,7 +1,7 @@
 """Interpreter backends: which package runs a model, and with which kernels.
 
-Kernel sets differ in the last bit, so a backend is a value that travels with results. A backend
-with a delegate (Edge TPU) is a further entry of `_PACKAGES` with what its interpreter needs.
+Kernel sets differ in the last bit, so a backend is a value that travels with results. The Edge TPU
+is the platform's own package with a delegate.
 """
 
 import platform
@@ -12,6 +12,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
+from models_tflite import edgetpu
 from models_tflite.errors import BackendError, ModelError, UnknownBackendError
 from models_tflite.interpreter import Interpreter
 from models_tflite.manifest import BackendInfo
@@ -42,7 +43,7 @@ _PACKAGES = {
     ),
 }
 
-BACKEND_NAMES = tuple(_PACKAGES)
+BACKEND_NAMES = (*_PACKAGES, edgetpu.NAME)
 RESOLVER_NAMES: tuple[Resolver, ...] = get_args(Resolver)
 
 
@@ -91,7 +92,8 @@ def open_backend(name: str | None = None, resolver: str = "auto") -> Backend:
     """Return a backend by name.
 
     Args:
-        name: one of `BACKEND_NAMES`, or None for the platform's default.
+        name: one of `BACKEND_NAMES`, or None for the platform's default. The Edge TPU takes
+            pycoral's device strings and a clock level: edgetpu:usb:0@max.
         resolver: `auto`, `builtin` (no default delegate) or `reference`.
 
     Raises:
@@ -99,16 +101,20 @@ def open_backend(name: str | None = None, resolver: str = "auto") -> Backend:
         BackendError: its package is missing, or breaks beside the installed NumPy.
     """
     name = name or default_backend_name()
-    package = _PACKAGES.get(name)
+    accelerated = name.startswith(edgetpu.NAME)
+    if accelerated:
+        edgetpu.delegate_options(name)
+    package = _PACKAGES.get(default_backend_name() if accelerated else name)
     if package is None:
         raise UnknownBackendError(f"no backend {name!r}: choose {' or '.join(BACKEND_NAMES)}")
     if resolver not in RESOLVER_NAMES:
         raise UnknownBackendError(f"no resolver {resolver!r}: choose {', '.join(RESOLVER_NAMES)}")
     module, version = _import(name, package)
+    more = {"experimental_delegates": [edgetpu.load_edgetpu(module, name)]} if accelerated else {}
     resolver_type = module.OpResolverType[_RESOLVER_TYPES[resolver]]
 
     def make(**arguments: Any) -> Any:
-        return module.Interpreter(experimental_op_resolver_type=resolver_type, **arguments)
+        return module.Interpreter(experimental_op_resolver_type=resolver_type, **more, **arguments)
 
     return Backend(name, version, resolver, platform.machine(), make)
 
