@@ -20,7 +20,7 @@ from firmware_bridge.errors import FrameError
 MAX_MESSAGE_BYTES = 4096
 """Longest message a decoder accepts unless told otherwise; bounds its memory."""
 
-GAP_NS = 400_000_000
+GAP_NS = 1_000_000_000
 """A frame that pauses longer than this is given up: what follows is a repetition."""
 
 _LINE_BASE64 = 124

@@ -71,7 +71,7 @@ def test_smpclient_updates_the_bundle(
     port: str, device: BridgeDevice, transport: type[SMPTransport]
 ) -> None:
     async def update() -> None:
-        async with SMPClient(transport(), port) as client:
+        async with SMPClient(transport(), port, timeout_s=20) as client:
             echo = await client.request(EchoWrite(d="hello " * 50))
             assert success(echo) and echo.r == "hello " * 50
             parameters = await client.request(MCUMgrParametersRead())
@@ -104,8 +104,8 @@ def _smpmgr(port: str, *arguments: str) -> str:
     tool = Path(sys.executable).with_name("smpmgr")
     environment = os.environ | {"COLUMNS": "200", "NO_COLOR": "1", "TERM": "dumb"}
     done = subprocess.run(
-        [tool, "--port", port, *arguments],
-        capture_output=True, text=True, env=environment, check=False, timeout=60,
+        [tool, "--timeout", "20", "--port", port, *arguments],
+        capture_output=True, text=True, env=environment, check=False, timeout=120,
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
