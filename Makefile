@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-vm lint type check setup setup-dev clean
+.PHONY: help run test test-vm test-mcu lint type check setup setup-dev clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,10 @@ test: $(VENV)/dev.stamp ## install with test tools, then run lint, types and tes
 
 test-vm: $(VENV)/dev.stamp ## hardware checks on a Linux kernel in QEMU; skips where it is not installed
 	$(BIN)/python -m tests.beds.vm.boot
+
+test-mcu: $(VENV)/dev.stamp ## firmware: sanitizers, QEMU, power cuts, fuzzing; skips what is not installed
+	EDGE_INFER_TEST_MCU=1 EDGE_INFER_KERNEL_CASES=2000 EDGE_INFER_POWER_CUTS=500 \
+	    $(BIN)/python -m pytest tests/firmware -s -rs
 
 setup: $(VENV)/run.stamp ## install what `run` needs
 

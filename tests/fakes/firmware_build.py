@@ -21,9 +21,7 @@ def build_driver(folder: Path, name: str, *, kernels: str = "plain") -> Path:
     Sanitizers triple the compile time: they are part of `make test-mcu`.
     """
     sanitize = bool(os.environ.get("EDGE_INFER_TEST_MCU"))
-    for tool in ("gcc", "make"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed")
+    _need("gcc", "make")
     flags = ["SANITIZE=1"] if sanitize else []
     build = folder / f"firmware-{kernels}{'-sanitized' if sanitize else ''}"
     make = [
@@ -61,9 +59,7 @@ INSTRUCTIONS_PER_TICK = 40 / 2**ICOUNT_SHIFT
 
 def build_mps2_driver(folder: Path, name: str, *, kernels: str = "dsp") -> Path:
     """Compile a driver for QEMU's mps2-an386; return the ELF file."""
-    for tool in ("make", "arm-none-eabi-gcc", "qemu-system-arm"):
-        if shutil.which(tool) is None:
-            pytest.skip(f"{tool} is not installed")
+    _need("make", "arm-none-eabi-gcc", "qemu-system-arm")
     build, port = folder / f"mps2-{kernels}", FIRMWARE / "ports" / "mps2_an386"
     subprocess.run(
         [
@@ -85,6 +81,19 @@ def build_mps2_driver(folder: Path, name: str, *, kernels: str = "dsp") -> Path:
         check=True,
     )  # fmt: skip
     return program
+
+
+def build_mps2_device(folder: Path) -> Path:
+    """Compile the whole device for QEMU's mps2-an386; return the ELF file."""
+    _need("make", "arm-none-eabi-gcc", "qemu-system-arm")
+    subprocess.run(["make", "-s", "-C", str(FIRMWARE), f"BUILD={folder}", "mps2"], check=True)
+    return folder / "mps2" / "device.elf"
+
+
+def _need(*tools: str) -> None:
+    for tool in tools:
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
 
 
 def on_qemu(program: Path) -> list[str]:

@@ -28,7 +28,8 @@ def run_on_firmware(driver: Driver, model: bytes, runs: list[bytes]) -> Ran:
     """Open a model and run it on each input."""
     driver.write(struct.pack("<I", len(model)), model, struct.pack("<I", len(runs)))
     status, kept, activations, size = driver.numbers(4)
-    outputs, ticks = [], []
+    outputs: list[bytes] = []
+    ticks: list[int] = []
     if status == 0:
         for run in runs:
             driver.write(run)

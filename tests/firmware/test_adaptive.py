@@ -39,7 +39,7 @@ def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
         yield driver
 
 
-def _small(name: str) -> Bundle:
+def _int8(name: str) -> Bundle:
     bundle = open_bundle(name)
     dtypes = {stage.scores.dtype for stage in bundle.manifest.stages}
     if dtypes != {"int8"}:
@@ -49,19 +49,18 @@ def _small(name: str) -> Bundle:
 
 @pytest.mark.parametrize("name", shipped_names())
 def test_shipped_bundles_leave_where_the_runtime_leaves(name: str, runner: Driver) -> None:
-    bundle = _small(name)
+    bundle = _int8(name)
     samples = bundle.samples()
-    if samples is None:
-        pytest.skip(f"{name} carries no samples")
-    frames = list(samples[0])
+    frames = list(samples[0] if samples else bundle.golden().frames)
     found = on_the_firmware(runner, bundle_file(bundle), frames)
     assert found == on_the_runtime(bundle, frames)
-    assert len({answer.exit for answer in found}) == len(bundle.manifest.stages)
+    if samples:
+        assert len({answer.exit for answer in found}) == len(bundle.manifest.stages)
 
 
 @pytest.mark.parametrize("name", shipped_names())
 def test_frames_that_come_quantised_are_taken_as_they_are(name: str, runner: Driver) -> None:
-    bundle = _small(name)
+    bundle = _int8(name)
     shape = bundle.manifest.stages[0].input.shape
     frames = list(np.random.default_rng(3).integers(-128, 128, (20, *shape), np.int8))
     found = on_the_firmware(runner, bundle_file(bundle), frames)

@@ -3,6 +3,8 @@
 QEMU counts instructions, not cycles: limits hold the code's size and shape, not a board's time.
 """
 
+import gzip
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models_tflite.bundle import open_bundle
+from models_tflite.bundle import open_bundle, shipped_names
 from tests.fakes.firmware_build import (
     INSTRUCTIONS_PER_TICK,
     Driver,
@@ -38,6 +40,8 @@ INSTRUCTIONS_PER_MAC = {8: 2.8, 16: 1.85, 32: 1.5, 64: 1.35}
 """3x3 convolution of so many channels in and out, DSP kernels: measured, and 5 % more."""
 RESNET_8_INSTRUCTIONS = 25_000_000
 CODE_BYTES = 64 * 1024
+MNIST_FRAMES = int(os.environ.get("EDGE_INFER_MNIST_FRAMES", "1000"))
+"""The first of 10,000 test images."""
 
 
 @pytest.fixture(scope="module")
@@ -103,6 +107,24 @@ def test_exits_are_those_of_the_host_and_save_instructions(name: str, bundles: D
     whole = max(t.ticks for t in timed if t.answer.exit == last) * INSTRUCTIONS_PER_TICK
     print(f"\n{name}: {mean:.0f} instructions per inference, {whole:.0f} through the last exit")
     assert mean < whole / 2
+
+
+def test_mnist_little_big_saves_what_the_paper_says(bundles: Driver) -> None:
+    """BL-DNN claims 94.1 % less energy than the big net; here it is instructions."""
+    images = SHARED / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"
+    if "mnist-little-big" not in shipped_names() or not images.exists():
+        pytest.skip("the bundle or the MNIST test images are not here")
+    bundle = open_bundle("mnist-little-big")
+    pixels = np.frombuffer(gzip.decompress(images.read_bytes()), np.uint8, offset=16)
+    frames = list(pixels.reshape(-1, 28, 28, 1)[:MNIST_FRAMES])
+    timed = timed_on_the_firmware(bundles, bundle_file(bundle), frames)
+    assert [t.answer for t in timed] == on_the_runtime(bundle, frames)
+    ticks = [[t.ticks for t in timed if t.answer.exit == exit] for exit in (0, 1)]
+    big_alone = float(np.mean(ticks[1]) - np.mean(ticks[0]))
+    saving = 100 * (1 - float(np.mean([t.ticks for t in timed])) / big_alone)
+    print(f"\nmnist-little-big: {saving:.1f} % fewer instructions than the big net, "
+          f"{len(frames)} frames, {len(ticks[1])} through it")  # fmt: skip
+    assert saving >= 94.1
 
 
 def test_a_truncated_file_is_refused_on_the_board(bundles: Driver) -> None:

@@ -1,0 +1,97 @@
+"""Hostile bundles and hostile bytes on the line find nothing: libFuzzer, ASan, UBSan."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from firmware_bridge.smp import Group, Header, Message, Op
+from models_tflite.build import write_bundle
+from tests.fakes.firmware_build import FIRMWARE
+from tests.fakes.firmware_bundles import bundle_file
+from tests.fakes.tiny_bundles import single_draft
+
+pytestmark = pytest.mark.usefixtures("test_mcu_only")
+
+FUZZ = Path(__file__).parent / "fuzz"
+SECONDS = int(os.environ.get("EDGE_INFER_FUZZ_SECONDS", "15"))
+"""Each, one core."""
+
+
+@pytest.mark.parametrize("target", ["bundle", "line"])
+def test_fuzzing_finds_nothing(target: str, tmp_path: Path) -> None:
+    program = _built(target, tmp_path)
+    file = bundle_file(write_bundle(tmp_path / "b", single_draft()))
+    (tmp_path / "tiny.bundle").write_bytes(file)
+    seeds, found = tmp_path / "seeds", tmp_path / "found"
+    for folder in (seeds, found):
+        folder.mkdir()
+    for name, content in (_bundle_seeds(file) if target == "bundle" else _line_seeds()).items():
+        (seeds / name).write_bytes(content)
+    done = subprocess.run(
+        [
+            str(program), str(found), str(FUZZ / "corpus" / target), str(seeds),
+            f"-max_total_time={SECONDS}", "-timeout=20", "-rss_limit_mb=1024", "-max_len=16384",
+            f"-artifact_prefix={tmp_path}/", "-print_final_stats=1",
+        ],
+        env=os.environ | {"FUZZ_BUNDLE": str(tmp_path / "tiny.bundle")},
+        capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+    print("\n" + "\n".join(line for line in done.stderr.splitlines() if line.startswith("stat::")))
+
+
+def _built(target: str, folder: Path) -> Path:
+    for tool in ("clang", "make"):
+        if shutil.which(tool) is None:
+            pytest.skip(f"{tool} is not installed")
+    sanitizers = "-O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all"
+    make = ["make", "-s", "-C", str(FIRMWARE), f"BUILD={folder}/fuzz", "KERNELS=dsp", "CC=clang"]
+    subprocess.run([*make, f"CFLAGS={sanitizers} -fsanitize=fuzzer-no-link", "lib"], check=True)
+    program = folder / f"fuzz_{target}"
+    built = subprocess.run(
+        [
+            "clang", "-std=c99", *sanitizers.split(), "-fsanitize=fuzzer",
+            f"-I{FIRMWARE}/include", f"-I{FIRMWARE}/src", str(FUZZ / f"fuzz_{target}.c"),
+            f"{folder}/fuzz/libedge_infer.a", "-o", str(program),
+        ],
+        capture_output=True, text=True,
+    )  # fmt: skip
+    if "libclang_rt.fuzzer" in built.stderr:
+        pytest.skip("clang has no libFuzzer: install libclang-rt-dev")
+    assert built.returncode == 0, built.stderr
+    return program
+
+
+def _bundle_seeds(file: bytes) -> dict[str, bytes]:
+    model = file[file.index(b"TFL3") - 4 :]
+    table = file[file.index(b"EIDT") :]
+    size = int.from_bytes(table[8:12], "little")
+    return {
+        "image": b"\0" + file,
+        "zip": b"\1" + file[32:-44],
+        "model": b"\2" + model[:4096],
+        "table": b"\3" + table[:size],
+    }
+
+
+def _line_seeds() -> dict[str, bytes]:
+    reads = [(Group.OS, 6), (Group.OS, 7), (Group.IMAGE, 0), (Group.ENUMERATION, 1)]
+    reads += [(Group.EDGE_INFER, command) for command in (0, 1, 6, 7, 8)]
+    requests = [Message(Header(Op.READ, *read, 1), {"from": 0}) for read in reads]
+    frame = {"n": 1, "session": 2, "off": 0, "len": 64, "data": bytes(64), "dtype": "uint8"}
+    bodies = [
+        (Group.OS, 0, {"d": "hi"}), (Group.OS, 5, {}), (Group.EDGE_INFER, 3, frame),
+        (Group.EDGE_INFER, 4, {"policy": "performance", "n": 1}), (Group.EDGE_INFER, 9, {}),
+        (Group.IMAGE, 0, {"confirm": True}), (Group.IMAGE, 0, {"hash": bytes(32)}),
+        (Group.IMAGE, 1, {"off": 0, "len": 80, "data": bytes(40)}), (Group.IMAGE, 5, {}),
+    ]  # fmt: skip
+    requests += [Message(Header(Op.WRITE, g, c, 1), body) for g, c, body in bodies]
+    packed = [request.pack() for request in requests]
+    seeds = {f"message{i}": bytes([128 + len(p)]) + p for i, p in enumerate(packed) if len(p) < 128}
+    text = b"name%profile%db load 4%db 01020304%infer 1 0%results%timestamp%"
+    seeds["text"] = bytes([len(text)]) + text
+    seeds["all"] = b"".join(seeds.values())
+    return seeds

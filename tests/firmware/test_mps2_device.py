@@ -1,0 +1,111 @@
+"""The device on QEMU's emulated UART, with the host's own code and with smpmgr."""
+
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from firmware_bridge import mcuboot_image
+from firmware_bridge.flashing import edge_info, flash, images, slot_of
+from firmware_bridge.link import Link
+from firmware_bridge.log_reader import LogReader
+from firmware_bridge.port import DescriptorPort
+from firmware_bridge.power_log import Mark, MarkEntry
+from firmware_bridge.remote_engine import RemoteEngine
+from models_tflite.bundle import open_bundle
+from runtime.records import Frame
+from tests.fakes.firmware_build import build_mps2_device
+from tests.fakes.firmware_bundles import bundle_file, on_the_runtime
+
+pytestmark = pytest.mark.usefixtures("test_mcu_only")
+
+
+@contextmanager
+def _running(program: Path) -> Iterator[str]:
+    """Yield the name of the terminal that is the board's serial line."""
+    command = ["qemu-system-arm", "-M", "mps2-an386", "-display", "none", "-monitor", "none"]
+    with subprocess.Popen(
+        [*command, "-serial", "pty", "-kernel", str(program)],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
+        try:
+            assert process.stdout is not None
+            found = re.search(r"(/dev/pts/\d+)", process.stdout.readline())
+            assert found, "QEMU names no terminal"
+            yield found[1]
+        finally:
+            process.kill()
+
+
+@pytest.fixture(scope="module")
+def program(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return build_mps2_device(tmp_path_factory.getbasetemp())
+
+
+def test_code_and_constants_of_the_whole_device(program: Path) -> None:
+    sizes = subprocess.run(
+        ["arm-none-eabi-size", str(program)], check=True, capture_output=True, text=True
+    )
+    text, data = (int(field) for field in sizes.stdout.splitlines()[1].split()[:2])
+    print(f"\nwhole device: {text + data} bytes of code and constants")
+    assert text + data <= 64 * 1024
+
+
+def test_a_100_kb_bundle_is_flashed_and_answers_as_the_host(program: Path) -> None:
+    bundle = open_bundle("digits-little-big")
+    file = bundle_file(bundle)
+    assert len(file) > 100_000
+    samples = bundle.samples()
+    assert samples is not None
+    frames = samples[0][:60]
+    with _running(program) as name:
+        link = Link(DescriptorPort(name))
+        report = flash(link, file, confirm=True)
+        print(f"\n{report.sent_bytes} bytes in {report.seconds:.1f} s")
+        assert report.confirmed and report.digest == mcuboot_image.parse(file).digest.hex()
+        info = edge_info(link)
+        assert info is not None and info["run"]["board"] == "qemu-mps2-an386"
+        with RemoteEngine(link) as engine:
+            engine.check_bundle(bundle.manifest.name, bundle.manifest.version)
+            records = [engine.infer(Frame(i, frame)) for i, frame in enumerate(frames)]
+            engine.finish()
+            log = LogReader(link, start=0).read()
+        found = [(r.exit, r.answer, r.confidence) for r in records]
+        assert found == [tuple(answer) for answer in on_the_runtime(bundle, frames)]
+        assert all(r.start_ns < r.end_ns for r in records)
+        starts = [
+            e for e in log.entries if isinstance(e, MarkEntry) and e.mark is Mark.INFERENCE_START
+        ]
+        assert [e.value for e in starts] == list(range(60))
+
+
+def test_smpmgr_updates_it(program: Path, tmp_path: Path) -> None:
+    file = bundle_file(open_bundle("digits-little-big"))
+    digest = mcuboot_image.parse(file).digest.hex()
+    path = tmp_path / "little-big.bundle"
+    path.write_bytes(file)
+    with _running(program) as port:
+        assert "hi there" in _smpmgr(port, "os", "echo", "hi there")
+        # It sends 256 bytes at a time unless told of the device's 2 KiB.
+        _smpmgr(port, "--line-length", "128", "--line-buffers", "16", "image", "upload", str(path))
+        _smpmgr(port, "image", "state-write", digest)
+        _smpmgr(port, "os", "reset")
+        _smpmgr(port, "image", "state-write", "--confirm")
+        link = Link(DescriptorPort(port))
+        active = slot_of(images(link), 0)
+        link.port.close()
+    assert active is not None and active["hash"].hex() == digest and active["confirmed"]
+
+
+def _smpmgr(port: str, *arguments: str) -> str:
+    tool = Path(sys.executable).with_name("smpmgr")
+    done = subprocess.run(
+        [tool, "--port", port, "--timeout", "20", *arguments],
+        capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
