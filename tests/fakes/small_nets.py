@@ -1,17 +1,31 @@
 """Networks of the shapes that microcontrollers run, with random weights."""
 
+import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 
 from tests.fakes.kernel_cases import Case
 
+_SCALE = 0.05
+"""Of every map: with weights scaled to it, values neither grow nor vanish from layer to layer."""
+
+
+def _weights(case: Case, source: int, shape: list[int], channel_axis: int, terms: int) -> int:
+    """Random weights that turn maps of `_SCALE` into maps of `_SCALE`."""
+    # 74 is the spread of uniform int8 values; outputs spread over about 40 steps.
+    base = _SCALE * 40 / (case.scale_of(source) * 74 * 74 * np.sqrt(terms))
+    scales = [float(np.float32(base * f)) for f in case.random.uniform(0.4, 2, shape[channel_axis])]
+    data = case.random.integers(-127, 128, shape, np.int8)
+    index = case.tensor("w", shape, scale=scales, data=data)
+    case.subgraph.tensors[index].quantization.quantizedDimension = channel_axis
+    return index
+
 
 def _depthwise(case: Case, source: int, stride: int, name: str) -> int:
     _, height, width, channels = (int(n) for n in case.subgraph.tensors[source].shape)
-    kernel = case.kernel([1, 3, 3, channels], 3, per_channel=True)
+    kernel = _weights(case, source, [1, 3, 3, channels], 3, 9)
     bias = case.bias_for(source, kernel, channels, 4000, left_out=0)
-    scale = case.fitting_scale(source, kernel, 9)
     shape = [1, -(-height // stride), -(-width // stride), channels]
-    out = case.tensor(name, shape, scale=scale, zero_point=-128)
+    out = case.tensor(name, shape, scale=_SCALE, zero_point=-128)
     return case.op("DEPTHWISE_CONV_2D", [source, kernel, *bias], [out], "DepthwiseConv2DOptions",
                    version=3, padding=schema.Padding.SAME, strideH=stride, strideW=stride,
                    depthMultiplier=1,
@@ -21,13 +35,12 @@ def _depthwise(case: Case, source: int, stride: int, name: str) -> int:
 def _conv(case: Case, source: int, channels: int, window: tuple[int, int], stride: int,
           name: str, activation: str = "RELU") -> int:  # fmt: skip
     _, height, width, depth = (int(n) for n in case.subgraph.tensors[source].shape)
-    kernel = case.kernel([channels, *window, depth], 0, per_channel=True)
     terms = window[0] * window[1] * depth
+    kernel = _weights(case, source, [channels, *window, depth], 0, terms)
     bias = case.bias_for(source, kernel, channels, 500 * terms, left_out=0)
-    scale = case.fitting_scale(source, kernel, terms)
     zero_point = -128 if activation.startswith("RELU") else 4
     shape = [1, -(-height // stride), -(-width // stride), channels]
-    out = case.tensor(name, shape, scale=scale, zero_point=zero_point)
+    out = case.tensor(name, shape, scale=_SCALE, zero_point=zero_point)
     return case.op("CONV_2D", [source, kernel, *bias], [out], "Conv2DOptions", version=3,
                    padding=schema.Padding.SAME, strideH=stride, strideW=stride,
                    fusedActivationFunction=getattr(schema.ActivationFunctionType,
