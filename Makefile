@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-vm test-mcu lint type check setup setup-dev clean
+.PHONY: help run test test-vm test-arm64 test-mcu lint type check setup setup-dev clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -27,6 +27,9 @@ test-vm: $(VENV)/dev.stamp ## hardware checks on a Linux kernel in QEMU; skips w
 test-mcu: $(VENV)/dev.stamp ## firmware: sanitizers, QEMU, power cuts, fuzzing; skips what is not installed
 	EDGE_INFER_TEST_MCU=1 EDGE_INFER_KERNEL_CASES=2000 EDGE_INFER_POWER_CUTS=500 \
 	    $(BIN)/python -m pytest tests/firmware -s -rs
+
+test-arm64: $(VENV)/dev.stamp ## install and run on aarch64 under qemu-user; skips where it is not installed
+	$(BIN)/python -m tests.beds.arm64.run
 
 setup: $(VENV)/run.stamp ## install what `run` needs
 

@@ -10,7 +10,7 @@ from tests.beds.vm.kernel import Kernel
 
 MODULES = ("virtio_pci", "9pnet_virtio", "9p")
 """What mounts the host's folders; everything later is loaded by modprobe in the guest."""
-APPLETS = ("sh", "mount", "mkdir", "ln", "cat", "cut", "cp", "insmod", "chroot", "poweroff")
+APPLETS = ("sh", "mount", "mkdir", "ln", "cat", "cut", "cp", "insmod", "switch_root", "poweroff")
 
 
 def make_initrd(kernel: Kernel, busybox: Path, files: Mapping[str, str], work: Path) -> Path:

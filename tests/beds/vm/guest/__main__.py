@@ -1,8 +1,24 @@
 """Runs every check, in an order in which each leaves what the next one needs."""
 
 import sys
+from pathlib import Path
 
-from tests.beds.vm.guest import check_cpufreq, check_i2c
+import ai_edge_litert.interpreter  # noqa: F401  (once, before the first fork)
+
+from tests.beds.vm.guest import (
+    check_bare,
+    check_cpufreq,
+    check_i2c,
+    check_iio,
+    check_run,
+    check_service,
+)
 from tests.beds.vm.guest.checks import run
+from tools import boards, doctor, power, power_monitor
+from tools import run as run_command
 
-sys.exit(run([check_i2c, check_cpufreq]))
+FORKED = (boards, doctor, power, power_monitor, run_command)
+"""Commands that children run: imported once."""
+
+print(f"bed: imported {len(FORKED)} commands at {Path('/proc/uptime').read_text().split()[0]} s")
+sys.exit(run([check_bare, check_i2c, check_iio, check_cpufreq, check_run, check_service]))

@@ -1,4 +1,9 @@
 #!/bin/sh
-# Runs every check in the guest.
-export PATH=/usr/local/sbin:/usr/sbin:/usr/bin HOME=/root PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
-exec .venv/bin/python -m tests.beds.vm.guest
+# Runs every check in the guest, says how they ended, and powers off.
+export PATH=/usr/local/sbin:/usr/sbin:/usr/bin HOME=/root
+export PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
+cd "$(dirname "$0")/../../../.." || exit 1
+.venv/bin/python -m tests.beds.vm.guest
+echo "bed: exit code $?"
+echo "bed: power-off at $(cut -d' ' -f1 /proc/uptime) s"
+busybox poweroff -f
