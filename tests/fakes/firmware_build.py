@@ -20,21 +20,8 @@ def build_driver(folder: Path, name: str, *, kernels: str = "plain") -> Path:
 
     Sanitizers triple the compile time: they are part of `make test-mcu`.
     """
-    sanitize = bool(os.environ.get("EDGE_INFER_TEST_MCU"))
     _need("gcc", "make")
-    flags = ["SANITIZE=1"] if sanitize else []
-    build = folder / f"firmware-{kernels}{'-sanitized' if sanitize else ''}"
-    make = [
-        "make",
-        "-s",
-        "-C",
-        str(FIRMWARE),
-        f"BUILD={build}",
-        f"KERNELS={kernels}",
-        "CC=gcc",
-        "CFLAGS=-O1",
-    ]
-    subprocess.run([*make, *flags, "lib"], check=True)
+    build, sanitize = _make(folder, kernels, "lib")
     program = build / name
     subprocess.run(
         [
@@ -103,6 +90,22 @@ def on_qemu(program: Path) -> list[str]:
         "-monitor", "none", "-icount", f"shift={ICOUNT_SHIFT},sleep=off",
         "-semihosting-config", "enable=on,target=native", "-kernel", str(program),
     ]  # fmt: skip
+
+
+def build_host_device(folder: Path) -> Path:
+    """Compile the whole device for this computer; return the program."""
+    _need("gcc", "make")
+    return _make(folder, "dsp", "host")[0] / "edge-infer-device"
+
+
+def _make(folder: Path, kernels: str, target: str) -> tuple[Path, bool]:
+    """Make a target for this computer; return where, and whether with sanitizers."""
+    sanitize = bool(os.environ.get("EDGE_INFER_TEST_MCU"))
+    build = folder / f"firmware-{kernels}{'-sanitized' if sanitize else ''}"
+    settings = [f"BUILD={build}", f"KERNELS={kernels}", "CC=gcc", "CFLAGS=-O1"]
+    settings += ["SANITIZE=1"] if sanitize else []
+    subprocess.run(["make", "-s", "-C", str(FIRMWARE), *settings, target], check=True)
+    return build, sanitize
 
 
 class Driver:

@@ -3,118 +3,12 @@
 
 #include "device.h"
 #include "edge_infer/hal.h"
-#include "version_text.h"
+#include "edge_info.h"
 
 #define BATCH_BYTES (MESSAGE_BYTES - 128U)
 
-#if defined(__ARM_ARCH_7EM__)
-#define EI_ARCH "armv7e-m"
-#elif defined(__arm__)
-#define EI_ARCH "arm"
-#else
-#define EI_ARCH "host"
-#endif
-
 static refusal nothing_runs(const device *d) {
     return refuse(SMP_BAD_STATE, d->failure);
-}
-
-/* The map of a bundle that runs. */
-static void put_run(cbor_writer *out, const device *d) {
-    const ei_decisions *decisions = &d->bundle.decisions;
-    char version[VERSION_TEXT_BYTES];
-    version_text(version, &d->bundle.image.version);
-    cbor_put_map(out, 9);
-    cbor_put_text(out, "bundle");
-    cbor_put_text_of(out, decisions->name, decisions->name_bytes);
-    cbor_pair_text(out, "version", version);
-    cbor_pair_text(out, "board", ei_hal_board);
-    cbor_pair_bool(out, "simulated", false);
-    cbor_pair_bool(out, "metered", false); /* samples are logged; no energy is computed here */
-    cbor_pair_text(out, "policy", "performance");
-    cbor_pair_text(out, "ratio", "1.0");
-    cbor_put_text(out, "exits");
-    cbor_put_list(out, decisions->stage_count);
-    for (uint32_t i = 0; i < decisions->stage_count; i++) {
-        cbor_put_text_of(out, decisions->stages[i].name, decisions->stages[i].name_bytes);
-    }
-    cbor_put_text(out, "backend");
-    cbor_put_map(out, 4);
-    cbor_pair_text(out, "name", "edge-infer-c");
-    cbor_pair_text(out, "version", "0.1.0");
-    cbor_pair_text(out, "resolver", "reference");
-    cbor_pair_text(out, "arch", EI_ARCH);
-}
-
-static void put_revert(cbor_writer *out, const slot_state *state) {
-    static const char digits[] = "0123456789abcdef";
-    char version[VERSION_TEXT_BYTES], digest[2 * EI_SHA256_BYTES];
-    cbor_put_text(out, "revert");
-    if (!state->reverted) {
-        cbor_put_null(out);
-        return;
-    }
-    version_text(version, &state->revert_version);
-    for (uint32_t i = 0; i < EI_SHA256_BYTES; i++) {
-        digest[2 * i] = digits[state->revert_digest[i] >> 4];
-        digest[2 * i + 1] = digits[state->revert_digest[i] & 15];
-    }
-    cbor_put_map(out, 3);
-    cbor_pair_text(out, "version", version);
-    cbor_put_text(out, "digest");
-    cbor_put_text_of(out, digest, sizeof digest);
-    cbor_pair_text(out, "reason", state->revert_reason);
-}
-
-static refusal info(device *d, const cbor_map *in, cbor_writer *out) {
-    (void)in;
-    cbor_put_map(out, 7);
-    cbor_put_text(out, "run");
-    if (d->runs) {
-        put_run(out, d);
-    } else {
-        cbor_put_null(out);
-    }
-    cbor_pair_text(out, "failure", d->failure);
-    cbor_pair_bool(out, "trial", slots_on_trial(&d->slots));
-    cbor_pair_bool(out, "confirmed", d->slots.state.confirmed);
-    cbor_pair_uint(out, "counter", d->slots.state.security_counter);
-    cbor_pair_uint(out, "resets", d->slots.state.resets);
-    put_revert(out, &d->slots.state);
-    return granted();
-}
-
-static void put_exits(cbor_writer *out, const device *d) {
-    uint32_t used = 0;
-    for (uint32_t i = 0; i < EI_MAX_STAGES; i++) {
-        used += d->exits[i] > 0;
-    }
-    cbor_put_text(out, "exits");
-    cbor_put_list(out, used);
-    for (uint32_t i = 0; i < EI_MAX_STAGES; i++) {
-        if (d->exits[i] > 0) {
-            cbor_put_list(out, 2);
-            cbor_put_uint(out, i);
-            cbor_put_uint(out, d->exits[i]);
-        }
-    }
-}
-
-static refusal statistics(device *d, const cbor_map *in, cbor_writer *out) {
-    (void)in;
-    cbor_put_map(out, 11);
-    cbor_pair_uint(out, "inferences", d->inferences);
-    put_exits(out, d);
-    cbor_pair_uint(out, "labelled", 0);
-    cbor_pair_uint(out, "correct", 0);
-    cbor_pair_uint(out, "net", 0);
-    cbor_pair_uint(out, "gross", 0);
-    cbor_pair_uint(out, "restarts", 0);
-    cbor_pair_text(out, "failure", d->failure);
-    cbor_pair_bool(out, "busy", false);
-    cbor_pair_uint(out, "log_first", log_first(&d->log));
-    cbor_pair_uint(out, "log_end", d->log.end);
-    return granted();
 }
 
 static void put_times(cbor_writer *out, const char *key, const uint64_t *times, uint32_t count) {
@@ -230,7 +124,7 @@ static refusal engine(device *d, const cbor_map *in, cbor_writer *out) {
         return refuse(SMP_INVALID, "this device runs the full width: ratio 1.0");
     }
     d->engine_since_ns = ei_hal_now_ns();
-    put_run(out, d);
+    edge_put_run(out, d);
     return granted();
 }
 
@@ -297,9 +191,9 @@ static refusal roll_back(device *d, const cbor_map *in, cbor_writer *out) {
 }
 
 static const smp_command commands[] = {
-    {0, SMP_READ, info},     {1, SMP_READ, statistics}, {3, SMP_WRITE, infer},
-    {4, SMP_WRITE, engine},  {5, SMP_WRITE, finish},    {6, SMP_READ, energies},
-    {7, SMP_READ, read_log}, {8, SMP_READ, time_now},   {9, SMP_WRITE, roll_back},
+    {0, SMP_READ, edge_info}, {1, SMP_READ, edge_statistics}, {3, SMP_WRITE, infer},
+    {4, SMP_WRITE, engine},   {5, SMP_WRITE, finish},         {6, SMP_READ, energies},
+    {7, SMP_READ, read_log},  {8, SMP_READ, time_now},        {9, SMP_WRITE, roll_back},
 };
 
 const smp_group edge_group = {GROUP_EDGE_INFER, sizeof commands / sizeof *commands, "edge-infer",
