@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-vm test-arm64 test-mcu lint type check setup setup-dev clean
+.PHONY: help run test test-vm test-arm64 test-mcu bench-serial setup setup-dev clean
 
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -30,6 +30,9 @@ test-mcu: $(VENV)/dev.stamp ## firmware: sanitizers, QEMU, power cuts, fuzzing; 
 
 test-arm64: $(VENV)/dev.stamp ## install and run on aarch64 under qemu-user; skips where it is not installed
 	$(BIN)/python -m tests.beds.arm64.run
+
+bench-serial: $(VENV)/dev.stamp ## flash rates on a paced port, and what streaming costs; about five minutes
+	$(BIN)/python -m benchmarks.bench_serial
 
 setup: $(VENV)/run.stamp ## install what `run` needs
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firmware_bridge import mcuboot_image, stored_zip
+from firmware_bridge.decision_table import DECISIONS_FILE, decision_table
 from firmware_bridge.errors import ImageError
 from firmware_bridge.keys import SigningKey, TrustedKeys
 from firmware_bridge.mcuboot_image import Image, ImageVersion
@@ -47,6 +48,10 @@ def pack_bundle(
     bundle = open_bundle(folder)
     names = [MANIFEST_FILE, *bundle.manifest.files]
     entries = {name: (bundle.path / name).read_bytes() for name in names}
+    try:
+        entries[DECISIONS_FILE] = decision_table(bundle.manifest)
+    except ValueError as error:
+        raise ImageError(str(error)) from None
     version = version or ImageVersion.parse(bundle.manifest.version)
     return mcuboot_image.build(stored_zip.pack(entries), version, security_counter, key)
 

@@ -6,15 +6,13 @@ import time
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from typing import Any
 
 from firmware_bridge.bundle_folders import BundleFolders
 from firmware_bridge.slots import Slots
 from models_tflite import open_backend, open_bundle
 from models_tflite.errors import BundleError
-from models_tflite.manifest import FULL_RATIO
 from models_tflite.self_test import self_test
-from runtime.exit_criterion import exit_criterion
+from runtime.exit_criterion import exit_criteria
 
 TIME_LIMIT_S = 120.0
 
@@ -27,13 +25,7 @@ def run_self_test(connection: Connection, folder: str) -> None:
 def _failure(folder: str) -> str:
     try:
         bundle = open_bundle(folder)
-        thresholds = bundle.manifest.thresholds[FULL_RATIO]
-        values: tuple[Any, ...] = (*thresholds.values, None)
-        criteria = [
-            exit_criterion(thresholds.criterion, value, stage.scores.scale or 1.0)
-            for stage, value in zip(bundle.manifest.stages, values, strict=True)
-        ]
-        report = self_test(bundle, open_backend(), criteria)
+        report = self_test(bundle, open_backend(), exit_criteria(bundle.manifest))
     except BundleError as error:
         return str(error)
     return "" if report.passed else "; ".join(report.failures[:3])

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from boards.contract import Board
 from boards.operating_point import OperatingPoint
+from boards.timebase import Timebase
 from boards.work import Work
 from models_tflite.backend import Backend, open_backend
 from models_tflite.bundle import Bundle
@@ -27,7 +28,7 @@ from runtime.accounting import (
     measure_idle,
 )
 from runtime.errors import RunError
-from runtime.exit_criterion import Criterion, exit_criterion
+from runtime.exit_criterion import Criterion, exit_criteria
 from runtime.governor import Governor, open_governor
 from runtime.metered_account import MeteredAccount
 from runtime.modelled_account import ModelledAccount
@@ -117,6 +118,11 @@ class Engine:
         self._account = self._open_account(idle)
 
     @property
+    def timebase(self) -> Timebase:
+        """The board's time: frames arrive in it."""
+        return self.board.timebase
+
+    @property
     def exit_names(self) -> tuple[str, ...]:
         """Names of the stages, in order: an inference leaves at one of them."""
         return tuple(work.name for work in self.works)
@@ -200,7 +206,10 @@ class Engine:
 
     def settle(self) -> Sequence[InferenceRecord]:
         """Return the records whose energy became known. Raises BusError if the meter failed."""
-        return self._account.settle(self._now_ns())
+        now_ns = self._now_ns()
+        # Nothing has run since the last record: so samples of a long wait are used up too.
+        self._account.waited(now_ns, self._in_force.clock_khz)
+        return self._account.settle(now_ns)
 
     def rest(self) -> None:
         """Go to the point that the governor waits at."""
@@ -271,17 +280,18 @@ class Engine:
 
 
 def _steps(stages: Sequence[LoadedStage], bundle: Bundle, ratio: str) -> tuple[Step, ...]:
-    thresholds = bundle.manifest.thresholds[ratio]
-    values: tuple[Any, ...] = (*thresholds.values, None)
+    last = len(stages) - 1
     return tuple(
         Step(
             stage.prepare,
             stage.run,
             stage.features,
-            exit_criterion(thresholds.criterion, value, stage.spec.scores.scale or 1.0),
-            work_of(stage.spec, decides=value is not None),
+            judge,
+            work_of(stage.spec, decides=index < last),
         )
-        for stage, value in zip(stages, values, strict=True)
+        for index, (stage, judge) in enumerate(
+            zip(stages, exit_criteria(bundle.manifest, ratio), strict=True)
+        )
     )
 
 

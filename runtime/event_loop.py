@@ -16,6 +16,8 @@ from runtime.sources import RawFrame, Source
 
 SETTLE_EVERY_NS = 100_000_000
 """How long finished records may wait for their energy."""
+LONGEST_WAIT_NS = 5_000_000_000
+"""In a longer wait the meter's samples are used up meanwhile: they come a thousand a second."""
 
 
 @dataclass(slots=True)
@@ -152,9 +154,12 @@ class EventLoop:
 
     def _sleep_until(self, due_ns: int) -> None:
         self.engine.rest()
-        self.interruptible = True
-        self.timebase.sleep_until_ns(due_ns)
-        self.interruptible = False
+        while (now_ns := self.timebase.now_ns()) < due_ns:
+            self.interruptible = True
+            self.timebase.sleep_until_ns(min(due_ns, now_ns + LONGEST_WAIT_NS))
+            self.interruptible = False
+            if due_ns - now_ns > LONGEST_WAIT_NS:
+                self._settle()
 
     def _settle(self) -> int:
         for record in self.engine.settle():

@@ -15,6 +15,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models_tflite.manifest import FULL_RATIO, Manifest
 from runtime.errors import RunError
 from runtime.records import ExitDecision
 
@@ -114,6 +115,19 @@ def exit_criterion(name: str, threshold: Threshold | None, scale: float = 1.0) -
     if isinstance(threshold, Sequence):
         return _judge_by_class(measure, tuple(sign * bound for bound in threshold))
     return _judge(measure, sign * threshold)
+
+
+def exit_criteria(manifest: Manifest, ratio: str = FULL_RATIO) -> tuple[Criterion, ...]:
+    """Return the exit decision of each stage of a bundle; the last always leaves.
+
+    Raises KeyError for a ratio that the manifest has no thresholds of.
+    """
+    thresholds = manifest.thresholds[ratio]
+    values: tuple[Threshold | None, ...] = (*thresholds.values, None)
+    return tuple(
+        exit_criterion(thresholds.criterion, value, stage.scores.scale or 1.0)
+        for stage, value in zip(manifest.stages, values, strict=True)
+    )
 
 
 def _judge(measure: Measure, bound: float) -> Criterion:

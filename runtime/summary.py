@@ -36,6 +36,8 @@ class RunSummary:
     exit_names: Sequence[str]
     overhead_table: CostTable | None = None
     """A simulated board's own table: its virtual time holds no measured overhead."""
+    overhead_known: bool = True
+    """False for a simulated board at the end of a line: neither measured nor modelled here."""
     exits: list[ExitTotals] = field(init=False)
     switches: int = 0
     misses: int = 0
@@ -61,7 +63,8 @@ class RunSummary:
         self.switches += record.switches
         self.misses += record.missed
         self._latency_ns.append(record.end_ns - record.arrival_ns)
-        self._overhead_ns.append(self._overhead_of(record))
+        if self.overhead_known:
+            self._overhead_ns.append(self._overhead_of(record))
 
     def _overhead_of(self, record: InferenceRecord) -> int:
         if self.overhead_table is None:

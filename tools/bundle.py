@@ -2,7 +2,6 @@
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -11,9 +10,8 @@ from models_tflite.backend import open_backend
 from models_tflite.document import to_document
 from models_tflite.errors import BackendError, BundleVerificationError
 from models_tflite.lint import Finding, lint_bundle
-from models_tflite.manifest import FULL_RATIO
-from models_tflite.self_test import Criterion, SelfTestReport, self_test
-from runtime.exit_criterion import exit_criterion
+from models_tflite.self_test import SelfTestReport, self_test
+from runtime.exit_criterion import exit_criteria
 
 from .bundle_report import identity, info_text
 from .lazy_group import LazyGroup
@@ -96,7 +94,7 @@ def verify_command(bundle: str, trust: Path | None, allow_unsigned: bool, as_jso
 def self_test_command(bundle: str, backend: str | None, resolver: str, as_json: bool) -> None:
     """Run the golden vectors of a BUNDLE and compare."""
     opened = open_bundle(bundle)
-    report = self_test(opened, open_backend(backend, resolver), exit_criteria(opened))
+    report = self_test(opened, open_backend(backend, resolver), exit_criteria(opened.manifest))
     document = identity(opened) | to_document(report) | {"passed": report.passed}
     emit(as_json, document, _self_test_text(opened, report))
     if not report.passed:
@@ -104,16 +102,6 @@ def self_test_command(bundle: str, backend: str | None, resolver: str, as_json: 
             f"{bundle}: the self-test failed on {len(report.failures)} points: the bundle or the "
             "kernels here are not what they should be"
         )
-
-
-def exit_criteria(bundle: Bundle, ratio: str = FULL_RATIO) -> tuple[Criterion, ...]:
-    """Return the exit decision of each stage of a bundle, as a run would take it."""
-    thresholds = bundle.manifest.thresholds[ratio]
-    values: tuple[Any, ...] = (*thresholds.values, None)
-    return tuple(
-        exit_criterion(thresholds.criterion, value, stage.scores.scale or 1.0)
-        for stage, value in zip(bundle.manifest.stages, values, strict=True)
-    )
 
 
 def _findings(bundle: Bundle) -> list[Finding] | None:

@@ -27,6 +27,9 @@ COMMANDS = {
     "bench": (".bench", "bench_command", "Measure the runtime's own cost on this computer."),
     "boards": (".boards", "boards_group", "List boards and show what is known of them."),
     "bundle": (".bundle", "bundle_group", "Build, show and check model bundles."),
+    "flash": (".flash", "flash_command", "Send a bundle to a board over a serial line."),
+    "device": (".device", "device_group", "Ask and steer a board over a serial line."),
+    "serve": (".serve", "serve_command", "Be the device at the end of a serial line."),
     "power": (".power", "power_group", "Watch, record, report and calibrate power meters."),
     "doctor": (".doctor", "doctor_command", "Look for what is missing, and say what mends it."),
     "install-service": (

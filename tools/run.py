@@ -1,32 +1,27 @@
 """`edge-infer run`: a bundle on a board, frames in, answers with their energy out."""
 
 import signal
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import click
 
-from boards import open_board
-from boards.contract import Board
-from models_tflite import Bundle, open_bundle
-from models_tflite.backend import open_backend
+from models_tflite import open_bundle
 from runtime.arrivals import BackToBack, Periodic
-from runtime.engine import Engine, backend_document
 from runtime.errors import RunError
 from runtime.event_loop import EventLoop
-from runtime.live_policy import live_governor
 from runtime.raw_frames import PIXEL_FORMATS, PixelFormat
 from runtime.records import InferenceRecord
 from runtime.sinks import open_sink
-from runtime.summary import RunIdentity, RunSummary, run_document
+from runtime.summary import RunSummary, run_document
 
 from .exit_codes import INTERRUPTED, OK
 from .options import backend_option, json_option, option, resolver_option, threads_option
 from .quantities import Duration, FrameSize
 from .render import emit, warn
+from .run_engine import Kernels, open_engine
 from .run_input import InputOptions, open_input
 from .run_report import run_report
 
@@ -112,45 +107,29 @@ def run_command(
     standard input; without it, the bundle's own samples.
     """
     opened = open_bundle(bundle)
-    chosen = open_backend(backend, resolver)
-    _warn_of_other_kernels(opened, chosen.info)
     options = InputOptions(input, labels, frame_size, frame_format, strict)
     source = open_input(opened, options)
     arrivals = BackToBack() if rate is None else Periodic(rate)
+    kernels = Kernels(backend, resolver, threads, ratio)
     with ExitStack() as stack:
         sink = stack.enter_context(open_sink(output)) if output else None
-        place = stack.enter_context(open_board(board))
-        governor = live_governor(policy, opened, place, arrivals, deadline, threads)
-        engine = stack.enter_context(
-            Engine(
-                opened, place, policy=policy, backend=chosen, threads=threads, ratio=ratio,
-                governor=governor,
-            )
-        )  # fmt: skip
-        summary = RunSummary(engine.exit_names, engine.cost_table if place.simulated else None)
+        place = open_engine(stack, opened, board, policy, kernels, arrivals, deadline)
+        engine = place.engine
+        summary = RunSummary(engine.exit_names, place.overhead_table, place.overhead_known)
         loop = EventLoop(
             engine,
-            place.timebase,
+            engine.timebase,
             source,
             arrivals,
             _emit_to(summary, sink.write if sink else None),
             deadline_ns=deadline,
             queue_limit=queue,
             max_frames=frames,
-            duration_ns=_duration(duration, input, place),
-        )
-        identity = RunIdentity(
-            opened.manifest.name,
-            opened.manifest.version,
-            place.name,
-            place.simulated,
-            backend_document(chosen),
-            policy,
-            *_model_notes(place, engine),
+            duration_ns=_duration(duration, input, place.metered),
         )
         failure = _run(loop)
         document = run_document(
-            identity,
+            place.identity,
             summary,
             engine.energy(),
             engine.residency_ns,
@@ -166,13 +145,6 @@ def run_command(
     if failure is not None:
         raise failure
     ctx.exit(INTERRUPTED if loop.stopping else OK)
-
-
-def _model_notes(board: Board, engine: Engine) -> tuple[Sequence[str], bool]:
-    table = engine.cost_table
-    if not board.simulated or table is None:
-        return (), False
-    return table.notes, table.synthetic
 
 
 def _run(loop: EventLoop) -> Exception | None:
@@ -219,16 +191,7 @@ def _emit_to(
     return emit_both
 
 
-def _duration(asked_ns: int | None, path: str | None, board: Board) -> int:
+def _duration(asked_ns: int | None, path: str | None, metered: bool) -> int:
     if asked_ns is not None:
         return asked_ns
-    return METERED_DURATION_NS if path is None and board.meter is not None else 0
-
-
-def _warn_of_other_kernels(bundle: Bundle, info: Any) -> None:
-    tuned = bundle.manifest.tuned_on
-    if tuned != info:
-        warn(
-            f"{bundle.manifest.name} was tuned on {tuned}, this is {info}: 3 to 6 % of single exit "
-            "decisions may differ"
-        )
+    return METERED_DURATION_NS if path is None and metered else 0

@@ -124,6 +124,8 @@ def _clock(document: dict[str, Any]) -> str:
 
 def _overhead(document: dict[str, Any]) -> str:
     overhead = document["overhead_us"]
+    if overhead["p50"] is None:
+        return "not known here"
     origin = "modelled" if document["simulated"] else "measured"
     return (
         f"p50 {time_text(overhead['p50'])}, p95 {time_text(overhead['p95'])} of an inference is "

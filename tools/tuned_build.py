@@ -8,8 +8,8 @@ import click
 from models_tflite.backend import open_backend
 from models_tflite.build import BundleDraft, write_bundle
 from models_tflite.self_test import self_test
+from runtime.exit_criterion import exit_criteria
 
-from .bundle import exit_criteria
 from .bundle_report import emit_built
 from .render import warn
 from .tune_document import tune_document, tune_report
@@ -40,7 +40,7 @@ def write_tuned(
     for line in tuning.data.skipped:
         warn(f"skipped: {line}")
     backend = open_backend(options.backend, options.resolver)
-    passed = self_test(bundle, backend, exit_criteria(bundle)).passed
+    passed = self_test(bundle, backend, exit_criteria(bundle.manifest)).passed
     verdict = f"self-test {'passed' if passed else 'FAILED'}"
     more = {"tuning": document, "self_test_passed": passed}
     emit_built(bundle, as_json, f"{tune_report(document)}\n\n{verdict}", more)

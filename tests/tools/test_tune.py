@@ -12,11 +12,11 @@ from models_tflite.bundle import open_bundle
 from models_tflite.self_test import self_test
 from models_tflite.stage import load_stages
 from runtime.errors import RunError
+from runtime.exit_criterion import exit_criteria
 from runtime.predictor import SoftmaxPredictor
 from runtime.scored_frames import score_frames, scored_bundle
 from tests.fakes.noisy_digits import write_noisy_digits
 from tests.fakes.tiny_bundles import write_single
-from tools.bundle import exit_criteria
 from tools.cli import run_line
 from tools.comparison import board_table
 from tools.held_back import held_back_images
@@ -68,7 +68,7 @@ def test_it_writes_a_bundle_that_leaves_where_it_said(
         assert right[1].mean() == pytest.approx(document["plain"]["accuracy"])
     predictor = SoftmaxPredictor.from_document((tuned.manifest.predictor or {})["1.0"])
     assert predictor.leave_first == pytest.approx(judged.exit_shares[0])
-    assert self_test(tuned, open_backend(), exit_criteria(tuned)).passed
+    assert self_test(tuned, open_backend(), exit_criteria(tuned.manifest)).passed
 
 
 def test_expected_energy_is_the_cost_table_s(noisy: Path) -> None:

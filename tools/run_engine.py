@@ -1,0 +1,148 @@
+"""Where `run` runs: an engine on this board, on a simulated one, or at the end of a serial line."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from boards import open_board
+from boards.contract import Board
+from boards.cost_table import CostTable
+from boards.timebase import Timebase
+from firmware_bridge.remote_engine import REMOTE, RemoteEngine, open_remote_engine
+from models_tflite import Bundle
+from models_tflite.backend import open_backend
+from runtime.accounting import EnergyTotals
+from runtime.arrivals import Arrivals
+from runtime.contract import LocalEngine
+from runtime.engine import Engine, backend_document
+from runtime.live_policy import live_governor
+from runtime.summary import RunIdentity
+
+from .render import warn
+
+
+class RunEngine(LocalEngine, Protocol):
+    """What a run needs of an engine, here or remote."""
+
+    @property
+    def exit_names(self) -> tuple[str, ...]:
+        """Names of the stages."""
+        ...
+
+    @property
+    def timebase(self) -> Timebase:
+        """The time its frames arrive in."""
+        ...
+
+    @property
+    def residency_ns(self) -> Mapping[int, int]:
+        """Time at each clock in kHz."""
+        ...
+
+    def energy(self) -> EnergyTotals | None:
+        """Return the rail over the run."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Which kernels run, and how."""
+
+    backend: str | None
+    resolver: str
+    threads: int
+    ratio: str
+
+
+@dataclass(frozen=True)
+class RunPlace:
+    """An open engine and what a report says of it."""
+
+    engine: RunEngine
+    identity: RunIdentity
+    metered: bool
+    overhead_table: CostTable | None = None
+    """A simulated board's own table; its virtual time holds no measured overhead."""
+    overhead_known: bool = True
+
+
+def open_engine(
+    stack: ExitStack,
+    bundle: Bundle,
+    board: str,
+    policy: str,
+    kernels: Kernels,
+    arrivals: Arrivals,
+    deadline_ns: int | None,
+) -> RunPlace:
+    """Open the engine for a board's name; `stack` closes it.
+
+    Raises:
+        BoardError, BundleError, RunError: as `open_board` and `Engine` do.
+        LinkError: the device of "serial:PORT" is silent, runs another bundle, or refuses.
+    """
+    if board.startswith(REMOTE):
+        return _remote(stack, bundle, board, policy, kernels.ratio)
+    backend = open_backend(kernels.backend, kernels.resolver)
+    _warn_of_other_kernels(bundle, backend.info)
+    place = stack.enter_context(open_board(board))
+    threads = kernels.threads
+    governor = live_governor(policy, bundle, place, arrivals, deadline_ns, threads)
+    engine = stack.enter_context(
+        Engine(
+            bundle,
+            place,
+            policy=policy,
+            backend=backend,
+            threads=threads,
+            ratio=kernels.ratio,
+            governor=governor,
+        )
+    )
+    identity = RunIdentity(
+        bundle.manifest.name,
+        bundle.manifest.version,
+        place.name,
+        place.simulated,
+        backend_document(backend),
+        policy,
+        *_model_notes(place, engine),
+    )
+    table = engine.cost_table if place.simulated else None
+    return RunPlace(engine, identity, place.meter is not None, table)
+
+
+def _remote(stack: ExitStack, bundle: Bundle, board: str, policy: str, ratio: str) -> RunPlace:
+    engine = stack.enter_context(open_remote_engine(board, policy=policy, ratio=ratio))
+    engine.check_bundle(bundle.manifest.name, bundle.manifest.version)
+    identity = RunIdentity(
+        bundle.manifest.name,
+        bundle.manifest.version,
+        f"{engine.name} ({engine.info['board']})",
+        engine.simulated,
+        _remote_backend(engine),
+        policy,
+    )
+    return RunPlace(engine, identity, metered=False, overhead_known=not engine.simulated)
+
+
+def _remote_backend(engine: RemoteEngine) -> dict[str, str]:
+    backend: Mapping[str, Any] = engine.info["backend"]
+    return {key: str(backend[key]) for key in ("name", "version", "resolver", "arch")}
+
+
+def _model_notes(board: Board, engine: Engine) -> tuple[Sequence[str], bool]:
+    table = engine.cost_table
+    if not board.simulated or table is None:
+        return (), False
+    return table.notes, table.synthetic
+
+
+def _warn_of_other_kernels(bundle: Bundle, info: Any) -> None:
+    tuned = bundle.manifest.tuned_on
+    if tuned != info:
+        warn(
+            f"{bundle.manifest.name} was tuned on {tuned}, this is {info}: 3 to 6 % of single exit "
+            "decisions may differ"
+        )
