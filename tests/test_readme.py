@@ -23,10 +23,10 @@ def test_the_python_example_prints_what_the_readme_says() -> None:
     numbers, stated = (
         [int(n) for n in re.findall(r"\d+", text)] for text in (out.getvalue(), printed)
     )
-    assert re.sub(r"\d+", "#", out.getvalue().strip()) == re.sub(r"\d+", "#", printed)
+    assert re.sub(r"\d+", "#", " ".join(out.getvalue().split())) == re.sub(r"\d+", "#", printed)
     assert numbers == pytest.approx(stated, rel=0.02)
 
 
 def test_every_command_is_in_the_readme() -> None:
     for name in COMMANDS:
-        assert re.search(rf"edge-infer {name}\b|`edge-infer {name}|^{name}\b", README, re.M), name
+        assert re.search(rf"edge-infer {name}\b|; {name} ", README), name

@@ -123,6 +123,8 @@ def _remote(stack: ExitStack, bundle: Bundle, board: str, policy: str, ratio: st
         engine.simulated,
         _remote_backend(engine),
         policy,
+        ("the device's board is simulated",) if engine.simulated else (),
+        engine.simulated,
     )
     return RunPlace(engine, identity, metered=False, overhead_known=not engine.simulated)
 

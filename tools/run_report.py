@@ -62,12 +62,11 @@ def _facts(document: dict[str, Any]) -> str:
 
 
 def _model(document: dict[str, Any]) -> str:
-    board = document["board"]
     if not document["synthetic"]:
-        return f"time and power computed from published figures: edge-infer boards show {board}"
+        return "time and power computed from published figures: edge-infer boards show"
     return (
         "time and power computed, in part from figures that nobody published (synthetic): "
-        f"edge-infer boards show {board}"
+        "edge-infer boards show"
     )
 
 
