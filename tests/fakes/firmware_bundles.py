@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from firmware_bridge import mcuboot_image, stored_zip
 from firmware_bridge.decision_table import DECISIONS_FILE, decision_table
+from firmware_bridge.golden_table import GOLDEN_FILE, golden_table
 from models_tflite.backend import open_backend
 from models_tflite.bundle import Bundle
 from models_tflite.manifest import MANIFEST_FILE
@@ -37,6 +38,8 @@ def bundle_file(bundle: Bundle, security_counter: int = 0) -> bytes:
     names = [MANIFEST_FILE, *bundle.manifest.files]
     entries = {name: (bundle.path / name).read_bytes() for name in names}
     entries[DECISIONS_FILE] = decision_table(bundle.manifest)
+    if golden := golden_table(bundle):
+        entries[GOLDEN_FILE] = golden
     version = mcuboot_image.ImageVersion.parse(bundle.manifest.version)
     return mcuboot_image.build(stored_zip.pack(entries), version, security_counter)
 

@@ -50,6 +50,10 @@ class FirmwareDevice:
         data = b"".join(struct.pack("<HH", *item) for item in registers.items())
         self._call(b"I", len(data), data)
 
+    def be_slow(self, ns: int) -> None:
+        """Let time pass with each look at the clock."""
+        self._call(b"S", ns)
+
     def flash(self) -> bytes:
         """Return the whole flash."""
         return self._call(b"D", 0)

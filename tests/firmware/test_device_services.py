@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boards.power import PowerSample, SampleFlag
-from firmware_bridge import edge_group, log_codec, mcuboot_image
+from firmware_bridge import edge_group, log_codec, mcuboot_image, stored_zip
 from firmware_bridge.errors import DeviceRefusedError
 from firmware_bridge.framing import FrameDecoder, Framing, encode
+from firmware_bridge.golden_table import GOLDEN_FILE
 from firmware_bridge.image_codes import ImageCode
 from firmware_bridge.power_log import Mark, MarkEntry
-from firmware_bridge.smp import Group, Header, Message, Op
+from firmware_bridge.smp import Code, Group, Header, Message, Op
 from models_tflite.build import write_bundle
 from models_tflite.bundle import Bundle, open_bundle
 from tests.fakes.firmware_build import Driver, build_driver
@@ -147,6 +148,45 @@ def test_a_bundle_that_this_firmware_cannot_run_fails_its_self_test(device: Firm
     with pytest.raises(DeviceRefusedError, match="corrupt"):
         device.mark(_digest(file))
     assert _runs(device) == "tiny-early-exit"
+
+
+@pytest.mark.parametrize(("off", "refused"), [(0, False), (1, False), (2, True)])
+def test_golden_vectors_are_run_before_a_bundle_may(
+    off: int, refused: bool, device: FirmwareDevice, new: Bundle
+) -> None:
+    image = mcuboot_image.parse(bundle_file(new))
+    entries = stored_zip.unpack(image.payload)
+    golden = bytearray(entries[GOLDEN_FILE])
+    last = golden[-1] if golden[-1] < 128 else golden[-1] - 256
+    golden[-1] = (last + off if last < 100 else last - off) & 0xFF
+    file = mcuboot_image.build(
+        stored_zip.pack(entries | {GOLDEN_FILE: bytes(golden)}), image.version, 1
+    )
+    device.upload(file)
+    if refused:
+        with pytest.raises(DeviceRefusedError, match="golden vectors"):
+            device.mark(_digest(file))
+    else:
+        device.mark(_digest(file))
+    assert _runs(device) == "tiny-early-exit"
+
+
+def test_a_long_self_test_is_busy_until_it_is_done(device: FirmwareDevice, new: Bundle) -> None:
+    file = bundle_file(new, 2)
+    device.upload(file)
+    device.be_slow(300_000_000)
+    busy = 0
+    while True:
+        try:
+            device.mark(_digest(file))
+            break
+        except DeviceRefusedError as refusal:
+            assert refusal.code == Code.BUSY
+            busy += 1
+    device.be_slow(0)
+    assert 2 <= busy <= new.manifest.golden.count
+    device.power_on()
+    assert _runs(device) == "tiny-single"
 
 
 def test_an_upload_goes_on_where_the_line_broke(device: FirmwareDevice, new: Bundle) -> None:

@@ -3,8 +3,10 @@
 #include <string.h>
 
 #include "device.h"
+#include "edge_infer/golden.h"
 
-#define READ_BYTES 64U
+#define READ_BYTES   64U
+#define SELF_TEST_NS 1000000000U
 
 static device the;
 
@@ -32,13 +34,34 @@ void device_open_bundle(device *d) {
     }
 }
 
-ei_status device_self_test(device *d) {
+/* Until when a self-test may go on: clients wait for an answer 2.5 s and more. */
+static uint64_t self_test_end_ns;
+
+static bool self_test_goes_on(void) {
+    ei_hal_watchdog_feed();
+    return ei_hal_now_ns() < self_test_end_ns;
+}
+
+/* The golden vectors; a bundle that carries none has to run a black frame. */
+static ei_status try_bundle(device *d) {
     inference result;
-    const ei_status status = open_slot(d, slots_other(&d->slots));
-    if (status == EI_OK) { /* it runs to its last stage or exit on a black frame */
-        memset(d->frame, 0, sizeof d->frame);
-        device_infer(d, 0, false, &result);
+    self_test_end_ns = ei_hal_now_ns() + SELF_TEST_NS;
+    const ei_status status = ei_golden_run(&d->bundle, &d->self_tested, self_test_goes_on);
+    if (status != EI_NO_ENTRY) {
+        return status;
     }
+    memset(d->frame, 0, sizeof d->frame);
+    device_infer(d, 0, false, &result);
+    return EI_OK;
+}
+
+ei_status device_self_test(device *d) {
+    ei_status status = open_slot(d, slots_other(&d->slots));
+    if (memcmp(d->self_test_digest, d->bundle.image.digest, EI_SHA256_BYTES) != 0) {
+        memcpy(d->self_test_digest, d->bundle.image.digest, EI_SHA256_BYTES);
+        d->self_tested = 0;
+    }
+    status = status ? status : try_bundle(d);
     d->answered = 0;
     device_open_bundle(d);
     return status;

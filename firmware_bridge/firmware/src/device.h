@@ -32,6 +32,7 @@ enum {
     SMP_TOO_LARGE = 7,
     SMP_NOT_SUPPORTED = 8,
     SMP_CORRUPT = 9,
+    SMP_BUSY = 10,
 };
 
 /** Operations of a request. */
@@ -79,6 +80,8 @@ typedef struct device {
     const char *failure; /* why nothing runs */
     ei_bundle bundle;
     bool reset_wanted;
+    uint32_t self_tested;                      /* golden vectors that passed ... */
+    uint8_t self_test_digest[EI_SHA256_BYTES]; /* ... of this image */
     uint64_t inferences;
     uint64_t exits[EI_MAX_STAGES];
     uint64_t engine_since_ns;

@@ -62,6 +62,9 @@ static refusal test(device *d, const uint8_t *digest, bool permanent) {
     const ei_image *other = slots_other_image(&d->slots);
     if (other != NULL && memcmp(digest, other->digest, EI_SHA256_BYTES) == 0) {
         const ei_status status = device_self_test(d);
+        if (status == EI_BUSY) {
+            return refuse(SMP_BUSY, "the self-test of the bundle still runs: ask again");
+        }
         if (status != EI_OK) {
             return (refusal){SMP_BAD_STATE, IMAGE_TEST_OF_ACTIVE_DENIED, ei_status_text(status)};
         }

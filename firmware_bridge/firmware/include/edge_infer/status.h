@@ -18,6 +18,8 @@ typedef enum {
     EI_ARENA,       /**< The arena is too small. */
     EI_STORAGE,     /**< The flash did not do as told. */
     EI_REFUSED,     /**< Understood, and not allowed now. */
+    EI_SELF_TEST,   /**< The golden vectors give other scores. */
+    EI_BUSY,        /**< Not done yet. */
 } ei_status;
 
 /** The status as a few words for a person. */
