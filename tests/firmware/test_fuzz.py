@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_bridge.smp import Group, Header, Message, Op
+from firmware_bridge.smp import Body, Group, Header, Message, Op
 from models_tflite.build import write_bundle
 from tests.fakes.firmware_build import FIRMWARE
 from tests.fakes.firmware_bundles import bundle_file
@@ -82,7 +82,7 @@ def _line_seeds() -> dict[str, bytes]:
     reads += [(Group.EDGE_INFER, command) for command in (0, 1, 6, 7, 8)]
     requests = [Message(Header(Op.READ, *read, 1), {"from": 0}) for read in reads]
     frame = {"n": 1, "session": 2, "off": 0, "len": 64, "data": bytes(64), "dtype": "uint8"}
-    bodies = [
+    bodies: list[tuple[int, int, Body]] = [
         (Group.OS, 0, {"d": "hi"}), (Group.OS, 5, {}), (Group.EDGE_INFER, 3, frame),
         (Group.EDGE_INFER, 4, {"policy": "performance", "n": 1}), (Group.EDGE_INFER, 9, {}),
         (Group.IMAGE, 0, {"confirm": True}), (Group.IMAGE, 0, {"hash": bytes(32)}),
