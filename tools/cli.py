@@ -9,13 +9,14 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from importlib import import_module, metadata
+from importlib import metadata
 from types import FrameType
 from typing import NoReturn
 
 import click
 
 from . import exit_codes
+from .lazy_group import LazyGroup
 from .settings import default_map
 
 COMMANDS = {
@@ -42,29 +43,9 @@ COMMANDS = {
 """Name -> module, object, one line of help (so that listing imports nothing)."""
 
 
-class LazyGroup(click.Group):
-    """Imports a subcommand when it is asked for."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """Return the names in the order of `COMMANDS`."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        """Import and return a command, or None if there is none of that name."""
-        if name not in COMMANDS:
-            return None
-        module, attribute, _ = COMMANDS[name]
-        command: click.Command = getattr(import_module(module, __package__), attribute)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """List the commands from the table alone."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, _, text) in COMMANDS.items()])
-
-
 @click.group(
     cls=LazyGroup,
+    table=COMMANDS,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Every option has an environment variable, EDGE_INFER_ and its name; defaults also "
     "come from ./edge-infer.toml and the user's edge-infer.toml.",
