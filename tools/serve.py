@@ -20,6 +20,7 @@ from models_tflite import open_bundle
 from runtime.engine import Engine
 from runtime.frame_spec import FrameSpec
 
+from .notified import notified
 from .options import option
 
 DEFAULT_STATE = Path("/var/lib/edge-infer")
@@ -84,7 +85,7 @@ def serve_command(
             served = TextMode(device) if protocol == "text" else device
         opener = port_opener(port, baud)
         click.echo(f"serving {protocol} on {opener.name}", err=True)
-        server = Server(served, opener)
+        server = Server(notified(served), opener)
         with _until_interrupted(server):
             server.run()
 

@@ -179,6 +179,7 @@ def check_the_next_start_restores_after_each_of_five_sigkills() -> None:
         clock()
         assert policy_settings() == found
         assert not (LEASE / "clock.json").exists()
+    (CPUFREQ / "policy0/scaling_min_freq").write_text("600000")
 
 
 def check_a_live_holder_is_named_and_left_alone() -> None:

@@ -16,11 +16,11 @@ def check_run_on_the_real_clock_answers_as_the_simulated_board() -> None:
     found = policy_settings()
     with playing(10_000, 5_000, PAIR_NS):
         here = edge_infer(
-            "run", BUNDLE, "--board", "linux", "--frames", "300", "--resolver", "reference",
+            "run", BUNDLE, "--board", "linux", "--frames", "150", "--resolver", "reference",
             "--json",
         ).json()  # fmt: skip
     there = edge_infer(
-        "run", BUNDLE, "--board", "sim:raspberry-pi-5", "--frames", "300", "--resolver",
+        "run", BUNDLE, "--board", "sim:raspberry-pi-5", "--frames", "150", "--resolver",
         "reference", "--json",
     ).json()  # fmt: skip
     assert here["accuracy"] == there["accuracy"]

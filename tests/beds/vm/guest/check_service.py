@@ -80,7 +80,8 @@ def check_the_service_user_runs_a_bundle_with_clock_and_meter() -> None:
         )  # fmt: skip
     assert outcome.code == 0, outcome.err
     document = outcome.json()
-    assert document["accuracy"] > 0.9 and list(document["frequency_residency"]) == ["600000"]
+    assert document["accuracy"] > 0.9
+    assert document["frequency_residency"]["600000"] > 0.9, document["frequency_residency"]
     assert document["energy"]["origin"] == "measured"  # of this chip, which a process plays
     gross_uw = document["energy"]["gross_uj"] / document["energy"]["wall_us"] * 1e6
     assert 4.9e6 < gross_uw < 5.1e6, gross_uw
