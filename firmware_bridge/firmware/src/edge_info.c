@@ -21,7 +21,7 @@ void edge_put_run(cbor_writer *out, const device *d) {
     cbor_put_text_of(out, decisions->name, decisions->name_bytes);
     cbor_pair_text(out, "version", version);
     cbor_pair_text(out, "board", ei_hal_board);
-    cbor_pair_bool(out, "simulated", false);
+    cbor_pair_bool(out, "simulated", ei_hal_simulated);
     cbor_pair_bool(out, "metered", false); /* samples are logged; no energy is computed here */
     cbor_pair_text(out, "policy", "performance");
     cbor_pair_text(out, "ratio", "1.0");

@@ -24,6 +24,7 @@
 #define OUTPUT_MOST (1U << 20)
 
 const char ei_hal_board[] = "runner";
+const bool ei_hal_simulated = true;
 const ei_flash_layout ei_hal_layout = {
     .slot_offset = {0, SLOT_BYTES},
     .slot_bytes = SLOT_BYTES,

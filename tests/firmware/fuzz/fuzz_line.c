@@ -20,6 +20,7 @@ int LLVMFuzzerInitialize(int *count, char ***arguments);
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 const char ei_hal_board[] = "fuzz";
+const bool ei_hal_simulated = true;
 const ei_flash_layout ei_hal_layout = {
     .slot_offset = {0, SLOT_BYTES},
     .slot_bytes = SLOT_BYTES,

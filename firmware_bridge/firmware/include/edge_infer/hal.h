@@ -24,6 +24,9 @@ typedef struct {
 /** Name of the board, as a profile calls it. */
 extern const char ei_hal_board[];
 
+/** True where the clock is an emulator's: times then say nothing about a board. */
+extern const bool ei_hal_simulated;
+
 /** The layout. */
 extern const ei_flash_layout ei_hal_layout;
 

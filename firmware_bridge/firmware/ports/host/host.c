@@ -25,6 +25,7 @@
 #define IDLE_MS     20
 
 const char ei_hal_board[] = "host-c";
+const bool ei_hal_simulated = false;
 
 const ei_flash_layout ei_hal_layout = {
     .slot_offset = {0, SLOT_BYTES},

@@ -11,6 +11,7 @@
 #define NS_PER_TICK (1000000000U / BOARD_CLOCK_HZ)
 
 const char ei_hal_board[] = "qemu-mps2-an386";
+const bool ei_hal_simulated = true;
 
 const ei_flash_layout ei_hal_layout = {
     .slot_offset = {0, SLOT_BYTES},
