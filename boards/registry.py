@@ -32,7 +32,7 @@ def board_names() -> tuple[str, ...]:
     """Return every name that `open_board` takes."""
     profiles = [load_profile(name) for name in profile_names() if name != HOST]
     real = [profile.name for profile in profiles if profile.place == "here"]
-    return (HOST, *real, *(SIMULATED + p.name for p in profiles if p.cpu is not None))
+    return (HOST, *real, *(SIMULATED + p.name for p in profiles if _can_be_simulated(p)))
 
 
 def open_board(name: str) -> Board:
@@ -44,12 +44,11 @@ def open_board(name: str) -> Board:
         UnknownBoardError: there is none of that name; the message lists what there is.
         BoardError: its clock or its meter cannot be used.
     """
-    if name not in board_names():
-        _refuse_wire(name)
-        raise UnknownBoardError(f"no board {name}; there are: {', '.join(board_names())}")
-    if name.startswith(SIMULATED):
-        return SimulatedBoard(load_profile(name.removeprefix(SIMULATED)))
-    profile, sysfs = load_profile(name), RealSysfs()
+    simulated = name.startswith(SIMULATED)
+    profile = _profile(name, simulated)
+    if simulated:
+        return SimulatedBoard(profile)
+    sysfs = RealSysfs()
     if name == HOST:
         return LinuxBoard(profile, FixedClock(), None, sysfs)
     _check_compatible(profile, sysfs)
@@ -77,12 +76,25 @@ def device_tree(sysfs: Sysfs) -> tuple[str, ...]:
         return ()
 
 
-def _refuse_wire(name: str) -> None:
-    if name in profile_names() and load_profile(name).place == "wire":
+def _can_be_simulated(profile: BoardProfile) -> bool:
+    return profile.cpu is not None and profile.power is not None
+
+
+def _profile(name: str, simulated: bool) -> BoardProfile:
+    """Return the profile of a name that can be opened here. Raises UnknownBoardError."""
+    base = name.removeprefix(SIMULATED)
+    profile = load_profile(base) if base in profile_names() else None
+    if profile is not None and profile.place == "wire" and not simulated:
         raise BoardError(
             f"{name} is driven over a serial line: edge-infer device status -p PORT; "
             f"simulated: {SIMULATED}{name}"
         )
+    known = profile is not None and (
+        _can_be_simulated(profile) if simulated else profile.place == "here"
+    )
+    if profile is None or not known:
+        raise UnknownBoardError(f"no board {name}; there are: {', '.join(board_names())}")
+    return profile
 
 
 def _check_compatible(profile: BoardProfile, sysfs: Sysfs) -> None:

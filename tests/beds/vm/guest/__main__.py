@@ -5,6 +5,7 @@ from pathlib import Path
 
 import ai_edge_litert.interpreter  # noqa: F401  (once, before the first fork)
 
+from models_tflite import open_bundle
 from tests.beds.vm.guest import (
     check_bare,
     check_cpufreq,
@@ -14,11 +15,13 @@ from tests.beds.vm.guest import (
     check_service,
 )
 from tests.beds.vm.guest.checks import run
+from tests.beds.vm.guest.cli import BUNDLE
 from tools import boards, doctor, power, power_monitor
 from tools import run as run_command
 
 FORKED = (boards, doctor, power, power_monitor, run_command)
 """Commands that children run: imported once."""
 
+open_bundle(BUNDLE)  # its schema is compiled once
 print(f"bed: imported {len(FORKED)} commands at {Path('/proc/uptime').read_text().split()[0]} s")
 sys.exit(run([check_bare, check_i2c, check_iio, check_cpufreq, check_run, check_service]))

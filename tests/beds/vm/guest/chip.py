@@ -22,6 +22,7 @@ from tests.beds.vm.guest.child import Child
 ADDRESS = 0x40
 OTHER_CHIP = 0x41
 NOBODY = 0x42
+POLL_S = 0.0003
 
 
 class StubChip:
@@ -61,6 +62,7 @@ def playing(
         while True:
             if chip.read(CONFIGURATION) & RESET:
                 chip.write(CONFIGURATION, CONFIGURATION_AT_RESET)
+            time.sleep(POLL_S)
             now_ns = time.monotonic_ns()
             if always_ready or now_ns < ended_ns + pair_ns // 2:
                 continue
