@@ -1,6 +1,7 @@
 """Bundle files on the firmware: the same exits and answers as the Python runtime, and refusals."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Literal
@@ -56,6 +57,19 @@ def test_shipped_bundles_leave_where_the_runtime_leaves(name: str, runner: Drive
     assert found == on_the_runtime(bundle, frames)
     if samples:
         assert len({answer.exit for answer in found}) == len(bundle.manifest.stages)
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_all_samples_through_all_stages(name: str, runner: Driver) -> None:
+    bundle = _int8(name)
+    rule = bundle.manifest.thresholds["1.0"]
+    never = replace(rule, values=(1000,) * len(rule.values))
+    bundle = Bundle(bundle.path, replace(bundle.manifest, thresholds={"1.0": never}))
+    samples = bundle.samples()
+    frames = list(samples[0] if samples else bundle.golden().frames)
+    found = on_the_firmware(runner, bundle_file(bundle), frames)
+    assert found == on_the_runtime(bundle, frames)
+    assert {answer.exit for answer in found} == {len(bundle.manifest.stages) - 1}
 
 
 @pytest.mark.parametrize("name", shipped_names())

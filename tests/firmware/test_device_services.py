@@ -124,6 +124,32 @@ def test_a_rollback_that_is_asked_for_keeps_its_reason(device: FirmwareDevice, n
     assert _info(device)["revert"]["reason"] == "too hot"
 
 
+@pytest.mark.parametrize(("counter", "runs"), [(1, "tiny-early-exit"), (2, "")])
+def test_a_slot_that_is_damaged_gives_way_to_the_other_unless_that_is_older(
+    counter: int, runs: str, device: FirmwareDevice, new: Bundle
+) -> None:
+    file = bundle_file(new, counter)
+    device.upload(file)
+    device.mark(_digest(file), permanent=True)
+    device.power_on()
+    assert _runs(device) == "tiny-single"
+    flash = bytearray(device.flash())
+    flash[flash.index(file[:64]) + 500] ^= 4
+    device.load_flash(bytes(flash))
+    device.power_on()
+    assert _runs(device) == runs
+    if runs:
+        assert "damaged" in _info(device)["revert"]["reason"]
+
+
+def test_a_state_that_was_destroyed_is_found_again_from_the_slots(device: FirmwareDevice) -> None:
+    flash = device.flash()
+    device.load_flash(flash[: -2 * 1024] + bytes(2 * 1024))
+    device.power_on()
+    assert _runs(device) == "tiny-early-exit" and _info(device)["counter"] == 1
+    assert "unreadable" in _info(device)["revert"]["reason"]
+
+
 def test_uploads_that_are_wrong_change_nothing_that_runs(
     device: FirmwareDevice, new: Bundle
 ) -> None:

@@ -153,7 +153,8 @@ static void power_on(void) {
 static void poll_once(void) {
     now_ns += 1000;
     ei_device_poll();
-    if (reset_wanted) {
+    if (reset_wanted) { /* what else was on the line is lost, as is the jump of `feed` */
+        input_at = input_bytes;
         power_on();
     }
 }
