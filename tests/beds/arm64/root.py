@@ -41,10 +41,11 @@ def _download(folder: Path, arch: str) -> Sequence[Path]:
     }
     apt = ["apt-get", "-qq", *(f"-o{name}={value}" for name, value in options.items())]
     install = [*apt, "install", "--yes", "--no-install-recommends", "--download-only", *PACKAGES]
-    for command in ([*apt, "update"], install):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode != 0:
-            skip(f"no {arch} packages to be had: {done.stderr.strip().splitlines()[-1:]}")
+    # An index of updates that cannot be had does not matter where the packages still can.
+    subprocess.run([*apt, "update"], capture_output=True, check=False)
+    done = subprocess.run(install, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        skip(f"no {arch} packages to be had: {done.stderr.strip().splitlines()[-1:]}")
     return sorted((folder / "cache/archives").glob("*.deb"))
 
 
