@@ -3,6 +3,7 @@
 import os
 import shutil
 import subprocess
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -25,14 +26,17 @@ def test_fuzzing_finds_nothing(target: str, tmp_path: Path) -> None:
     program = _built(target, tmp_path)
     file = bundle_file(write_bundle(tmp_path / "b", single_draft()))
     (tmp_path / "tiny.bundle").write_bytes(file)
-    seeds, found = tmp_path / "seeds", tmp_path / "found"
-    for folder in (seeds, found):
+    seeds, found, corpus = (tmp_path / name for name in ("seeds", "found", "corpus"))
+    for folder in (seeds, found, corpus):
         folder.mkdir()
+    # What earlier runs found worth keeping (libFuzzer -merge=1).
+    with zipfile.ZipFile(FUZZ / f"{target}_corpus.zip") as kept:
+        kept.extractall(corpus)
     for name, content in (_bundle_seeds(file) if target == "bundle" else _line_seeds()).items():
         (seeds / name).write_bytes(content)
     done = subprocess.run(
         [
-            str(program), str(found), str(FUZZ / "corpus" / target), str(seeds),
+            str(program), str(found), str(corpus), str(seeds),
             f"-max_total_time={SECONDS}", "-timeout=20", "-rss_limit_mb=1024", "-max_len=16384",
             f"-artifact_prefix={tmp_path}/", "-print_final_stats=1",
         ],
