@@ -13,15 +13,18 @@ from tests.beds.vm.guest import (
     check_iio,
     check_run,
     check_service,
+    check_usb,
 )
 from tests.beds.vm.guest.checks import run
 from tests.beds.vm.guest.cli import BUNDLE
-from tools import boards, doctor, power, power_monitor
+from tools import boards, device, doctor, power, power_monitor, serve
 from tools import run as run_command
 
-FORKED = (boards, doctor, power, power_monitor, run_command)
+FORKED = (boards, device, doctor, power, power_monitor, run_command, serve)
 """Commands that children run: imported once."""
 
 open_bundle(BUNDLE)  # its schema is compiled once
 print(f"bed: imported {len(FORKED)} commands at {Path('/proc/uptime').read_text().split()[0]} s")
-sys.exit(run([check_bare, check_i2c, check_iio, check_cpufreq, check_run, check_service]))
+sys.exit(
+    run([check_bare, check_i2c, check_iio, check_cpufreq, check_run, check_service, check_usb])
+)
