@@ -77,7 +77,7 @@ class VideoCore:
 def measured_clock_khz(firmware: Firmware) -> int:
     """Return the processor clock that the firmware measures. Raises BusError."""
     answer = firmware.ask("measure_clock arm")
-    digits = answer.partition("=")[2]
-    if not digits.isdigit():
+    name, _, digits = answer.partition("=")
+    if not name.startswith("frequency") or not digits.isdigit():
         raise BusError(f"measure_clock arm gives no clock: {answer!r}")
     return int(digits) // 1000

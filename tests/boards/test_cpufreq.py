@@ -74,6 +74,26 @@ def test_clocks_that_run_as_another_are_reported() -> None:
     assert clock.check_clocks() == {}
 
 
+def test_clocks_that_run_as_another_are_no_longer_offered() -> None:
+    """As a Raspberry Pi 5 of October 2023: 600 to 800 MHz are listed and run at 900."""
+    sysfs = simulated()
+    clock = CpufreqClock(sysfs)
+    dropped = clock.drop_aliased(lambda: max(900_000, sysfs.khz) + 345)
+    assert dropped == {600_000: 900_345, 700_000: 900_345, 800_000: 900_345}
+    clock.reset()
+    assert clock.supported_khz() == (900_000, 1_000_000)
+    with pytest.raises(ClockError, match="no clock of 600 MHz; there are: 900, 1000 MHz"):
+        clock.set_khz(600_000)
+    assert settings(sysfs)[0] == "ondemand"
+
+
+def test_the_highest_clock_stays_whatever_it_runs_at() -> None:
+    clock = CpufreqClock(simulated())
+    clock.drop_aliased(lambda: 600_000)
+    assert clock.supported_khz() == (600_000, 1_000_000)
+    clock.reset()
+
+
 def test_a_clock_not_offered_lists_what_is() -> None:
     with pytest.raises(ClockError, match=r"no clock of 650 MHz; there are: 600, 700, .* MHz"):
         CpufreqClock(simulated()).set_khz(650_000)

@@ -170,6 +170,42 @@ def test_another_chip_at_the_address_is_no_ina219() -> None:
         driver_on(OtherChip({})).start()
 
 
+class SlowReset(TableBus):
+    """Clears its reset bit after some reads, or never."""
+
+    def __init__(self, reads: int) -> None:
+        super().__init__({})
+        self.left = reads
+
+    def read_word_data(self, i2c_addr: int, register: int) -> int:
+        if self.registers[register] == 0x8000:
+            self.left -= 1
+            if self.left <= 0:
+                self.registers[register] = 0x399F
+        return super().read_word_data(i2c_addr, register)
+
+
+def test_a_reset_bit_that_takes_a_moment_is_waited_for() -> None:
+    bus = SlowReset(5)
+    driver_on(bus).start()
+    assert bus.left == 0
+
+
+def test_a_reset_bit_that_stays_is_not_waited_for_without_end() -> None:
+    bus = SlowReset(1 << 60)
+    device = I2cDevice(bus, 0x40)
+    with pytest.raises(MeterError, match="0x8000, not 0x399f"):
+        Ina219(device, SteppingTime()).start()
+
+
+class SteppingTime(BusTime):
+    """A millisecond passes whenever somebody looks."""
+
+    def now_ns(self) -> int:
+        self.at_ns += 1_000_000
+        return self.at_ns
+
+
 def test_a_chip_that_forgets_its_configuration_is_reported() -> None:
     class Forgetful(TableBus):
         def read_word_data(self, i2c_addr: int, register: int) -> int:

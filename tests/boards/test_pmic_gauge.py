@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from boards.errors import BusError, MeterError
 from boards.pmic_gauge import PmicGauge, power_of
-from boards.videocore import IOCTL_PROPERTY, MESSAGE_BYTES, VideoCore
+from boards.videocore import IOCTL_PROPERTY, MESSAGE_BYTES, VideoCore, measured_clock_khz
 from tests.fakes.kernel_power import PMIC_ANSWER, AnsweringFirmware
 
 
@@ -64,3 +64,11 @@ def test_the_message_and_its_number_are_those_of_vcgencmd() -> None:
     # _IOWR(100, 0, char *): direction 3, size of a pointer, type 100, number 0.
     assert IOCTL_PROPERTY in (0xC0086400, 0xC0046400)
     assert MESSAGE_BYTES == 4 * ((1024 >> 2) + 7)
+
+
+def test_the_measured_clock_is_read_in_hz() -> None:
+    firmware = AnsweringFirmware("frequency(0)=1500345728")
+    assert measured_clock_khz(firmware) == 1_500_345
+    assert firmware.asked == ["measure_clock arm"]
+    with pytest.raises(BusError, match="gives no clock"):
+        measured_clock_khz(AnsweringFirmware("error=1"))

@@ -4,12 +4,14 @@ from pathlib import Path
 import pytest
 
 from boards import meters, registry
+from boards.cpufreq import CpufreqClock
 from boards.errors import BoardError, BusError, MeterError
 from boards.profile import load_profile
 from boards.sampler import ThreadSampler
+from boards.simulated.cpufreq import SimulatedCpufreq
 from boards.sysfs import RealSysfs
 from boards.thermal import LinuxThermometer
-from tests.fakes.kernel_power import HWMON_FILES, IIO_FILES, make_device
+from tests.fakes.kernel_power import HWMON_FILES, IIO_FILES, AnsweringFirmware, make_device
 from tests.fakes.register_bus import TableBus
 
 PI_5 = load_profile("raspberry-pi-5")
@@ -117,3 +119,19 @@ def test_without_a_device_tree_this_is_the_host() -> None:
 def test_a_microcontroller_is_not_opened_here() -> None:
     with pytest.raises(BoardError, match="over a serial line: edge-infer device status"):
         registry.open_board("stm32l4r5")
+
+
+def test_clocks_are_verified_by_the_firmware_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Firmware(AnsweringFirmware):
+        def close(self) -> None:
+            self.closed = True
+
+    firmware = Firmware("frequency(0)=1500000000")
+    monkeypatch.setattr(registry, "VideoCore", lambda: firmware)
+    clock = CpufreqClock(SimulatedCpufreq((1_000_000, 1_500_000), lambda old, new: None))
+    registry._drop_clocks_that_lie(clock, COOL)
+    assert clock.supported_khz() == (1_500_000,)
+    assert "clock of 1000 MHz dropped: the hardware runs 1500 MHz" in caplog.text
+    assert firmware.closed
