@@ -100,6 +100,10 @@ void ei_device_start(uint8_t ina219_address, uint32_t shunt_uohm) {
     mlperf_greet();
 }
 
+bool ei_device_busy(void) {
+    return the.mlperf.inferences > 0;
+}
+
 const char *ei_device_text(void) {
     return the.runs ? "ok" : the.failure;
 }

@@ -21,6 +21,9 @@ void ei_device_start(uint8_t ina219_address, uint32_t shunt_uohm);
 /** Serve what is there: bytes of the line, a sample of the meter. Call it in the main loop. */
 void ei_device_poll(void);
 
+/** Is there work to do before the next byte or sample? */
+bool ei_device_busy(void);
+
 /** How the device opened its bundle: "ok", or why nothing runs. */
 const char *ei_device_text(void);
 

@@ -21,9 +21,7 @@
 #define ICSR_SYSTICK_PENDING    (1U << 26)
 #define AIRCR                   REGISTER(0xE000ED0C)
 #define AIRCR_SYSTEM_RESET      0x05FA0004U
-#define NVIC_CLEAR_PENDING      REGISTER(0xE000E280)
-#define SCR                     REGISTER(0xE000ED10)
-#define SCR_SEVONPEND           0x10U
+#define NVIC_ENABLE             REGISTER(0xE000E100)
 #define CPACR                   REGISTER(0xE000ED88)
 
 /** Processor clock (Application Note AN386, section 3.5). */

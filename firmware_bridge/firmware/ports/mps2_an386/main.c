@@ -4,20 +4,27 @@
 
 #define UART_ON 0xBU /* transmitter, receiver, interrupt on a received byte */
 
+/*
+ * Sleep until a byte comes: QEMU moves bytes while the processor sleeps. Interrupts are held back
+ * between the look and the sleep, so a byte that comes there ends the sleep at once.
+ */
+static void sleep_until_byte(void) {
+    __asm__ volatile("cpsid i" ::: "memory");
+    if (!(UART_STATE & UART_RX_FULL)) {
+        __asm__ volatile("wfi" ::: "memory");
+    }
+    __asm__ volatile("cpsie i" ::: "memory");
+}
+
 int main(void) {
     UART_BAUD_DIVIDER = BOARD_CLOCK_HZ / 115200U;
     UART_CONTROL = UART_ON;
-    SCR |= SCR_SEVONPEND;
+    NVIC_ENABLE = 1U << UART_RX_INTERRUPT;
     ei_device_start(0, 0);
     for (;;) {
         ei_device_poll();
-        if (!(UART_STATE & UART_RX_FULL)) {
-            /* QEMU moves bytes while the processor sleeps. SEVONPEND makes a byte that comes
-             * between the look and the sleep wake it all the same; the interrupt stays disabled
-             * in the NVIC. */
-            __asm__ volatile("wfe");
+        if (!ei_device_busy()) {
+            sleep_until_byte();
         }
-        NVIC_CLEAR_PENDING = 1U << UART_RX_INTERRUPT;
-        UART_INTERRUPTS = UART_RX_FULL;
     }
 }

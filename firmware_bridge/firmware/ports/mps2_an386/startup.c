@@ -29,6 +29,11 @@ uint64_t board_ticks(void) {
     return (uint64_t)before * SYSTICK_PERIOD + (SYSTICK_PERIOD - 1 - left);
 }
 
+/* A byte has come: it stays in the UART until the main loop reads it. */
+static void uart_handler(void) {
+    UART_INTERRUPTS = UART_RX_FULL;
+}
+
 static void start_systick(void) {
     SYSTICK_RELOAD = SYSTICK_PERIOD - 1;
     SYSTICK_VALUE = 0;
@@ -47,8 +52,8 @@ void reset_handler(void) {
 
 typedef void (*handler)(void);
 
-/* Stack, reset, NMI, faults, SVC, debug, PendSV, SysTick; interrupts are polled. */
-__attribute__((section(".vectors"), used)) static const handler vectors[16] = {
+/* Stack, reset, NMI, faults, SVC, debug, PendSV, SysTick; then UART 0's received byte. */
+__attribute__((section(".vectors"), used)) static const handler vectors[17] = {
     (handler)(uintptr_t)&stack_top,
     reset_handler,
     stop,
@@ -65,4 +70,5 @@ __attribute__((section(".vectors"), used)) static const handler vectors[16] = {
     0,
     stop,
     systick_handler,
+    uart_handler,
 };
