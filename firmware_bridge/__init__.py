@@ -2,10 +2,12 @@
 
 On the host, `Link(DescriptorPort(name))` talks to a device; `flash`, `LogReader` and
 `RemoteEngine` work over it. On the device, `Server(Device(settings, keys), port_opener(name))`
-serves one. PROTOCOL.md describes what goes over the line.
+serves one. `pack_bundle` and `verify_bundle_file` (bundle_file) make and check what is flashed.
+PROTOCOL.md describes what goes over the line.
+
+Only the errors are imported here: a run on this board needs neither a line nor cryptography.
 """
 
-from firmware_bridge.bundle_file import pack_bundle, sign_bundle_file, verify_bundle_file
 from firmware_bridge.errors import (
     DeviceRefusedError,
     FrameError,
@@ -16,14 +18,8 @@ from firmware_bridge.errors import (
     RolledBackError,
     SlotError,
 )
-from firmware_bridge.keys import SigningKey, TrustedKeys
 
 __all__ = [
-    "pack_bundle",
-    "sign_bundle_file",
-    "verify_bundle_file",
-    "SigningKey",
-    "TrustedKeys",
     "LinkError",
     "LinkTimeoutError",
     "LinkLostError",

@@ -63,5 +63,13 @@ print(*set(sys.modules) & {HEAVY!r})
     assert done.stdout.split() == []
 
 
+def test_a_run_here_loads_neither_cryptography_nor_serial() -> None:
+    code = (
+        "import sys, edge_infer.run; print(*{'cryptography', 'serial', 'cbor2'} & set(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"cryptography", "serial", "cbor2"} & set(done.stdout.split())
+
+
 def test_the_walk_sees_the_folders() -> None:
     assert {path.relative_to(ROOT).parts[0] for path in files()} == set(MAY_IMPORT)

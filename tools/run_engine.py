@@ -3,13 +3,12 @@
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from boards import open_board
 from boards.contract import Board
 from boards.cost_table import CostTable
 from boards.timebase import Timebase
-from firmware_bridge.remote_engine import REMOTE, RemoteEngine, open_remote_engine
 from models_tflite import Bundle
 from models_tflite.backend import open_backend
 from runtime.accounting import EnergyTotals
@@ -20,6 +19,12 @@ from runtime.live_policy import live_governor
 from runtime.summary import RunIdentity
 
 from .render import warn
+
+if TYPE_CHECKING:
+    from firmware_bridge.remote_engine import RemoteEngine
+
+REMOTE = "serial:"
+"""What the name of a board at the end of a line begins with."""
 
 
 class RunEngine(LocalEngine, Protocol):
@@ -114,6 +119,9 @@ def open_engine(
 
 
 def _remote(stack: ExitStack, bundle: Bundle, board: str, policy: str, ratio: str) -> RunPlace:
+    # Imported here: a run on this board needs no serial line and no cryptography.
+    from firmware_bridge.remote_engine import open_remote_engine
+
     engine = stack.enter_context(open_remote_engine(board, policy=policy, ratio=ratio))
     engine.check_bundle(bundle.manifest.name, bundle.manifest.version)
     identity = RunIdentity(
@@ -129,7 +137,7 @@ def _remote(stack: ExitStack, bundle: Bundle, board: str, policy: str, ratio: st
     return RunPlace(engine, identity, metered=False, overhead_known=not engine.simulated)
 
 
-def _remote_backend(engine: RemoteEngine) -> dict[str, str]:
+def _remote_backend(engine: "RemoteEngine") -> dict[str, str]:
     backend: Mapping[str, Any] = engine.info["backend"]
     return {key: str(backend[key]) for key in ("name", "version", "resolver", "arch")}
 
