@@ -11,6 +11,7 @@ from pathlib import Path
 from firmware_bridge import mcuboot_image, stored_zip
 from firmware_bridge.decision_table import DECISIONS_FILE, decision_table
 from firmware_bridge.errors import ImageError
+from firmware_bridge.golden_table import GOLDEN_FILE, golden_table
 from firmware_bridge.keys import SigningKey, TrustedKeys
 from firmware_bridge.mcuboot_image import Image, ImageVersion
 from models_tflite.bundle import open_bundle
@@ -52,6 +53,9 @@ def pack_bundle(
         entries[DECISIONS_FILE] = decision_table(bundle.manifest)
     except ValueError as error:
         raise ImageError(str(error)) from None
+    golden = golden_table(bundle)
+    if golden is not None:
+        entries[GOLDEN_FILE] = golden
     version = version or ImageVersion.parse(bundle.manifest.version)
     return mcuboot_image.build(stored_zip.pack(entries), version, security_counter, key)
 
