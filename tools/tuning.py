@@ -147,7 +147,9 @@ def tuned_draft(tuning: Tuning, figures: dict[str, Any]) -> BundleDraft:
         figures: for the provenance, under "tuning".
     """
     draft = redraft(tuning.bundle)
-    provenance = {**draft.provenance, "tuning": figures}
+    # What training said of its own thresholds is true no more.
+    kept = {key: value for key, value in draft.provenance.items() if key != "adaptive"}
+    provenance = {**kept, "tuning": figures}
     if not tuning.pays:
         return replace(
             draft,

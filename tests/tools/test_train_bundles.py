@@ -29,7 +29,9 @@ def test_a_bundle_names_the_recipe_that_makes_it(name: str) -> None:
     assert manifest.kinds == (recipe.kind,)
     chosen = manifest.thresholds["1.0"].chosen_on
     assert chosen.allowed_loss_points == recipe.promise.allowed_loss_points
-    assert chosen.samples == told["images"]["held_back"] == recipe.data.held_back
+    assert told["images"]["held_back"] == recipe.data.held_back
+    # `tune` learns its path on a part of them and tests on the rest.
+    assert recipe.data.held_back // 2 < chosen.samples <= recipe.data.held_back
 
 
 @pytest.mark.parametrize("name", BUNDLES)
