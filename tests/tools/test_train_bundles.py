@@ -6,6 +6,7 @@ import pytest
 from models_tflite import load_stages, open_backend, open_bundle
 from models_tflite.golden_making import run_all
 from models_tflite.graph import Graph
+from runtime.tuning import LossTest
 from tools.train.recipe import read_recipe, recipe_names
 from tools.train.thresholds import apply_thresholds, binomial_upper_bound
 
@@ -83,8 +84,14 @@ def test_the_digits_bundles_answer_as_their_manifest_says(name: str) -> None:
 @pytest.mark.parametrize("name", BUNDLES)
 def test_the_promise_that_is_written_is_the_one_that_was_kept(name: str) -> None:
     manifest = open_bundle(name).manifest
-    told, chosen = manifest.provenance["adaptive"], manifest.thresholds["1.0"].chosen_on
+    chosen = manifest.thresholds["1.0"].chosen_on
     assert chosen.allowed_loss_points is not None and chosen.confidence is not None
+    if "tuning" in manifest.provenance:
+        tuned = manifest.provenance["tuning"]["adaptive"]
+        test = LossTest(chosen.samples, chosen.allowed_loss_points / 100, chosen.confidence)
+        assert test.accepts(tuned["harmed"], tuned["helped"])
+        return
+    told = manifest.provenance["adaptive"]
     assert told["held_back_bound_points"] <= chosen.allowed_loss_points
     none_harmed = 100 * binomial_upper_bound(0, chosen.samples, chosen.confidence)
     assert told["held_back_bound_points"] >= round(none_harmed, 3)
