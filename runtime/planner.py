@@ -51,6 +51,7 @@ HIGHEST_PENALTY = 3000.0
 """In units of a frame's highest energy: beyond this a miss is avoided at any price."""
 
 ENERGY, MISSES = 0, 1
+PlanTables = tuple[NDArray[np.uint8], tuple[NDArray[np.uint8], ...], NDArray[np.uint8]]
 
 
 def solve_within(problem: PlanProblem, miss_bound: float) -> Plan:
@@ -87,7 +88,7 @@ class Planner:
         rates = np.zeros(2)
         scale = max(abs(e) for row in self.problem.net_nj for e in row) or 1.0
         for _ in range(MOST_SWEEPS):
-            after, tables = self._sweep(values, penalty_nj)
+            after, tables = self.sweep(values, penalty_nj)
             change = after - values
             rates = change[:, 0, 0].copy()
             values = values + DAMPING * (change - rates[:, None, None])
@@ -149,8 +150,16 @@ class Planner:
         """Return the slots of times since arrival, rounded up; the last one holds all beyond."""
         return np.minimum(np.searchsorted(self._ages, ages_ns), len(self._ages) - 1)
 
-    def _sweep(self, values: Array, penalty_nj: float) -> tuple[Array, Any]:
-        """Go back one frame from the values before the next one."""
+    def sweep(self, values: Array, penalty_nj: float) -> tuple[Array, PlanTables]:
+        """Go back one frame: from the values before the next one to those before this one.
+
+        Args:
+            values: [energy or misses, clock, slot].
+            penalty_nj: on each late answer.
+
+        Returns:
+            The values before this frame, and its tables: first, later and idle as in `Plan`.
+        """
         end, idle = self._frame_end(values, penalty_nj)
         problem = self.problem
         later: list[NDArray[np.uint8]] = []

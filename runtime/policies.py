@@ -16,6 +16,7 @@ from runtime.governors.conservative import ConservativeGovernor
 from runtime.governors.ondemand import OndemandGovernor
 from runtime.governors.planned import BinOf, PlannedGovernor
 from runtime.governors.schedutil import SchedutilGovernor
+from runtime.governors.trace_limit import MOST_FRAMES, TraceLimitGovernor
 from runtime.governors.zero_pad import LowestClockGovernor
 from runtime.plan import Plan
 from runtime.plan_problem import (
@@ -74,6 +75,8 @@ class PolicyContext:
     zero_pad_bin_of: BinOf | None = None
     exit_of: Callable[[Frame], int] | None = None
     """The true exit of a frame: known in a replay alone."""
+    arrivals_ns: Sequence[int] | None = None
+    """Of every frame that will come: what the limits know of a random workload."""
     plan_overheads: float = PLAN_OVERHEADS
     calibrate: bool = True
     budget: Callable[[], EnergyBudget] | None = None
@@ -136,7 +139,7 @@ def _lowest_clock(context: PolicyContext) -> LowestClockGovernor:
     return LowestClockGovernor("zero-pad", problem, bin_of)
 
 
-def _planned(name: str, context: PolicyContext) -> PlannedGovernor:
+def _planned(name: str, context: PolicyContext) -> Governor:
     if len(context.stages) == 1 or name == "planned-blind":
         return _governor(name, context, blind_beliefs(context.exit_shares), None)
     if name == "planned":
@@ -154,7 +157,20 @@ def _planned(name: str, context: PolicyContext) -> PlannedGovernor:
 
     if name == "planned-perfect":
         return _better(name, context, certain_beliefs(context.exit_shares), later_exit)
-    beliefs = certain_beliefs(context.exit_shares, beforehand=name == "clairvoyant")
+    return _limit(name, context, exit_of, later_exit)
+
+
+def _limit(
+    name: str, context: PolicyContext, exit_of: Callable[[Frame], int], later_exit: BinOf
+) -> Governor:
+    beforehand = name == "clairvoyant"
+    kind_of = exit_of if beforehand else None
+    beliefs = certain_beliefs(context.exit_shares, beforehand=beforehand)
+    if len(set(context.gaps_ns)) > 1:
+        arrivals_ns = _needed_trace(name, context.arrivals_ns)
+        bound = context.miss_bound * PLANNED_SHARE
+        problem = context.problem(beliefs)
+        return TraceLimitGovernor(name, problem, arrivals_ns, bound, later_exit, kind_of)
     free = replace(context, calibrate=False, plan_overheads=0.0, budget=None)
     governor = _governor(
         name, free, beliefs, later_exit, exit_of if name == "clairvoyant" else None
@@ -199,6 +215,15 @@ def _governor(
         name, problem, bound, bin_of, kind_of=kind_of,
         calibrate=context.calibrate, budget=context.budget() if context.budget else None, plan=plan,
     )  # fmt: skip
+
+
+def _needed_trace(name: str, arrivals_ns: Sequence[int] | None) -> Sequence[int]:
+    if arrivals_ns is None or len(arrivals_ns) > MOST_FRAMES:
+        raise PolicyError(
+            f"the limit {name} plans each frame of a random workload from the trace of all: that "
+            f"takes a replay of at most {MOST_FRAMES} frames"
+        )
+    return arrivals_ns
 
 
 def _asking(predictor: ExitPredictor) -> BinOf:

@@ -23,7 +23,7 @@ from runtime.engine import Engine
 from runtime.records import Frame
 from runtime.scored_frames import score_frames, scored_bundle
 
-from .comparison import board_table
+from .comparison_table import board_table
 from .exit_costs import ExitCosts, NetCost, exit_costs, net_cost
 
 BIG = "big"

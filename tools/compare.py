@@ -13,8 +13,9 @@ from runtime.errors import RunError
 
 from .budget_options import battery_option, budget_uw, hours_option, power_budget_option
 from .compare_document import compare_document, compare_report
-from .comparison import Comparison, Conditions, check_table, with_classic
+from .comparison import Comparison, Conditions
 from .comparison_frames import read_frames
+from .comparison_table import check_table, with_classic
 from .options import backend_option, json_option, option, resolver_option
 from .quantities import Duration
 from .render import emit, warn
@@ -157,9 +158,10 @@ def compare_command(
         budget_uw=budget_uw(power_budget, battery, hours),
     )  # fmt: skip
     comparison = Comparison(opened, scored, conditions, own_table)
+    names = policies or comparison.policies()
     for message in comparison.warnings:
         warn(message)
-    results = comparison.run(policies or comparison.policies())
+    results = comparison.run(names)
     document = compare_document(comparison, results)
     if plot is not None:
         from .compare_plot import save_plot

@@ -1,15 +1,13 @@
 """A comparison: every policy on the same frames and arrivals, on one board's cost table."""
 
-import math
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from boards import open_board
 from boards.cost_table import CostTable
 from models_tflite import Bundle
 from models_tflite.manifest import FULL_RATIO
@@ -17,6 +15,7 @@ from runtime.arrivals import Arrivals
 from runtime.energy_budget import EnergyBudget
 from runtime.errors import RunError
 from runtime.governors.planned import BinOf, PlannedGovernor
+from runtime.governors.trace_limit import MOST_FRAMES
 from runtime.policies import (
     KERNEL,
     LIMITS,
@@ -31,11 +30,11 @@ from runtime.replay import Replay, Traffic
 from runtime.replay_costs import Disturbance, ReplayCosts, scaled_table
 from runtime.replay_result import ReplayResult, pad_to
 from runtime.scored_frames import ScoredFrames
-from runtime.stage_work import works_of
 from runtime.workload import open_workload, typical_gaps_ns
 
-from .classic_net import CLASSIC, classic_work
+from .classic_net import CLASSIC
 from .comparison_frames import ComparisonFrames
+from .comparison_table import board_table
 from .render import note
 
 CLASSIC_POLICY = "classic"
@@ -149,6 +148,13 @@ class Comparison:
         names += fixed_policies(self.points)[1:] if fixed else ()
         names += [*KERNEL, *(["zero-pad"] if multi else []), "planned-blind"]
         names += [p for p in PLANNED if p != "planned-blind"] if multi else ["planned"]
+        random = len(set(self.context.gaps_ns)) > 1
+        if limits and multi and random and self.conditions.frames > MOST_FRAMES:
+            self.warnings.append(
+                f"no limits: of a random workload they are planned frame by frame, for at most "
+                f"{MOST_FRAMES} frames"
+            )
+            limits = False
         return names + (list(LIMITS) if limits and multi else [])
 
     def _arrivals(self) -> tuple[Arrivals, float]:
@@ -196,6 +202,7 @@ class Comparison:
             zero_pad=scored.zero_pad,
             bin_of=_known_bins(scored.predictor, first, order),
             zero_pad_bin_of=_known_bins(scored.zero_pad, first, order),
+            arrivals_ns=self.traffic.arrivals_ns,
             exit_of=lambda frame: exits[order[frame.number]],
             calibrate=self.conditions.calibrate,
             budget=None if self.conditions.budget_uw is None else self._budget,
@@ -222,65 +229,6 @@ class Comparison:
 
     def _last_khz(self, result: ReplayResult) -> int:
         return next(reversed(result.residency_ns), self.top.clock_khz)
-
-
-def board_table(bundle: Bundle, board: str) -> CostTable:
-    """Return a board's cost table of a bundle's stages and of its classic net.
-
-    Raises:
-        RunError: the board has no cost table.
-        UnknownBoardError: there is no such board.
-    """
-    with open_board(board) as opened:
-        table = opened.cost_table([*works_of(bundle), classic_work(bundle)])
-    if table is None:
-        raise RunError(
-            f"{board} has no cost table: simulated boards have one, for others run "
-            f"edge-infer measure {bundle.manifest.name} --board {board}, then give --cost-table"
-        )
-    return table
-
-
-def with_classic(table: CostTable, stages: Sequence[str]) -> CostTable:
-    """Return a measured table with the classic net as the sum of the stages, where it has none."""
-    if CLASSIC in table.stages:
-        return table
-    rows = {}
-    for point in table.points:
-        parts = [table.row(stage, point) for stage in stages]
-        rows[CLASSIC, point] = replace(
-            parts[0],
-            time_ns=sum(p.time_ns for p in parts),
-            energy_nj=sum(p.energy_nj for p in parts),
-            overhead_ns=parts[-1].overhead_ns,
-            time_spread_ns=round(math.hypot(*(p.time_spread_ns for p in parts))),
-            energy_spread_nj=round(math.hypot(*(p.energy_spread_nj for p in parts))),
-        )
-    note_text = "the classic net is the sum of the stages, exit heads included"
-    return replace(table, rows={**table.rows, **rows}, notes=(*table.notes, note_text))
-
-
-def check_table(table: CostTable, bundle: Bundle, board: str, backend: str) -> None:
-    """Refuse a cost table that is not of this board, bundle and backend.
-
-    Raises:
-        RunError: what differs.
-        CostTableError: a row is missing; the message says how to fill it.
-    """
-    manifest = bundle.manifest
-    for what, theirs, ours in (
-        ("board", table.board, board),
-        ("bundle", table.bundle, f"{manifest.name} {manifest.version}"),
-        ("backend", table.backend, backend),
-    ):
-        if theirs != ours:
-            raise RunError(
-                f"the cost table is of {what} {theirs or '(not stated)'}, this is {ours}: fill one "
-                f"with edge-infer measure {manifest.name} --board {board}"
-            )
-    for stage in manifest.stages:
-        for point in table.points:
-            table.row(stage.name, point)
 
 
 def _known_bins(

@@ -13,7 +13,7 @@ from models_tflite.manifest import BackendInfo
 from runtime.errors import PolicyError, RunError, SourceMissingError
 
 from .classic_net import CLASSIC
-from .comparison import board_table, check_table, with_classic
+from .comparison_table import board_table, check_table, with_classic
 
 
 @dataclass(frozen=True)

@@ -87,7 +87,7 @@ def one_frame(problem: PlanProblem, penalty_nj: float) -> tuple[Planner, Array]:
     """Value of one frame that nothing follows: one sweep back from zero."""
     planner = Planner(problem)
     zero = np.zeros((2, len(problem.clocks_khz), len(planner.ages_ns)))
-    values, _ = planner._sweep(zero, penalty_nj)
+    values, _ = planner.sweep(zero, penalty_nj)
     return planner, values
 
 
