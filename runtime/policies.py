@@ -35,6 +35,9 @@ from runtime.zero_pad import ZeroPadPredictor
 PLAN_OVERHEADS = 2.0
 """What a prediction and a plan cost, in units of the first stage's decision and runtime overhead:
 5.8 us p50 against 3.3 us on the development host (Python both, so the ratio carries over)."""
+MUST_EARN = 0.005
+"""Share of the energy that predicting must be expected to earn: the expectation is of the inputs
+that the predictor was fitted on, so it flatters."""
 PLANNED_SHARE = 0.8
 """Part of the miss bound that plans use: a finite run scatters around what is expected."""
 KERNEL = {
@@ -184,7 +187,8 @@ def _better(name: str, context: PolicyContext, beliefs: Beliefs, bin_of: BinOf) 
     bound = context.miss_bound * PLANNED_SHARE
     seeing = _solved(context.problem(beliefs, context.plan_overheads), bound)
     blind = _solved(context.problem(blind_beliefs(context.exit_shares)), bound)
-    if _rank(seeing, bound) < _rank(blind, bound):
+    misses, net_nj = _rank(seeing, bound)
+    if (misses, net_nj * (1 + MUST_EARN)) < _rank(blind, bound):
         return _governor(name, context, beliefs, bin_of, plan=seeing)
     return _governor(name, context, blind_beliefs(context.exit_shares), None, plan=blind)
 

@@ -25,7 +25,7 @@ def compare_document(comparison: Comparison, results: Sequence[ReplayResult]) ->
         "bundle": comparison.bundle.manifest.name,
         "board": conditions.board,
         "simulated": comparison.table.board.startswith("sim:"),
-        "origin": _origin(comparison),
+        "origin": energy_origin(comparison),
         "notes": list(comparison.table.notes),
         "warnings": comparison.warnings,
         "workload": {
@@ -95,9 +95,9 @@ def _row(
     }
 
 
-def _origin(comparison: Comparison) -> str:
-    """Say what the energies rest on: a table's own origin, or times that were scaled."""
-    if comparison.conditions.time_scale != 1.0:
+def energy_origin(comparison: Comparison) -> str:
+    """Say what the energies rest on: the weakest of what the table's rows rest on."""
+    if comparison.table.synthetic:
         return "synthetic"
     return comparison.table.switch.origin if comparison.table.bundle else "modelled"
 

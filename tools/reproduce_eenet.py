@@ -19,6 +19,7 @@ from runtime.replay_result import ReplayResult
 
 from .compare import Threads
 from .compare_ablation import ablation_report, ablation_rows
+from .compare_document import energy_origin
 from .compare_grid import grid_cells, grid_report
 from .comparison import CLASSIC_POLICY, Comparison, Conditions
 from .comparison_frames import ComparisonFrames, read_frames
@@ -133,7 +134,7 @@ def claims_of(comparison: Comparison) -> list[dict[str, Any]]:
     ours, classic = results["planned"], results[CLASSIC_POLICY]
     early_exit, powersave = results["performance"], results["powersave"]
     board = comparison.conditions.board
-    origin = "synthetic" if comparison.table.synthetic else "modelled"
+    origin = energy_origin(comparison)
 
     def claim(name: str, claimed: float | None, value: float, unit: str, better: str) -> Any:
         met = None

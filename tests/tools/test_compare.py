@@ -48,11 +48,12 @@ def test_all_policies_meet_the_same_frames_in_the_same_time(
     assert "not compared on" in document["fitted_on"]
 
 
-def test_modelled_times_are_not_called_synthetic_runs_of_a_board(
+def test_rows_that_rest_on_unpublished_figures_make_it_synthetic(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     document = compared(capsys, "--time-scale", "1", "--policy", "performance")
-    assert document["origin"] == "modelled"
+    assert document["origin"] == "synthetic"
+    assert any("nobody published" in note for note in document["notes"])
     assert document["simulated"]
 
 
