@@ -1,6 +1,7 @@
 """Policies of the planner for a run on a board, with what the bundle and the board say."""
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from boards.contract import Board
 from boards.cost_table import CostTable
@@ -85,6 +86,7 @@ def live_governor(
         miss_bound=miss_bound,
         exit_shares=tuple(known),
         predictor=predictor,
+        executor=None if board.simulated else ThreadPoolExecutor(1, "planner"),
         budget=None
         if budget_uw is None
         else lambda: EnergyBudget(budget_uw, costs, stages, thresholds),

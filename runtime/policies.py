@@ -1,6 +1,7 @@
 """Policies by name: one place that knows every governor and what it needs."""
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -84,6 +85,8 @@ class PolicyContext:
     calibrate: bool = True
     budget: Callable[[], EnergyBudget] | None = None
     """Makes the energy budget that the planner's governor keeps; each run needs its own."""
+    executor: Executor | None = None
+    """Where the planner's governor solves anew; at once if None."""
 
     def problem(self, beliefs: Beliefs, plan_overheads: float = 0.0) -> PlanProblem:
         """Return the planning problem under beliefs."""
@@ -217,7 +220,8 @@ def _governor(
     plan = plan or _solved(problem, bound)
     return PlannedGovernor(
         name, problem, bound, bin_of, kind_of=kind_of,
-        calibrate=context.calibrate, budget=context.budget() if context.budget else None, plan=plan,
+        calibrate=context.calibrate, budget=context.budget() if context.budget else None,
+        executor=context.executor, plan=plan,
     )  # fmt: skip
 
 

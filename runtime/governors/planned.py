@@ -3,7 +3,8 @@
 import math
 from bisect import bisect_left
 from collections.abc import Callable
-from typing import Any
+from concurrent.futures import Executor, Future
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -22,6 +23,16 @@ SETTLE_FRAMES = 3
 """Frames in a row that must differ from what was solved for, so that the estimate has settled."""
 
 
+class Solution(NamedTuple):
+    """What solving anew came to."""
+
+    plan: Plan
+    level: float
+    """The part of the deadline that the plan holds back."""
+    refused: bool
+    """More was asked to be held back, and no plan keeps the bound with that."""
+
+
 class PlannedGovernor:
     """Chooses each stage's operating point by a plan.
 
@@ -34,6 +45,8 @@ class PlannedGovernor:
         calibrate: learn from finished inferences and solve anew.
         budget: keep a mean power by leaving earlier.
         plan: a solution of `problem` for `miss_bound`, if it is at hand.
+        executor: solves anew beside the run, which goes on by the old plan meanwhile; None solves
+            at once, which costs a simulated board no time.
     """
 
     def __init__(
@@ -47,6 +60,7 @@ class PlannedGovernor:
         calibrate: bool = True,
         budget: EnergyBudget | None = None,
         plan: Plan | None = None,
+        executor: Executor | None = None,
     ) -> None:
         self.name = name
         self.predicts = bin_of is not None
@@ -65,6 +79,8 @@ class PlannedGovernor:
         self.solutions = 0
         self._solved_for: dict[OperatingPoint, float] = {}
         self._stale = self._cheapest = False
+        self._executor = executor
+        self._solving: Future[Solution] | None = None
         self._index_of = {point: i for i, point in enumerate(problem.points)}
         self._asked: list[OperatingPoint] = []
         self._bin = 0
@@ -190,6 +206,10 @@ class PlannedGovernor:
             self._stale |= self.reserve.level != self._level
         self._drifting = self._drifting + 1 if self._drifted(record) else 0
         cheapest = self.budget is not None and self.budget.pressure >= 1.0
+        if self._solving is not None:
+            if self._solving.done():
+                self._take(self._solving.result())
+            return
         if self._stale or cheapest != self._cheapest or self._drifting >= SETTLE_FRAMES:
             self._cheapest = cheapest
             self._solve()
@@ -202,22 +222,36 @@ class PlannedGovernor:
         )
 
     def _solve(self) -> None:
-        """Solve for the board as it is now."""
+        """Have the board as it is now solved for: at once, or by the executor."""
         self._stale, self._drifting = False, 0
         factors = [self.slowdown.factor(p) for p in self.nominal.points]
         self._solved_for = dict(zip(self.nominal.points, factors, strict=True))
         problem = self.nominal.slower(factors).with_gaps(self.arrivals.factor)
         if self.cap.khz is not None:
             problem = problem.capped(self.cap.khz)
-        if self._cheapest:
-            self.adopt(Planner(problem.pruned()).solve(0.0))
-            return
-        if self.reserve.level:
-            plan = solve_within(problem.due_earlier(self.reserve.level), self.miss_bound)
-            if plan.miss_rate <= self.miss_bound:
-                self._level = self.reserve.level
-                self.adopt(plan)
-                return
+        bound = None if self._cheapest else self.miss_bound
+        work = problem, bound, self.reserve.level
+        if self._executor is None:
+            self._take(_solution(*work))
+        else:
+            self._solving = self._executor.submit(_solution, *work)
+
+    def _take(self, solution: Solution) -> None:
+        self._solving = None
+        if solution.refused:
             self.reserve.refuse()
-        self._level = self.reserve.level
-        self.adopt(solve_within(problem.due_earlier(self._level), self.miss_bound))
+        self._level = solution.level
+        self.adopt(solution.plan)
+
+
+def _solution(problem: PlanProblem, miss_bound: float | None, level: float) -> Solution:
+    """Solve for a bound on misses with a part of the deadline held back.
+
+    None as the bound lets every frame be late.
+    """
+    if miss_bound is None:
+        return Solution(Planner(problem.pruned()).solve(0.0), level, False)
+    plan = solve_within(problem.due_earlier(level), miss_bound)
+    if level and plan.miss_rate > miss_bound:
+        return Solution(solve_within(problem, miss_bound), 0.0, True)
+    return Solution(plan, level, False)
