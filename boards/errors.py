@@ -23,3 +23,7 @@ class ClockError(BoardError):
 
 class MeterError(BoardError):
     """A power meter is absent, or its readings cannot be used."""
+
+
+class GpioError(BoardError):
+    """A GPIO line cannot be driven: absent, taken, or not permitted."""

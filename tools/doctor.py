@@ -12,6 +12,7 @@ from firmware_bridge.find_port import ports
 from .doctor_board import (
     board_findings,
     clock_findings,
+    gpio_findings,
     i2c_findings,
     lying_clock_findings,
     meter_findings,
@@ -56,6 +57,7 @@ def all_findings(clocks: bool) -> Iterator[Finding]:
     yield from board_findings(sysfs)
     yield from i2c_findings()
     yield from meter_findings(sysfs)
+    yield from gpio_findings()
     yield from clock_findings(sysfs)
     if clocks:
         yield from lying_clock_findings(sysfs)

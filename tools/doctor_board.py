@@ -1,5 +1,6 @@
 """What doctor looks at on the board: buses, clocks, throttling, the meter; it changes nothing."""
 
+import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +16,8 @@ from boards.cpufreq_policy import (
     CpufreqPolicy,
     find_policies,
 )
-from boards.errors import BoardError, BusError, ClockError
+from boards.errors import BoardError, BusError, ClockError, GpioError
+from boards.gpio_chip import DEVICES, GpioChip, Ioctl, chip_names
 from boards.i2c_scan import bus_numbers, scan
 from boards.kernel_gauge import kernel_devices
 from boards.meter_config import meter_file, read_meter_file
@@ -82,6 +84,24 @@ def meter_findings(sysfs: Sysfs) -> Iterator[Finding]:
         return
     known = "calibrated" if config.calibration else "not calibrated"
     yield Finding("meter file", "ok", f"{file}: {config}, {known}")
+
+
+def gpio_findings(devices: Path = DEVICES, ioctl: Ioctl = fcntl.ioctl) -> Iterator[Finding]:
+    """Look at the chips whose lines `run --marker` can drive, and the right to do so."""
+    for name in chip_names(devices):
+        try:
+            chip = GpioChip(name, devices, ioctl)
+        except GpioError as error:
+            mend = "sudo usermod -aG gpio $USER and log in again; " + INSTALL
+            yield Finding(name, "note", str(error), mend)
+            continue
+        try:
+            info = chip.info()
+            yield Finding(name, "ok", f"{info.label}, {info.lines} lines: --marker {name}:LINE")
+        except GpioError as error:
+            yield Finding(name, "note", str(error), "only run --marker needs it")
+        finally:
+            chip.close()
 
 
 def clock_findings(sysfs: Sysfs, folder: Path = DEFAULT_FOLDER) -> Iterator[Finding]:

@@ -8,6 +8,7 @@ from types import FrameType
 
 import click
 
+from boards.gpio_line import FORMS
 from models_tflite import open_bundle
 from runtime.arrivals import BackToBack, Periodic
 from runtime.errors import RunError
@@ -72,6 +73,10 @@ METERED_DURATION_NS = 10_000_000_000
     show_default=True,
     help="Layout of raw frames on standard input.",
 )
+@option(
+    "--marker",
+    help=f"GPIO line that is high while an inference runs, for an external meter: {FORMS}.",
+)
 @option("--strict", is_flag=True, help="Fail at the first input that cannot be read.")
 @option(
     "-o", "--output", type=click.Path(path_type=Path), help="Log every inference: .jsonl or .csv."
@@ -96,6 +101,7 @@ def run_command(
     labels: Path | None,
     frame_size: tuple[int, int] | None,
     frame_format: PixelFormat,
+    marker: str | None,
     strict: bool,
     output: Path | None,
     as_json: bool,
@@ -113,7 +119,7 @@ def run_command(
     kernels = Kernels(backend, resolver, threads, ratio)
     with ExitStack() as stack:
         sink = stack.enter_context(open_sink(output)) if output else None
-        place = open_engine(stack, opened, board, policy, kernels, arrivals, deadline)
+        place = open_engine(stack, opened, board, policy, kernels, arrivals, deadline, marker)
         engine = place.engine
         summary = RunSummary(engine.exit_names, place.overhead_table, place.overhead_known)
         loop = EventLoop(

@@ -1,13 +1,17 @@
 """Where `run` runs: an engine on this board, on a simulated one, or at the end of a serial line."""
 
-from collections.abc import Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from boards import open_board
 from boards.contract import Board
 from boards.cost_table import CostTable
+from boards.errors import GpioError
+from boards.gpio_line import open_line
+from boards.registry import SIMULATED
 from boards.timebase import Timebase
 from models_tflite import Bundle
 from models_tflite.backend import open_backend
@@ -16,6 +20,7 @@ from runtime.arrivals import Arrivals
 from runtime.contract import LocalEngine
 from runtime.engine import Engine, backend_document
 from runtime.live_policy import live_governor
+from runtime.marked_engine import MarkedEngine
 from runtime.summary import RunIdentity
 
 from .render import warn
@@ -80,13 +85,17 @@ def open_engine(
     kernels: Kernels,
     arrivals: Arrivals,
     deadline_ns: int | None,
+    marker: str | None = None,
 ) -> RunPlace:
     """Open the engine for a board's name; `stack` closes it.
 
     Raises:
-        BoardError, BundleError, RunError: as `open_board` and `Engine` do.
+        BoardError, BundleError, RunError: as `open_board` and `Engine` do; GpioError for a marker
+            that cannot be driven, or on a board that has no lines here.
         LinkError: the device of "serial:PORT" is silent, runs another bundle, or refuses.
     """
+    if marker is not None and board.startswith((REMOTE, SIMULATED)):
+        raise GpioError(f"--marker drives a GPIO line of this computer; {board} has none here")
     if board.startswith(REMOTE):
         return _remote(stack, bundle, board, policy, kernels.ratio)
     backend = open_backend(kernels.backend, kernels.resolver)
@@ -94,8 +103,12 @@ def open_engine(
     place = stack.enter_context(open_board(board))
     threads = kernels.threads
     governor = live_governor(policy, bundle, place, arrivals, deadline_ns, threads)
+    kind: Callable[..., Engine] = Engine
+    if marker is not None:
+        line = stack.enter_context(closing(open_line(marker)))
+        kind = partial(MarkedEngine, marker=line)
     engine = stack.enter_context(
-        Engine(
+        kind(
             bundle,
             place,
             policy=policy,

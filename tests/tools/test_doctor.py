@@ -1,3 +1,4 @@
+import errno
 import json
 import os
 from pathlib import Path
@@ -8,6 +9,7 @@ import pytest
 from boards.sysfs import RealSysfs
 from boards.thermal import THROTTLED
 from firmware_bridge.find_port import PortInfo
+from tests.fakes.gpio_kernel import GpioKernel
 from tests.fakes.kernel_power import IIO_FILES, make_device
 from tests.fakes.sysfs_tree import make_tree
 from tools import doctor_board, doctor_host, doctor_software
@@ -52,6 +54,22 @@ def test_a_package_of_another_distribution_is_a_clash() -> None:
     assert clash.status == "problem"
     assert "runtime also comes from other-runtime" in clash.text
     assert clash.mend.startswith("pip uninstall other-runtime")
+
+
+def test_gpio_chips_are_named_as_the_marker_takes_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel = GpioKernel(tmp_path, {"gpiochip0": ["", "GPIO1"], "gpiochip4": [""]})
+    found = list(doctor_board.gpio_findings(tmp_path, kernel.ioctl))
+    assert [(f.check, f.status) for f in found] == [("gpiochip0", "ok"), ("gpiochip4", "ok")]
+    assert found[0].text == "played, 2 lines: --marker gpiochip0:LINE"
+
+    def refuse(path: object, flags: int) -> int:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(os, "open", refuse)
+    refused = next(iter(doctor_board.gpio_findings(tmp_path)))
+    assert "usermod -aG gpio" in refused.mend
 
 
 def test_no_bus_names_the_command_that_enables_it(tmp_path: Path) -> None:
