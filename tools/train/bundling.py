@@ -1,6 +1,7 @@
-"""From one quantised model to a bundle: choose the exits, cut there, promise, write."""
+"""From one quantised model to a bundle: choose the nets, cut there, tune, write."""
 
 import dataclasses
+import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,19 +13,25 @@ from numpy.typing import NDArray
 from models_tflite import Bundle
 from models_tflite.backend import Backend, open_backend
 from models_tflite.build import BundleDraft, SampleSet, write_bundle
+from models_tflite.classifier import Classifier, FrameOptions
 from models_tflite.cut import cut
-from models_tflite.describe import StageDraft
+from models_tflite.exits import exits_draft
 from models_tflite.graph import Graph
-from models_tflite.manifest import ChosenOn, Thresholds
 from models_tflite.ops import list_ops
-from models_tflite.stage_spec import Preprocess
+from runtime.tuning import Allowance
 
+from ..calibration_data import CalibrationData
+from ..exit_costs import read_costs
+from ..tune_document import tune_document
+from ..tuning import Tuning, tune_bundle, tuned_draft
 from .dataset import Splits
+from .little_big import shipped_pair
 from .recipe import Recipe
-from .scores import accuracy, score
-from .thresholds import RULE, Choice, apply_thresholds, choose_thresholds
+from .scores import accuracy, outcomes, score
 
 Scores = Mapping[str, NDArray[Any]]
+TUNED_FOR = "sim:raspberry-pi-5"
+"""Board whose modelled costs the thresholds are chosen for; `edge-infer tune` takes another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,35 +56,15 @@ def score_splits(model: bytes, recipe: Recipe, splits: Splits) -> Scored:
 
 
 def shipped_exits(model: bytes, recipe: Recipe, scored: Scored, splits: Splits) -> list[str]:
-    """The exits that the bundle has: all of them, or the pair of a little/big recipe.
-
-    The big is the smallest that reaches the recipe's `big_target` on the test images (the
-    baseline is defined by it), or the most accurate if none does. The little is the one whose
-    pair needs the fewest expected multiply-accumulates on the held-back images.
-    """
+    """The exits that the bundle has: all of them, or the pair of a little/big recipe."""
     if recipe.kind == "early-exit":
         return [part.name for part in recipe.exits]
-    bigs = [part.name for part in recipe.exits if not part.little]
-    reached = {name: 100 * accuracy(scored.test[name], splits.test.labels) for name in bigs}
-    fit = [name for name in bigs if reached[name] >= recipe.big_target]
-    big = fit[0] if fit else max(bigs, key=lambda name: reached[name])
-
-    def expected_macs(little: str) -> float:
-        own, more = _macs(model, [little, big])
-        choice = choose(recipe, scored, splits, [little, big])
-        return own + choice.shares[-1] * more
-
-    littles = [part.name for part in recipe.exits if part.little]
-    return [min(littles, key=expected_macs), big]
-
-
-def choose(recipe: Recipe, scored: Scored, splits: Splits, exits: Sequence[str]) -> Choice:
-    """Thresholds for these exits that keep the recipe's promise on the held-back images."""
-    return choose_thresholds(
-        [scored.held_back[name] for name in exits],
-        splits.held_back.labels,
-        recipe.promise.allowed_loss_points,
-        recipe.promise.confidence,
+    reached = {name: accuracy(rows, splits.test.labels) for name, rows in scored.test.items()}
+    return shipped_pair(
+        recipe,
+        reached,
+        lambda pair: outcomes([scored.held_back[name] for name in pair], splits.held_back.labels),
+        lambda pair: _macs(model, pair),
     )
 
 
@@ -89,17 +76,8 @@ def _macs(model: bytes, exits: Sequence[str]) -> list[int]:
     return [sum(op.macs for op in list_ops(Graph(part.model))) for part in cut(model, exits)]
 
 
-def provenance(
-    model: bytes,
-    recipe: Recipe,
-    splits: Splits,
-    scored: Scored,
-    exits: Sequence[str],
-    choice: Choice,
-) -> dict[str, Any]:
-    """What the manifest says of how the bundle came to be, accuracies in percent."""
-    test = [scored.test[name] for name in exits]
-    adaptive, shares = apply_thresholds(test, splits.test.labels, choice.values)
+def provenance(model: bytes, recipe: Recipe, splits: Splits, scored: Scored) -> dict[str, Any]:
+    """What the manifest says of how the nets came to be, accuracies in percent."""
     figures = {
         part.name: {
             "macs": _macs(model, [part.name])[0],
@@ -121,13 +99,6 @@ def provenance(
         "training": dataclasses.asdict(recipe.training),
         "phases": [dataclasses.asdict(phase) for phase in recipe.phases],
         "nets": figures,
-        "adaptive": {
-            "test": _percent(adaptive),
-            "test_shares": dict(zip(exits, map(_percent, shares), strict=True)),
-            "held_back_shares": dict(zip(exits, map(_percent, choice.shares), strict=True)),
-            "held_back_loss_points": round(choice.loss_points, 3),
-            "held_back_bound_points": round(choice.bound_points, 3),
-        },
     }
 
 
@@ -141,7 +112,7 @@ def make_bundle(
     *,
     replace: bool = False,
 ) -> Bundle:
-    """Cut, choose thresholds on the held-back images, and write the bundle folder.
+    """Cut, choose thresholds on the held-back images as `edge-infer tune` does, and write.
 
     Args:
         out: the folder to make.
@@ -151,46 +122,70 @@ def make_bundle(
         splits: the images; the test side travels along only if the recipe may redistribute it.
         scored: from `score_splits`.
         replace: put it in the place of a bundle at `out`.
+
+    Raises:
+        TooFewSamplesError: the recipe holds back too few images for what it promises.
     """
     exits = shipped_exits(model, recipe, scored, splits)
-    choice = choose(recipe, scored, splits, exits)
-    frame = Preprocess(mean=(0.0,), std=(float(recipe.data.peak),))
-    stages = [
-        StageDraft(
-            name=part.exit,
-            model=part.model,
-            reads=part.reads,
-            features=part.features,
-            preprocess=frame if part.reads == "frame" else None,
-        )
-        for part in cut(model, exits)
-    ]
+    told = provenance(model, recipe, splits, scored)
+    draft = _draft(model, exits, recipe, labels, splits, told)
+    with tempfile.TemporaryDirectory() as folder:
+        tuning = _tuned(write_bundle(Path(folder) / draft.name, draft), recipe, splits, scored)
+        tuned = tuned_draft(tuning, tune_document(tuning))
+    read = {"adaptive": _on_test(tuning, [scored.test[name] for name in exits], splits)}
+    tuned = dataclasses.replace(tuned, provenance={**tuned.provenance, **read})
+    return write_bundle(out, tuned, replace=replace)
+
+
+def _draft(
+    model: bytes,
+    exits: Sequence[str],
+    recipe: Recipe,
+    labels: Sequence[str],
+    splits: Splits,
+    told: dict[str, Any],
+) -> BundleDraft:
     samples = None
     if recipe.data.redistribute:
         samples = SampleSet(splits.test.images, splits.test.labels, recipe.data.license)
-    draft = BundleDraft(
-        name=recipe.name,
+    draft = exits_draft(
+        Classifier(recipe.name, model, Graph(model)),
+        exits,
+        labels,
+        recipe.name,
+        FrameOptions(mean=(0.0,), std=(float(recipe.data.peak),)),
         version=recipe.version,
-        kinds=(recipe.kind,),
         description=recipe.description,
         license="Apache-2.0",
-        labels=tuple(labels),
-        stages=stages,
-        thresholds={"1.0": _thresholds(recipe, splits, choice)},
-        tuned_on=scored.backend.info,
         samples=samples,
         seed=recipe.training.seed,
-        provenance=provenance(model, recipe, splits, scored, exits, choice),
     )
-    return write_bundle(out, draft, replace=replace)
+    return dataclasses.replace(draft, provenance=told)
 
 
-def _thresholds(recipe: Recipe, splits: Splits, choice: Choice) -> Thresholds:
-    chosen_on = ChosenOn(
-        data=f"{len(splits.held_back)} images of the training side, never trained on",
-        rule=RULE,
-        allowed_loss_points=recipe.promise.allowed_loss_points,
-        confidence=recipe.promise.confidence,
-        samples=len(splits.held_back),
+def _tuned(untuned: Bundle, recipe: Recipe, splits: Splits, scored: Scored) -> Tuning:
+    held_back = splits.held_back
+    source = f"{len(held_back)} images of the training side, never trained on"
+    allowance = Allowance(recipe.promise.allowed_loss_points / 100, recipe.promise.confidence)
+    return tune_bundle(
+        untuned,
+        scored.backend,
+        CalibrationData(list(held_back.images), held_back.labels.astype(np.int64), source),
+        read_costs(untuned, TUNED_FOR, scored.backend.info),
+        allowance,
+        seed=recipe.training.seed,
     )
-    return Thresholds("score-margin", choice.values, chosen_on)
+
+
+def _on_test(tuning: Tuning, test: Sequence[NDArray[Any]], splits: Splits) -> dict[str, Any]:
+    """Read the test images once, with the thresholds as chosen: nothing is decided by it."""
+    if tuning.choice is None:
+        return {}
+    found = outcomes(test, splits.test.labels)
+    exits = found.exits(tuning.choice.thresholds)
+    names = [stage.name for stage in tuning.bundle.manifest.stages]
+    shares = np.bincount(exits, minlength=len(names)) / len(exits)
+    return {
+        "test": _percent(float(found.right[exits, np.arange(len(exits))].mean())),
+        "test_shares": dict(zip(names, map(_percent, shares.tolist()), strict=True)),
+    }

@@ -10,6 +10,7 @@ from models_tflite import Bundle
 
 from ..options import json_option, option
 from ..render import emit, table
+from ..tune_document import tune_report
 from .bundling import Scored, make_bundle, score_splits
 from .dataset import Splits, split
 from .errors import TrainError
@@ -89,16 +90,14 @@ def _save_scores(path: Path, scored: Scored, splits: Splits) -> None:
 
 def _report(bundle: Bundle) -> str:
     told = bundle.manifest.provenance
-    shares = told["adaptive"]["test_shares"]
+    adaptive = told["adaptive"]
+    shares = adaptive.get("test_shares", {})
     rows = [
         [name, f"{net['macs'] / 1e6:.3f}", f"{net['test']:.2f}", f"{shares.get(name, '-')}"]
         for name, net in told["nets"].items()
     ]
     nets = table(rows, ["net", "MMAC alone", "test accuracy %", "leaves here %"])
-    adaptive = told["adaptive"]
-    return (
-        f"{nets}\n\nadaptive: {adaptive['test']:.2f} % on the test images; thresholds "
-        f"{', '.join(map(str, bundle.manifest.thresholds['1.0'].values))} from "
-        f"{told['images']['held_back']} held-back images (loss {adaptive['held_back_loss_points']} "
-        f"points, bound {adaptive['held_back_bound_points']})\nwrote {bundle.path}"
-    )
+    blocks = [nets, tune_report(told["tuning"])]
+    if adaptive:
+        blocks.append(f"on the test images, read once: {adaptive['test']:.2f} % right")
+    return "\n\n".join([*blocks, f"wrote {bundle.path}"])

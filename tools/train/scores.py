@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from models_tflite.backend import Backend
 from models_tflite.graph import Graph
 from models_tflite.quantization import quantize
+from runtime.tuning import ExitOutcomes
 
 
 def score(
@@ -39,6 +40,11 @@ def score(
         for rows, name in zip(found, exits, strict=True):
             rows.append(interpreter.get_tensor(outputs[name]).reshape(-1))
     return [np.stack(rows) for rows in found]
+
+
+def outcomes(scores: Sequence[NDArray[Any]], labels: NDArray[Any]) -> ExitOutcomes:
+    """What leaving at each exit would have answered, judged by score margin in LSB."""
+    return ExitOutcomes.of_scores(scores, labels, "score-margin", [1.0] * len(scores))
 
 
 def accuracy(scores: NDArray[Any], labels: NDArray[Any]) -> float:
