@@ -2,7 +2,7 @@
 
     cycles = invoke + sum over operators (start + synchronisation + arithmetic / speed-up)
     speed-up of n threads = 1 / (1 - p + p / n)                       (Amdahl's law)
-    time = (cycles + runtime + decision) / f
+    time = (cycles + stage + decision + runtime, in the first stage alone) / f
     power = idle + busy cores * k * V(f)^2 * f, with k from one busy core at the top clock
 
 Time is inversely proportional to the clock: the n-body figures published for a Raspberry Pi 4
@@ -117,7 +117,8 @@ class CostModel:
             "invoke_cycles": self._overhead.invoke_cycles,
         }
         around = {
-            "runtime_cycles": self._overhead.runtime_cycles,
+            "runtime_cycles": self._overhead.runtime_cycles if work.first else 0,
+            "stage_cycles": self._overhead.stage_cycles,
             "decision_cycles": self._overhead.decision_cycles if work.decides else 0,
         }
         for key, cycles in (parts | around).items():

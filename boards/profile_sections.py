@@ -58,7 +58,9 @@ class OverheadProfile:
     invoke_cycles: int
     """Each invocation of an interpreter."""
     runtime_cycles: int
-    """This project's Python code around one stage."""
+    """This project's code around one inference: once, however many stages run."""
+    stage_cycles: int
+    """This project's code around each stage of it."""
     decision_cycles: int
     """One exit decision."""
 
@@ -164,6 +166,7 @@ def read_overhead(table: TomlReader) -> OverheadProfile:
         sync_cycles=table.integer("sync_cycles"),
         invoke_cycles=table.integer("invoke_cycles"),
         runtime_cycles=table.integer("runtime_cycles"),
+        stage_cycles=table.integer("stage_cycles"),
         decision_cycles=table.integer("decision_cycles"),
     )
     table.done()

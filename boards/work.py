@@ -24,6 +24,8 @@ class Work:
     ops: tuple[OpWork, ...]
     decides: bool = True
     """An exit decision follows the invocation (false for the last stage)."""
+    first: bool = True
+    """An inference begins with it: what is done once a frame is counted here."""
     dtype: str = "int8"
     """Arithmetic of the kernels: int8, uint8 or float32."""
 

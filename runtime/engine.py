@@ -280,14 +280,13 @@ class Engine:
 
 
 def _steps(stages: Sequence[LoadedStage], bundle: Bundle, ratio: str) -> tuple[Step, ...]:
-    last = len(stages) - 1
     return tuple(
         Step(
             stage.prepare,
             stage.run,
             stage.features,
             judge,
-            work_of(stage.spec, decides=index < last),
+            work_of(stage.spec, index, len(stages)),
         )
         for index, (stage, judge) in enumerate(
             zip(stages, exit_criteria(bundle.manifest, ratio), strict=True)
