@@ -1,0 +1,38 @@
+"""Prunable weight sets: one full-width .tflite file that stands for several pruning ratios.
+
+Where they are made (needs the TFLite schema):
+
+    groups = follow_channels(model)
+    model = sort_channels(model, {group.key: order, ...})   # most needed first
+    file = write_prunable(model, [RatioParameters("0.75", keep, ...), ...])
+
+On a device (numpy alone):
+
+    smaller = PrunableModel.open(path).materialise("0.75")
+
+The format is described in FORMAT.md.
+"""
+
+from models_tflite.prunable.channels import Axis, ChannelGroups, Group, Segment
+from models_tflite.prunable.errors import PrunableError, RatioParametersError, UnknownRatioError
+from models_tflite.prunable.follow import follow_channels
+from models_tflite.prunable.own_constants import own_constants
+from models_tflite.prunable.parameters import RatioParameters
+from models_tflite.prunable.write import pack_ratio, prunable_stages, sort_channels, write_prunable
+
+__all__ = [
+    "own_constants",
+    "follow_channels",
+    "ChannelGroups",
+    "Group",
+    "Axis",
+    "Segment",
+    "sort_channels",
+    "RatioParameters",
+    "write_prunable",
+    "prunable_stages",
+    "pack_ratio",
+    "PrunableError",
+    "UnknownRatioError",
+    "RatioParametersError",
+]

@@ -1,0 +1,210 @@
+"""Walk a graph operator by operator and follow every channel through it."""
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from models_tflite.graph import NO_TENSOR, Graph, Node, Tensor
+from models_tflite.prunable.atoms import Atoms, AtomSet
+
+_PASSING = """
+RELU RELU6 RELU_N1_TO_1 RELU_0_TO_1 LEAKY_RELU ELU GELU LOGISTIC TANH HARD_SWISH ABS NEG
+QUANTIZE DEQUANTIZE CAST AVERAGE_POOL_2D MAX_POOL_2D L2_POOL_2D RESIZE_BILINEAR
+RESIZE_NEAREST_NEIGHBOR SQUEEZE EXPAND_DIMS
+"""
+_BINARY = ("ADD", "SUB", "MUL", "DIV", "MAXIMUM", "MINIMUM", "SQUARED_DIFFERENCE", "PRELU")
+_REDUCING = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD")
+_PADDING = ("PAD", "PADV2", "MIRROR_PAD")
+_DEFAULT_WEIGHTS = 0
+"""FullyConnectedOptionsWeightsFormat: rows of the matrix as they are."""
+
+
+class ChannelWalk:
+    """What is known of the channels of a graph once every operator was passed."""
+
+    def __init__(self, graph: Graph) -> None:
+        self._graph = graph
+        self.atoms = AtomSet()
+        self.labels: dict[int, Atoms] = {}
+        """Channels along the last dimension of each computed tensor."""
+        self.cuts: dict[tuple[int, int], Atoms] = {}
+        """By tensor and dimension."""
+        self.shapes: dict[tuple[str, int], tuple[Atoms, bool]] = {}
+        """By name and element: a length that is written down; True in a RESHAPE's own options."""
+        self.made: list[tuple[int, int]] = []
+        """Places among `cuts` where channels begin, in graph order."""
+        for index in graph.inputs:
+            self._start(index, "the model's input")
+        for node in graph.nodes:
+            _RULES.get(node.op, ChannelWalk._unknown)(self, node)
+        for index in graph.outputs:
+            self.atoms.freeze(self._of(index), "the model's output")
+
+    def _of(self, index: int) -> Atoms:
+        """Return the channels of a tensor that is no constant; a variable's must stay."""
+        if index not in self.labels:
+            tensor = self._graph.tensors[index]
+            self._start(index, "a variable" if tensor.variable else f"a constant {tensor.name}")
+        return self.labels[index]
+
+    def _start(self, index: int, frozen: str) -> None:
+        self.labels[index] = self.atoms.new(_depth(self._graph.tensors[index]), frozen)
+
+    def _cut(self, node: Node, position: int, dimension: int, labels: Atoms) -> None:
+        """Note that a dimension of a constant input has these channels."""
+        if position < len(node.inputs) and node.inputs[position] != NO_TENSOR:
+            self.cuts[node.inputs[position], dimension] = labels
+
+    def _hand_on(self, node: Node, labels: Atoms) -> None:
+        self.labels[node.outputs[0]] = labels
+
+    def _unknown(self, node: Node) -> None:
+        reason = f"{node.custom or node.op} needs them"
+        for index in node.inputs:
+            if index != NO_TENSOR and not self._graph.tensors[index].constant:
+                self.atoms.freeze(self._of(index), reason)
+        for index in node.outputs:
+            self._start(index, reason)
+
+    def _constant(self, node: Node, position: int) -> Tensor | None:
+        if position >= len(node.inputs) or node.inputs[position] == NO_TENSOR:
+            return None
+        tensor = self._graph.tensors[node.inputs[position]]
+        return tensor if tensor.constant else None
+
+    def _values(self, node: Node, position: int) -> list[int] | None:
+        """Return the elements of a constant int32 input, None if it is computed."""
+        tensor = self._constant(node, position)
+        if tensor is None or tensor.dtype != "int32":
+            return None
+        raw = self._graph.tree.subgraphs[0].tensors[tensor.index]
+        data = self._graph.tree.buffers[raw.buffer].data
+        return [int(n) for n in np.frombuffer(bytes(data), "<i4")]
+
+    def _conv(self, node: Node) -> None:
+        weights, labels = self._constant(node, 1), self._of(node.inputs[0])
+        if weights is None or len(weights.shape) != 4 or weights.shape[3] != len(labels):
+            return self._unknown(node)  # computed weights, or a grouped convolution
+        made = self.atoms.new(weights.shape[0])
+        self.made.append((weights.index, 0))
+        self._cut(node, 1, 0, made)
+        self._cut(node, 1, 3, labels)
+        self._cut(node, 2, 0, made)
+        return self._hand_on(node, made)
+
+    def _depthwise(self, node: Node) -> None:
+        weights, labels = self._constant(node, 1), self._of(node.inputs[0])
+        if weights is None or len(weights.shape) != 4 or weights.shape[3] % len(labels):
+            return self._unknown(node)
+        made = np.repeat(labels, weights.shape[3] // len(labels))
+        self._cut(node, 1, 3, made)
+        self._cut(node, 2, 0, made)
+        return self._hand_on(node, made)
+
+    def _dense(self, node: Node) -> None:
+        weights, labels = self._constant(node, 1), self._of(node.inputs[0])
+        plain = getattr(node.options, "weightsFormat", _DEFAULT_WEIGHTS) == _DEFAULT_WEIGHTS
+        if weights is None or not plain or weights.shape[1] % len(labels):
+            return self._unknown(node)
+        made = self.atoms.new(weights.shape[0])
+        self.made.append((weights.index, 0))
+        self._cut(node, 1, 0, made)
+        # A map is flattened row by row: its channels come once per pixel.
+        self._cut(node, 1, 1, np.tile(labels, weights.shape[1] // len(labels)))
+        self._cut(node, 2, 0, made)
+        return self._hand_on(node, made)
+
+    def _pass(self, node: Node) -> None:
+        labels = self._of(node.inputs[0])
+        if _depth(self._graph.tensors[node.outputs[0]]) != len(labels):
+            return self._unknown(node)
+        return self._hand_on(node, labels)
+
+    def _binary(self, node: Node) -> None:
+        depth = _depth(self._graph.tensors[node.outputs[0]])
+        found: Atoms | None = None
+        for position, index in enumerate(node.inputs):
+            tensor = self._graph.tensors[index]
+            if _depth(tensor) != depth:
+                if not tensor.constant:  # one value for all channels
+                    self.atoms.freeze(self._of(index), f"{node.op} spreads it")
+                continue
+            if tensor.constant:
+                labels = self.atoms.new(depth)
+                if tensor.shape:
+                    self._cut(node, position, len(tensor.shape) - 1, labels)
+            else:
+                labels = self._of(index)
+            if found is not None:
+                self.atoms.join(found, labels)
+            found = labels
+        if found is None:
+            return self._unknown(node)
+        return self._hand_on(node, found)
+
+    def _pad(self, node: Node) -> None:
+        around = self._values(node, 1)
+        if around is None or any(around[-2:]):
+            return self._unknown(node)
+        return self._pass(node)
+
+    def _reduce(self, node: Node) -> None:
+        axes, rank = self._values(node, 1), len(self._graph.tensors[node.inputs[0]].shape)
+        if axes is None or rank - 1 in {axis % rank for axis in axes}:
+            return self._unknown(node)
+        return self._pass(node)
+
+    def _concatenate(self, node: Node) -> None:
+        rank = len(self._graph.tensors[node.outputs[0]].shape)
+        parts = [self._of(index) for index in node.inputs]
+        if node.options.axis % rank == rank - 1:
+            return self._hand_on(node, np.concatenate(parts))
+        for part in parts[1:]:
+            self.atoms.join(parts[0], part)
+        return self._hand_on(node, parts[0])
+
+    def _reshape(self, node: Node) -> None:
+        labels, depth = self._of(node.inputs[0]), _depth(self._graph.tensors[node.outputs[0]])
+        target = self._values(node, 1)
+        options = getattr(node.options, "newShape", None)
+        own = [] if options is None else [int(n) for n in options]
+        made = _reshaped(self._graph.tensors[node.inputs[0]].shape, labels, depth)
+        if made is None or (target is None and (len(node.inputs) > 1 or not own)):
+            return self._unknown(node)
+        if target and target[-1] > 0:
+            self.shapes[self._graph.tensors[node.inputs[1]].name, len(target) - 1] = made, False
+        if own and own[-1] > 0:
+            self.shapes[self._graph.tensors[node.outputs[0]].name, len(own) - 1] = made, True
+        return self._hand_on(node, made)
+
+
+def _reshaped(shape: tuple[int, ...], labels: Atoms, depth: int) -> Atoms | None:
+    """Return the channels along the last dimension of a reshaped tensor, None if they are split."""
+    if depth == len(labels):
+        return labels
+    sizes = [math.prod(shape[i:]) for i in range(len(shape))]
+    if depth in sizes:  # flattened: the channels of every pixel in a row
+        return np.tile(labels, depth // len(labels))
+    if len(labels) % depth == 0 and np.array_equal(
+        labels, np.tile(labels[:depth], len(labels) // depth)
+    ):
+        return labels[:depth]  # back from flattened
+    return None
+
+
+def _depth(tensor: Tensor) -> int:
+    return tensor.shape[-1] if tensor.shape else 1
+
+
+_RULES: dict[str, Callable[[ChannelWalk, Node], None]] = {
+    "CONV_2D": ChannelWalk._conv,
+    "DEPTHWISE_CONV_2D": ChannelWalk._depthwise,
+    "FULLY_CONNECTED": ChannelWalk._dense,
+    "CONCATENATION": ChannelWalk._concatenate,
+    "RESHAPE": ChannelWalk._reshape,
+    **dict.fromkeys(_PASSING.split(), ChannelWalk._pass),
+    **dict.fromkeys(_BINARY, ChannelWalk._binary),
+    **dict.fromkeys(_PADDING, ChannelWalk._pad),
+    **dict.fromkeys(_REDUCING, ChannelWalk._reduce),
+}
