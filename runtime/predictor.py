@@ -73,6 +73,11 @@ class SoftmaxPredictor:
         # The hot path multiplies raw features: standardising is folded into the weights once.
         object.__setattr__(self, "_folded", tuple(folded))
 
+    @property
+    def folded(self) -> tuple[tuple[float, tuple[float, ...]], ...]:
+        """For each later exit but the first: a constant, and a factor for each raw feature."""
+        return self._folded  # type: ignore[attr-defined,no-any-return]
+
     def bin_of(self, scores: NDArray[Any]) -> int:
         """Return the bin of an input from the first exit's raw scores, shape [classes]."""
         if not self.edges:
