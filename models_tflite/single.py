@@ -2,11 +2,11 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from models_tflite.build import BundleDraft, SampleSet, write_bundle
 from models_tflite.bundle import Bundle
-from models_tflite.classifier import FrameOptions, fit_labels, read_classifier
+from models_tflite.classifier import Classifier, FrameOptions, fit_labels, read_classifier
 
 
 def build_single(
@@ -48,16 +48,39 @@ def build_single(
         ModelNotSupportedError: several inputs or outputs, dynamic shapes, custom operators, no
             classifier, or labels that do not fit.
     """
-    classifier = read_classifier(model_path)
-    labels, offset = fit_labels(labels, classifier.classes)
-    draft = BundleDraft(
-        name=name,
-        kinds=("single",),
-        labels=labels,
-        stages=[classifier.stage("net", FrameOptions(mean, std, source, resize), offset)],
+    draft = single_draft(
+        read_classifier(model_path),
+        labels,
+        name,
+        FrameOptions(mean, std, source, resize),
         description=description,
         license=license,
         samples=samples,
-        provenance=classifier.provenance(),
     )
     return write_bundle(out, draft, replace=replace)
+
+
+def single_draft(
+    net: Classifier, labels: Sequence[str] | None, name: str, frames: FrameOptions, **fields: Any
+) -> BundleDraft:
+    """Return the draft of a bundle of one plain net.
+
+    Args:
+        net: the model.
+        labels: one per class, or one less with a background class; class numbers if None.
+        name: name of the bundle.
+        frames: how frames enter the model.
+        **fields: more of `BundleDraft`.
+
+    Raises:
+        ModelNotSupportedError: the labels do not fit.
+    """
+    fitted, offset = fit_labels(labels, net.classes)
+    return BundleDraft(
+        name=name,
+        kinds=("single",),
+        labels=fitted,
+        stages=[net.stage("net", frames, offset)],
+        provenance=net.provenance(),
+        **fields,
+    )

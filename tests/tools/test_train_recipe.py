@@ -17,11 +17,12 @@ DIGITS = (RECIPES / "digits-early-exit.toml").read_text()
 def test_every_shipped_recipe_is_whole(name: str) -> None:
     recipe = read_recipe(name)
     assert recipe.name == name
-    parts = recipe.net["stages" if recipe.kind == "early-exit" else "branches"]
+    parts = recipe.net["branches" if recipe.kind == "little-big" else "stages"]
     assert len(parts) == len(recipe.exits) == len({part.name for part in recipe.exits})
     assert recipe.exits[-1].distill == 0, "the last exit teaches: it has nobody to follow"
     assert all(0 < phase.warmup_epochs < phase.epochs for phase in recipe.phases)
-    assert recipe.promise.allowed_loss_points > 0 and recipe.promise.confidence >= 0.9
+    if recipe.kind != "single":
+        assert recipe.allowance.loss > 0 and recipe.allowance.confidence >= 0.9
     if recipe.kind == "little-big":
         littles = [part.little for part in recipe.exits]
         assert littles == sorted(littles, reverse=True) and any(littles) and not all(littles)
@@ -58,8 +59,21 @@ def test_one_exit_is_not_adaptive() -> None:
         parse_recipe(text, "r.toml")
 
 
+def test_a_single_net_has_one_exit_and_promises_nothing() -> None:
+    text = DIGITS.replace('kind = "early-exit"', 'kind = "single"')
+    with pytest.raises(TrainError, match=r"3 \[\[exits\]\]: a single net has one"):
+        parse_recipe(text, "r.toml")
+    text = re.sub(r"\[\[exits\]\]\nname = \"exit[12]\"\n(\w+ = .*\n)*", "", text)
+    assert parse_recipe(text.partition("[promise]")[0], "r.toml").promise is None
+
+
+def test_an_adaptive_net_promises_something() -> None:
+    with pytest.raises(TrainError, match=r"no \[promise\]"):
+        parse_recipe(DIGITS.partition("[promise]")[0], "r.toml")
+
+
 def test_an_unknown_recipe_lists_those_there_are() -> None:
-    with pytest.raises(UnknownRecipeError, match="no recipe 'digit': cifar10-early-exit, digits"):
+    with pytest.raises(UnknownRecipeError, match="no recipe 'digit': .*digits-early-exit, digits"):
         read_recipe("digit")
 
 

@@ -18,7 +18,7 @@ from models_tflite.cut import cut
 from models_tflite.exits import exits_draft
 from models_tflite.graph import Graph
 from models_tflite.ops import list_ops
-from runtime.tuning import Allowance
+from models_tflite.single import single_draft
 
 from ..calibration_data import CalibrationData
 from ..exit_costs import read_costs
@@ -57,7 +57,7 @@ def score_splits(model: bytes, recipe: Recipe, splits: Splits) -> Scored:
 
 def shipped_exits(model: bytes, recipe: Recipe, scored: Scored, splits: Splits) -> list[str]:
     """The exits that the bundle has: all of them, or the pair of a little/big recipe."""
-    if recipe.kind == "early-exit":
+    if recipe.kind != "little-big":
         return [part.name for part in recipe.exits]
     reached = {name: accuracy(rows, splits.test.labels) for name, rows in scored.test.items()}
     return shipped_pair(
@@ -129,6 +129,8 @@ def make_bundle(
     exits = shipped_exits(model, recipe, scored, splits)
     told = provenance(model, recipe, splits, scored)
     draft = _draft(model, exits, recipe, labels, splits, told)
+    if recipe.kind == "single":
+        return write_bundle(out, draft, replace=replace)
     with tempfile.TemporaryDirectory() as folder:
         tuning = _tuned(write_bundle(Path(folder) / draft.name, draft), recipe, splits, scored)
         tuned = tuned_draft(tuning, tune_document(tuning))
@@ -148,31 +150,31 @@ def _draft(
     samples = None
     if recipe.data.redistribute:
         samples = SampleSet(splits.test.images, splits.test.labels, recipe.data.license)
-    draft = exits_draft(
-        Classifier(recipe.name, model, Graph(model)),
-        exits,
-        labels,
-        recipe.name,
-        FrameOptions(mean=(0.0,), std=(float(recipe.data.peak),)),
-        version=recipe.version,
-        description=recipe.description,
-        license="Apache-2.0",
-        samples=samples,
-        seed=recipe.training.seed,
-    )
+    net = Classifier(recipe.name, model, Graph(model))
+    frames = FrameOptions(mean=(0.0,), std=(float(recipe.data.peak),))
+    fields: dict[str, Any] = {
+        "version": recipe.version,
+        "description": recipe.description,
+        "license": "Apache-2.0",
+        "samples": samples,
+        "seed": recipe.training.seed,
+    }
+    if recipe.kind == "single":
+        draft = single_draft(net, labels, recipe.name, frames, **fields)
+    else:
+        draft = exits_draft(net, exits, labels, recipe.name, frames, **fields)
     return dataclasses.replace(draft, provenance=told)
 
 
 def _tuned(untuned: Bundle, recipe: Recipe, splits: Splits, scored: Scored) -> Tuning:
     held_back = splits.held_back
     source = f"{len(held_back)} images of the training side, never trained on"
-    allowance = Allowance(recipe.promise.allowed_loss_points / 100, recipe.promise.confidence)
     return tune_bundle(
         untuned,
         scored.backend,
         CalibrationData(list(held_back.images), held_back.labels.astype(np.int64), source),
         read_costs(untuned, TUNED_FOR, scored.backend.info),
-        allowance,
+        recipe.allowance,
         seed=recipe.training.seed,
     )
 

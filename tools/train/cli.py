@@ -90,14 +90,16 @@ def _save_scores(path: Path, scored: Scored, splits: Splits) -> None:
 
 def _report(bundle: Bundle) -> str:
     told = bundle.manifest.provenance
-    adaptive = told["adaptive"]
+    adaptive = told.get("adaptive", {})
     shares = adaptive.get("test_shares", {})
     rows = [
         [name, f"{net['macs'] / 1e6:.3f}", f"{net['test']:.2f}", f"{shares.get(name, '-')}"]
         for name, net in told["nets"].items()
     ]
     nets = table(rows, ["net", "MMAC alone", "test accuracy %", "leaves here %"])
-    blocks = [nets, tune_report(told["tuning"])]
+    blocks = [nets]
+    if "tuning" in told:
+        blocks.append(tune_report(told["tuning"]))
     if adaptive:
         blocks.append(f"on the test images, read once: {adaptive['test']:.2f} % right")
     return "\n\n".join([*blocks, f"wrote {bundle.path}"])

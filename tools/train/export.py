@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 
 from .dataset import Dataset
+from .loop import answers
 
 CALIBRATION_IMAGES = 500
 
@@ -38,7 +39,7 @@ def _converter(net: keras.Model, exits: Sequence[str], folder: str) -> Any:
     """Through a SavedModel: its signature keeps the names of the outputs."""
 
     def serve(frame: Any) -> dict[str, Any]:
-        return dict(zip(exits, net(frame, training=False), strict=True))
+        return dict(zip(exits, answers(net, frame), strict=True))
 
     archive = keras.export.ExportArchive()
     archive.track(net)

@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 
-from runtime.tuning import Allowance, ExitOutcomes, choose_thresholds, split_calibration
+from runtime.tuning import ExitOutcomes, choose_thresholds, split_calibration
 
 from .recipe import Recipe
 
@@ -48,6 +48,5 @@ def expected_macs(recipe: Recipe, outcomes: ExitOutcomes, macs: Sequence[int]) -
     """
     costs = np.cumsum(macs).astype(float)
     split = split_calibration(outcomes, list(costs), np.random.default_rng(recipe.training.seed))
-    allowance = Allowance(recipe.promise.allowed_loss_points / 100, recipe.promise.confidence)
-    choice = choose_thresholds(split, list(costs), allowance)
+    choice = choose_thresholds(split, list(costs), recipe.allowance)
     return float(costs[-1]) if choice is None else choice.energy_nj

@@ -77,6 +77,11 @@ def joint_loss(logits: list[Any], goal: Any, exits: tuple[ExitPart, ...]) -> Any
     return total
 
 
+def answers(net: keras.Model, frames: Any, training: bool = False) -> list[Any]:
+    """Logits of every exit; Keras gives those of a net with one as a bare tensor."""
+    return list(tf.nest.flatten(net(frames, training=training)))
+
+
 def freeze(net: keras.Model, exits: tuple[ExitPart, ...]) -> None:
     """Leave trainable only what leads to an exit that has a weight."""
     for layer in net.layers:
@@ -118,7 +123,7 @@ class Trainer:
         training = self._recipe.training
         variables = self._net.trainable_variables
         with tf.GradientTape() as tape:
-            logits = [tf.cast(x, tf.float32) for x in self._net(images, training=True)]
+            logits = [tf.cast(x, tf.float32) for x in answers(self._net, images, training=True)]
             classes = logits[0].shape[-1]
             goal = tf.one_hot(labels, classes) * (1 - training.label_smoothing)
             loss = joint_loss(logits, goal + training.label_smoothing / classes, self._exits)
@@ -166,6 +171,6 @@ class Trainer:
         right: Any = 0
         for first in range(0, len(data), 500):
             part = data.take(np.arange(first, min(first + 500, len(data))))
-            logits = self._net(part.images.astype(np.float32) / self._recipe.data.peak)
+            logits = answers(self._net, part.images.astype(np.float32) / self._recipe.data.peak)
             right = right + np.array([(x.numpy().argmax(1) == part.labels).sum() for x in logits])
         return [float(count) / len(data) for count in right]

@@ -8,6 +8,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
+from runtime.tuning import Allowance
+
 from .augment import Augment
 from .errors import TrainError, UnknownRecipeError
 
@@ -86,7 +88,7 @@ class Recipe:
 
     name: str
     version: str
-    kind: Literal["early-exit", "little-big"]
+    kind: Literal["single", "early-exit", "little-big"]
     description: str
     data: DataPart
     net: Mapping[str, Any]
@@ -94,11 +96,18 @@ class Recipe:
     training: TrainingPart
     phases: tuple[PhasePart, ...]
     exits: tuple[ExitPart, ...]
-    """In the order of the net's outputs; the last one teaches the others."""
-    promise: PromisePart
+    """In the order of the net's outputs; the last one teaches the others. A single net has one."""
+    promise: PromisePart | None = None
+    """None for a single net: it has no threshold."""
     augment: Augment = field(default_factory=Augment)
     big_target: float = 0.0
     """Little/big: ship the smallest big with this test accuracy in percent, else the best."""
+
+    @property
+    def allowance(self) -> Allowance:
+        """What the thresholds of an adaptive net keep."""
+        assert self.promise is not None  # parse_recipe asks for it
+        return Allowance(self.promise.allowed_loss_points / 100, self.promise.confidence)
 
 
 def _part(kind: type[_Part], table: Mapping[str, Any], where: str) -> _Part:
@@ -129,11 +138,21 @@ def parse_recipe(text: str, where: str) -> Recipe:
         table[key] = tuple(_part(kind, row, f"{where}: [[{key}]]") for row in rows)
     if not table["phases"]:
         raise TrainError(f"{where}: no [[phases]]: say for how many epochs to train")
-    if len(table["exits"]) < 2:
-        count = len(table["exits"])
-        raise TrainError(f"{where}: {count} [[exits]]: an adaptive net has two or more")
+    _check_exits(table, where)
     _check_learns(table["phases"], {part.name for part in table["exits"]}, where)
     return _part(Recipe, table, where)
+
+
+def _check_exits(table: Mapping[str, Any], where: str) -> None:
+    count = len(table["exits"])
+    if table.get("kind") == "single":
+        if count != 1:
+            raise TrainError(f"{where}: {count} [[exits]]: a single net has one")
+        return
+    if count < 2:
+        raise TrainError(f"{where}: {count} [[exits]]: an adaptive net has two or more")
+    if "promise" not in table:
+        raise TrainError(f"{where}: no [promise]: the loss of accuracy that exits may cost")
 
 
 def _check_learns(phases: tuple[PhasePart, ...], exits: set[str], where: str) -> None:
