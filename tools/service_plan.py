@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
+from boards.cpufreq_policy import GOVERNOR, MAX_KHZ, MIN_KHZ, POLICIES, SETSPEED
 from boards.errors import BoardError
 
 FILES = {
@@ -19,6 +20,8 @@ FILES = {
 }
 """Of this package -> where it goes. /usr/lib is read by every systemd, /etc is the administrator's:
 the service file names this very installation of Python."""
+CLOCK_FILES = (GOVERNOR, SETSPEED, MIN_KHZ, MAX_KHZ)
+"""Whose rights edge-infer.tmpfiles changes."""
 UNIT = "edge-infer.service"
 USER = "edge-infer"
 TMPFILES = "/usr/bin/systemd-tmpfiles"
@@ -80,7 +83,45 @@ class Run:
             raise BoardError(f"{' '.join(self.words)} failed: {failure}")
 
 
-Step = WriteFile | Remove | Run
+@dataclass(frozen=True, slots=True)
+class ResetRights:
+    """Give files back to root alone, as the kernel made them."""
+
+    root: Path
+    pattern: str
+
+    def __str__(self) -> str:
+        return f"give {self.root / self.pattern} back to root, mode 0644"
+
+    def do(self) -> None:
+        """Do so for every file there is."""
+        for path in self.root.glob(self.pattern):
+            os.chown(path, 0, 0)
+            path.chmod(0o644)
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReachable:
+    """Check that others than its owner can come to a program: it may lie below /root."""
+
+    program: Path
+
+    def __str__(self) -> str:
+        return f"check that the user {USER} can run {self.program}"
+
+    def do(self) -> None:
+        """Check it. Raises BoardError."""
+        for path in (self.program, self.program.resolve()):
+            parents = path.absolute().parents
+            closed = next((p for p in parents if not p.stat().st_mode & 0o001), None)
+            if closed is not None:
+                raise BoardError(
+                    f"the user {USER} cannot run {self.program}: {closed} is closed to others; "
+                    "install edge-infer where all may read it, for example in /opt/edge-infer"
+                )
+
+
+Step = WriteFile | Remove | Run | ResetRights | CheckReachable
 
 
 def installation(root: Path = Path("/")) -> Sequence[Step]:
@@ -93,6 +134,7 @@ def installation(root: Path = Path("/")) -> Sequence[Step]:
     if root != Path("/"):
         return steps
     return [
+        CheckReachable(Path(sys.executable)),
         *steps,
         Run(("systemd-sysusers", "edge-infer.conf")),
         Run(("systemd-tmpfiles", "--create", "edge-infer.conf")),
@@ -104,7 +146,10 @@ def installation(root: Path = Path("/")) -> Sequence[Step]:
 
 
 def removal(root: Path = Path("/")) -> Sequence[Step]:
-    """Return the steps that leave nothing of it: files, state, slots, user and group."""
+    """Return the steps that leave nothing of it: files, rights, state, slots, user and group.
+
+    The groups of the system that the user was in (i2c, dialout, gpio, video, plugdev) stay.
+    """
     files: list[Step] = [Remove(root / path) for path in FILES.values()]
     folders: list[Step] = [Remove(root / path) for path in ("run/edge-infer", "var/lib/edge-infer")]
     if root != Path("/"):
@@ -117,6 +162,7 @@ def removal(root: Path = Path("/")) -> Sequence[Step]:
         *folders,
         Run(("systemctl", "daemon-reload"), may_fail=True),
         Run(("udevadm", "control", "--reload"), may_fail=True),
+        *(ResetRights(Path("/sys"), f"{POLICIES}/policy*/{name}") for name in CLOCK_FILES),
         Run(("userdel", USER), may_fail=True),
         Run(("groupdel", USER), may_fail=True),
     ]

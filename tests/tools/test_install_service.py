@@ -5,8 +5,21 @@ from pathlib import Path
 
 import pytest
 
+from boards.errors import BoardError
 from tools.cli import run_line
-from tools.service_plan import FILES, Remove, Run, WriteFile, installation, perform, removal
+from tools.service_plan import (
+    FILES,
+    CheckReachable,
+    Remove,
+    ResetRights,
+    Run,
+    WriteFile,
+    installation,
+    perform,
+    removal,
+)
+
+TMPFILES = Path(__file__).parents[2] / "boards/system/edge-infer.tmpfiles"
 
 
 def test_a_dry_run_prints_every_file_and_command_and_does_nothing(
@@ -63,6 +76,37 @@ def test_a_step_that_fails_ends_it_with_its_reason(
         perform([Run(("false",)), WriteFile(later, "")])
     assert not later.exists()
     perform([Run(("false",), may_fail=True), Run(("no-such-command",), may_fail=True)])
+
+
+def test_a_python_that_others_cannot_reach_is_refused_before_anything_is_written(
+    tmp_path: Path,
+) -> None:
+    assert isinstance(installation()[0], CheckReachable)
+    program = tmp_path / "closed" / "bin" / "python"
+    program.parent.mkdir(parents=True)
+    program.touch()
+    for closed in (0o700, 0o750):
+        program.parents[1].chmod(closed)
+        with pytest.raises(BoardError, match=f"{program.parents[1]} is closed to others"):
+            CheckReachable(program).do()
+    CheckReachable(Path("/bin/sh")).do()
+
+
+def test_removal_gives_the_clock_back_to_root(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owners: list[tuple[Path, int, int]] = []
+    monkeypatch.setattr(os, "chown", lambda path, uid, gid: owners.append((path, uid, gid)))
+    files = [tmp_path / f"policy{n}/scaling_governor" for n in (0, 4)]
+    for file in files:
+        file.parent.mkdir()
+        file.touch(mode=0o664)
+    ResetRights(tmp_path, "policy*/scaling_governor").do()
+    assert sorted(owners) == [(file, 0, 0) for file in files]
+    assert {file.stat().st_mode & 0o777 for file in files} == {0o644}
+    resets = [step for step in removal() if isinstance(step, ResetRights)]
+    changed = [line.split()[1] for line in TMPFILES.read_text().splitlines() if "/sys/" in line]
+    assert [str(step.root / step.pattern) for step in resets] == changed
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze not found")
