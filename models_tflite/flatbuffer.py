@@ -3,6 +3,7 @@
 The schema comes with ai-edge-litert; a device needs none of this to run a bundle.
 """
 
+import copy
 from functools import cache
 from importlib import import_module
 from typing import Any
@@ -41,6 +42,17 @@ def pack(tree: Any) -> bytes:
     builder = _builder()
     builder.Finish(tree.Pack(builder), file_identifier=b"TFL3")
     return bytes(builder.Output())
+
+
+def with_metadata(tree: Any, name: str, content: bytes) -> Any:
+    """Return a ModelT that carries one more named byte array; `tree` stays as it is."""
+    schema = _schema()
+    entry, buffer, whole = schema.MetadataT(), schema.BufferT(), copy.copy(tree)
+    entry.name, entry.buffer = name, len(tree.buffers)
+    buffer.data = np.frombuffer(content, np.uint8)
+    whole.buffers = [*tree.buffers, buffer]
+    whole.metadata = [*(tree.metadata or []), entry]
+    return whole
 
 
 def type_name(tensor_type: int) -> str:

@@ -16,9 +16,11 @@ The format is described in FORMAT.md.
 from models_tflite.prunable.channels import Axis, ChannelGroups, Group, Segment
 from models_tflite.prunable.errors import PrunableError, RatioParametersError, UnknownRatioError
 from models_tflite.prunable.follow import follow_channels
+from models_tflite.prunable.model import PrunableModel
 from models_tflite.prunable.own_constants import own_constants
 from models_tflite.prunable.parameters import RatioParameters
-from models_tflite.prunable.write import pack_ratio, prunable_stages, sort_channels, write_prunable
+from models_tflite.prunable.sorting import sort_channels
+from models_tflite.prunable.write import pack_ratio, prunable_stages, write_prunable
 
 __all__ = [
     "own_constants",
@@ -32,6 +34,7 @@ __all__ = [
     "write_prunable",
     "prunable_stages",
     "pack_ratio",
+    "PrunableModel",
     "PrunableError",
     "UnknownRatioError",
     "RatioParametersError",

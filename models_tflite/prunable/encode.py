@@ -1,0 +1,149 @@
+"""From the parameters of a ratio to its codes in a file."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_tflite.prunable.channels import ChannelGroups
+from models_tflite.prunable.errors import RatioParametersError
+from models_tflite.prunable.layers import LayerCodes, LayerScales, encode_layer, join_layers
+from models_tflite.prunable.layout import NO_BIAS, Layer, RatioCodes
+from models_tflite.prunable.outline import Outline
+from models_tflite.prunable.parameters import RatioParameters
+
+_NAME = re.compile(r"0\.[0-9]*[1-9]")
+_MOST_NEGATIVE = -128
+"""Has no negative in int8; converters do not use it for weights."""
+
+
+def check_parameters(ratios: Sequence[RatioParameters], channels: ChannelGroups) -> None:
+    """Check that ratios can be those of a model.
+
+    Raises:
+        RatioParametersError: a name is no ratio below 1 or stands twice, a group is unknown (near
+            ones are named), frozen, or does not have so many channels.
+    """
+    names = [ratio.name for ratio in ratios]
+    for name in names:
+        if not _NAME.fullmatch(name) or names.count(name) > 1 or len(name) > 100:
+            raise RatioParametersError(
+                f"{name!r} cannot name a ratio: write each once, as 0.75; the full width is given "
+                "by the model itself"
+            )
+    groups = {group.key: group for group in channels.groups}
+    for ratio in ratios:
+        for key, count in ratio.keep.items():
+            if key not in groups:
+                known = ", ".join(group.key for group in channels.open[:5])
+                raise RatioParametersError(f"no group {key!r}; there are: {known}, ...")
+            group = groups[key]
+            if not 1 <= count <= group.size or (group.frozen and count != group.size):
+                reason = f": {group.frozen}" if group.frozen else ""
+                raise RatioParametersError(
+                    f"ratio {ratio.name} keeps {count} of {group.size} channels of {key}{reason}"
+                )
+
+
+def check_names(ratios: Sequence[RatioParameters], names: set[str]) -> None:
+    """Check that ratios speak of tensors that a whole model has.
+
+    Raises:
+        RatioParametersError: names one that it has not.
+    """
+    for ratio in ratios:
+        for name in (*ratio.quantisation, *ratio.biases, *ratio.signs):
+            if name not in names:
+                raise RatioParametersError(f"ratio {ratio.name}: the model has no tensor {name}")
+
+
+def encode_ratio(outline: Outline, ratio: RatioParameters) -> RatioCodes:
+    """Return the codes of a ratio.
+
+    Raises:
+        RatioParametersError: an array has the wrong length, or its values fit no code.
+    """
+    sizes = dict(zip(outline.keys, outline.layout.sizes, strict=True))
+    counts = tuple(ratio.keep.get(key, size) for key, size in sizes.items())
+    names = [outline.graph.tensors[index].name for index in outline.layout.activations]
+    given = [ratio.quantisation[name] for name in names]
+    for name, (scales, zero_points) in zip(names, given, strict=True):
+        _check_length(ratio, name, scales, 1)
+        _check_length(ratio, name, zero_points, 1)
+    return join_layers(
+        ratio.name,
+        counts,
+        np.array([scales[0] for scales, _ in given], np.float32),
+        np.array([zero_points[0] for _, zero_points in given], np.int16),
+        [_encode(outline, ratio, counts, layer) for layer in outline.layout.layers],
+    )
+
+
+def layer_scales(
+    outline: Outline, layer: Layer, counts: Sequence[int], scale_of: dict[int, np.float32]
+) -> LayerScales:
+    """Return what the codes of a layer are relative to.
+
+    Args:
+        outline: of the file.
+        layer: one of it.
+        counts: channels kept of each group.
+        scale_of: scales of the activations that ratios change.
+    """
+    graph, sizes = outline.graph, outline.layout.sizes
+    full = np.array(graph.tensors[layer.weights].scales, np.float32)
+    axis = outline.axis(layer.weights, outline.channel_dimension(layer.weights))
+    if axis is not None and len(full) > 1:
+        full = full[axis.kept(sizes, counts)]
+    biases = 0
+    if layer.bias != NO_BIAS:
+        bias_axis = outline.axis(layer.bias, 0)
+        biases = bias_axis.size(counts) if bias_axis else graph.tensors[layer.bias].elements
+    source, output = (
+        scale_of.get(index, np.float32(graph.tensors[index].scale))
+        for index in (layer.source, layer.output)
+    )
+    return LayerScales(full, source, output, biases)
+
+
+def _encode(
+    outline: Outline, ratio: RatioParameters, counts: Sequence[int], layer: Layer
+) -> LayerCodes:
+    scale_of = {
+        index: np.float32(ratio.quantisation[outline.graph.tensors[index].name][0][0])
+        for index in outline.layout.activations
+    }
+    given = layer_scales(outline, layer, counts, scale_of)
+    name = outline.graph.tensors[layer.weights].name
+    scales, _ = ratio.quantisation.get(name, (given.full, None))
+    _check_length(ratio, name, scales, len(given.full))
+    if not (np.isfinite(scales) & (scales > 0)).all():
+        raise RatioParametersError(f"ratio {ratio.name}: a scale of {name} is not above 0")
+    biases = np.zeros(0, np.int32)
+    if layer.bias != NO_BIAS:
+        bias = outline.graph.tensors[layer.bias].name
+        biases = ratio.biases[bias]
+        _check_length(ratio, bias, biases, given.biases)
+    negative = ratio.signs.get(name, np.ones(len(given.full), np.int8)) < 0
+    _check_length(ratio, name, negative, len(given.full))
+    if negative.any():
+        _check_negatable(outline, layer.weights)
+    return encode_layer(name, given, scales.astype(np.float32), biases, negative)
+
+
+def _check_length(
+    ratio: RatioParameters, name: str, values: NDArray[np.generic], count: int
+) -> None:
+    if values.shape != (count,):
+        raise RatioParametersError(
+            f"ratio {ratio.name}: {name} has values of shape {list(values.shape)}, wants [{count}]"
+        )
+
+
+def _check_negatable(outline: Outline, weights: int) -> None:
+    raw = outline.graph.tree.subgraphs[0].tensors[weights]
+    values = np.asarray(outline.graph.tree.buffers[raw.buffer].data).view(np.int8)
+    if values.min() == _MOST_NEGATIVE:
+        name = outline.graph.tensors[weights].name
+        raise RatioParametersError(f"{name} holds -128, which has no negative: clip it at -127")
