@@ -5,7 +5,9 @@ from typing import Any, TypeVar
 
 import click
 
+from models_tflite import edgetpu
 from models_tflite.backend import BACKEND_NAMES, RESOLVER_NAMES
+from models_tflite.errors import UnknownBackendError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -17,11 +19,35 @@ def option(*names: str, **attributes: Any) -> Callable[[Command], Command]:
     return click.option(*names, envvar=variable, **attributes)
 
 
+class BackendName(click.Choice[str]):
+    """A backend's name; the Edge TPU's may name a device and a clock level: edgetpu:usb:0@max."""
+
+    name = "backend"
+
+    def __init__(self) -> None:
+        super().__init__(BACKEND_NAMES)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name; a usage error for one that is none."""
+        if not str(value).startswith(edgetpu.NAME):
+            return str(super().convert(value, param, ctx))
+        try:
+            edgetpu.delegate_options(value)
+        except UnknownBackendError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return what help shows."""
+        return f"[{'|'.join(BACKEND_NAMES)}[:DEVICE][@LEVEL]]"
+
+
 json_option = option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 backend_option = option(
     "--backend",
-    type=click.Choice(BACKEND_NAMES),
-    help="Interpreter package.  [default: litert; tflite-runtime on armv7l]",
+    type=BackendName(),
+    help="Interpreter package, or an Edge TPU by pycoral's device strings and clock level, as "
+    "edgetpu:usb:0@max.  [default: litert; tflite-runtime on armv7l]",
 )
 resolver_option = option(
     "--resolver",
