@@ -45,7 +45,7 @@ def test_all_policies_meet_the_same_frames_in_the_same_time(
     assert rows["performance"]["net_saving_percent"] > 0
     assert rows["oracle"]["over_oracle"] == 1
     assert document["origin"] == "synthetic"
-    assert "not compared on" in document["fitted_on"]
+    assert "predictor of the manifest" in document["fitted_on"]
 
 
 def test_rows_that_rest_on_unpublished_figures_make_it_synthetic(
