@@ -37,16 +37,20 @@ def scale_codes(ratios: NDArray[np.float64]) -> tuple[np.float32, NDArray[np.int
 
 
 def bias_units(
-    source: np.float32, weights: NDArray[np.float32], output: np.float32
+    source: NDArray[np.float32], weights: NDArray[np.float32], output: NDArray[np.float32]
 ) -> NDArray[np.float64]:
     """Return what one step of a bias code is worth in units of the int32 bias, per channel.
 
     Args:
         source: scale of the layer's input.
-        weights: scales of its weights, shape [1] or [channels].
+        weights: scales of its weights.
         output: scale of its output.
     """
-    return BIAS_STEP * np.float64(output) / (np.float64(source) * weights.astype(np.float64))
+    return (
+        BIAS_STEP
+        * output.astype(np.float64)
+        / (source.astype(np.float64) * weights.astype(np.float64))
+    )
 
 
 def biases_of(codes: NDArray[np.int64], units: NDArray[np.float64]) -> NDArray[np.int32]:

@@ -4,7 +4,7 @@ The writer decodes what it has coded, so a device and a packed reference have th
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,44 +46,73 @@ class LayerValues(NamedTuple):
     """Of its weights, shape [1] or [channels kept]."""
     biases: NDArray[np.int32]
     """Shape [biases kept]."""
-    negative: NDArray[np.bool_]
-    """Channels whose weights are negated, shape of `scales`."""
+    negative: NDArray[np.bool_] | None
+    """Channels whose weights are negated, shape of `scales`; None where none are."""
 
 
 def decode_layers(codes: RatioCodes, layers: Sequence[LayerScales]) -> list[LayerValues]:
     """Return the values of every layer at a ratio.
 
     Raises:
-        PrunableError: there are fewer codes than channels.
+        PrunableError: there are fewer codes than channels, or one makes no sense.
     """
-    counts = np.array([(len(s.full), s.biases, len(s.full)) for s in layers], np.int64)
-    widths = codes.widths.astype(np.int64)
-    packed = np.frombuffer(codes.bits, np.uint8)
-    if (counts * widths).sum() > 8 * len(packed):
-        raise PrunableError(f"the codes of ratio {codes.name} are cut short: get the file again")
-    values = unpack_bits(packed, np.repeat(widths.reshape(-1), counts.reshape(-1)))
-    parts = iter(np.split(values, np.cumsum(counts.reshape(-1))[:-1]) if len(layers) else [])
+    if not layers:
+        return []
+    scale_counts = np.array([len(layer.full) for layer in layers])
+    bias_counts = np.array([layer.biases for layer in layers])
+    steps, above, negative = _unpack(codes, scale_counts, bias_counts)
+    with np.errstate(all="ignore"):  # what a damaged file overflows is refused below
+        ratios = np.repeat(codes.bases.astype(np.float64), scale_counts) * _POWERS[steps]
+        full = np.concatenate([layer.full for layer in layers]).astype(np.float64)
+        scales = (full * ratios).astype(np.float32)
+        # Scale of each bias's channel: its own, or the one of a layer that has one for all.
+        starts = np.cumsum(scale_counts) - scale_counts
+        within = _counted(bias_counts) * np.repeat(scale_counts > 1, bias_counts)
+        units = bias_units(
+            np.repeat(np.array([layer.source for layer in layers]), bias_counts),
+            scales[np.repeat(starts, bias_counts) + within],
+            np.repeat(np.array([layer.output for layer in layers]), bias_counts),
+        )
+    if not (np.isfinite(units).all() and np.isfinite(scales).all() and (scales > 0).all()):
+        raise PrunableError("a scale of the file is not above 0: it is damaged")
+    biases = biases_of(above + np.repeat(codes.floors.astype(np.int64), bias_counts), units)
     return [
-        _decoded(base, floor, scales, next(parts), next(parts), next(parts))
-        for base, floor, scales in zip(codes.bases, codes.floors, layers, strict=True)
+        LayerValues(own, bias, signs if has_signs else None)
+        for own, bias, signs, has_signs in zip(
+            _split(scales, scale_counts),
+            _split(biases, bias_counts),
+            _split(negative, scale_counts),
+            codes.widths[:, 2].tolist(),
+            strict=True,
+        )
     ]
 
 
-def _decoded(
-    base: np.float32,
-    floor: np.int32,
-    given: LayerScales,
-    scale_steps: NDArray[np.int64],
-    bias_steps: NDArray[np.int64],
-    signs: NDArray[np.int64],
-) -> LayerValues:
-    with np.errstate(all="ignore"):  # what a damaged file overflows is refused below
-        ratio = float(base) * _POWERS[scale_steps]
-        scales = (given.full.astype(np.float64) * ratio).astype(np.float32)
-        units = bias_units(given.source, scales, given.output)
-    if not (np.isfinite(units) & np.isfinite(scales) & (scales > 0) & (units > 0)).all():
-        raise PrunableError("a scale of the file is not above 0: it is damaged")
-    return LayerValues(scales, biases_of(bias_steps + int(floor), units), signs.astype(np.bool_))
+def _unpack(
+    codes: RatioCodes, scales: NDArray[np.int64], biases: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Return scale codes, bias codes and signs of all layers in a row."""
+    counts = (scales, biases, scales)
+    fields = zip(codes.widths.astype(np.int64).T, counts, strict=True)
+    widths = np.concatenate([np.repeat(width, count) for width, count in fields])
+    packed = np.frombuffer(codes.bits, np.uint8)
+    if widths.sum() > 8 * len(packed):
+        raise PrunableError(f"the codes of ratio {codes.name} are cut short: get the file again")
+    values = unpack_bits(packed, widths)
+    first, second = int(scales.sum()), int(scales.sum() + biases.sum())
+    return values[:first], values[first:second], values[second:].astype(np.bool_)
+
+
+def _counted(counts: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return 0, 1, ... for each count in a row."""
+    starts = np.cumsum(counts) - counts
+    positions: NDArray[np.int64] = np.arange(counts.sum()) - np.repeat(starts, counts)
+    return positions
+
+
+def _split(values: NDArray[Any], counts: NDArray[np.int64]) -> list[NDArray[Any]]:
+    ends = np.cumsum(counts).tolist()
+    return [values[end - n : end] for end, n in zip(ends, counts.tolist(), strict=True)]
 
 
 class LayerCodes(NamedTuple):
@@ -120,7 +149,8 @@ def encode_layer(
             f"the scales of {name} differ by a factor of {float(_POWERS[-1]):.0e} and more against "
             "the full width: take them from weights without the batch normalisation folded in"
         )
-    wanted = biases * bias_units(given.source, scales, given.output) ** -1
+    units = bias_units(np.asarray(given.source), scales, np.asarray(given.output))
+    wanted = biases / units
     reach = np.iinfo(np.int32).max
     levels = np.rint(np.clip(wanted, -reach, reach)).astype(np.int64)
     floor = int(levels.min(initial=0 if not len(levels) else reach))
@@ -152,5 +182,5 @@ def join_layers(
         bases=np.array([layer.base for layer in layers], np.float32),
         floors=np.array([layer.floor for layer in layers], np.int32),
         widths=np.array([layer.widths for layer in layers], np.uint8).reshape(-1, 3),
-        bits=pack_bits([field for layer in layers for field in layer.bits]),
+        bits=pack_bits([layer.bits[kind] for kind in range(3) for layer in layers]),
     )

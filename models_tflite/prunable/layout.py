@@ -74,4 +74,4 @@ class RatioCodes:
     widths: NDArray[np.uint8]
     """Bits of a scale code, of a bias code less the floor, and of a sign, shape [layers, 3]."""
     bits: bytes
-    """By layer: all scale codes, all bias codes, all signs."""
+    """The scale codes of all layers, then all bias codes, then all signs."""

@@ -78,13 +78,13 @@ def _give_values(
     weights = graph.tensors[layer.weights]
     zeros = np.zeros(len(values.scales), np.int64)
     _set_quantization(weights, values.scales, zeros)
-    signs = np.where(values.negative, -1, 1).astype(np.int8)
-    shape = [int(size) for size in weights.shape]
-    along = [1] * len(shape)
-    along[weights.quantization.quantizedDimension] = len(signs)
-    buffer = tree.buffers[weights.buffer]
-    signed = np.asarray(buffer.data).view(np.int8).reshape(shape) * signs.reshape(along)
-    buffer.data = np.frombuffer(signed.tobytes(), np.uint8)
+    if values.negative is not None:
+        signs = np.where(values.negative, -1, 1).astype(np.int8)
+        along = [1] * len(weights.shape)
+        along[weights.quantization.quantizedDimension] = len(signs)
+        buffer = tree.buffers[weights.buffer]
+        signed = np.asarray(buffer.data).view(np.int8).reshape(weights.shape) * signs.reshape(along)
+        buffer.data = np.frombuffer(signed.tobytes(), np.uint8)
     if layer.bias != NO_BIAS:
         bias = graph.tensors[layer.bias]
         _set_quantization(bias, source * values.scales, zeros)

@@ -181,7 +181,7 @@ def _write_layer(
     values: LayerValues,
 ) -> None:
     weights = layer.weights.cut(data, kept)
-    if values.negative.any():
+    if values.negative is not None:
         along = [1] * weights.ndim
         along[layer.weights.channel_dimension] = len(values.negative)
         weights = np.where(values.negative.reshape(along), -weights, weights)
