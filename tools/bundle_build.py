@@ -88,14 +88,19 @@ def build_command(
         emit_built(bundle, as_json)
         return
     if not (little and big and given and tuning.calibration):
-        raise click.UsageError(
-            "give --single MODEL, or --little MODEL --big MODEL --labels FILE --calibration DATA"
-        )
+        raise click.UsageError(_missing(little, big, given, tuning.calibration))
     big_frames = replaced(frames, mean=big_mean or frames.mean, std=big_std or frames.std)
     name = name or f"{little.stem}-{big.stem}"
     nets = read_classifier(little), read_classifier(big)
     draft = pair_draft(*nets, given, name, frames, big_frames, **fields)
     write_tuned(draft, tuning, out or Path(name), replace, as_json)
+
+
+def _missing(little: Any, big: Any, labels: Any, calibration: Any) -> str:
+    whole = "--single MODEL, or --little MODEL --big MODEL --labels FILE --calibration DATA"
+    asked = {"--little": little, "--big": big, "--labels": labels, "--calibration": calibration}
+    missing = [flag for flag, given in asked.items() if not given]
+    return f"give {whole}; missing for a pair: {', '.join(missing)}"
 
 
 def read_labels(path: Path) -> list[str]:
