@@ -1,6 +1,6 @@
-"""Boots a Debian kernel in QEMU and runs the checks in tests/beds/vm/guest in it.
+"""Boots a Debian kernel in QEMU and runs the checks in tests/beds/vm/guest in it, or some of them.
 
-    python -m tests.beds.vm.boot
+    python -m tests.beds.vm.boot [check_usb ...]
 
 The guest gets this checkout, its environment and the host's /usr read-only over 9p, and two things
 that no host here has: an I2C bus (i2c-stub) and P-states (ssdt.asl). It is emulated, so its times
@@ -14,7 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -46,7 +46,17 @@ ACCOUNTS = {
 
 
 def main() -> int:
-    """Boot, print what the guest prints, and return the checks' exit code."""
+    """Boot with the checks as the first process."""
+    return boot(f"bed.only={','.join(sys.argv[1:])}", {})
+
+
+def boot(words: str, files: Mapping[str, str]) -> int:
+    """Boot, print what the guest prints, and return the checks' exit code.
+
+    Args:
+        words: for the kernel's command line; vm/init takes what begins with "bed.".
+        files: texts by path in the guest's first file system; etc/ goes over to its root.
+    """
     need(PROGRAMS)
     kernel = unpacked_kernel(CACHE)
     # The guest may not write: what is not compiled here would be compiled there, each time.
@@ -54,19 +64,19 @@ def main() -> int:
     with TemporaryDirectory(prefix="edge-infer-vm-") as name:
         work = Path(name)
         busybox = Path(shutil.which("busybox") or "busybox")
-        files = {**ACCOUNTS, "init": (HERE / "init").read_text()}
-        initrd = make_initrd(kernel, busybox, files, work)
+        texts = {**ACCOUNTS, **files, "init": (HERE / "init").read_text()}
+        initrd = make_initrd(kernel, busybox, texts, work)
         table = work / "ssdt.aml"
         subprocess.run(
             ["iasl", "-p", str(table), str(HERE / "ssdt.asl")], check=True, capture_output=True
         )
         began_s = time.monotonic()
-        code = _boot(_command(kernel, initrd, table))
+        code = _run(_command(kernel, initrd, table, words))
         print(f"bed: boot to power-off {time.monotonic() - began_s:.0f} s of wall time")
     return code
 
 
-def _command(kernel: Kernel, initrd: Path, table: Path) -> list[str]:
+def _command(kernel: Kernel, initrd: Path, table: Path, words: str) -> list[str]:
     # The folders that the guest sees, by their 9p tag.
     shares = {
         "usr": Path("/usr"),
@@ -75,8 +85,10 @@ def _command(kernel: Kernel, initrd: Path, table: Path) -> list[str]:
         "kernel": kernel.folder,
     }
     # On a busy host the kernel would take late timer interrupts for a broken board.
-    words = "no_timer_check "
-    words += f"console=ttyS0 quiet panic=-1 intel_pstate=disable bed.python={sys.base_prefix}"
+    words += " no_timer_check "
+    words += (
+        f"console=ttyS0 quiet loglevel=3 panic=-1 intel_pstate=disable bed.python={sys.base_prefix}"
+    )
     command = ["qemu-system-x86_64", "-machine", "q35", "-accel", "tcg,thread=multi"]
     command += ["-cpu", CPU, "-smp", "2", "-m", "1024", "-nodefaults", "-display", "none"]
     command += ["-serial", "stdio", "-no-reboot", "-acpitable", f"file={table}"]
@@ -88,7 +100,7 @@ def _command(kernel: Kernel, initrd: Path, table: Path) -> list[str]:
     return command
 
 
-def _boot(command: list[str]) -> int:
+def _run(command: list[str]) -> int:
     """Run QEMU; return the code the guest reports, 1 if it reports none in time."""
     code = 1
     with subprocess.Popen(

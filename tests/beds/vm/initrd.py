@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.beds.vm.kernel import Kernel
 
-MODULES = ("virtio_pci", "9pnet_virtio", "9p")
+MODULES = ("virtio_pci", "9pnet_virtio", "9p", "overlay")
 """What mounts the host's folders; everything later is loaded by modprobe in the guest."""
 APPLETS = ("sh", "mount", "mkdir", "ln", "cat", "cut", "cp", "insmod", "switch_root", "poweroff")
 

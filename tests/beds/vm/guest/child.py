@@ -47,6 +47,10 @@ class Child:
         """Return the next line it prints, empty once it is gone."""
         return self._lines.readline().rstrip("\n")
 
+    def signal_kill(self) -> None:
+        """Send SIGKILL and do not wait: what it holds may keep it for a while."""
+        os.kill(self.pid, signal.SIGKILL)
+
     def kill(self, number: signal.Signals) -> int:
         """Send a signal and return how it ended, as `wait` does."""
         os.kill(self.pid, number)

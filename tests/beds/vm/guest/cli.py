@@ -25,32 +25,31 @@ class Outcome(NamedTuple):
         return json.loads(self.out)
 
 
-def edge_infer(*words: str, uid: int = 0, groups: tuple[int, ...] = ()) -> Outcome:
-    """Run a command to its end, as another user if asked."""
+def running(*words: str, uid: int = 0, groups: tuple[int, ...] = ()) -> Child:
+    """Start a command, as another user if asked; `outcome` waits for its end."""
 
     def work(say: Callable[[str], None]) -> int:
         out, err = io.StringIO(), io.StringIO()
+        say("running")
         with redirect_stdout(out), redirect_stderr(err):
             code = run_line(list(words))
         say(json.dumps([code, out.getvalue(), err.getvalue()]))
         return code
 
-    with Child(work, uid, groups) as child:
-        return Outcome(*json.loads(child.line()))
-
-
-def running(*words: str) -> Child:
-    """Start a command that is to be killed."""
-
-    def work(say: Callable[[str], None]) -> int:
-        quiet = io.StringIO()
-        say("running")
-        with redirect_stdout(quiet), redirect_stderr(quiet):
-            return run_line(list(words))
-
-    child = Child(work)
+    child = Child(work, uid, groups)
     assert child.line() == "running"
     return child
+
+
+def outcome(child: Child) -> Outcome:
+    """Return how a command ended, once it has ended by itself."""
+    return Outcome(*json.loads(child.line()))
+
+
+def edge_infer(*words: str, uid: int = 0, groups: tuple[int, ...] = ()) -> Outcome:
+    """Run a command to its end, as another user if asked."""
+    with running(*words, uid=uid, groups=groups) as child:
+        return outcome(child)
 
 
 def meter_file(text: str) -> None:

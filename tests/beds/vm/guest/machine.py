@@ -1,10 +1,16 @@
 """What the checks do to the guest besides through our own code."""
 
 import subprocess
+import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
+
+Found = TypeVar("Found")
 
 CPUFREQ = Path("/sys/devices/system/cpu/cpufreq")
+APPEAR_S = 60
+"""How long the kernel may take to show a device, on a host that does much else."""
 SETTINGS = ("scaling_governor", "scaling_min_freq", "scaling_max_freq")
 
 
@@ -27,6 +33,17 @@ def refusal(action: Callable[[], object], kind: type[Exception]) -> str:
     except kind as error:
         return str(error)
     raise AssertionError(f"no {kind.__name__}")
+
+
+def appears(look: Callable[[], Found | None], look_every_s: float = 0.02) -> Found:
+    """Return what `look` finds, once it finds something."""
+    end_s = time.monotonic() + APPEAR_S
+    while time.monotonic() < end_s:
+        found = look()
+        if found:
+            return found
+        time.sleep(look_every_s)
+    raise AssertionError(f"nothing within {APPEAR_S} s")
 
 
 def policy_settings() -> dict[str, tuple[str, ...]]:

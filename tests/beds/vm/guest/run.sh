@@ -1,9 +1,9 @@
 #!/bin/sh
-# Runs every check in the guest, says how they ended, and powers off.
+# Runs the checks of a package in the guest, says how they ended, and powers off.
 export PATH=/usr/local/sbin:/usr/sbin:/usr/bin HOME=/root
 export PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1
 cd "$(dirname "$0")/../../../.." || exit 1
-.venv/bin/python -m tests.beds.vm.guest
+.venv/bin/python -m "$@"
 echo "bed: exit code $?"
 echo "bed: power-off at $(cut -d' ' -f1 /proc/uptime) s"
 busybox poweroff -f

@@ -1,0 +1,35 @@
+"""Boots the same guest with systemd as its first process, and installs the service in it.
+
+    python -m tests.beds.vm.boot_systemd
+
+/usr is the host's with a layer over it, so that an installation can write there; the systemd is
+the host's too, and everything but its units and rules is as a first boot of an empty machine.
+"""
+
+import sys
+from pathlib import Path
+
+from tests.beds.missing import skip
+from tests.beds.vm.boot import CHECKOUT, HERE, boot
+
+SYSTEMD = Path("/lib/systemd/systemd")
+UNITS = HERE / "booted"
+
+
+def main() -> int:
+    """Boot with systemd as the first process; it starts the checks as a service."""
+    if not SYSTEMD.exists():
+        skip(f"{SYSTEMD} not found; install with: sudo apt-get install systemd")
+    files = {f"etc/systemd/system/{unit.name}": _text(unit) for unit in UNITS.glob("bed.*")}
+    files["etc/machine-id"] = "uninitialized\n"
+    # Its rule would close /root, below which this computer may keep its Python.
+    files["etc/tmpfiles.d/provision.conf"] = ""
+    return boot("bed.first=systemd systemd.show_status=0", files)
+
+
+def _text(unit: Path) -> str:
+    return unit.read_text().replace("@CHECKOUT@", str(CHECKOUT))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

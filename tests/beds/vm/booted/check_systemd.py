@@ -1,0 +1,144 @@
+"""The service under a systemd that booted the machine: installed, watched, killed, removed."""
+
+import os
+import pwd
+import signal
+import time
+from pathlib import Path
+
+from tests.beds.vm.guest.machine import appears, command, modprobe, policy_settings
+from tools.service_plan import FILES, UNIT, USER
+
+EDGE_INFER = (f"{Path.cwd()}/.venv/bin/python", "-m", "edge_infer")
+HOST = Path("/dev/ttyACM0")
+ETC = Path("/etc/edge-infer")
+DROP_IN = Path(f"/etc/systemd/system/{UNIT}.d/quick.conf")
+WATCHDOG_S = 12
+SETTINGS = """EDGE_INFER_PORT=/dev/ttyGS0
+EDGE_INFER_BOARD=linux
+EDGE_INFER_POLICY=powersave
+EDGE_INFER_ALLOW_UNSIGNED=1
+"""
+CLOCK_FILES = Path("/sys/devices/system/cpu/cpufreq")
+
+found: dict[str, tuple[str, ...]] = {}
+before: dict[str, tuple[int, int]] = {}
+
+
+def show(name: str) -> str:
+    """Return a property of the unit."""
+    return command("systemctl", "show", "--value", "-p", name, UNIT).strip()
+
+
+def main_pid() -> int:
+    return int(show("MainPID"))
+
+
+def owner(pid: int) -> int:
+    """Return the user of a process."""
+    return Path(f"/proc/{pid}").stat().st_uid
+
+
+def running() -> bool:
+    return show("ActiveState") == "active"
+
+
+def rights() -> dict[str, tuple[int, int]]:
+    """Return group and mode of what the rules change."""
+    files = sorted(CLOCK_FILES.glob("policy*/scaling_*"))
+    return {str(f): (f.stat().st_gid, f.stat().st_mode & 0o777) for f in files}
+
+
+def left_files() -> list[str]:
+    """Return what of ours lies where the installation writes."""
+    places = [*(Path("/", path).parent for path in FILES.values()), Path("/run"), Path("/var/lib")]
+    return sorted({str(p) for place in places for p in place.rglob("*edge-infer*")})
+
+
+def check_systemd_has_booted_the_machine() -> None:
+    assert Path("/proc/1/comm").read_text() == "systemd\n"
+    print(f"   {command('systemctl', '--version').splitlines()[0]}")
+    for module in ("i2c-dev", "acpi-cpufreq", "cpufreq_userspace", "dummy_hcd", "cdc-acm",
+                   "usb_f_acm", "g_serial"):  # fmt: skip
+        modprobe(module)
+    appears(HOST.exists)
+    found.update(policy_settings())
+    before.update(rights())
+
+
+def check_it_is_installed_and_enabled() -> None:
+    command(*EDGE_INFER, "install-service")
+    assert command("systemctl", "is-enabled", UNIT).strip() == "enabled"
+    member = pwd.getpwnam(USER)
+    gid, mode = rights()[str(CLOCK_FILES / "policy0/scaling_setspeed")]
+    assert (gid, mode) == (member.pw_gid, 0o664)
+    ETC.mkdir(exist_ok=True)
+    (ETC / "serve.env").write_text(SETTINGS)
+    DROP_IN.parent.mkdir()
+    DROP_IN.write_text(f"[Service]\nWatchdogSec={WATCHDOG_S}s\nRestartSec=1s\n")
+    command("systemctl", "daemon-reload")
+
+
+def check_it_starts_as_its_user_and_says_that_it_is_ready() -> None:
+    command("systemctl", "start", UNIT)  # returns once READY=1 has come
+    assert running()
+    assert owner(main_pid()) == pwd.getpwnam(USER).pw_uid != 0
+    groups = Path(f"/proc/{main_pid()}/status").read_text()
+    print("   " + next(line for line in groups.splitlines() if line.startswith("Groups")))
+    assert policy_settings() == found
+
+
+def check_the_watchdog_hears_signs_of_life() -> None:
+    first = int(show("WatchdogTimestampMonotonic"))
+    appears(lambda: int(show("WatchdogTimestampMonotonic")) > first)
+    assert running() and show("NRestarts") == "0"
+
+
+def flash() -> None:
+    """Give the service a bundle to run: from then on it holds the clock."""
+    command(*EDGE_INFER, "flash", "digits-early-exit", "-p", str(HOST), "--confirm")
+    command(*EDGE_INFER, "device", "run", "-p", str(HOST), "--frames", "5")
+
+
+def check_it_takes_the_clock_as_its_user() -> None:
+    flash()
+    changed = appears(lambda: policy_settings() if policy_settings() != found else None)
+    print(f"   {changed}")
+    assert {settings[0] for settings in changed.values()} == {"userspace"}
+
+
+def check_after_a_kill_the_clock_comes_back_and_the_service_too() -> None:
+    killed = main_pid()
+    command("systemctl", "kill", "--signal=SIGKILL", UNIT)  # all its processes, as the OOM killer
+    appears(lambda: show("NRestarts") == "1" and running())
+    journal = command("journalctl", "-u", UNIT, "-o", "cat", "--no-pager")
+    assert "the clock is put back" in journal, journal
+    assert main_pid() != killed
+
+
+def check_a_service_that_hangs_is_killed_by_the_watchdog() -> None:
+    os.kill(main_pid(), signal.SIGSTOP)
+    began_s = time.monotonic()
+    appears(lambda: show("NRestarts") == "2" and running())
+    print(f"   restarted {time.monotonic() - began_s:.0f} s after it hung")
+    assert "Watchdog timeout" in command("journalctl", "-u", UNIT, "-o", "cat", "--no-pager")
+
+
+def check_when_stopped_it_leaves_the_clock_as_it_was() -> None:
+    command("systemctl", "stop", UNIT)
+    assert show("ActiveState") == "inactive"
+    assert show("Result") == "success"
+    assert policy_settings() == found
+
+
+def check_removal_leaves_nothing() -> None:
+    assert left_files()
+    command("systemctl", "start", UNIT)
+    command(*EDGE_INFER, "install-service", "--uninstall")
+    DROP_IN.unlink()
+    DROP_IN.parent.rmdir()
+    assert left_files() == []
+    assert rights() == before
+    assert policy_settings() == found
+    assert USER not in {entry.pw_name for entry in pwd.getpwall()}
+    assert show("LoadState") == "not-found"
