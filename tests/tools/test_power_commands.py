@@ -1,7 +1,9 @@
 import json
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from boards.calibration import Calibration
 from boards.errors import MeterError
@@ -60,6 +62,33 @@ def test_record_then_report_gives_the_boards_idle_power(
     assert report["samples"] == len(read_power_log(log).samples) > 1_800
     assert run_line(["power", "report", str(log)]) == 0
     assert "(simulated)" in capsys.readouterr().out
+
+
+@pytest.fixture
+def recorded(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Path:
+    log = tmp_path / "power.csv"
+    assert run_line(["power", "record", "--meter", SIM, "--duration", "500ms", "-o", str(log)]) == 0
+    capsys.readouterr()
+    return log
+
+
+def test_the_plot_is_written(recorded: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="the plot extra is not installed")
+    picture = tmp_path / "power.png"
+    assert run_line(["power", "report", str(recorded), "--plot", str(picture)]) == 0
+    with Image.open(picture) as image:
+        assert image.width > 1.5 * image.height > 400
+        assert len(image.convert("RGB").getcolors(1 << 24) or []) > 20  # more than empty axes
+
+
+def test_a_plot_wants_its_extra(
+    recorded: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    picture = recorded.with_suffix(".png")
+    assert run_line(["power", "report", str(recorded), "--plot", str(picture)]) == 1
+    assert "pip install 'edge-infer[plot]'" in capsys.readouterr().err
+    assert not picture.exists()
 
 
 def test_monitor_prints_one_line_a_time_and_a_log_is_a_meter(
