@@ -21,6 +21,7 @@ from models_tflite.errors import (
     ModelError,
     ModelNotSupportedError,
     UnknownBackendError,
+    UnknownRatioError,
 )
 from models_tflite.manifest import Manifest
 from models_tflite.quantization import FrameInput
@@ -48,5 +49,6 @@ __all__ = [
     "CutError",
     "BackendError",
     "UnknownBackendError",
+    "UnknownRatioError",
     "FrameError",
 ]

@@ -32,6 +32,7 @@ from models_tflite.manifest import (
     Thresholds,
 )
 from models_tflite.probe import probe
+from models_tflite.ratio_spec import Prunable
 from models_tflite.stage import LoadedStage, check_model
 from models_tflite.stage_spec import Stage
 
@@ -67,7 +68,7 @@ class BundleDraft:
     ratios: tuple[str, ...] = (FULL_RATIO,)
     thresholds: Mapping[str, Thresholds] = field(default_factory=lambda: {FULL_RATIO: NO_EXITS})
     predictor: Mapping[str, Mapping[str, Any]] | None = None
-    prunable: Mapping[str, Any] | None = None
+    prunable: Prunable | None = None
     tuned_on: BackendInfo | None = None
     """The backend that the thresholds were chosen on; this platform's default if None."""
     samples: SampleSet | None = None

@@ -18,6 +18,8 @@ from models_tflite.errors import (
 )
 from models_tflite.golden import GoldenVectors
 from models_tflite.manifest import MANIFEST_FILE, FileInfo, Manifest
+from models_tflite.prunable.model import PrunableModel
+from models_tflite.ratio_spec import FULL_RATIO
 
 
 @dataclass(frozen=True)
@@ -27,9 +29,15 @@ class Bundle:
     path: Path
     manifest: Manifest
 
-    def stage_model(self, index: int) -> bytes:
-        """Return the .tflite file of a stage, verified again as it is read."""
-        return self.read(self.manifest.stages[index].file)
+    def stage_model(self, index: int, ratio: str = FULL_RATIO) -> bytes:
+        """Return the model of a stage, verified again as it is read.
+
+        Raises:
+            BundleVerificationError: the file is not the manifest's, or cannot be pruned.
+            UnknownRatioError: it has no such ratio.
+        """
+        model = self.read(self.manifest.stages[index].file)
+        return model if ratio == FULL_RATIO else PrunableModel.open(model).materialise(ratio)
 
     def samples(self) -> tuple[NDArray[Any], NDArray[np.int64]] | None:
         """Return the frames [n, H, W, C] (uint8 or float32) and labels [n] that travel along.

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from models_tflite.errors import ManifestError
+from models_tflite.ratio_spec import FULL_RATIO, Prunable, RatioSpec, RatioStage
 from models_tflite.stage_spec import Scores, Stage
 
 if TYPE_CHECKING:
@@ -30,6 +31,7 @@ def _problems(manifest: "Manifest") -> Iterator[str]:
     if manifest.stages[-1].features:
         yield "stages: the last one has features, but no stage follows to take them"
     yield from _ratio_problems(manifest)
+    yield from _prunable_problems(manifest)
 
 
 def _kind_problems(manifest: "Manifest") -> Iterator[str]:
@@ -124,6 +126,40 @@ def _ratio_problems(manifest: "Manifest") -> Iterator[str]:
     for ratio, thresholds in manifest.thresholds.items():
         for problem in _threshold_problems(manifest, thresholds):
             yield f"thresholds.{ratio}.{problem}"
+
+
+def _prunable_problems(manifest: "Manifest") -> Iterator[str]:
+    prunable = manifest.prunable
+    if (prunable is None) == ("prunable" in manifest.kinds):
+        yield f"prunable is {prunable and prunable.format}, kinds is {list(manifest.kinds)}"
+    given = {FULL_RATIO, *(prunable.ratios if prunable else ())}
+    if given != set(manifest.ratios):
+        yield f"ratios is {list(manifest.ratios)}: wants 1.0 and those of prunable, {sorted(given)}"
+    if prunable is None:
+        return
+    for ratio, spec in prunable.ratios.items():
+        for problem in _ratio_stage_problems(manifest, prunable, spec):
+            yield f"prunable.ratios.{ratio}.{problem}"
+
+
+def _ratio_stage_problems(
+    manifest: "Manifest", prunable: Prunable, spec: RatioSpec
+) -> Iterator[str]:
+    channels = [group.channels for group in prunable.groups]
+    if len(spec.keep) != len(channels) or any(map(int.__gt__, spec.keep, channels)):
+        yield f"keep is {list(spec.keep)}: wants one count per group, at most {channels}"
+    if len(spec.stages) != len(manifest.stages):
+        yield f"stages has {len(spec.stages)}: wants {len(manifest.stages)}"
+        return
+    for index, (own, stage) in enumerate(zip(spec.stages, manifest.stages, strict=True)):
+        if own.macs != _macs(own):
+            yield f"stages[{index}].macs is {own.macs}, its ops add up to {_macs(own)}"
+        if [t.dtype for t in own.tensors] != [t.dtype for t in stage.input.tensors]:
+            yield f"stages[{index}].tensors are other ones than at full width"
+
+
+def _macs(stage: RatioStage) -> int:
+    return sum(op.macs for op in stage.ops)
 
 
 def _threshold_problems(manifest: "Manifest", thresholds: "Thresholds") -> Iterator[str]:

@@ -32,6 +32,13 @@ class ModelNotSupportedError(BundleError, ValueError):
     """The model is sound, but of a kind that no bundle can hold."""
 
 
+class UnknownRatioError(BundleError, LookupError):
+    """A bundle or file has no such pruning ratio; the message lists those that it has."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 class CutError(BundleError, ValueError):
     """A model cannot be cut at the given exits."""
 

@@ -12,7 +12,8 @@ from typing import Any, Literal
 
 from models_tflite.consistency import check_consistency
 from models_tflite.document import from_document, to_document
-from models_tflite.errors import ManifestError
+from models_tflite.errors import ManifestError, UnknownRatioError
+from models_tflite.ratio_spec import FULL_RATIO, Prunable, stage_at
 from models_tflite.schema import check_schema
 from models_tflite.stage_spec import Stage
 
@@ -34,7 +35,6 @@ __all__ = [
 
 SCHEMA_VERSION = 1
 MANIFEST_FILE = "manifest.json"
-FULL_RATIO = "1.0"
 
 Kind = Literal["early-exit", "little-big", "prunable", "single"]
 Criterion = Literal["score-margin", "top-score", "entropy"]
@@ -122,7 +122,21 @@ class Manifest:
     samples: Samples | None
     files: Mapping[str, FileInfo]
     provenance: Mapping[str, Any] = field(default_factory=dict)
-    prunable: Mapping[str, Any] | None = None
+    prunable: Prunable | None = None
+
+    def stages_at(self, ratio: str) -> tuple[Stage, ...]:
+        """Return the stages as they are at a ratio.
+
+        Raises:
+            UnknownRatioError: the bundle has no such ratio; those that it has are listed.
+        """
+        if ratio not in self.ratios:
+            raise UnknownRatioError(
+                f"{self.name} has no ratio {ratio}; there are: {', '.join(self.ratios)}"
+            )
+        if ratio == FULL_RATIO or self.prunable is None:
+            return self.stages
+        return tuple(map(stage_at, self.stages, self.prunable.ratios[ratio].stages))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "Manifest":

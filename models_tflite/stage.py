@@ -11,6 +11,7 @@ from models_tflite.bundle import Bundle
 from models_tflite.errors import ModelError
 from models_tflite.interpreter import Interpreter
 from models_tflite.quantization import FrameInput
+from models_tflite.ratio_spec import FULL_RATIO
 from models_tflite.stage_spec import Stage
 
 SCALE_TOLERANCE = 1e-6
@@ -86,17 +87,29 @@ def _preparer(spec: Stage) -> Callable[[NDArray[Any]], tuple[NDArray[Any]]]:
     return prepare
 
 
-def load_stages(bundle: Bundle, backend: Backend, num_threads: int = 1) -> list[LoadedStage]:
+def load_stages(
+    bundle: Bundle, backend: Backend, num_threads: int = 1, ratio: str = FULL_RATIO
+) -> list[LoadedStage]:
     """Load every stage of a verified bundle.
 
     Raises:
         ModelError: an interpreter refuses a model, a model is not as the manifest says, or
             features do not chain; the message names the stage and the tensor.
+        UnknownRatioError: the bundle has no such pruning ratio.
     """
+    specs = bundle.manifest.stages_at(ratio)
+    models = [bundle.stage_model(index, ratio) for index in range(len(specs))]
+    return connect_stages(specs, models, backend, num_threads)
+
+
+def connect_stages(
+    specs: Sequence[Stage], models: Sequence[bytes], backend: Backend, num_threads: int = 1
+) -> list[LoadedStage]:
+    """Load models as the stages that they are said to be; raises ModelError as `load_stages`."""
     stages = []
     handed: Sequence[Mapping[str, Any]] = ()
-    for index, spec in enumerate(bundle.manifest.stages):
-        interpreter = backend.load(bundle.stage_model(index), num_threads)
+    for spec, model in zip(specs, models, strict=True):
+        interpreter = backend.load(model, num_threads)
         check_model(spec, interpreter)
         if spec.input.reads == "previous":
             _check_chain(spec, handed, interpreter.get_input_details())

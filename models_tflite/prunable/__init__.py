@@ -13,8 +13,9 @@ On a device (numpy alone):
 The format is described in FORMAT.md.
 """
 
+from models_tflite.errors import UnknownRatioError
 from models_tflite.prunable.channels import Axis, ChannelGroups, Group, Segment
-from models_tflite.prunable.errors import PrunableError, RatioParametersError, UnknownRatioError
+from models_tflite.prunable.errors import PrunableError, RatioParametersError
 from models_tflite.prunable.follow import follow_channels
 from models_tflite.prunable.model import PrunableModel
 from models_tflite.prunable.own_constants import own_constants

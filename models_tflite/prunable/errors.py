@@ -7,12 +7,5 @@ class PrunableError(ModelError):
     """A file cannot be pruned: no part for it, a newer version, changed, or not consistent."""
 
 
-class UnknownRatioError(BundleError, LookupError):
-    """A file has no such pruning ratio; the message lists those that it has."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
-
-
 class RatioParametersError(BundleError, ValueError):
     """What is to be written as a ratio does not fit the model."""

@@ -5,12 +5,13 @@ import os
 from pathlib import Path
 from typing import Self
 
-from models_tflite.manifest import FULL_RATIO
-from models_tflite.prunable.errors import PrunableError, UnknownRatioError
+from models_tflite.errors import UnknownRatioError
+from models_tflite.prunable.errors import PrunableError
 from models_tflite.prunable.flat import FlatModel, Vector
 from models_tflite.prunable.layout import METADATA_NAME, RatioCodes
 from models_tflite.prunable.patch import PatchPlan
 from models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET, check_header, read_payload
+from models_tflite.ratio_spec import FULL_RATIO, nearest_ratio
 
 
 class PrunableModel:
@@ -67,7 +68,7 @@ class PrunableModel:
 
     def nearest(self, ratio: float) -> str:
         """Return the name of the ratio nearest to a number; of two equally near the wider."""
-        return min(self.ratios, key=lambda name: abs(float(name) - ratio))
+        return nearest_ratio(self.ratios, ratio)
 
     def materialise(self, ratio: str) -> bytes:
         """Return the model of a ratio: as large as the file, with dead bytes where it was cut.

@@ -39,20 +39,6 @@ def test_what_was_written_is_read_back_equal(early_exit: Bundle, single: Bundle)
     assert isinstance(early_exit.manifest.thresholds["1.0"].values[1], tuple)
 
 
-def test_keys_that_later_features_need_are_read(document: Document) -> None:
-    changed = copy.deepcopy(document)
-    changed["ratios"] = ["1.0", "0.5"]
-    changed["kinds"] = ["early-exit", "prunable"]
-    changed["thresholds"]["0.5"] = changed["thresholds"]["1.0"]
-    changed["predictor"] = {"1.0": {"kind": "logistic", "weights": [[0.5]]}, "0.5": {"kind": "x"}}
-    changed["prunable"] = {"format": "prefix.1", "groups": {"A": {"0.5": 8}}}
-    manifest = Manifest.from_json(json.dumps(changed))
-    assert manifest.predictor is not None and manifest.prunable is not None
-    assert manifest.predictor["1.0"]["weights"] == [[0.5]]
-    assert manifest.prunable["groups"] == {"A": {"0.5": 8}}
-    assert Manifest.from_json(manifest.to_json()) == manifest
-
-
 Change = Callable[[Document], object]
 
 SCHEMA_CASES: list[tuple[Change, str]] = [
@@ -95,6 +81,7 @@ CONSISTENCY_CASES: list[tuple[Change, str]] = [
     (lambda d: d.update(kinds=["prunable"]), r"3 stages want early-exit or little-big"),
     (lambda d: d.update(ratios=["0.5"]), r"wants the full width 1\.0"),
     (lambda d: d["ratios"].append("0.5"), r"thresholds lacks the ratios \['0\.5'\]"),
+    (lambda d: d["kinds"].append("prunable"), r"prunable is None, kinds is \['early-exit', 'prun"),
     (lambda d: d.update(predictor={"0.25": {"kind": "x"}}), r"predictor has \['0\.25'\]"),
     (lambda d: d["thresholds"]["1.0"]["values"].pop(), r"values has 1: wants 2, one per stage"),
     (

@@ -168,7 +168,7 @@ def test_stages_must_chain(
     stages = tuple(describe_stage(d, Graph(d.model)) for d in drafts)
 
     class TwoStages(Bundle):
-        def stage_model(self, index: int) -> bytes:
+        def stage_model(self, index: int, ratio: str = "1.0") -> bytes:
             return models[index]
 
     manifest = dataclasses.replace(early_exit.manifest, stages=stages)

@@ -1,0 +1,53 @@
+"""Running models for comparison, and a model whose pruned channels are zero."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models_tflite.backend import Backend
+from models_tflite.flatbuffer import pack
+from models_tflite.graph import NO_TENSOR, Graph
+from models_tflite.prunable import follow_channels, own_constants
+from tests.fakes.ratio_parameters import LAYERS
+
+_DTYPES = {"int8": np.int8, "int32": np.int32, "float32": np.float32}
+
+
+def outputs(backend: Backend, model: bytes, frames: NDArray[Any]) -> NDArray[Any]:
+    """Return all outputs, one row a frame."""
+    interpreter = backend.load(model)
+    (source,) = interpreter.get_input_details()
+    rows = []
+    for frame in frames:
+        interpreter.set_tensor(source["index"], frame)
+        interpreter.invoke()
+        found = [interpreter.get_tensor(d["index"]) for d in interpreter.get_output_details()]
+        rows.append(np.concatenate([values.reshape(-1) for values in found]))
+    return np.array(rows)
+
+
+def zeroed(model: bytes, keep: Mapping[str, int]) -> bytes:
+    """Return the full-width model with weights and biases of the pruned channels at zero."""
+    own = own_constants(model)
+    graph, channels = Graph(own), follow_channels(own)
+    counts = channels.counts(keep)
+    for node in graph.nodes:
+        if node.op not in LAYERS:
+            continue
+        for position, dimension in ((1, LAYERS[node.op]), (2, 0)):
+            if position >= len(node.inputs) or node.inputs[position] == NO_TENSOR:
+                continue
+            tensor = graph.operand(node, position)
+            axis = channels.axes.get((tensor.name, dimension))
+            if axis is None:
+                continue
+            kept = axis.kept(channels.sizes, counts)
+            buffer = graph.tree.buffers[graph.tree.subgraphs[0].tensors[tensor.index].buffer]
+            values = np.frombuffer(bytes(buffer.data), _DTYPES[tensor.dtype]).reshape(tensor.shape)
+            values = values.copy()
+            pruned = np.setdiff1d(np.arange(tensor.shape[dimension]), kept)
+            values[(slice(None),) * dimension + (pruned,)] = 0
+            buffer.data = np.frombuffer(values.tobytes(), np.uint8)
+    return pack(graph.tree)
