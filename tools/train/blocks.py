@@ -49,9 +49,12 @@ def convolve(x: Any, channels: int, stride: int = 1, kernel: int = 3) -> Any:
     return keras.layers.ReLU()(normalise(x))
 
 
-def residual(x: Any, channels: int) -> Any:
-    """Two convolutions and what came in (K. He et al., CVPR 2016, figure 2)."""
-    y = convolve(x, channels)
+def residual(x: Any, channels: int, inner: int = 0) -> Any:
+    """Two convolutions and what came in (K. He et al., CVPR 2016, figure 2).
+
+    Between the two stand `inner` channels, as many as outside if 0.
+    """
+    y = convolve(x, inner or channels)
     y = keras.layers.Conv2D(channels, 3, padding="same", use_bias=False)(y)
     return keras.layers.ReLU()(keras.layers.Add()([x, normalise(y)]))
 

@@ -14,13 +14,15 @@ from ..tune_document import tune_report
 from .bundling import Scored, make_bundle, score_splits
 from .dataset import Splits, split
 from .errors import TrainError
+from .prunable.ablation_report import ablation_report
+from .prunable.command import prunable_report, train_ablation, train_prunable
 from .recipe import Recipe, read_recipe
 from .sources import open_source
 
 
 @click.command("train", short_help="Train a bundle from a recipe.")
 @click.argument("recipe")
-@option("--out", type=click.Path(path_type=Path), required=True, help="Bundle folder to make.")
+@option("--out", type=click.Path(path_type=Path), help="Bundle folder to make.")
 @option("--data", help="digits, keras:NAME, an .npz file, or a folder.  [default: the recipe's]")
 @option(
     "--work",
@@ -29,16 +31,42 @@ from .sources import open_source
     "[default: runs/train/RECIPE]",
 )
 @option("--replace", is_flag=True, help="Put the new bundle in the place of the one at --out.")
+@option(
+    "--ablation",
+    is_flag=True,
+    help="Of a prunable recipe: instead of a bundle, what the learned order of channels and one "
+    "weight set for all ratios earn and cost.",
+)
+@option(
+    "--seed",
+    "seeds",
+    type=int,
+    multiple=True,
+    default=(11, 12),
+    show_default=True,
+    help="Of the ablation's trainings; may be repeated.",
+)
 @json_option
 def train_command(
-    recipe: str, out: Path, data: str | None, work: Path | None, replace: bool, as_json: bool
+    recipe: str,
+    out: Path | None,
+    data: str | None,
+    work: Path | None,
+    replace: bool,
+    ablation: bool,
+    seeds: tuple[int, ...],
+    as_json: bool,
 ) -> None:
     """Train RECIPE (a name or a .toml file), quantise it, cut it and write the bundle.
 
     Data folders hold IDX files, or one folder of images a class below train and test.
     """
     chosen = read_recipe(recipe)
-    if out.exists() and not replace:
+    if ablation and chosen.prunable is None:
+        raise click.UsageError(f"--ablation is for prunable recipes, {chosen.name} is not one")
+    if (out is None) != ablation:
+        raise click.UsageError("give either --out, for a bundle, or --ablation")
+    if out is not None and out.exists() and not replace:
         raise TrainError(f"{out} exists already: choose another place, or give --replace")
     source = open_source(data or chosen.data.source)
     splits = split(
@@ -46,6 +74,14 @@ def train_command(
     )
     work = work or Path("runs") / "train" / chosen.name
     _claim(work, chosen, splits)
+    if out is None:
+        document = train_ablation(chosen, source.class_names, splits, work, seeds)
+        emit(as_json, document, ablation_report(document))
+        return
+    if chosen.prunable is not None:
+        bundle = train_prunable(out, chosen, source.class_names, splits, work, replace)
+        emit(as_json, {"bundle": str(out), **bundle.manifest.provenance}, prunable_report(bundle))
+        return
     model = _model(chosen, splits, len(source.class_names), work)
     scored = score_splits(model, chosen, splits)
     _save_scores(work / "scores.npz", scored, splits)

@@ -61,13 +61,22 @@ def _stack(x: Any, layers: Sequence[Mapping[str, Any]]) -> Any:
 
 
 def _layer(
-    x: Any, conv: int = 0, residual_of: int = 0, stride: int = 1, kernel: int = 3, pool: int = 1
+    x: Any,
+    conv: int = 0,
+    residual_of: int = 0,
+    stride: int = 1,
+    kernel: int = 3,
+    pool: int = 1,
+    inner: int = 0,
 ) -> Any:
-    """`{conv = 32, stride = 2}`, `{residual_of = 64}`; `pool` takes a maximum afterwards."""
+    """`{conv = 32, stride = 2}`, `{residual_of = 64}`; `pool` takes a maximum afterwards.
+
+    `inner` is the width between the two convolutions of a residual block, if another.
+    """
     if conv:
         x = convolve(x, conv, stride, kernel)
     if residual_of:
-        x = residual(x, residual_of)
+        x = residual(x, residual_of, inner)
     return keras.layers.MaxPooling2D(pool)(x) if pool > 1 else x
 
 

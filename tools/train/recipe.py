@@ -83,12 +83,30 @@ class PromisePart:
 
 
 @dataclass(frozen=True, slots=True)
+class PrunablePart:
+    """How one weight set comes to stand for several pruning ratios."""
+
+    boards: tuple[str, ...]
+    """Simulated boards over whose clocks latency is to be level; their cost models space the
+    ratios."""
+    spread: float = 1.12
+    """Longest over shortest latency of one ratio over the clocks that it serves."""
+    mask_epochs: int = 1
+    """Epochs at full width that learn the mask, before the phases."""
+    mask_penalty: float = 1e-3
+    """Weight of the sum of the masks' magnitudes in the loss."""
+    distill: float = 0.5
+    """Share of a sub-net's loss that follows the full net's softened answer, 0 to 1."""
+    temperature: float = 3.0
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """One training run and the bundle it ends in."""
 
     name: str
     version: str
-    kind: Literal["single", "early-exit", "little-big"]
+    kind: Literal["single", "early-exit", "little-big", "prunable"]
     description: str
     data: DataPart
     net: Mapping[str, Any]
@@ -102,6 +120,8 @@ class Recipe:
     augment: Augment = field(default_factory=Augment)
     big_target: float = 0.0
     """Little/big: ship the smallest big with this test accuracy in percent, else the best."""
+    prunable: PrunablePart | None = None
+    """Of the kind prunable, whose net has one exit or several."""
 
     @property
     def allowance(self) -> Allowance:
@@ -129,7 +149,10 @@ def parse_recipe(text: str, where: str) -> Recipe:
         table = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise TrainError(f"{where}: not TOML: {error}") from None
-    parts = {"data": DataPart, "training": TrainingPart, "promise": PromisePart, "augment": Augment}
+    parts = {
+        "data": DataPart, "training": TrainingPart, "promise": PromisePart, "augment": Augment,
+        "prunable": PrunablePart,
+    }  # fmt: skip
     for key, kind in parts.items():
         if key in table:
             table[key] = _part(kind, table[key], f"{where}: [{key}]")
@@ -145,6 +168,10 @@ def parse_recipe(text: str, where: str) -> Recipe:
 
 def _check_exits(table: Mapping[str, Any], where: str) -> None:
     count = len(table["exits"])
+    if (table.get("kind") == "prunable") != ("prunable" in table):
+        raise TrainError(f"{where}: the kind prunable and [prunable] need each other")
+    if "prunable" in table and count == 1:
+        return
     if table.get("kind") == "single":
         if count != 1:
             raise TrainError(f"{where}: {count} [[exits]]: a single net has one")

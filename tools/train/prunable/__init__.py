@@ -1,0 +1,1 @@
+"""One weight set for several pruning ratios: mask, sandwich training, export, bundle."""

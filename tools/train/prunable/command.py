@@ -1,0 +1,87 @@
+"""What `edge-infer train` does with a recipe of the kind prunable."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from models_tflite import Bundle
+from models_tflite.backend import open_backend
+
+from ...render import note, table
+from ..dataset import Splits
+from ..errors import TrainError
+from ..recipe import Recipe
+from ..scores import accuracy, score
+from .ablation_report import ablation_document
+
+
+def train_prunable(
+    out: Path, recipe: Recipe, labels: Sequence[str], splits: Splits, work: Path, replace: bool
+) -> Bundle:
+    """Train, convert and bundle; a run that was cut short goes on from what is in `work`.
+
+    Raises:
+        TrainError: TensorFlow is missing, or the net cannot be pruned.
+    """
+    _need_tensorflow()
+    from .bundling import make_prunable_bundle
+    from .conversion import convert
+    from .settled import accuracies
+    from .training import train_family
+
+    nets = train_family(recipe, splits, len(labels), work)
+    note("converting every ratio")
+    converted = convert(recipe, splits, nets, work)
+    exits = [part.name for part in recipe.exits]
+    told: dict[str, dict[str, Any]] = {}
+    for name, net in nets.items():
+        floats = accuracies(net, splits.test, recipe.data.peak)
+        own = score(
+            converted.own[name], exits, splits.test.images, recipe.data.peak, open_backend()
+        )
+        told[name] = {
+            "float_test": dict(zip(exits, (round(100 * x, 2) for x in floats), strict=True)),
+            "own_int8_test": {
+                exit_: round(100 * accuracy(rows, splits.test.labels), 2)
+                for exit_, rows in zip(exits, own, strict=True)
+            },
+        }
+    return make_prunable_bundle(out, converted, recipe, labels, splits, told, replace=replace)
+
+
+def train_ablation(
+    recipe: Recipe, labels: Sequence[str], splits: Splits, work: Path, seeds: Sequence[int]
+) -> dict[str, Any]:
+    """Train what an ablation compares and return its document."""
+    _need_tensorflow()
+    from .ablation import ablation_rows
+
+    return ablation_document(ablation_rows(recipe, splits, len(labels), work, seeds))
+
+
+def _need_tensorflow() -> None:
+    # TensorFlow says at import which instructions it could use; that is no news here.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    try:
+        import tensorflow  # noqa: F401
+    except ImportError as error:
+        raise TrainError(f"training needs {error.name}: pip install 'edge-infer[train]'") from None
+
+
+def prunable_report(bundle: Bundle) -> str:
+    """Return the ratios of a bundle as a table."""
+    told = bundle.manifest.provenance["ratios"]
+    last = bundle.manifest.stages[-1].name
+    rows = [
+        [
+            ratio,
+            f"{sum(net['macs'].values()) / 1e6:.3f}",
+            f"{net['float_test'][last]:.2f}",
+            f"{net['test'][last]:.2f}",
+            f"{net['adaptive']['test']:.2f}" if "adaptive" in net else "-",
+        ]
+        for ratio, net in told.items()
+    ]
+    heading = ["ratio", "MMAC", "float %", "int8 %", "leaving early %"]
+    return f"{table(rows, heading)}\n\ntest accuracy of the last exit\nwrote {bundle.path}"
