@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from firmware_bridge import mcuboot_image, stored_zip
+from firmware_bridge.clock_plan_table import CLOCK_PLAN_FILE, clock_plan_table
 from firmware_bridge.decision_table import DECISIONS_FILE, decision_table
 from firmware_bridge.errors import ImageError
 from firmware_bridge.golden_table import GOLDEN_FILE, golden_table
 from firmware_bridge.keys import SigningKey, TrustedKeys
 from firmware_bridge.mcuboot_image import Image, ImageVersion
+from firmware_bridge.predictor_table import PREDICTOR_FILE, predictor_table
 from models_tflite.bundle import open_bundle
 from models_tflite.manifest import MANIFEST_FILE
+from runtime.plan import Plan
 
 MAX_FILE_BYTES = 1 << 28
 """Larger files are not read: no board this is for has room for them."""
@@ -40,10 +43,12 @@ def pack_bundle(
     version: ImageVersion | None = None,
     security_counter: int = 0,
     key: SigningKey | None = None,
+    plan: tuple[Plan, str] | None = None,
 ) -> bytes:
     """Return the bundle file of a bundle folder, signed when a key is given.
 
-    `version` is the manifest's unless given. Raises ImageError, or the BundleError of a folder
+    `version` is the manifest's unless given; `plan` is one for a microcontroller, and the board it
+    was made for. Raises ImageError, or the BundleError of a folder
     that is no sound bundle; what the manifest does not name is left out.
     """
     bundle = open_bundle(folder)
@@ -53,9 +58,12 @@ def pack_bundle(
         entries[DECISIONS_FILE] = decision_table(bundle.manifest)
     except ValueError as error:
         raise ImageError(str(error)) from None
-    golden = golden_table(bundle)
-    if golden is not None:
-        entries[GOLDEN_FILE] = golden
+    optional = {
+        GOLDEN_FILE: golden_table(bundle),
+        PREDICTOR_FILE: predictor_table(bundle.manifest),
+        CLOCK_PLAN_FILE: clock_plan_table(*plan) if plan else None,
+    }
+    entries |= {name: table for name, table in optional.items() if table is not None}
     version = version or ImageVersion.parse(bundle.manifest.version)
     return mcuboot_image.build(stored_zip.pack(entries), version, security_counter, key)
 

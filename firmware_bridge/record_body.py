@@ -11,7 +11,7 @@ from runtime.records import InferenceEnergy, InferenceRecord
 
 def to_body(record: InferenceRecord) -> Body:
     """Return the record without its energy, which is known later."""
-    return {
+    body: Body = {
         "n": record.number,
         "answer": int(record.answer),
         "exit": record.exit,
@@ -25,6 +25,9 @@ def to_body(record: InferenceRecord) -> Body:
         "invoke": record.invoke_ns,
         "ratio": record.ratio,
     }
+    if record.exit_probabilities is not None:
+        body["probabilities"] = [float(p) for p in record.exit_probabilities]
+    return body
 
 
 def from_body(body: Body, offset_ns: int) -> InferenceRecord:
@@ -47,6 +50,7 @@ def from_body(body: Body, offset_ns: int) -> InferenceRecord:
             switches=body["switches"],
             invoke_ns=body["invoke"],
             ratio=body["ratio"],
+            exit_probabilities=tuple(body["probabilities"]) if "probabilities" in body else None,
         )
     except (KeyError, TypeError) as error:
         raise FrameError(f"the device sent no inference record: {error!r}") from error

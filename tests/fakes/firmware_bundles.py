@@ -8,13 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from firmware_bridge import mcuboot_image, stored_zip
+from firmware_bridge.clock_plan_table import CLOCK_PLAN_FILE, clock_plan_table
 from firmware_bridge.decision_table import DECISIONS_FILE, decision_table
 from firmware_bridge.golden_table import GOLDEN_FILE, golden_table
+from firmware_bridge.keys import SigningKey
+from firmware_bridge.predictor_table import PREDICTOR_FILE, predictor_table
 from models_tflite.backend import open_backend
 from models_tflite.bundle import Bundle
 from models_tflite.manifest import MANIFEST_FILE
 from models_tflite.stage import load_stages
 from runtime.exit_criterion import exit_criterion
+from runtime.plan import Plan
 from tests.fakes.firmware_build import Driver
 
 
@@ -33,15 +37,24 @@ class Timed(NamedTuple):
     ticks: int
 
 
-def bundle_file(bundle: Bundle, security_counter: int = 0) -> bytes:
-    """Return the bundle file, its decision table included."""
+def bundle_file(
+    bundle: Bundle,
+    security_counter: int = 0,
+    key: SigningKey | None = None,
+    plan: tuple[Plan, str] | None = None,
+) -> bytes:
+    """Return the bundle file with all tables, of a manifest that may differ from the folder's."""
     names = [MANIFEST_FILE, *bundle.manifest.files]
     entries = {name: (bundle.path / name).read_bytes() for name in names}
     entries[DECISIONS_FILE] = decision_table(bundle.manifest)
     if golden := golden_table(bundle):
         entries[GOLDEN_FILE] = golden
+    if predictor := predictor_table(bundle.manifest):
+        entries[PREDICTOR_FILE] = predictor
+    if plan:
+        entries[CLOCK_PLAN_FILE] = clock_plan_table(*plan)
     version = mcuboot_image.ImageVersion.parse(bundle.manifest.version)
-    return mcuboot_image.build(stored_zip.pack(entries), version, security_counter)
+    return mcuboot_image.build(stored_zip.pack(entries), version, security_counter, key)
 
 
 def on_the_runtime(bundle: Bundle, frames: Iterable[NDArray[Any]]) -> list[Answer]:

@@ -91,6 +91,25 @@ static ei_status open_stages(ei_bundle *b, ei_arena *arena) {
     return b->activation_bytes <= arena->size - arena->kept ? EI_OK : EI_ARENA;
 }
 
+/* A table that a bundle may lack; one of a kind that is not known here counts as lacking. */
+static ei_status optional(ei_status status) {
+    return status == EI_NO_ENTRY || status == EI_UNSUPPORTED ? EI_OK : status;
+}
+
+static ei_status open_governing(ei_bundle *b) {
+    const uint8_t *payload = b->image.payload;
+    const uint32_t bytes = b->image.payload_bytes;
+    ei_zip_entry table;
+    ei_status status =
+        ei_zip_find(&table, payload, bytes, EI_PREDICTOR_FILE, sizeof EI_PREDICTOR_FILE - 1);
+    status = optional(status ? status : ei_predictor_open(&b->predictor, table.data, table.bytes));
+    if (status != EI_OK) {
+        return status;
+    }
+    status = ei_zip_find(&table, payload, bytes, EI_CLOCK_PLAN_FILE, sizeof EI_CLOCK_PLAN_FILE - 1);
+    return optional(status ? status : ei_clock_plan_open(&b->plan, table.data, table.bytes));
+}
+
 ei_status ei_bundle_open(ei_bundle *b, const uint8_t *file, uint32_t size, ei_arena *arena) {
     ei_zip_entry table;
     memset(b, 0, sizeof *b);
@@ -99,6 +118,7 @@ ei_status ei_bundle_open(ei_bundle *b, const uint8_t *file, uint32_t size, ei_ar
                     : ei_zip_find(&table, b->image.payload, b->image.payload_bytes,
                                   EI_DECISIONS_FILE, sizeof EI_DECISIONS_FILE - 1);
     status = status ? status : ei_decisions_open(&b->decisions, table.data, table.bytes);
+    status = status ? status : open_governing(b);
     return status ? status : open_stages(b, arena);
 }
 

@@ -5,7 +5,7 @@
 #define MAX_DEPTH 8
 
 enum { UNSIGNED = 0, NEGATIVE = 1, BYTES = 2, TEXT = 3, LIST = 4, MAP = 5, TAG = 6, SIMPLE = 7 };
-enum { FALSE = 20, TRUE = 21, INDEFINITE = 31 };
+enum { FALSE = 20, TRUE = 21, FLOAT64 = 27, INDEFINITE = 31 };
 
 /* The head of an item: its type, and its number or length. */
 typedef struct {
@@ -213,6 +213,14 @@ void cbor_put_bool(cbor_writer *w, bool value) {
 
 void cbor_put_null(cbor_writer *w) {
     put_head(w, SIMPLE, 22);
+}
+
+void cbor_put_float64(cbor_writer *w, uint64_t bits) {
+    uint8_t number[9] = {SIMPLE << 5 | FLOAT64};
+    for (uint32_t i = 0; i < 8; i++) {
+        number[1 + i] = (uint8_t)(bits >> 8 * (7 - i));
+    }
+    put_raw(w, number, sizeof number);
 }
 
 void cbor_put_text_of(cbor_writer *w, const void *text, uint32_t bytes) {

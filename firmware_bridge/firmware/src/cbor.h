@@ -46,6 +46,10 @@ void cbor_put_uint(cbor_writer *w, uint64_t value);
 void cbor_put_int(cbor_writer *w, int64_t value);
 void cbor_put_bool(cbor_writer *w, bool value);
 void cbor_put_null(cbor_writer *w);
+
+/** The bits of an IEEE 754 number of 64 bits. */
+void cbor_put_float64(cbor_writer *w, uint64_t bits);
+
 void cbor_put_text(cbor_writer *w, const char *text);
 void cbor_put_text_of(cbor_writer *w, const void *text, uint32_t bytes);
 void cbor_put_bytes(cbor_writer *w, const void *data, uint32_t bytes);

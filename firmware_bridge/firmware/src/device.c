@@ -13,6 +13,7 @@ static device the;
 /* Open the image of a slot in the arena. */
 static ei_status open_slot(device *d, uint8_t slot) {
     ei_arena arena = ei_arena_over(d->arena, sizeof d->arena);
+    d->policy = POLICY_PERFORMANCE; /* a plan belongs to the bundle that was open */
     const ei_status status =
         ei_bundle_open(&d->bundle, slots_data(slot), ei_hal_layout.slot_bytes, &arena);
     const bool fits = status != EI_OK || ei_bundle_frame_bytes(&d->bundle) <= sizeof d->frame;
@@ -28,7 +29,7 @@ void device_open_bundle(device *d) {
     const ei_status status = open_slot(d, d->slots.state.active);
     d->runs = status == EI_OK;
     d->failure = d->runs ? "" : ei_status_text(status);
-    d->engine_since_ns = ei_hal_now_ns();
+    (void)device_govern(d, POLICY_PERFORMANCE);
     if (!d->runs) {
         slots_fail(&d->slots, d->failure);
     }
@@ -67,17 +68,66 @@ ei_status device_self_test(device *d) {
     return status;
 }
 
+ei_status device_govern(device *d, policy wanted) {
+    const uint32_t highest = ei_hal_clock_count - 1;
+    ei_status status = EI_OK;
+    if (wanted == POLICY_PLANNED) {
+        status = ei_governor_start(&d->governor, &d->bundle, ei_hal_board, ei_hal_clock_khz());
+    }
+    if (status != EI_OK) {
+        return status;
+    }
+    d->policy = wanted;
+    if (wanted != POLICY_PLANNED) {
+        const uint32_t index = wanted == POLICY_POWERSAVE ? 0 : highest;
+        (void)clock_set(&d->clock, &d->log, ei_hal_clocks_khz[index]);
+    }
+    clock_begin(&d->clock);
+    return EI_OK;
+}
+
+/* Set the clock that the plan says, before a stage or for the wait. */
+static void follow_plan(device *d, uint32_t khz) {
+    ei_governor_clock_is(&d->governor, clock_set(&d->clock, &d->log, khz));
+}
+
+/* Before a stage: the plan's clock, by the time since the frame was whole. */
+static void choose_clock(device *d, uint32_t stage, inference *result, uint64_t arrival_ns) {
+    ei_governor *g = &d->governor;
+    if (d->policy != POLICY_PLANNED) {
+        return;
+    }
+    if (stage == 0) {
+        follow_plan(d, ei_governor_first_khz(g, 0));
+        return;
+    }
+    follow_plan(d,
+                ei_governor_next_khz(g, stage - 1, result->stage_end_ns[stage - 1] - arrival_ns));
+    result->predicted = g->predicts;
+    result->bin = g->bin;
+}
+
 void device_infer(device *d, uint64_t number, bool quantised, inference *result) {
+    const uint64_t arrival_ns = ei_hal_now_ns();
+    const uint32_t switches = d->clock.switches;
     memset(result, 0, sizeof *result);
-    log_mark(&d->log, LOG_INFERENCE_START, ei_hal_now_ns(), (uint32_t)number);
+    log_mark(&d->log, LOG_INFERENCE_START, arrival_ns, (uint32_t)number);
     for (uint32_t stage = 0; !result->last.leave; stage++) {
+        choose_clock(d, stage, result, arrival_ns);
+        result->khz[stage] = ei_hal_clock_khz();
         result->stage_start_ns[stage] = ei_hal_now_ns();
         result->last = ei_bundle_run_stage(&d->bundle, stage, d->frame, quantised);
         result->stage_end_ns[stage] = ei_hal_now_ns();
         result->exit = stage;
         ei_hal_watchdog_feed();
     }
+    result->arrival_ns = arrival_ns;
+    result->switches = d->clock.switches - switches;
     log_mark(&d->log, LOG_INFERENCE_EXIT, ei_hal_now_ns(), result->exit);
+    if (d->policy == POLICY_PLANNED) {
+        const uint64_t age_ns = result->stage_end_ns[result->exit] - arrival_ns;
+        follow_plan(d, ei_governor_idle_khz(&d->governor, age_ns));
+    }
 }
 
 /* A bundle on trial that cannot run is given up at once: the next reset is this one. */

@@ -6,7 +6,8 @@
 #define EDGE_INFER_DEVICE_PARTS_H
 
 #include "cbor.h"
-#include "edge_infer/bundle.h"
+#include "clock.h"
+#include "edge_infer/governor.h"
 #include "framing.h"
 #include "ina219.h"
 #include "power_log.h"
@@ -52,6 +53,11 @@ typedef struct {
 typedef struct {
     uint32_t exit;
     ei_exit last;
+    bool predicted; /* after the first stage, as `bin` */
+    uint32_t bin;
+    uint32_t switches;
+    uint64_t arrival_ns; /* the frame was whole */
+    uint32_t khz[EI_MAX_STAGES];
     uint64_t stage_start_ns[EI_MAX_STAGES];
     uint64_t stage_end_ns[EI_MAX_STAGES];
 } inference;
@@ -69,6 +75,9 @@ typedef struct {
     bool answered;
 } mlperf;
 
+/** What chooses the clock. */
+typedef enum { POLICY_PERFORMANCE, POLICY_POWERSAVE, POLICY_PLANNED } policy;
+
 /** Everything a device remembers while it runs. */
 typedef struct device {
     frame_decoder decoder;
@@ -79,12 +88,14 @@ typedef struct device {
     bool runs;           /* `bundle` is open */
     const char *failure; /* why nothing runs */
     ei_bundle bundle;
+    policy policy;
+    ei_governor governor; /* of the planned policy */
+    clock clock;
     bool reset_wanted;
     uint32_t self_tested;                      /* golden vectors that passed ... */
     uint8_t self_test_digest[EI_SHA256_BYTES]; /* ... of this image */
     uint64_t inferences;
     uint64_t exits[EI_MAX_STAGES];
-    uint64_t engine_since_ns;
     uint64_t frame_number; /* of `frame` */
     uint64_t session;
     uint64_t answered; /* frame number + 1 of `result`; 0 for none */
@@ -136,6 +147,9 @@ void device_open_bundle(device *d);
 
 /** Does the other slot's bundle open and run? Leaves the active one open again. */
 ei_status device_self_test(device *d);
+
+/** Choose the policy and count anew; EI_NO_ENTRY where the bundle has no plan for this board. */
+ei_status device_govern(device *d, policy wanted);
 
 /** Answer `d->frame`. */
 void device_infer(device *d, uint64_t number, bool quantised, inference *result);

@@ -2,6 +2,7 @@
 #include <string.h>
 
 #include "device.h"
+#include "edge_infer/bytes.h"
 #include "edge_infer/hal.h"
 #include "edge_info.h"
 
@@ -19,18 +20,27 @@ static void put_times(cbor_writer *out, const char *key, const uint64_t *times, 
     }
 }
 
-static void put_record(cbor_writer *out, const inference *r, uint64_t number) {
+static void put_probabilities(cbor_writer *out, const ei_predictor *p, uint32_t bin) {
+    cbor_put_text(out, "probabilities");
+    cbor_put_list(out, p->exits);
+    for (uint32_t exit = 0; exit < p->exits; exit++) {
+        cbor_put_float64(out, ei_u64(p->probabilities + 8 * (bin * p->exits + exit)));
+    }
+}
+
+static void put_record(cbor_writer *out, const device *d, uint64_t number) {
+    const inference *r = &d->result;
     const uint32_t stages = r->exit + 1;
     uint64_t invoked_ns = 0;
     for (uint32_t i = 0; i < stages; i++) {
         invoked_ns += r->stage_end_ns[i] - r->stage_start_ns[i];
     }
-    cbor_put_map(out, 12);
+    cbor_put_map(out, r->predicted ? 13 : 12);
     cbor_pair_uint(out, "n", number);
     cbor_pair_uint(out, "answer", r->last.answer);
     cbor_pair_uint(out, "exit", r->exit);
     cbor_pair_int(out, "confidence", r->last.confidence);
-    cbor_pair_uint(out, "start", r->stage_start_ns[0]);
+    cbor_pair_uint(out, "start", r->arrival_ns);
     cbor_pair_uint(out, "end", r->stage_end_ns[r->exit]);
     put_times(out, "starts", r->stage_start_ns, stages);
     put_times(out, "ends", r->stage_end_ns, stages);
@@ -38,12 +48,15 @@ static void put_record(cbor_writer *out, const inference *r, uint64_t number) {
     cbor_put_list(out, stages);
     for (uint32_t i = 0; i < stages; i++) {
         cbor_put_list(out, 2);
-        cbor_put_uint(out, ei_hal_clock_khz());
+        cbor_put_uint(out, r->khz[i]);
         cbor_put_uint(out, 1);
     }
-    cbor_pair_uint(out, "switches", 0);
+    cbor_pair_uint(out, "switches", r->switches);
     cbor_pair_uint(out, "invoke", invoked_ns);
     cbor_pair_text(out, "ratio", "1.0");
+    if (r->predicted) {
+        put_probabilities(out, &d->bundle.predictor, r->bin);
+    }
 }
 
 static bool is_text(const cbor_string *text, const char *wanted) {
@@ -68,7 +81,7 @@ static refusal answer_frame(device *d, const cbor_map *in, cbor_writer *out, uin
     d->answered = number + 1;
     d->inferences++;
     d->exits[d->result.exit]++;
-    put_record(out, &d->result, number);
+    put_record(out, d, number);
     return granted();
 }
 
@@ -86,7 +99,7 @@ static refusal infer(device *d, const cbor_map *in, cbor_writer *out) {
         return refuse(SMP_NO_MEMORY, "the frame is larger than this device's buffer");
     }
     if (d->answered == number + 1 && d->session == session) {
-        put_record(out, &d->result, number);
+        put_record(out, d, number);
         return granted();
     }
     if (offset == 0) {
@@ -112,30 +125,51 @@ static refusal infer(device *d, const cbor_map *in, cbor_writer *out) {
     return answer_frame(d, in, out, number);
 }
 
+static refusal take_policy(device *d, const cbor_map *in) {
+    cbor_string text;
+    policy wanted = POLICY_PERFORMANCE;
+    if (cbor_text(in, "policy", &text)) {
+        if (is_text(&text, edge_policy_name(POLICY_PLANNED))) {
+            wanted = POLICY_PLANNED;
+        } else if (is_text(&text, edge_policy_name(POLICY_POWERSAVE))) {
+            wanted = POLICY_POWERSAVE;
+        } else if (!is_text(&text, edge_policy_name(POLICY_PERFORMANCE))) {
+            return refuse(SMP_INVALID, "policies of this device: performance, powersave, planned");
+        }
+    }
+    if (device_govern(d, wanted) != EI_OK) {
+        return refuse(SMP_INVALID, "the bundle file carries no plan for this board: pack it with "
+                                   "edge-infer bundle pack --plan-board");
+    }
+    return granted();
+}
+
 static refusal engine(device *d, const cbor_map *in, cbor_writer *out) {
     cbor_string text;
     if (!d->runs) {
         return nothing_runs(d);
     }
-    if (cbor_text(in, "policy", &text) && !is_text(&text, "performance")) {
-        return refuse(SMP_INVALID, "this device has one clock: policy performance");
-    }
     if (cbor_text(in, "ratio", &text) && !is_text(&text, "1.0")) {
         return refuse(SMP_INVALID, "this device runs the full width: ratio 1.0");
     }
-    d->engine_since_ns = ei_hal_now_ns();
-    edge_put_run(out, d);
-    return granted();
+    const refusal refused = take_policy(d, in);
+    if (refused.code == 0) {
+        edge_put_run(out, d);
+    }
+    return refused;
 }
 
 static refusal finish(device *d, const cbor_map *in, cbor_writer *out) {
     (void)in;
+    clock_count(&d->clock);
     cbor_put_map(out, 2);
     cbor_put_text(out, "residency");
-    cbor_put_list(out, 1);
-    cbor_put_list(out, 2);
-    cbor_put_uint(out, ei_hal_clock_khz());
-    cbor_put_uint(out, ei_hal_now_ns() - d->engine_since_ns);
+    cbor_put_list(out, d->clock.count);
+    for (uint32_t i = 0; i < d->clock.count; i++) {
+        cbor_put_list(out, 2);
+        cbor_put_uint(out, d->clock.khz[i]);
+        cbor_put_uint(out, d->clock.ns[i]);
+    }
     cbor_put_text(out, "energy");
     cbor_put_null(out);
     return granted();

@@ -12,6 +12,11 @@
 #define EI_ARCH "host"
 #endif
 
+const char *edge_policy_name(policy which) {
+    static const char *const names[] = {"performance", "powersave", "planned"};
+    return names[which];
+}
+
 void edge_put_run(cbor_writer *out, const device *d) {
     const ei_decisions *decisions = &d->bundle.decisions;
     char version[VERSION_TEXT_BYTES];
@@ -23,7 +28,7 @@ void edge_put_run(cbor_writer *out, const device *d) {
     cbor_pair_text(out, "board", ei_hal_board);
     cbor_pair_bool(out, "simulated", ei_hal_simulated);
     cbor_pair_bool(out, "metered", false); /* samples are logged; no energy is computed here */
-    cbor_pair_text(out, "policy", "performance");
+    cbor_pair_text(out, "policy", edge_policy_name(d->policy));
     cbor_pair_text(out, "ratio", "1.0");
     cbor_put_text(out, "exits");
     cbor_put_list(out, decisions->stage_count);

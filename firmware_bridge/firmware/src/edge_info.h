@@ -7,6 +7,9 @@
 
 #include "device.h"
 
+/** A policy as the host calls it. */
+const char *edge_policy_name(policy which);
+
 /** The map of the bundle that runs. */
 void edge_put_run(cbor_writer *out, const device *d);
 

@@ -131,8 +131,16 @@ bool ei_hal_i2c_read(uint8_t address, uint8_t reg, uint16_t *value) {
     return true;
 }
 
+const uint32_t ei_hal_clocks_khz[] = {20000, 40000, 80000};
+const uint32_t ei_hal_clock_count = 3;
+static uint32_t clock_khz = 80000;
+
 uint32_t ei_hal_clock_khz(void) {
-    return 80000;
+    return clock_khz;
+}
+
+uint32_t ei_hal_clock_set_khz(uint32_t khz) {
+    return clock_khz = khz;
 }
 
 void ei_hal_watchdog_feed(void) {}

@@ -5,14 +5,18 @@
 #ifndef EDGE_INFER_BUNDLE_H
 #define EDGE_INFER_BUNDLE_H
 
+#include "edge_infer/clock_plan.h"
 #include "edge_infer/decisions.h"
 #include "edge_infer/graph.h"
 #include "edge_infer/image.h"
+#include "edge_infer/predictor.h"
 
 /** An opened bundle; it points into the file and the arena. */
 typedef struct {
     ei_image image;
     ei_decisions decisions;
+    ei_predictor predictor; /**< Of no bins without one that this firmware knows. */
+    ei_clock_plan plan;     /**< Of no stages without one that this firmware knows. */
     ei_graph stages[EI_MAX_STAGES];
     uint8_t *activations;      /**< Shared by all stages: the arena behind what is kept. */
     uint32_t activation_bytes; /**< The most that a stage needs. */

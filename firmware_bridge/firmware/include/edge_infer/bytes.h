@@ -6,6 +6,7 @@
 #define EDGE_INFER_BYTES_H
 
 #include <stdint.h>
+#include <string.h>
 
 static inline uint32_t ei_u16(const uint8_t *at) {
     return at[0] | (uint32_t)at[1] << 8;
@@ -13,6 +14,18 @@ static inline uint32_t ei_u16(const uint8_t *at) {
 
 static inline uint32_t ei_u32(const uint8_t *at) {
     return ei_u16(at) | ei_u16(at + 2) << 16;
+}
+
+static inline uint64_t ei_u64(const uint8_t *at) {
+    return ei_u32(at) | (uint64_t)ei_u32(at + 4) << 32;
+}
+
+/** IEEE 754, 64 bits. */
+static inline double ei_f64(const uint8_t *at) {
+    const uint64_t bits = ei_u64(at);
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
 }
 
 /** True when `bytes` from `at` on lie inside `size`. */

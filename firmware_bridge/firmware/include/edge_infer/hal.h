@@ -54,8 +54,15 @@ bool ei_hal_i2c_write(uint8_t address, uint8_t reg, uint16_t value);
 /** Read a 16-bit register; false when nothing acknowledges. */
 bool ei_hal_i2c_read(uint8_t address, uint8_t reg, uint16_t *value);
 
+/** The clocks that the processor can run at, kHz, ascending; one at least. */
+extern const uint32_t ei_hal_clocks_khz[];
+extern const uint32_t ei_hal_clock_count;
+
 /** The processor's clock. */
 uint32_t ei_hal_clock_khz(void);
+
+/** Set the processor's clock to one that it can run at; returns the one in force then. */
+uint32_t ei_hal_clock_set_khz(uint32_t khz);
 
 /** Tell the watchdog that all is well; called at least once a stage and a page. */
 void ei_hal_watchdog_feed(void);

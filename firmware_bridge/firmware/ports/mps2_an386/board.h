@@ -37,6 +37,18 @@
 #define UART_TX_FULL      0x1U
 #define UART_RX_FULL      0x2U
 
+/* Serial configuration controller: clock generators (Application Note AN386, section 4.5; MPS2
+ * Technical Reference Manual, CFG registers). Generator 0 is twice the processor's clock. */
+#define SCC_CONFIG_IN     REGISTER(0x4002F0A0)
+#define SCC_CONFIG_OUT    REGISTER(0x4002F0A4)
+#define SCC_CONFIG_CALL   REGISTER(0x4002F0A8)
+#define SCC_CONFIG_STATE  REGISTER(0x4002F0AC)
+#define SCC_CONFIG_START  0x80000000U
+#define SCC_CONFIG_WRITE  0x40000000U
+#define SCC_CONFIG_CLOCKS (1U << 20)
+#define SCC_CONFIG_DONE   0x1U
+#define SCC_CONFIG_ERROR  0x2U
+
 /** Ticks of the processor clock since the start. */
 uint64_t board_ticks(void);
 

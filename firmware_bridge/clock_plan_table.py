@@ -1,0 +1,79 @@
+"""A planner's plan as the small binary table that a microcontroller looks clocks up in.
+
+The format stands beside the C code: firmware/include/edge_infer/clock_plan.h. Slots of time in
+which the plan says the same become one run, so a lookup there gives what `Plan` gives.
+"""
+
+import struct
+from collections.abc import Iterator, Sequence
+
+from boards.registry import SIMULATED
+from firmware_bridge.errors import ImageError
+from runtime.plan import Plan
+
+CLOCK_PLAN_FILE = "clock_plan.bin"
+"""Name of the entry in a bundle file."""
+
+_HEADER = struct.Struct("<4sBBBBIHxxI4xQ")
+_CLOCK = struct.Struct("<II")
+_ROW = struct.Struct("<II")
+_RUN = struct.Struct("<QI")
+assert (_HEADER.size, _RUN.size) == (32, 12)
+_VERSION = 1
+
+
+def clock_plan_table(plan: Plan, board: str) -> bytes:
+    """Return the table of a plan.
+
+    Args:
+        plan: of one kind of frame and one thread a point.
+        board: whose cost table it was solved for; the device of that name uses it, a simulated
+            board stands for its device.
+
+    Raises:
+        ImageError: the plan chooses numbers of threads, or knows the exit beforehand.
+    """
+    problem = plan.problem
+    if len(problem.points) != len(problem.clocks_khz) or len(plan.first) != 1:
+        raise ImageError("a microcontroller's plan chooses clocks alone: plan for one thread")
+    name = board.removeprefix(SIMULATED).encode()
+    rows = list(_rows(plan))
+    rows_at = _HEADER.size + len(problem.clocks_khz) * _CLOCK.size
+    at = rows_at + len(rows) * _ROW.size
+    heads = b""
+    for runs in rows:
+        heads += _ROW.pack(at, len(runs))
+        at += len(runs) * _RUN.size
+    bins = len(plan.later[0]) if plan.later else 1
+    header = _HEADER.pack(
+        b"EICP", _VERSION, problem.stages, bins, len(problem.clocks_khz), at + len(name),
+        len(name), at, problem.deadline_ns,
+    )  # fmt: skip
+    clocks = zip(problem.clocks_khz, problem.plan_ns, strict=True)
+    parts = [header, *(_CLOCK.pack(*clock) for clock in clocks), heads]
+    parts += [_RUN.pack(*run) for runs in rows for run in runs]
+    return b"".join(parts) + name
+
+
+def _rows(plan: Plan) -> Iterator[list[tuple[int, int]]]:
+    """Yield the runs of each row, in the table's order."""
+    clock_of = plan.problem.clock_of
+    for row in plan.first[0]:
+        yield _runs([clock_of[point] for point in row], plan.ages_ns)
+    for stage in plan.later:
+        for of_bin in stage:
+            for row in of_bin:
+                yield _runs([clock_of[point] for point in row], plan.ages_ns)
+    for row in plan.idle:
+        yield _runs([int(clock) for clock in row], plan.ages_ns)
+
+
+def _runs(clocks: Sequence[int], ages_ns: Sequence[int]) -> list[tuple[int, int]]:
+    """Return (longest time since arrival in ns, clock) of each run of equal clocks."""
+    runs: list[tuple[int, int]] = []
+    for age_ns, clock in zip(ages_ns, clocks, strict=True):
+        if runs and runs[-1][1] == clock:
+            runs[-1] = age_ns, clock
+        else:
+            runs.append((age_ns, clock))
+    return runs

@@ -1,0 +1,17 @@
+/**
+ * @file
+ * exp and log in double precision, without a C library.
+ *
+ * Double, although a Cortex-M4F has to compute it in software: the host's predictor is in double
+ * precision, and both have to sort an input into the same bin.
+ */
+#ifndef EDGE_INFER_REAL_H
+#define EDGE_INFER_REAL_H
+
+/** e to the x, x at most 700; 0 below -700. Relative error below 1e-15. */
+double ei_exp(double x);
+
+/** Natural logarithm of a normal positive number. Relative error below 1e-15, absolute near 1. */
+double ei_log(double x);
+
+#endif

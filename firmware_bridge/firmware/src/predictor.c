@@ -1,0 +1,129 @@
+#include "edge_infer/predictor.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+#include "edge_infer/bytes.h"
+#include "edge_infer/real.h"
+
+#define VERSION        1U
+#define HEADER_BYTES   24U
+#define FULL_WIDTH     1000000U
+#define OTHER_FEATURES 2U /* the mean, the entropy */
+#define LEAST_EXPONENT (-12.0)
+#define MOST_LOGIT     50.0
+#define NO_SCORE       (-129)
+
+static uint32_t row_numbers(const ei_predictor *p) {
+    return 1 + p->ranks + OTHER_FEATURES;
+}
+
+static bool place(ei_predictor *p, const uint8_t *table, uint32_t size) {
+    const uint32_t factors = (p->exits - 1) * row_numbers(p), edges = p->bins - 1;
+    p->factors = table + HEADER_BYTES;
+    p->edges = p->factors + 8 * factors;
+    p->probabilities = p->edges + 8 * edges;
+    return HEADER_BYTES + 8 * (factors + edges + p->bins * p->exits) == size;
+}
+
+ei_status ei_predictor_open(ei_predictor *p, const uint8_t *table, uint32_t size) {
+    ei_predictor found;
+    memset(p, 0, sizeof *p);
+    if (size < HEADER_BYTES) {
+        return EI_TRUNCATED;
+    }
+    if (memcmp(table, "EIPR", 4) != 0) {
+        return EI_CORRUPT;
+    }
+    if (table[4] != VERSION || ei_u32(table + 12) != FULL_WIDTH || table[6] > EI_MAX_RANKS) {
+        return EI_UNSUPPORTED;
+    }
+    found.exits = table[5];
+    found.ranks = table[6];
+    found.bins = table[7];
+    found.scale = ei_f64(table + 16);
+    if (ei_u32(table + 8) != size || found.exits == 0 || found.bins == 0 ||
+        !place(&found, table, size)) {
+        return EI_CORRUPT;
+    }
+    *p = found;
+    return EI_OK;
+}
+
+/* The highest scores in order, one more than there are ranks; the lowest fill what is left. */
+static void sort_highest(const int8_t *scores, uint32_t count, uint32_t wanted, int32_t *sorted) {
+    for (uint32_t i = 0; i < wanted; i++) {
+        sorted[i] = NO_SCORE;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        int32_t score = scores[i];
+        for (uint32_t rank = 0; rank < wanted; rank++) {
+            if (score > sorted[rank]) {
+                const int32_t lower = sorted[rank];
+                sorted[rank] = score;
+                score = lower;
+            }
+        }
+    }
+    for (uint32_t i = 1; i < wanted; i++) {
+        sorted[i] = sorted[i] == NO_SCORE ? sorted[i - 1] : sorted[i];
+    }
+}
+
+/* The entropy of the softmax in nats; scores too low to matter are left out, as on the host. */
+static double entropy(const int8_t *scores, uint32_t count, int32_t top, double scale) {
+    double total = 0, moment = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        const double exponent = (scores[i] - top) * scale;
+        if (exponent >= LEAST_EXPONENT) {
+            const double weight = ei_exp(exponent);
+            total += weight;
+            moment += weight * exponent;
+        }
+    }
+    return ei_log(total) - moment / total;
+}
+
+static void find_features(const ei_predictor *p, const int8_t *scores, uint32_t count,
+                          double *features) {
+    int32_t sorted[EI_MAX_RANKS + 1], sum = 0;
+    sort_highest(scores, count, p->ranks + 1, sorted);
+    for (uint32_t rank = 1; rank <= p->ranks; rank++) {
+        features[rank - 1] = (sorted[0] - sorted[rank]) * p->scale;
+    }
+    for (uint32_t i = 0; i < count; i++) {
+        sum += scores[i];
+    }
+    features[p->ranks] = (sorted[0] - sum / (double)count) * p->scale;
+    features[p->ranks + 1] = entropy(scores, count, sorted[0], p->scale);
+}
+
+/* The mean later exit; 0 for the next one. */
+static double expected_exit(const ei_predictor *p, const double *features) {
+    double total = 1, moment = 0;
+    for (uint32_t exit = 1; exit < p->exits; exit++) {
+        const uint8_t *row = p->factors + 8 * (exit - 1) * row_numbers(p);
+        double logit = ei_f64(row);
+        for (uint32_t i = 1; i < row_numbers(p); i++) {
+            logit += ei_f64(row + 8 * i) * features[i - 1];
+        }
+        const double weight = ei_exp(logit < MOST_LOGIT ? logit : MOST_LOGIT);
+        total += weight;
+        moment += exit * weight;
+    }
+    return moment / total;
+}
+
+uint32_t ei_predictor_bin(const ei_predictor *p, const int8_t *scores, uint32_t count) {
+    double features[EI_MAX_RANKS + OTHER_FEATURES];
+    uint32_t bin = 0;
+    if (p->bins < 2) {
+        return 0;
+    }
+    find_features(p, scores, count, features);
+    const double expected = expected_exit(p, features);
+    while (bin + 1 < p->bins && expected >= ei_f64(p->edges + 8 * bin)) {
+        bin++;
+    }
+    return bin;
+}

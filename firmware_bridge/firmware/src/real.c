@@ -1,0 +1,74 @@
+#include "edge_infer/real.h"
+
+#include <stdint.h>
+#include <string.h>
+
+#define EXP_LEAST     (-700.0)
+#define EXPONENT_BITS 52
+#define EXPONENT_BIAS 1023
+#define LOG2_E        1.4426950408889634
+#define LN2_HIGH      0x1.62e42feep-1 /* ln 2 in two parts: multiples of the first are exact */
+#define LN2_LOW       0x1.a39ef35793c76p-33
+#define SQRT_2        1.4142135623730951
+#define TERMS         14  /* of the series below: what follows is under 1e-17 */
+#define LOG_LAST      21. /* greatest odd divisor of the series of the logarithm */
+
+static uint64_t bits_of(double x) {
+    uint64_t bits;
+    memcpy(&bits, &x, sizeof bits);
+    return bits;
+}
+
+static double from_bits(uint64_t bits) {
+    double x;
+    memcpy(&x, &bits, sizeof x);
+    return x;
+}
+
+/* x = k ln 2 + r; e^r by its Taylor series for r within half of ln 2, then times 2^k. */
+double ei_exp(double x) {
+    static const double factors[TERMS] = {
+        1.,
+        1.,
+        1. / 2,
+        1. / 6,
+        1. / 24,
+        1. / 120,
+        1. / 720,
+        1. / 5040,
+        1. / 40320,
+        1. / 362880,
+        1. / 3628800.,
+        1. / 39916800,
+        1. / 479001600,
+        1. / 6227020800.,
+    };
+    if (x < EXP_LEAST) {
+        return 0;
+    }
+    const double turns = x * LOG2_E;
+    const int32_t k = (int32_t)(turns < 0 ? turns - 0.5 : turns + 0.5);
+    const double r = x - k * LN2_HIGH - k * LN2_LOW;
+    double sum = factors[TERMS - 1];
+    for (uint32_t i = TERMS - 1; i > 0; i--) {
+        sum = sum * r + factors[i - 1];
+    }
+    return sum * from_bits((uint64_t)(EXPONENT_BIAS + k) << EXPONENT_BITS);
+}
+
+/* x = 2^k m, m within a factor of sqrt 2 around 1; log m = 2 artanh((m - 1) / (m + 1)). */
+double ei_log(double x) {
+    const uint64_t bits = bits_of(x), fraction = (1ULL << EXPONENT_BITS) - 1;
+    int32_t k = (int32_t)(bits >> EXPONENT_BITS) - EXPONENT_BIAS;
+    double m = from_bits((bits & fraction) | (uint64_t)EXPONENT_BIAS << EXPONENT_BITS);
+    if (m > SQRT_2) {
+        m *= 0.5;
+        k++;
+    }
+    const double s = (m - 1) / (m + 1), square = s * s;
+    double sum = 0;
+    for (double odd = LOG_LAST; odd >= 1; odd -= 2) {
+        sum = sum * square + 1 / odd;
+    }
+    return k * LN2_HIGH + (2 * s * sum + k * LN2_LOW);
+}

@@ -1,0 +1,330 @@
+"""Exit prediction and plans on the firmware: the same bins and clocks as on the host, always."""
+
+import itertools
+import struct
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from boards.operating_point import OperatingPoint
+from firmware_bridge import edge_group
+from firmware_bridge.clock_plan_table import clock_plan_table
+from firmware_bridge.errors import DeviceRefusedError, ImageError
+from firmware_bridge.mcuboot_image import parse
+from firmware_bridge.predictor_table import predictor_table
+from firmware_bridge.record_body import from_body
+from firmware_bridge.smp import Group, Op
+from models_tflite.backend import open_backend
+from models_tflite.bundle import Bundle, open_bundle, shipped_names
+from models_tflite.stage import load_stages
+from runtime.governors.planned import PlannedGovernor
+from runtime.plan import Plan
+from runtime.plan_problem import plan_problem, predicted_beliefs
+from runtime.planner import Planner
+from runtime.predictor import SoftmaxPredictor
+from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
+from tests.fakes.firmware_build import Driver, build_driver
+from tests.fakes.firmware_bundles import bundle_file
+from tests.fakes.firmware_device import FirmwareDevice
+from tests.fakes.plan_tables import STAGES, steep_table
+
+OK, TRUNCATED, CORRUPT, UNSUPPORTED = 0, 1, 2, 5
+"""Values of ei_status."""
+PREDICTOR, PLAN = 0, 1
+DEADLINE_NS = 8_000_000
+CLOCKS_KHZ = (20_000, 40_000, 80_000)
+"""Of the driver device_runner."""
+
+
+@pytest.fixture(scope="module")
+def runner(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    with Driver(build_driver(tmp_path_factory.getbasetemp(), "governing_runner")) as driver:
+        yield driver
+
+
+def _predictor(seed: int, later: int = 2, bins: int = 4, ranks: int = 4) -> SoftmaxPredictor:
+    """A predictor of random numbers, of the size that fitted ones have."""
+    random = np.random.default_rng(seed)
+    features = ranks + 2
+    shares = random.dirichlet(np.ones(bins))
+    return SoftmaxPredictor(
+        scale=float(random.uniform(0.02, 0.3)),
+        ranks=ranks,
+        mean=tuple(random.uniform(0, 5, features).tolist()),
+        deviation=tuple(random.uniform(0.3, 3, features).tolist()),
+        weights=tuple(tuple(w) for w in random.normal(0, 1, (later - 1, features + 1)).tolist()),
+        edges=tuple(sorted(random.uniform(0, max(later - 1, 0.1), bins - 1).tolist())),
+        leave_first=0.4,
+        bin_shares=tuple(shares.tolist()),
+        bin_exits=tuple(tuple(row) for row in random.dirichlet(np.ones(later), bins).tolist()),
+        fitted_on={"data": "random"},
+    )
+
+
+def _with_predictor(bundle: Bundle, predictor: SoftmaxPredictor) -> Bundle:
+    carried = {"1.0": predictor.to_document()}
+    return Bundle(bundle.path, replace(bundle.manifest, predictor=carried))
+
+
+def _bins(runner: Driver, table: bytes, rows: NDArray[np.int8]) -> list[int]:
+    runner.write(struct.pack("<II", PREDICTOR, len(table)), table)
+    assert runner.numbers(2)[0] == OK
+    runner.write(struct.pack("<II", *rows.shape))
+    bins: list[int] = []
+    for at in range(0, len(rows), 1000):  # a pipe holds so many answers
+        part = np.ascontiguousarray(rows[at : at + 1000])
+        runner.write(part.tobytes())
+        bins += runner.numbers(len(part))
+    runner.numbers(1)
+    return bins
+
+
+def _table(predictor: SoftmaxPredictor) -> bytes:
+    table = predictor_table(_with_predictor(open_bundle("digits-early-exit"), predictor).manifest)
+    assert table is not None
+    return table
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    seed=st.integers(0, 2**32 - 1), later=st.integers(1, 5), bins=st.integers(1, 9),
+    ranks=st.integers(0, 16), classes=st.integers(2, 120),
+)  # fmt: skip
+def test_random_predictors_sort_as_on_the_host(
+    seed: int, later: int, bins: int, ranks: int, classes: int, runner: Driver
+) -> None:
+    predictor = _predictor(seed, later, bins, ranks)
+    rows = np.random.default_rng(seed).integers(-128, 128, (50, classes), np.int8)
+    wanted = [predictor.bin_of(row) for row in rows]
+    assert _bins(runner, _table(predictor), rows) == wanted
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_shipped_predictors_sort_all_samples_as_on_the_host(name: str, runner: Driver) -> None:
+    bundle = open_bundle(name)
+    table = predictor_table(bundle.manifest)
+    if table is None:
+        pytest.skip(f"{name} carries no predictor")
+    predictor = SoftmaxPredictor.from_document((bundle.manifest.predictor or {})["1.0"])
+    samples = bundle.samples()
+    frames = samples[0] if samples else bundle.golden().frames
+    stage = load_stages(bundle, open_backend("tflite-runtime", "reference"))[0]
+    assert stage.prepare is not None
+    real = np.array([stage.run(stage.prepare(frame)).copy() for frame in frames], np.int8)
+    random = np.random.default_rng(1)
+    near = np.clip(np.rint(random.normal(0, 25, (5000, real.shape[1]))), -128, 127)
+    rows = np.concatenate([real, near.astype(np.int8)])
+    wanted = [predictor.bin_of(row) for row in rows]
+    assert _bins(runner, table, rows) == wanted
+    assert len(set(wanted)) == len(predictor.bin_exits)
+
+
+def test_a_predictor_of_another_kind_is_none() -> None:
+    bundle = open_bundle("digits-early-exit")
+    manifest = replace(bundle.manifest, predictor={"1.0": {"kind": "of-tomorrow"}})
+    assert predictor_table(manifest) is None
+    assert predictor_table(replace(manifest, predictor=None)) is None
+
+
+def _solved(predictor: SoftmaxPredictor, seed: int = 0, slots: int = 60) -> Plan:
+    random = np.random.default_rng(seed)
+    stage_ms = random.uniform(0.3, 2.0, len(predictor.bin_exits[0]) + 1)
+    table = steep_table(stage_ms, CLOCKS_KHZ, switch_ns=50_000, switch_nj=20_000)
+    stages = "abcdefgh"[: len(stage_ms)]
+    problem = plan_problem(
+        table, stages, table.points, predicted_beliefs(predictor), DEADLINE_NS, (9_000_000,), 1.3
+    )
+    return Planner(problem, slots).within(0.01)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_every_lookup_is_the_plan_s(seed: int, runner: Driver) -> None:
+    predictor = _predictor(seed, later=1 + seed % 4, bins=1 + seed)
+    plan = _solved(predictor, seed)
+    table = clock_plan_table(plan, "sim:runner")
+    runner.write(struct.pack("<II", PLAN, len(table)), table)
+    stages, bins, clocks = plan.problem.stages, 1 + seed, len(plan.problem.clocks_khz)
+    assert runner.numbers(4) == (OK, stages, bins, clocks)
+    ages = {age + off for age in plan.ages_ns for off in (0, 1)}
+    ages |= {3 * DEADLINE_NS, 2**63}
+    questions = [
+        (stage, b, clock, 0, age)
+        for stage in range(stages + 1)
+        for b in range(bins)
+        for clock in range(clocks)
+        for age in sorted(ages)
+    ]
+    wanted = [_planned_clock(plan, *question) for question in questions]
+    assert _clocks(runner, questions) == wanted
+    assert len(set(wanted)) > 1
+
+
+def _clocks(runner: Driver, questions: Sequence[tuple[int, ...]]) -> list[int]:
+    runner.write(struct.pack("<I", len(questions)))
+    clocks: list[int] = []
+    for at in range(0, len(questions), 1000):  # a pipe holds so many answers
+        part = questions[at : at + 1000]
+        runner.write(*(struct.pack("<IIIIQ", *question) for question in part))
+        clocks += runner.numbers(len(part))
+    return clocks
+
+
+def _planned_clock(plan: Plan, stage: int, b: int, clock: int, _: int, age_ns: int) -> int:
+    slot = plan.slot_of(age_ns)
+    if stage == plan.problem.stages:
+        return int(plan.idle[clock, slot])
+    row = plan.first[0] if stage == 0 else plan.later[stage - 1][b]
+    return plan.problem.clock_of[row[clock, slot]]
+
+
+def test_plans_with_threads_are_refused() -> None:
+    predictor = _predictor(1)
+    table = steep_table((1.0, 1.0, 2.0), CLOCKS_KHZ, threads=(1, 2))
+    problem = plan_problem(
+        table, STAGES, table.points, predicted_beliefs(predictor), DEADLINE_NS, ()
+    )
+    with pytest.raises(ImageError, match="one thread"):
+        clock_plan_table(Planner(problem, 20).within(0.01), "runner")
+
+
+@pytest.mark.parametrize("kind", [PREDICTOR, PLAN])
+def test_tables_of_another_version_or_cut_short(kind: int, runner: Driver) -> None:
+    whole = _table(_predictor(2)) if kind == PREDICTOR else clock_plan_table(_some_plan(), "runner")
+    newer = whole[:4] + b"\2" + whole[5:]
+    for table, status in ((newer, UNSUPPORTED), (whole[:-1], CORRUPT), (whole[:20], TRUNCATED),
+                          (b"?" + whole[1:], CORRUPT)):  # fmt: skip
+        runner.write(struct.pack("<II", kind, len(table)), table)
+        found = runner.numbers(2 if kind == PREDICTOR else 4)
+        assert found == (status, *[0] * (len(found) - 1))
+
+
+@cache
+def _some_plan() -> Plan:
+    return _solved(_predictor(2), slots=20)
+
+
+@settings(max_examples=100, deadline=None)
+@given(data=st.data())
+def test_damaged_plans_never_lead_out_of_the_table(data: st.DataObject, runner: Driver) -> None:
+    """The sanitizers end the driver at the first access out of bounds."""
+    table = bytearray(clock_plan_table(_some_plan(), "runner"))
+    for _ in range(data.draw(st.integers(1, 4))):
+        table[data.draw(st.integers(5, len(table) - 1))] = data.draw(st.integers(0, 255))
+    runner.write(struct.pack("<II", PLAN, len(table)), bytes(table))
+    status, stages, bins, clocks = runner.numbers(4)
+    if status == OK:
+        places = itertools.product(range(stages + 1), range(bins), range(clocks))
+        questions = [(*place, 0, 4_000_000) for place in itertools.islice(places, 1000)]
+        assert max(_clocks(runner, questions)) < clocks
+
+
+@pytest.fixture(scope="module")
+def device_driver(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
+    with Driver(build_driver(tmp_path_factory.getbasetemp(), "device_runner", kernels="dsp")) as d:
+        yield d
+
+
+def _device(driver: Driver, file: bytes) -> FirmwareDevice:
+    device = FirmwareDevice(driver)
+    device.load_flash(b"\xff" * len(device.flash()))
+    device.power_on()
+    device.upload(file)
+    device.mark(parse(file).digest, permanent=True)
+    device.power_on()
+    return device
+
+
+def _infer(device: FirmwareDevice, number: int, frame: Any) -> dict[str, Any]:
+    body = {"n": number, "session": 7, "len": frame.nbytes, "off": 0, "data": frame.tobytes(),
+            "dtype": str(frame.dtype), "shape": list(frame.shape)}  # fmt: skip
+    return device.ask(Op.WRITE, Group.EDGE_INFER, edge_group.INFER, body)
+
+
+def _govern(device: FirmwareDevice, policy: str) -> dict[str, Any]:
+    body = {"policy": policy, "ratio": "1.0", "n": 3}
+    return device.ask(Op.WRITE, Group.EDGE_INFER, edge_group.ENGINE, body)
+
+
+def _host_points(
+    governor: PlannedGovernor, record: InferenceRecord, scores: Sequence[NDArray[Any]]
+) -> tuple[OperatingPoint, ...]:
+    """Return what the host's governor says at the times that the device had."""
+    due_ns = record.arrival_ns + DEADLINE_NS
+    frame = Frame(record.number, scores[0], arrival_ns=record.arrival_ns, deadline_ns=due_ns)
+    points = [governor.first_point(frame, record.arrival_ns, 0)]
+    stay = ExitDecision(leave=False, answer=0, confidence=0)
+    for stage in range(record.exit):
+        result = StageResult(stage, scores[stage], record.stage_end_ns[stage])
+        points.append(governor.next_point(frame, result, stay))
+    governor.learn(record)
+    return tuple(points)
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_clocks_and_predictions_of_all_samples(name: str, device_driver: Driver) -> None:
+    bundle = open_bundle(name)
+    samples = bundle.samples()
+    if samples is None or len(bundle_file(bundle)) > 190 * 1024 or len(bundle.manifest.stages) < 2:
+        pytest.skip(f"{name} has no samples, one stage, or does not fit this driver's slots")
+    carried = (bundle.manifest.predictor or {}).get("1.0")
+    later = len(bundle.manifest.stages) - 1
+    predictor = SoftmaxPredictor.from_document(carried) if carried else _predictor(5, later)
+    bundle = _with_predictor(bundle, predictor)
+    plan = _solved(predictor, 7)
+    device = _device(device_driver, bundle_file(bundle, plan=(plan, "sim:runner")))
+    assert _govern(device, "planned")["policy"] == "planned"
+    governor = PlannedGovernor(
+        "planned", plan.problem, 0.01, lambda _, scores: predictor.bin_of(scores),
+        calibrate=False, plan=plan,
+    )  # fmt: skip
+    stages = load_stages(bundle, open_backend("tflite-runtime", "reference"))
+    random = np.random.default_rng(4)
+    clocks, switches = set(), 0
+    for number, frame in enumerate(samples[0]):
+        device.be_slow(int(random.integers(0, 2_500_000)))
+        body = _infer(device, number, frame)
+        record = from_body(body, 0)
+        scores, inputs = [], ()
+        for stage in stages[: record.exit + 1]:
+            inputs = stage.prepare(frame) if stage.prepare else inputs
+            scores.append(stage.run(inputs).copy())
+            inputs = stage.features()
+        wanted = _host_points(governor, record, scores)
+        if number:  # before the first frame the host's governor takes the clock for the lowest
+            assert record.points == wanted, f"frame {number}"
+        assert record.exit_probabilities == (
+            predictor.probabilities(scores[0]) if record.exit and later > 1 else None
+        )
+        clocks |= {point.clock_khz for point in record.points}
+        switches += record.switches
+    device.be_slow(0)
+    assert len(clocks) > 1 and switches > 10
+    residency = device.ask(Op.WRITE, Group.EDGE_INFER, edge_group.FINISH, {"n": 1})["residency"]
+    assert {khz for khz, _ in residency} >= clocks
+
+
+@pytest.mark.parametrize("board", ["sim:runner", "another-board", None])
+def test_a_plan_is_for_its_board_alone(board: str | None, device_driver: Driver) -> None:
+    bundle = _with_predictor(open_bundle("digits-early-exit"), _predictor(5))
+    plan = (_solved(_predictor(5), slots=20), board) if board else None
+    device = _device(device_driver, bundle_file(bundle, plan=plan))
+    if board == "sim:runner":
+        assert _govern(device, "planned")["policy"] == "planned"
+    else:
+        with pytest.raises(DeviceRefusedError, match="no plan for this board"):
+            _govern(device, "planned")
+    assert _govern(device, "powersave")["policy"] == "powersave"
+    frame = np.zeros((8, 8, 1), np.uint8)
+    assert _infer(device, 1, frame)["points"][0] == [CLOCKS_KHZ[0], 1]
+    _govern(device, "performance")
+    record = _infer(device, 2, frame)
+    assert record["points"][0] == [CLOCKS_KHZ[-1], 1] and "probabilities" not in record
+    with pytest.raises(DeviceRefusedError, match="policies of this device"):
+        _govern(device, "ondemand")
