@@ -19,9 +19,10 @@ pytestmark = pytest.mark.usefixtures("test_mcu_only")
 FUZZ = Path(__file__).parent / "fuzz"
 SECONDS = int(os.environ.get("EDGE_INFER_FUZZ_SECONDS", "15"))
 """Each, one core."""
+DUT_TALK = b"name%profile%db load 16%db " + bytes(16).hex().encode() + b"%infer 2 1%results%"
 
 
-@pytest.mark.parametrize("target", ["bundle", "line"])
+@pytest.mark.parametrize("target", ["bundle", "smp", "dut"])
 def test_fuzzing_finds_nothing(target: str, tmp_path: Path) -> None:
     program = _built(target, tmp_path)
     file = bundle_file(write_bundle(tmp_path / "b", single_draft()))
@@ -32,7 +33,7 @@ def test_fuzzing_finds_nothing(target: str, tmp_path: Path) -> None:
     # What earlier runs found worth keeping (libFuzzer -merge=1).
     with zipfile.ZipFile(FUZZ / f"{target}_corpus.zip") as kept:
         kept.extractall(corpus)
-    for name, content in (_bundle_seeds(file) if target == "bundle" else _line_seeds()).items():
+    for name, content in _seeds(target, file).items():
         (seeds / name).write_bytes(content)
     done = subprocess.run(
         [
@@ -59,6 +60,7 @@ def _built(target: str, folder: Path) -> Path:
         [
             "clang", "-std=c99", *sanitizers.split(), "-fsanitize=fuzzer",
             f"-I{FIRMWARE}/include", f"-I{FIRMWARE}/src", str(FUZZ / f"fuzz_{target}.c"),
+            *([] if target == "bundle" else [str(FUZZ / "fuzz_device.c")]),
             f"{folder}/fuzz/libedge_infer.a", "-o", str(program),
         ],
         capture_output=True, text=True,
@@ -67,6 +69,12 @@ def _built(target: str, folder: Path) -> Path:
         pytest.skip("clang has no libFuzzer: install libclang-rt-dev")
     assert built.returncode == 0, built.stderr
     return program
+
+
+def _seeds(target: str, file: bytes) -> dict[str, bytes]:
+    if target == "bundle":
+        return _bundle_seeds(file)
+    return _smp_seeds() if target == "smp" else {"talk": DUT_TALK, "words": bytes(range(128, 144))}
 
 
 def _bundle_seeds(file: bytes) -> dict[str, bytes]:
@@ -81,7 +89,7 @@ def _bundle_seeds(file: bytes) -> dict[str, bytes]:
     }
 
 
-def _line_seeds() -> dict[str, bytes]:
+def _smp_seeds() -> dict[str, bytes]:
     reads = [(Group.OS, 6), (Group.OS, 7), (Group.IMAGE, 0), (Group.ENUMERATION, 1)]
     reads += [(Group.EDGE_INFER, command) for command in (0, 1, 6, 7, 8)]
     requests = [Message(Header(Op.READ, *read, 1), {"from": 0}) for read in reads]
@@ -95,7 +103,5 @@ def _line_seeds() -> dict[str, bytes]:
     requests += [Message(Header(Op.WRITE, g, c, 1), body) for g, c, body in bodies]
     packed = [request.pack() for request in requests]
     seeds = {f"message{i}": bytes([128 + len(p)]) + p for i, p in enumerate(packed) if len(p) < 128}
-    text = b"name%profile%db load 4%db 01020304%infer 1 0%results%timestamp%"
-    seeds["text"] = bytes([len(text)]) + text
     seeds["all"] = b"".join(seeds.values())
     return seeds

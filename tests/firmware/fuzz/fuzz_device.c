@@ -1,23 +1,15 @@
-/*
- * Fuzzes what comes over the line: SMP in both framings, CBOR, every command, the MLPerf Tiny
- * protocol. Inputs are pieces, each a length byte and as many bytes: below 128 raw bytes of the
- * line, above it (minus 128) an SMP message whose frame is right. The device runs the bundle that
- * FUZZ_BUNDLE names.
- */
+/* The device that is fuzzed: memory for flash, and the bundle that FUZZ_BUNDLE names in slot 0. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "device.h"
 #include "edge_infer/device.h"
 #include "edge_infer/hal.h"
+#include "fuzz_device.h"
 
 #define PAGE_BYTES  1024U
 #define SLOT_BYTES  (16U * 1024U)
 #define FLASH_BYTES (2U * SLOT_BYTES + 2U * PAGE_BYTES)
-
-int LLVMFuzzerInitialize(int *count, char ***arguments);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 const char ei_hal_board[] = "fuzz";
 const bool ei_hal_simulated = true;
@@ -82,8 +74,16 @@ bool ei_hal_i2c_read(uint8_t address, uint8_t reg, uint16_t *value) {
     return address != 0;
 }
 
+const uint32_t ei_hal_clocks_khz[] = {20000, 80000};
+const uint32_t ei_hal_clock_count = 2;
+static uint32_t clock_khz = 80000;
+
 uint32_t ei_hal_clock_khz(void) {
-    return 80000;
+    return clock_khz;
+}
+
+uint32_t ei_hal_clock_set_khz(uint32_t khz) {
+    return clock_khz = khz;
 }
 
 void ei_hal_watchdog_feed(void) {}
@@ -91,6 +91,8 @@ void ei_hal_watchdog_feed(void) {}
 void ei_hal_reset(void) {
     ei_device_start(0x40, 100000);
 }
+
+int LLVMFuzzerInitialize(int *count, char ***arguments);
 
 int LLVMFuzzerInitialize(int *count, char ***arguments) {
     (void)count;
@@ -103,7 +105,7 @@ int LLVMFuzzerInitialize(int *count, char ***arguments) {
     return fclose(bundle);
 }
 
-static void send_raw(const uint8_t *data, uint32_t bytes) {
+void fuzz_send(const uint8_t *data, uint32_t bytes) {
     input = data;
     input_bytes = bytes;
     do {
@@ -111,45 +113,7 @@ static void send_raw(const uint8_t *data, uint32_t bytes) {
     } while (input_bytes > 0);
 }
 
-/* The message between zeros, stuffed, with its CRC: what a host sends. */
-static void send_message(const uint8_t *message, uint32_t bytes) {
-    uint8_t content[130], stuffed[140] = {0};
-    uint32_t crc = 0, at = 1, code = 1;
-    memcpy(content, message, bytes);
-    for (uint32_t i = 0; i < bytes; i++) {
-        crc ^= (uint32_t)message[i] << 8;
-        for (int bit = 0; bit < 8; bit++) {
-            crc = (crc & 0x8000 ? crc << 1 ^ 0x1021 : crc << 1) & 0xFFFF;
-        }
-    }
-    content[bytes] = (uint8_t)(crc >> 8);
-    content[bytes + 1] = (uint8_t)crc;
-    for (uint32_t i = 0, run = at++; i <= bytes + 2; i++) {
-        if (i == bytes + 2 || content[i] == 0) {
-            stuffed[run] = (uint8_t)code;
-            run = at++;
-            code = 1;
-        } else {
-            stuffed[at++] = content[i];
-            code++;
-        }
-    }
-    stuffed[at - 1] = 0;
-    send_raw(stuffed, at);
-}
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
+void fuzz_start(void) {
     memcpy(flash, first_flash, sizeof flash);
     ei_device_start(0x40, 100000);
-    for (size_t at = 0; at < size;) {
-        const uint32_t wanted = data[at] & 127U, left = (uint32_t)(size - at - 1);
-        const uint32_t bytes = wanted < left ? wanted : left;
-        if (data[at] < 128) {
-            send_raw(data + at + 1, bytes);
-        } else {
-            send_message(data + at + 1, bytes);
-        }
-        at += 1 + bytes;
-    }
-    return 0;
 }
