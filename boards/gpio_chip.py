@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from boards.closing import Closing
 from boards.errors import GpioError
 
 DEVICES = Path("/dev")
@@ -55,7 +56,7 @@ class ChipInfo(NamedTuple):
     lines: int
 
 
-class GpioChip:
+class GpioChip(Closing):
     """One /dev/gpiochipN, open until `close`.
 
     Args:
@@ -104,8 +105,10 @@ class GpioChip:
         return descriptor
 
     def close(self) -> None:
-        """Free the chip; lines that were taken stay so."""
-        os.close(self._descriptor)
+        """Free the chip; lines that were taken stay so. May be called twice."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
 
     def _ask(self, code: int, message: bytearray, what: str) -> None:
         try:

@@ -4,6 +4,7 @@ import fcntl
 import os
 from pathlib import Path
 
+from boards.closing import Closing
 from boards.errors import GpioError
 from boards.gpio_chip import DEVICES, LINE_VALUES, SET_VALUES, GpioChip, Ioctl, chip_names
 
@@ -11,7 +12,7 @@ FORMS = "gpiochip0:17 (chip and line), or a line's name as GPIO17"
 HIGH, LOW = LINE_VALUES.pack(1, 1), LINE_VALUES.pack(0, 1)
 
 
-class GpioLine:
+class GpioLine(Closing):
     """A line that this process drives: low until raised, and low again when closed.
 
     Args:
@@ -30,11 +31,8 @@ class GpioLine:
     ) -> None:
         self.name = f"{chip}:{offset}"
         self._ioctl = ioctl
-        opened = GpioChip(chip, devices, ioctl)
-        try:
+        with GpioChip(chip, devices, ioctl) as opened:
             self._descriptor = opened.request_output(offset)
-        finally:
-            opened.close()
 
     def set_high(self) -> None:
         """Raise the line. Raises GpioError."""
@@ -76,11 +74,8 @@ def open_line(text: str, devices: Path = DEVICES, ioctl: Ioctl = fcntl.ioctl) ->
         return GpioLine(chip, int(number), devices, ioctl)
     if not colon and text:
         for name in chip_names(devices):
-            opened = GpioChip(name, devices, ioctl)
-            try:
+            with GpioChip(name, devices, ioctl) as opened:
                 names = list(opened.line_names())
-            finally:
-                opened.close()
             if text in names:
                 return GpioLine(name, names.index(text), devices, ioctl)
     there = ", ".join(chip_names(devices)) or "none"

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from types import TracebackType
 from typing import Self
 
+from boards.closing import Closing
 from boards.contract import Clock
 from boards.cost_model import modelled_cost_table
 from boards.cost_table import CostTable
@@ -18,7 +18,7 @@ from boards.timebase import MonotonicTimebase
 from boards.work import Work
 
 
-class LinuxBoard:
+class LinuxBoard(Closing):
     """The board this program runs on.
 
     Args:
@@ -57,19 +57,11 @@ class LinuxBoard:
             if self.meter is not None:
                 self.meter.stop()
         finally:
-            self.clock.reset()
+            try:
+                self.clock.reset()
+            finally:
+                self._signals.close()
 
     def __enter__(self) -> Self:
         self._signals.enter_context(exit_on_sigterm())
         return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        try:
-            self.close()
-        finally:
-            self._signals.close()

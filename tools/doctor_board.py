@@ -90,18 +90,13 @@ def gpio_findings(devices: Path = DEVICES, ioctl: Ioctl = fcntl.ioctl) -> Iterat
     """Look at the chips whose lines `run --marker` can drive, and the right to do so."""
     for name in chip_names(devices):
         try:
-            chip = GpioChip(name, devices, ioctl)
+            with GpioChip(name, devices, ioctl) as chip:
+                info = chip.info()
         except GpioError as error:
             mend = "sudo usermod -aG gpio $USER and log in again; " + INSTALL
             yield Finding(name, "note", str(error), mend)
             continue
-        try:
-            info = chip.info()
-            yield Finding(name, "ok", f"{info.label}, {info.lines} lines: --marker {name}:LINE")
-        except GpioError as error:
-            yield Finding(name, "note", str(error), "only run --marker needs it")
-        finally:
-            chip.close()
+        yield Finding(name, "ok", f"{info.label}, {info.lines} lines: --marker {name}:LINE")
 
 
 def clock_findings(sysfs: Sysfs, folder: Path = DEFAULT_FOLDER) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Where `run` runs: an engine on this board, on a simulated one, or at the end of a serial line."""
 
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
@@ -105,7 +105,7 @@ def open_engine(
     governor = live_governor(policy, bundle, place, arrivals, deadline_ns, threads)
     kind: Callable[..., Engine] = Engine
     if marker is not None:
-        line = stack.enter_context(closing(open_line(marker)))
+        line = stack.enter_context(open_line(marker))
         kind = partial(MarkedEngine, marker=line)
     engine = stack.enter_context(
         kind(

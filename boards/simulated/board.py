@@ -2,10 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from types import TracebackType
-from typing import Self
 
 from boards.calibration import Calibration
+from boards.closing import Closing
 from boards.cost_model import CostModel, modelled_cost_table
 from boards.cost_table import CostTable
 from boards.cpufreq import CpufreqClock
@@ -38,7 +37,7 @@ class ActivityTruth:
         return round(self.energy_fj / 1e6)
 
 
-class SimulatedBoard:
+class SimulatedBoard(Closing):
     """A board that exists as its profile. Nothing in it depends on this computer's speed.
 
     Args:
@@ -147,17 +146,6 @@ class SimulatedBoard:
             self.meter.stop()
         self.trace.read_from(None)
         self.clock.reset()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _price(self, work: Work, threads: int, khz: int) -> tuple[int, int, ActivityTruth, Work]:
         """Return true time, power and activity of a work at a clock; kept with the work itself."""
