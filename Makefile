@@ -7,10 +7,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-vm test-arm64 test-mcu bench-serial setup setup-dev clean
+.PHONY: help run test test-vm test-vm-systemd test-arm64 test-mcu bench-serial setup setup-dev clean
 
 help: ## list the targets
-	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
 
 run: $(VENV)/run.stamp ## install, then answer the digits on a simulated Raspberry Pi 5
 	$(BIN)/edge-infer run digits-early-exit --board sim:raspberry-pi-5 --rate 1000 --deadline 5ms
@@ -23,6 +23,9 @@ test: $(VENV)/dev.stamp ## install with test tools, then run lint, types and tes
 
 test-vm: $(VENV)/dev.stamp ## hardware checks on a Linux kernel in QEMU; skips where it is not installed
 	$(BIN)/python -m tests.beds.vm.boot
+
+test-vm-systemd: $(VENV)/dev.stamp ## the service under a systemd that boots in QEMU; skips where it is not installed
+	$(BIN)/python -m tests.beds.vm.boot_systemd
 
 test-mcu: $(VENV)/dev.stamp ## firmware: sanitizers, QEMU, power cuts, fuzzing; skips what is not installed
 	EDGE_INFER_TEST_MCU=1 EDGE_INFER_KERNEL_CASES=2000 EDGE_INFER_POWER_CUTS=500 \

@@ -75,7 +75,9 @@ def check_it_is_installed_and_enabled() -> None:
     ETC.mkdir(exist_ok=True)
     (ETC / "serve.env").write_text(SETTINGS)
     DROP_IN.parent.mkdir()
-    DROP_IN.write_text(f"[Service]\nWatchdogSec={WATCHDOG_S}s\nRestartSec=1s\n")
+    DROP_IN.write_text(
+        f"[Service]\nWatchdogSec={WATCHDOG_S}s\nRestartSec=1s\nTimeoutStartSec=600\n"
+    )
     command("systemctl", "daemon-reload")
 
 

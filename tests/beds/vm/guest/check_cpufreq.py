@@ -1,19 +1,14 @@
 """Our clock through the kernel's real cpufreq files."""
 
-import signal
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from boards.clock_lease import ClockLease
 from boards.cpufreq import CpufreqClock
 from boards.cpufreq_policy import find_policies
 from boards.errors import ClockError
-from boards.linux_board import LinuxBoard
-from boards.profile import load_profile
 from boards.sysfs import RealSysfs
-from tests.beds.vm.guest.child import Child, as_guest
+from tests.beds.vm.guest.child import as_guest
 from tests.beds.vm.guest.machine import CPUFREQ, modprobe, policy_settings, refusal
 
 CLOCKS_KHZ = (600_000, 900_000, 1_200_000, 1_500_000)
@@ -21,7 +16,6 @@ SECOND_CLOCKS_KHZ = (600_000, 800_000, 1_000_000)
 CONTROL_PORTS = {"policy0": 0x87, "policy1": 0x8B}
 """Where ssdt.asl has the kernel write the P-state: 0 is the fastest."""
 LEASE = Path("/run/edge-infer")
-KILLS = 5
 
 
 def clock() -> CpufreqClock:
@@ -133,72 +127,3 @@ def check_the_time_of_a_change_of_clock() -> None:
         f"   {(time.monotonic_ns() - began_ns) / 100_000:.0f} us a change, two policies (emulated)"
     )
     subject.reset()
-
-
-def holding(how: str) -> Callable[[Callable[[str], None]], None]:
-    """Return what a process does that changes clocks and ends as `how` says."""
-
-    def work(say: Callable[[str], None]) -> None:
-        board = LinuxBoard(load_profile("host"), clock(), None, RealSysfs())
-        with suppress(RuntimeError), board:
-            board.clock.set_khz(600_000)
-            say("set")
-            if how == "exception":
-                raise RuntimeError("on purpose")
-            while how == "wait":
-                for khz in CLOCKS_KHZ:
-                    board.clock.set_khz(khz)
-
-    return work
-
-
-def check_the_clock_comes_back_after_an_exit_and_an_exception() -> None:
-    found = policy_settings()
-    for how in ("exit", "exception"):
-        with Child(holding(how)) as child:
-            assert child.line() == "set"
-            assert child.wait() == 0
-        assert policy_settings() == found
-
-
-def check_the_clock_comes_back_after_sigterm() -> None:
-    found = policy_settings()
-    with Child(holding("wait")) as child:
-        assert child.line() == "set"
-        assert policy_settings() != found
-        assert child.kill(signal.SIGTERM) == 143
-    assert policy_settings() == found
-
-
-def check_the_next_start_restores_after_each_of_five_sigkills() -> None:
-    modprobe("cpufreq_powersave")
-    set_policy("scaling_governor", "powersave")
-    (CPUFREQ / "policy0/scaling_min_freq").write_text("900000")
-    found = policy_settings()
-    for kill in range(KILLS):
-        with Child(holding("wait")) as child:
-            assert child.line() == "set"
-            time.sleep(0.013 * kill)
-            assert child.kill(signal.SIGKILL) == -signal.SIGKILL
-        assert policy_settings() != found
-        clock()
-        assert policy_settings() == found
-        assert not (LEASE / "clock.json").exists()
-    (CPUFREQ / "policy0/scaling_min_freq").write_text("600000")
-
-
-def check_a_live_holder_is_named_and_left_alone() -> None:
-    with Child(holding("wait")) as child:
-        assert child.line() == "set"
-        message = refusal(lambda: clock().set_khz(900_000), ClockError)
-        assert f"process {child.pid} holds the clock" in message, message
-        child.kill(signal.SIGTERM)
-
-
-def check_what_somebody_set_after_a_kill_stays() -> None:
-    with Child(holding("wait")) as child:
-        assert child.line() == "set"
-        child.kill(signal.SIGKILL)
-    set_policy("scaling_governor", "performance")
-    clock()
-    assert {settings[0] for settings in policy_settings().values()} == {"performance"}
