@@ -19,8 +19,7 @@ class GpioLine(Closing):
         chip: name of its chip.
         offset: its number there.
         devices: the folder of device files.
-        ioctl: the system call; a change is one call of about 1 us, and more where the chip is
-            behind a bus.
+        ioctl: the system call: one for each change of the line.
 
     Raises:
         GpioError: there is no such line, or it may not be driven.

@@ -16,8 +16,8 @@ Made from `boards/profiles/*.toml` by `python -m edge_infer.supported_boards`; a
 is stale. No claim goes beyond this table.
 
 - **hardware**: run on the board itself. **vm**: the drivers ran on a real Linux kernel in QEMU
-  (`make test-vm`: i2c-dev, IIO, cpufreq). **simulation**: the drivers ran over a model of the board
-  in virtual time. What is not named was not tested.
+  (`make test-vm`: i2c-dev, IIO, cpufreq, GPIO). **simulation**: the drivers ran over a model of
+  the board in virtual time. What is not named was not tested.
 - Figures of a profile are *published*, *derived* from published ones, or *synthetic* (nobody
   published them); `edge-infer boards show NAME` prints each with its source.
 """
