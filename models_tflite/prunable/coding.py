@@ -17,6 +17,7 @@ BIAS_STEP = 0.25
 whose own rounding is 1/2."""
 MOST_BITS = 24
 """A code spans at most this many bits: with the seven before it in its byte, 31."""
+_WORD = 4
 SCALE_BITS = 12
 """A scale code spans at most this many bits: scales of one tensor may differ by a factor of 7e13
 against the full width."""
@@ -37,7 +38,9 @@ def scale_codes(ratios: NDArray[np.float64]) -> tuple[np.float32, NDArray[np.int
 
 
 def bias_units(
-    source: NDArray[np.float32], weights: NDArray[np.float32], output: NDArray[np.float32]
+    source: NDArray[np.float32] | np.float32,
+    weights: NDArray[np.float32],
+    output: NDArray[np.float32] | np.float32,
 ) -> NDArray[np.float64]:
     """Return what one step of a bias code is worth in units of the int32 bias, per channel.
 
@@ -46,11 +49,9 @@ def bias_units(
         weights: scales of its weights.
         output: scale of its output.
     """
-    return (
-        BIAS_STEP
-        * output.astype(np.float64)
-        / (source.astype(np.float64) * weights.astype(np.float64))
-    )
+    product = source.astype(np.float64) * weights.astype(np.float64)
+    units: NDArray[np.float64] = BIAS_STEP * output.astype(np.float64) / product
+    return units
 
 
 def biases_of(codes: NDArray[np.int64], units: NDArray[np.float64]) -> NDArray[np.int32]:
@@ -81,15 +82,9 @@ def unpack_bits(packed: NDArray[np.uint8], widths: NDArray[np.int64]) -> NDArray
         packed: what `pack_bits` wrote, at least as long.
         widths: bits of each code, shape [n].
     """
-    ends = np.cumsum(widths)
-    starts = ends - widths
-    padded = np.concatenate([packed, np.zeros(4, np.uint8)]).astype(np.int64)
-    first = starts >> 3
-    word = (
-        padded[first] << 24
-        | padded[first + 1] << 16
-        | padded[first + 2] << 8
-        | padded[first + 3]
-    )  # fmt: skip
-    codes: NDArray[np.int64] = (word >> (32 - widths - (starts & 7))) & ((1 << widths) - 1)
+    starts = np.cumsum(widths) - widths
+    padded = np.concatenate([packed, np.zeros(_WORD, np.uint8)])
+    # The big-endian word that begins at each byte: no two of them are apart by a whole word.
+    words = np.ndarray(len(packed) + 1, ">u4", padded, strides=(1,))[starts >> 3].astype(np.int64)
+    codes: NDArray[np.int64] = (words >> (8 * _WORD - widths - (starts & 7))) & ((1 << widths) - 1)
     return codes

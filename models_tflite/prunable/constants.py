@@ -1,5 +1,7 @@
 """Constants of a file that a ratio makes smaller, or gives other values."""
 
+import mmap
+import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -11,6 +13,10 @@ from models_tflite.prunable.errors import PrunableError
 from models_tflite.prunable.flat import ITEM_BYTES, Vector
 from models_tflite.prunable.places import WORD, Places
 
+Source = bytes | mmap.mmap
+"""A file, to read from."""
+Copy = bytearray | mmap.mmap
+"""The same, to write into."""
 Kept = slice | NDArray[np.intp]
 """Positions that stay of a dimension; a slice where they are a prefix."""
 
@@ -30,37 +36,51 @@ class Constant:
     channel_dimension: int
     """Of the scales, where there are several."""
 
-    def cut(self, file: bytes, kept: Sequence[Kept]) -> NDArray[Any]:
-        """Return the values that stay; `kept` is by axis."""
-        count = self.data.length // self.dtype.itemsize
-        values = np.frombuffer(file, self.dtype, count, self.data.at).reshape(self.shape)
+    @property
+    def channel_axis(self) -> int | None:
+        """Axis of the scales, None where there is one or all of them stay."""
+        return dict(self.cuts).get(self.channel_dimension) if self.scales.length > 1 else None
+
+    def cut(
+        self,
+        file: Source,
+        copy: Copy,
+        kept: Sequence[Kept],
+        signs: NDArray[np.int8] | None = None,
+    ) -> None:
+        """Put the values that stay at the front.
+
+        Args:
+            file: the full width; not the memory of `copy`, so that nothing is moved twice.
+            copy: to write into.
+            kept: positions that stay, by axis.
+            signs: of the channels, None where all are +1.
+        """
+        values: NDArray[Any] = np.ndarray(self.shape, self.dtype, file, self.data.at)
         for dimension, axis in self.cuts:
             chosen = kept[axis]
             if isinstance(chosen, slice):
                 values = values[(slice(None),) * dimension + (chosen,)]
             else:
                 values = np.take(values, chosen, dimension)
-        return values
+        smaller: NDArray[Any] = np.ndarray(values.shape, self.dtype, copy, self.data.at)
+        if signs is None:
+            smaller[...] = values
+        else:
+            along = [1] * values.ndim
+            along[self.channel_dimension] = len(signs)
+            np.multiply(values, signs.reshape(along), out=smaller)
+        struct.pack_into("<I", copy, self.data.at - WORD, smaller.nbytes)
 
-    def cut_scales(self, file: bytes, kept: Sequence[Kept]) -> NDArray[np.float32]:
-        """Return the full width's scales of the channels that stay."""
-        scales = np.frombuffer(file, "<f4", self.scales.length, self.scales.at)
-        axis = dict(self.cuts).get(self.channel_dimension) if len(scales) > 1 else None
-        return scales if axis is None else scales[kept[axis]]
-
-    def write(self, work: bytearray, values: NDArray[Any], scales: NDArray[np.float32]) -> None:
-        """Put the values and scales of a ratio in the place of the full width's.
-
-        Args:
-            work: a copy of the file.
-            values: at most as many as there were.
-            scales: at most as many as there were; zero points stay, as many as the scales.
-        """
-        content = values.tobytes()
-        _overwrite(work, self.data, content, len(content))
-        if self.scales.length:
-            _overwrite(work, self.scales, scales.astype("<f4").tobytes(), len(scales))
-            _overwrite(work, self.zero_points, b"", len(scales))
+    def cut_scales(self, file: Source, copy: Copy, kept: Sequence[Kept]) -> None:
+        """Put the scales that stay at the front; zero points are all the same."""
+        axis = self.channel_axis
+        if axis is not None:
+            scales = np.frombuffer(file, "<f4", self.scales.length, self.scales.at)[kept[axis]]
+            smaller: NDArray[Any] = np.ndarray(scales.shape, scales.dtype, copy, self.scales.at)
+            smaller[...] = scales
+            for vector in (self.scales, self.zero_points):
+                struct.pack_into("<I", copy, vector.at - WORD, len(scales))
 
 
 def find_constant(places: Places, index: int, cuts: Sequence[tuple[int, int]]) -> Constant:
@@ -97,8 +117,3 @@ def find_constant(places: Places, index: int, cuts: Sequence[tuple[int, int]]) -
         zero_points=tensor.zero_points,
         channel_dimension=tensor.channel_dimension,
     )
-
-
-def _overwrite(work: bytearray, vector: Vector, content: bytes, length: int) -> None:
-    work[vector.at - WORD : vector.at] = length.to_bytes(WORD, "little")
-    work[vector.at : vector.at + len(content)] = content

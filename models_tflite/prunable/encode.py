@@ -71,65 +71,82 @@ def encode_ratio(outline: Outline, ratio: RatioParameters) -> RatioCodes:
     for name, (scales, zero_points) in zip(names, given, strict=True):
         _check_length(ratio, name, scales, 1)
         _check_length(ratio, name, zero_points, 1)
+    scales = np.array([scales[0] for scales, _ in given], np.float32)
+    relative = layer_scales(outline, counts, scales)
+    edges = zip(relative.sources, relative.outputs, strict=True)
     return join_layers(
         ratio.name,
         counts,
-        np.array([scales[0] for scales, _ in given], np.float32),
+        scales,
         np.array([zero_points[0] for _, zero_points in given], np.int16),
-        [_encode(outline, ratio, counts, layer) for layer in outline.layout.layers],
+        [
+            _encode(outline, ratio, counts, layer, edge)
+            for layer, edge in zip(outline.layout.layers, edges, strict=True)
+        ],
     )
 
 
 def layer_scales(
-    outline: Outline, layer: Layer, counts: Sequence[int], scale_of: dict[int, np.float32]
+    outline: Outline, counts: Sequence[int], scales: NDArray[np.float32]
 ) -> LayerScales:
-    """Return what the codes of a layer are relative to.
+    """Return what the codes of a ratio are relative to.
 
     Args:
         outline: of the file.
-        layer: one of it.
         counts: channels kept of each group.
-        scale_of: scales of the activations that ratios change.
+        scales: of the activations that ratios change.
     """
-    graph, sizes = outline.graph, outline.layout.sizes
-    full = np.array(graph.tensors[layer.weights].scales, np.float32)
-    axis = outline.axis(layer.weights, outline.channel_dimension(layer.weights))
-    if axis is not None and len(full) > 1:
-        full = full[axis.kept(sizes, counts)]
-    biases = 0
-    if layer.bias != NO_BIAS:
-        bias_axis = outline.axis(layer.bias, 0)
-        biases = bias_axis.size(counts) if bias_axis else graph.tensors[layer.bias].elements
-    source, output = (
-        scale_of.get(index, np.float32(graph.tensors[index].scale))
-        for index in (layer.source, layer.output)
+    layers = outline.layout.layers
+    full = [_full_scales(outline, layer, counts) for layer in layers]
+    of = dict(zip(outline.layout.activations, scales, strict=True))
+    tensors = outline.graph.tensors
+    return LayerScales(
+        full=np.concatenate([np.zeros(0, np.float32), *full]),
+        scale_counts=np.array([len(own) for own in full], np.int64),
+        bias_counts=np.array([_bias_count(outline, layer, counts) for layer in layers], np.int64),
+        sources=np.array([of.get(x.source, tensors[x.source].scale) for x in layers], np.float32),
+        outputs=np.array([of.get(x.output, tensors[x.output].scale) for x in layers], np.float32),
     )
-    return LayerScales(full, source, output, biases)
+
+
+def _full_scales(outline: Outline, layer: Layer, counts: Sequence[int]) -> NDArray[np.float32]:
+    full = np.array(outline.graph.tensors[layer.weights].scales, np.float32)
+    axis = outline.axis(layer.weights, outline.channel_dimension(layer.weights))
+    if axis is None or len(full) == 1:
+        return full
+    return full[axis.kept(outline.layout.sizes, counts)]
+
+
+def _bias_count(outline: Outline, layer: Layer, counts: Sequence[int]) -> int:
+    if layer.bias == NO_BIAS:
+        return 0
+    axis = outline.axis(layer.bias, 0)
+    return axis.size(counts) if axis else outline.graph.tensors[layer.bias].elements
 
 
 def _encode(
-    outline: Outline, ratio: RatioParameters, counts: Sequence[int], layer: Layer
+    outline: Outline,
+    ratio: RatioParameters,
+    counts: Sequence[int],
+    layer: Layer,
+    edges: tuple[np.float32, np.float32],
 ) -> LayerCodes:
-    scale_of = {
-        index: np.float32(ratio.quantisation[outline.graph.tensors[index].name][0][0])
-        for index in outline.layout.activations
-    }
-    given = layer_scales(outline, layer, counts, scale_of)
-    name = outline.graph.tensors[layer.weights].name
-    scales, _ = ratio.quantisation.get(name, (given.full, None))
-    _check_length(ratio, name, scales, len(given.full))
+    tensors = outline.graph.tensors
+    name, full = tensors[layer.weights].name, _full_scales(outline, layer, counts)
+    scales, _ = ratio.quantisation.get(name, (full, None))
+    _check_length(ratio, name, scales, len(full))
     if not (np.isfinite(scales) & (scales > 0)).all():
         raise RatioParametersError(f"ratio {ratio.name}: a scale of {name} is not above 0")
     biases = np.zeros(0, np.int32)
     if layer.bias != NO_BIAS:
-        bias = outline.graph.tensors[layer.bias].name
+        bias = tensors[layer.bias].name
         biases = ratio.biases[bias]
-        _check_length(ratio, bias, biases, given.biases)
-    negative = ratio.signs.get(name, np.ones(len(given.full), np.int8)) < 0
-    _check_length(ratio, name, negative, len(given.full))
+        _check_length(ratio, bias, biases, _bias_count(outline, layer, counts))
+    negative = ratio.signs.get(name, np.ones(len(full), np.int8)) < 0
+    _check_length(ratio, name, negative, len(full))
     if negative.any():
         _check_negatable(outline, layer.weights)
-    return encode_layer(name, given, scales.astype(np.float32), biases, negative)
+    return encode_layer(name, full, scales.astype(np.float32), biases, negative, edges)
 
 
 def _check_length(

@@ -1,6 +1,7 @@
 """A prunable file on a device: any of its ratios as a model of its own. Needs numpy alone."""
 
 import hashlib
+import mmap
 import os
 from pathlib import Path
 from typing import Self
@@ -25,7 +26,7 @@ class PrunableModel:
         """Check a file and look up what its ratios overwrite; see `open`."""
         self._path = path
         self._data = None if path else data
-        self._state = _state(path) if path else None
+        self._state = _state(path.stat()) if path else None
         layout, ratios = read_payload(check_hash(data))
         self._codes = {ratio.name: ratio for ratio in ratios}
         if len(self._codes) != len(ratios) or FULL_RATIO in self._codes:
@@ -58,13 +59,7 @@ class PrunableModel:
         Raises:
             PrunableError: the file was replaced since it was opened.
         """
-        if self._data is not None:
-            return self._data
-        assert self._path is not None
-        data = self._path.read_bytes()
-        if _state(self._path) != self._state:
-            raise PrunableError(f"{self._path} was replaced while in use: open it again")
-        return data
+        return self._data if self._data is not None else bytes(self._map(mmap.ACCESS_READ))
 
     def nearest(self, ratio: float) -> str:
         """Return the name of the ratio nearest to a number; of two equally near the wider."""
@@ -80,7 +75,23 @@ class PrunableModel:
         """
         if ratio == FULL_RATIO:
             return self.full
-        return self._plan.apply(self.full, self._of(ratio))
+        codes = self._of(ratio)
+        if self._data is not None:
+            copied = bytearray(self._data)
+            self._plan.apply(self._data, copied, codes)
+            return bytes(copied)  # interpreters take nothing else
+        # Of a private mapping only the pages that are written are copied: at 2.7 MB a third of
+        # the time of reading the file into new memory.
+        mapped = self._map(mmap.ACCESS_COPY)
+        self._plan.apply(self._map(mmap.ACCESS_READ), mapped, codes)
+        return bytes(mapped)
+
+    def _map(self, access: int) -> mmap.mmap:
+        assert self._path is not None
+        with self._path.open("rb", buffering=0) as file:
+            if _state(os.fstat(file.fileno())) != self._state:
+                raise PrunableError(f"{self._path} was replaced while in use: open it again")
+            return mmap.mmap(file.fileno(), 0, access=access)
 
     def _of(self, ratio: str) -> RatioCodes:
         codes = self._codes.get(ratio)
@@ -120,6 +131,5 @@ def file_hash(data: bytes, payload: Vector) -> bytes:
     return digest.digest()
 
 
-def _state(path: Path) -> tuple[int, int, int]:
-    found = path.stat()
+def _state(found: os.stat_result) -> tuple[int, int, int]:
     return found.st_ino, found.st_size, found.st_mtime_ns

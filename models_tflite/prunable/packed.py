@@ -22,11 +22,11 @@ def pack_codes(outline: Outline, codes: RatioCodes) -> bytes:
     """Return the model of a ratio."""
     tree = copy.deepcopy(outline.graph.tree)
     graph, layout = tree.subgraphs[0], outline.layout
-    scale_of = dict(zip(layout.activations, codes.scales, strict=True))
     for index, scale, zero in zip(layout.activations, codes.scales, codes.zero_points, strict=True):
         _set_quantization(graph.tensors[index], np.array([scale]), np.array([zero], np.int64))
-    given = [layer_scales(outline, layer, codes.counts, scale_of) for layer in layout.layers]
+    given = layer_scales(outline, codes.counts, codes.scales)
     values = decode_layers(codes, given)
+    channel_ends, bias_ends = np.cumsum(given.scale_counts)[:-1], np.cumsum(given.bias_counts)[:-1]
     for cut in layout.cuts:
         _cut_tensor(tree, graph.tensors[cut.owner], cut, _kept(outline, codes, cut))
     for cut in layout.shape_constants:
@@ -38,8 +38,15 @@ def pack_codes(outline: Outline, codes: RatioCodes) -> bytes:
         options = graph.operators[cut.owner].builtinOptions
         options.newShape = np.array(options.newShape, np.int32)
         options.newShape[cut.position] = len(_kept(outline, codes, cut))
-    for layer, scales, value in zip(layout.layers, given, values, strict=True):
-        _give_values(tree, graph, layer, scales.source, value)
+    for layer, scales, bias_scales, biases, negative in zip(
+        layout.layers,
+        np.split(values.scales, channel_ends),
+        np.split(values.bias_scales, channel_ends),
+        np.split(values.biases, bias_ends),
+        np.split(values.negative, channel_ends),
+        strict=False,  # np.split of nothing is one empty part
+    ):
+        _give_values(tree, graph, layer, LayerValues(scales, bias_scales, biases, negative))
     return pack(tree)
 
 
@@ -72,22 +79,19 @@ def _cut_tensor(tree: Any, tensor: Any, cut: Cut, kept: NDArray[np.intp]) -> Non
             setattr(tensor, field, sizes)
 
 
-def _give_values(
-    tree: Any, graph: Any, layer: Layer, source: np.float32, values: LayerValues
-) -> None:
+def _give_values(tree: Any, graph: Any, layer: Layer, values: LayerValues) -> None:
     weights = graph.tensors[layer.weights]
     zeros = np.zeros(len(values.scales), np.int64)
     _set_quantization(weights, values.scales, zeros)
-    if values.negative is not None:
-        signs = np.where(values.negative, -1, 1).astype(np.int8)
-        along = [1] * len(weights.shape)
-        along[weights.quantization.quantizedDimension] = len(signs)
-        buffer = tree.buffers[weights.buffer]
-        signed = np.asarray(buffer.data).view(np.int8).reshape(weights.shape) * signs.reshape(along)
-        buffer.data = np.frombuffer(signed.tobytes(), np.uint8)
+    along = [1] * len(weights.shape)
+    along[weights.quantization.quantizedDimension] = len(values.negative)
+    buffer = tree.buffers[weights.buffer]
+    whole = np.asarray(buffer.data).view(np.int8).reshape(weights.shape)
+    signed = np.where(values.negative.reshape(along), -whole, whole)
+    buffer.data = np.frombuffer(signed.tobytes(), np.uint8)
     if layer.bias != NO_BIAS:
         bias = graph.tensors[layer.bias]
-        _set_quantization(bias, source * values.scales, zeros)
+        _set_quantization(bias, values.bias_scales, zeros)
         tree.buffers[bias.buffer].data = np.frombuffer(values.biases.tobytes(), np.uint8)
 
 
