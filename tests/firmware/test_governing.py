@@ -135,7 +135,7 @@ def test_a_predictor_of_another_kind_is_none() -> None:
 
 def _solved(predictor: SoftmaxPredictor, seed: int = 0, slots: int = 60) -> Plan:
     random = np.random.default_rng(seed)
-    stage_ms = random.uniform(0.3, 2.0, len(predictor.bin_exits[0]) + 1)
+    stage_ms = random.uniform(0.3, 2.0, len(predictor.bin_exits[0]) + 1).tolist()
     table = steep_table(stage_ms, CLOCKS_KHZ, switch_ns=50_000, switch_nj=20_000)
     stages = "abcdefgh"[: len(stage_ms)]
     problem = plan_problem(
@@ -181,7 +181,7 @@ def _planned_clock(plan: Plan, stage: int, b: int, clock: int, _: int, age_ns: i
     if stage == plan.problem.stages:
         return int(plan.idle[clock, slot])
     row = plan.first[0] if stage == 0 else plan.later[stage - 1][b]
-    return plan.problem.clock_of[row[clock, slot]]
+    return plan.problem.clock_of[int(row[clock, slot])]
 
 
 def test_plans_with_threads_are_refused() -> None:
@@ -291,7 +291,8 @@ def test_clocks_and_predictions_of_all_samples(name: str, device_driver: Driver)
         device.be_slow(int(random.integers(0, 2_500_000)))
         body = _infer(device, number, frame)
         record = from_body(body, 0)
-        scores, inputs = [], ()
+        scores: list[NDArray[Any]] = []
+        inputs: Sequence[NDArray[Any]] = ()
         for stage in stages[: record.exit + 1]:
             inputs = stage.prepare(frame) if stage.prepare else inputs
             scores.append(stage.run(inputs).copy())

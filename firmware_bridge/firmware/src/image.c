@@ -61,9 +61,12 @@ static ei_status take_tlv(ei_image *image, const uint8_t **digest, uint32_t type
         image->security_counter = ei_u32(value);
         return EI_OK;
     }
+    /* MCUboot checks a signature with the key named before it, and the hash before both. */
+    const bool early = (type == TLV_KEY_HASH && *digest == NULL) ||
+                       (type == TLV_ED25519 && image->key_hash == NULL);
     const bool twice = *field != NULL;
     *field = value;
-    return twice ? EI_CORRUPT : EI_OK;
+    return early || twice ? EI_CORRUPT : EI_OK;
 }
 
 static ei_status read_tlvs(ei_image *image, const uint8_t **digest, const uint8_t *area,

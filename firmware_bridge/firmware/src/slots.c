@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "edge_infer/hal.h"
+#include "edge_infer/trust.h"
 
 #define MAGIC 0x53544945U /* "EITS" */
 
@@ -59,10 +60,14 @@ const uint8_t *slots_data(uint8_t slot) {
     return ei_hal_flash() + ei_hal_layout.slot_offset[slot];
 }
 
-static void look(slots *s, uint8_t slot) {
-    s->sound[slot] =
-        ei_image_open(&s->images[slot], slots_data(slot), ei_hal_layout.slot_bytes) == EI_OK;
+static ei_status look(slots *s, uint8_t slot) {
+    ei_image *image = &s->images[slot];
+    ei_status status = ei_image_open(image, slots_data(slot), ei_hal_layout.slot_bytes);
     ei_hal_watchdog_feed();
+    status = status ? status : ei_image_check_trust(image, ei_hal_trusted_key);
+    ei_hal_watchdog_feed();
+    s->sound[slot] = status == EI_OK;
+    return status;
 }
 
 uint8_t slots_other(const slots *s) {
@@ -153,8 +158,8 @@ static void recover(slots *s) {
 }
 
 void slots_reset(slots *s) {
-    look(s, 0);
-    look(s, 1);
+    (void)look(s, 0);
+    (void)look(s, 1);
     if (newest(&s->state) == 2) {
         recover(s);
     }
@@ -203,7 +208,11 @@ slot_refusal slots_accept(slots *s, uint32_t bytes) {
     if (refusal.code) {
         return refusal;
     }
-    look(s, slot);
+    const ei_status status = look(s, slot);
+    if (status == EI_SIGNATURE) {
+        return (slot_refusal){IMAGE_INVALID_HASH,
+                              "the bundle file is not signed with a key that this device trusts"};
+    }
     if (!s->sound[slot] || s->images[slot].bytes != bytes) {
         slots_forget_other(s);
         return (slot_refusal){IMAGE_INVALID_HASH, "the bundle file is damaged: its SHA-256 or form "

@@ -15,6 +15,7 @@ const char *ei_status_text(ei_status status) {
         "not allowed now",
         "the golden vectors give other scores here",
         "not done yet",
+        "not signed with a key that this device trusts",
     };
     return (unsigned)status < sizeof texts / sizeof *texts ? texts[status] : "unknown";
 }

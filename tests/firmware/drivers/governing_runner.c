@@ -19,68 +19,65 @@
 static uint8_t table[TABLE_BYTES] IN_FLASH;
 
 static void predict(uint32_t bytes) {
-  static int8_t scores[MOST_SCORES];
-  ei_predictor predictor;
-  uint32_t shape[2], took = 0;
-  const uint32_t head[2] = {
-      (uint32_t)ei_predictor_open(&predictor, table, bytes), predictor.bins};
-  write_exact(head, sizeof head);
-  if (head[0] != EI_OK || !read_exact(shape, sizeof shape)) {
-    return;
-  }
-  for (uint32_t i = 0; i < shape[0]; i++) {
-    if (shape[1] > MOST_SCORES || !read_exact(scores, shape[1])) {
-      finish(2);
+    static int8_t scores[MOST_SCORES];
+    ei_predictor predictor;
+    uint32_t shape[2], took = 0;
+    const uint32_t head[2] = {(uint32_t)ei_predictor_open(&predictor, table, bytes),
+                              predictor.bins};
+    write_exact(head, sizeof head);
+    if (head[0] != EI_OK || !read_exact(shape, sizeof shape)) {
+        return;
     }
-    const uint32_t before = ticks();
-    const uint32_t bin = ei_predictor_bin(&predictor, scores, shape[1]);
-    took += ticks() - before;
-    write_exact(&bin, sizeof bin);
-  }
-  write_exact(&took, sizeof took);
+    for (uint32_t i = 0; i < shape[0]; i++) {
+        if (shape[1] > MOST_SCORES || !read_exact(scores, shape[1])) {
+            finish(2);
+        }
+        const uint32_t before = ticks();
+        const uint32_t bin = ei_predictor_bin(&predictor, scores, shape[1]);
+        took += ticks() - before;
+        write_exact(&bin, sizeof bin);
+    }
+    write_exact(&took, sizeof took);
 }
 
 static uint32_t look_up(const ei_clock_plan *plan, const uint32_t *question) {
-  const uint64_t age_ns = question[4] | (uint64_t)question[5] << 32;
-  if (question[0] == 0) {
-    return ei_clock_plan_first(plan, question[2], age_ns);
-  }
-  if (question[0] == plan->stages) {
-    return ei_clock_plan_idle(plan, question[2], age_ns);
-  }
-  return ei_clock_plan_later(plan, question[0], question[1], question[2],
-                             age_ns);
+    const uint64_t age_ns = question[4] | (uint64_t)question[5] << 32;
+    if (question[0] == 0) {
+        return ei_clock_plan_first(plan, question[2], age_ns);
+    }
+    if (question[0] == plan->stages) {
+        return ei_clock_plan_idle(plan, question[2], age_ns);
+    }
+    return ei_clock_plan_later(plan, question[0], question[1], question[2], age_ns);
 }
 
 static void plan(uint32_t bytes) {
-  ei_clock_plan found;
-  uint32_t count, question[6];
-  const ei_status status = ei_clock_plan_open(&found, table, bytes);
-  const uint32_t head[4] = {(uint32_t)status, found.stages, found.bins,
-                            found.clock_count};
-  write_exact(head, sizeof head);
-  if (status != EI_OK || !read_exact(&count, sizeof count)) {
-    return;
-  }
-  for (uint32_t i = 0; i < count && read_exact(question, sizeof question);
-       i++) {
-    const uint32_t clock = look_up(&found, question);
-    write_exact(&clock, sizeof clock);
-  }
+    ei_clock_plan found;
+    uint32_t count, question[6];
+    const ei_status status = ei_clock_plan_open(&found, table, bytes);
+    const uint32_t head[4] = {(uint32_t)status, found.stages, found.bins, found.clock_count};
+    write_exact(head, sizeof head);
+    if (status != EI_OK || !read_exact(&count, sizeof count)) {
+        return;
+    }
+    for (uint32_t i = 0; i < count && read_exact(question, sizeof question); i++) {
+        const uint32_t clock = look_up(&found, question);
+        write_exact(&clock, sizeof clock);
+    }
 }
 
 int main(void) {
-  uint32_t head[2];
-  while (read_exact(head, sizeof head)) {
-    if (head[1] > sizeof table || !read_exact(table, head[1])) {
-      finish(2);
+    uint32_t head[2];
+    while (read_exact(head, sizeof head)) {
+        if (head[1] > sizeof table || !read_exact(table, head[1])) {
+            finish(2);
+        }
+        if (head[0] == 0) {
+            predict(head[1]);
+        } else {
+            plan(head[1]);
+        }
     }
-    if (head[0] == 0) {
-      predict(head[1]);
-    } else {
-      plan(head[1]);
-    }
-  }
-  finish(0);
-  return 0;
+    finish(0);
+    return 0;
 }

@@ -64,6 +64,10 @@ uint32_t ei_hal_clock_khz(void);
 /** Set the processor's clock to one that it can run at; returns the one in force then. */
 uint32_t ei_hal_clock_set_khz(uint32_t khz);
 
+/** Trusted ed25519 public keys, 32 bytes each, by index; NULL beyond the last. With none, whoever
+ * can reach the line can exchange the bundle. */
+const uint8_t *ei_hal_trusted_key(uint32_t index);
+
 /** Tell the watchdog that all is well; called at least once a stage and a page. */
 void ei_hal_watchdog_feed(void);
 

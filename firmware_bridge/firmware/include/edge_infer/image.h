@@ -3,8 +3,8 @@
  * The MCUboot image that a bundle travels in (MCUboot documentation, "Image format").
  *
  * A 32-byte header or longer, the payload, protected TLVs, TLVs. The SHA-256 covers all but the
- * last part. The signature is handed out, not checked: where bundles come over an untrusted line,
- * let MCUboot check the slot, or link an ed25519 library (docs/porting.md, "Signatures").
+ * last part. TLVs stand in the order that MCUboot reads them in: the hash, the name of a key, its
+ * signature. trust.h checks the signature.
  */
 #ifndef EDGE_INFER_IMAGE_H
 #define EDGE_INFER_IMAGE_H

@@ -20,6 +20,7 @@ typedef enum {
     EI_REFUSED,     /**< Understood, and not allowed now. */
     EI_SELF_TEST,   /**< The golden vectors give other scores. */
     EI_BUSY,        /**< Not done yet. */
+    EI_SIGNATURE,   /**< Not signed with a key that is trusted here. */
 } ei_status;
 
 /** The status as a few words for a person. */
