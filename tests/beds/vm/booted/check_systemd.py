@@ -13,12 +13,14 @@ EDGE_INFER = (f"{Path.cwd()}/.venv/bin/python", "-m", "edge_infer")
 HOST = Path("/dev/ttyACM0")
 ETC = Path("/etc/edge-infer")
 DROP_IN = Path(f"/etc/systemd/system/{UNIT}.d/quick.conf")
-WATCHDOG_S = 12
+WATCHDOG_S = 20
 SETTINGS = """EDGE_INFER_PORT=/dev/ttyGS0
 EDGE_INFER_BOARD=linux
 EDGE_INFER_POLICY=powersave
-EDGE_INFER_ALLOW_UNSIGNED=1
+EDGE_INFER_PROTOCOL=mlperf-tiny
+EDGE_INFER_BUNDLE=digits-early-exit
 """
+"""This protocol's server runs a bundle from its start, so it holds the clock from its start."""
 CLOCK_FILES = Path("/sys/devices/system/cpu/cpufreq")
 
 found: dict[str, tuple[str, ...]] = {}
@@ -51,8 +53,9 @@ def rights() -> dict[str, tuple[int, int]]:
 
 def left_files() -> list[str]:
     """Return what of ours lies where the installation writes."""
-    places = [*(Path("/", path).parent for path in FILES.values()), Path("/run"), Path("/var/lib")]
-    return sorted({str(p) for place in places for p in place.rglob("*edge-infer*")})
+    places = {Path("/", path).parent for path in FILES.values()}
+    ours = [p for place in places for p in place.rglob("*edge-infer*")]
+    return [str(p) for p in (*ours, Path("/run", USER), Path("/var/lib", USER)) if p.exists()]
 
 
 def check_systemd_has_booted_the_machine() -> None:
@@ -87,7 +90,6 @@ def check_it_starts_as_its_user_and_says_that_it_is_ready() -> None:
     assert owner(main_pid()) == pwd.getpwnam(USER).pw_uid != 0
     groups = Path(f"/proc/{main_pid()}/status").read_text()
     print("   " + next(line for line in groups.splitlines() if line.startswith("Groups")))
-    assert policy_settings() == found
 
 
 def check_the_watchdog_hears_signs_of_life() -> None:
@@ -96,22 +98,16 @@ def check_the_watchdog_hears_signs_of_life() -> None:
     assert running() and show("NRestarts") == "0"
 
 
-def flash() -> None:
-    """Give the service a bundle to run: from then on it holds the clock."""
-    command(*EDGE_INFER, "flash", "digits-early-exit", "-p", str(HOST), "--confirm")
-    command(*EDGE_INFER, "device", "run", "-p", str(HOST), "--frames", "5")
-
-
-def check_it_takes_the_clock_as_its_user() -> None:
-    flash()
-    changed = appears(lambda: policy_settings() if policy_settings() != found else None)
-    print(f"   {changed}")
-    assert {settings[0] for settings in changed.values()} == {"userspace"}
+def check_it_has_taken_the_clock_as_its_user() -> None:
+    taken = policy_settings()
+    print(f"   {taken}")
+    assert {settings[0] for settings in taken.values()} == {"userspace"}
+    assert {(CLOCK_FILES / name / "scaling_setspeed").read_text() for name in taken} == {"600000\n"}
 
 
 def check_after_a_kill_the_clock_comes_back_and_the_service_too() -> None:
     killed = main_pid()
-    command("systemctl", "kill", "--signal=SIGKILL", UNIT)  # all its processes, as the OOM killer
+    os.kill(killed, signal.SIGKILL)
     appears(lambda: show("NRestarts") == "1" and running())
     journal = command("journalctl", "-u", UNIT, "-o", "cat", "--no-pager")
     assert "the clock is put back" in journal, journal
