@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import struct
 import subprocess
 import zipfile
 from pathlib import Path
@@ -71,6 +72,15 @@ def _built(target: str, folder: Path) -> Path:
     return program
 
 
+# Two later exits, one rank, two bins; one stage at one clock, two bins.
+_PREDICTOR = b"EIPR" + bytes((1, 2, 1, 2)) + struct.pack("<IId9d", 96, 1000000, 0.1, *[0.5] * 9)
+_PLAN = (
+    b"EICP" + bytes((1, 1, 2, 1)) + struct.pack("<IHHIIQ", 72, 4, 0, 68, 0, 8000000)
+    + struct.pack("<II", 80000, 1000) + struct.pack("<IIII", 56, 1, 56, 1)
+    + struct.pack("<QI", 8000000, 0) + b"fuzz"
+)  # fmt: skip
+
+
 def _seeds(target: str, file: bytes) -> dict[str, bytes]:
     if target == "bundle":
         return _bundle_seeds(file)
@@ -86,6 +96,8 @@ def _bundle_seeds(file: bytes) -> dict[str, bytes]:
         "zip": b"\1" + file[32:-44],
         "model": b"\2" + model[:4096],
         "table": b"\3" + table[:size],
+        "predictor": b"\4" + _PREDICTOR,
+        "plan": b"\5" + _PLAN,
     }
 
 
