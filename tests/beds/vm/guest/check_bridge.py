@@ -15,7 +15,7 @@ from boards.timebase import MonotonicTimebase
 from tests.beds.vm.guest.bridge import ADDRESS, PluggedBridge, plugged
 from tests.beds.vm.guest.child import as_guest
 from tests.beds.vm.guest.cli import BUNDLE, edge_infer, meter_file, outcome, running
-from tests.beds.vm.guest.machine import appears, modprobe, policy_settings, refusal
+from tests.beds.vm.guest.machine import appears, load_clock, policy_settings, refusal
 from tools.doctor_board import gpio_findings, i2c_findings
 
 POWER_UW = 5_000_000
@@ -117,7 +117,7 @@ def check_a_saturated_shunt_is_flagged_by_its_code() -> None:
 
 
 def check_the_marker_is_high_once_an_inference_and_low_in_between() -> None:
-    modprobe("acpi-cpufreq")
+    load_clock()
     found = policy_settings()
     with plugged(POWER_UW) as bridge:
         text = " ".join(f"{f.check} {f.text}" for f in gpio_findings())
@@ -154,7 +154,7 @@ def check_a_line_that_is_not_there_taken_or_not_permitted_is_told() -> None:
 
 
 def check_a_meter_pulled_out_in_mid_run_ends_it_and_the_clock_comes_back() -> None:
-    modprobe("acpi-cpufreq")
+    load_clock()
     found = policy_settings()
     with plugged(POWER_UW) as bridge:
         meter_file(f'kind = "ina219"\ni2c_bus = {bridge.bus}\naddress = 0x40\nadc_samples = 32\n')

@@ -16,13 +16,14 @@ from boards.registry import open_board
 from boards.thermal import THROTTLED
 from boards.videocore import DEVICE, HEAD, MESSAGE_BYTES, VideoCore
 from tests.beds.vm.guest.child import Child, as_guest
-from tests.beds.vm.guest.chip import ADDRESS, playing
+from tests.beds.vm.guest.chip import ADDRESS, load_stub, playing
 from tests.beds.vm.guest.cli import edge_infer, meter_file
 from tests.beds.vm.guest.cuse import CharacterDevice
 from tests.beds.vm.guest.machine import (
     CPUFREQ,
     appears,
     command,
+    load_clock,
     modprobe,
     policy_settings,
     refusal,
@@ -74,8 +75,7 @@ def check_without_a_firmware_that_is_said() -> None:
 
 
 def check_clocks_that_run_as_another_are_dropped_and_named() -> None:
-    modprobe("acpi-cpufreq")
-    modprobe("cpufreq_userspace")
+    load_clock()
     found = policy_settings()
     with firmware():
         with open_board("linux") as board:
@@ -127,8 +127,7 @@ def in_throttled_sysfs(work: Callable[[], str]) -> str:
 
 
 def check_throttling_is_found_and_flags_every_sample() -> None:
-    modprobe("i2c-dev")
-    modprobe("i2c-stub", f"chip_addr={ADDRESS:#x}")
+    load_stub()
     meter_file(f'kind = "ina219"\ni2c_bus = 0\naddress = {ADDRESS:#x}\nadc_samples = 16\n')
 
     def work() -> str:

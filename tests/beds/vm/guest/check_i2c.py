@@ -15,8 +15,8 @@ from boards.simulated.ina219_chip import Ina219Chip
 from boards.simulated.power_trace import PowerTrace
 from boards.timebase import MonotonicTimebase
 from tests.beds.vm.guest.child import as_guest
-from tests.beds.vm.guest.chip import ADDRESS, NOBODY, OTHER_CHIP, StubChip, playing
-from tests.beds.vm.guest.machine import appears, modprobe, refusal
+from tests.beds.vm.guest.chip import ADDRESS, NOBODY, OTHER_CHIP, StubChip, load_stub, playing
+from tests.beds.vm.guest.machine import appears, refusal
 
 PAIR_NS = 1_064_000
 SLOW = Ina219Settings(adc_samples=8)
@@ -59,8 +59,7 @@ def check_no_bus_is_named_with_the_command_that_enables_it() -> None:
 
 
 def check_the_kernel_gives_a_bus() -> None:
-    modprobe("i2c-dev")
-    modprobe("i2c-stub", f"chip_addr={ADDRESS:#x},{OTHER_CHIP:#x}")
+    load_stub()
     open_i2c_bus(0).close()
 
 

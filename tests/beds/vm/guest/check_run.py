@@ -3,15 +3,17 @@
 import signal
 import time
 
-from tests.beds.vm.guest.chip import ADDRESS, playing
+from tests.beds.vm.guest.chip import ADDRESS, load_stub, playing
 from tests.beds.vm.guest.cli import BUNDLE, edge_infer, meter_file, running
-from tests.beds.vm.guest.machine import policy_settings
+from tests.beds.vm.guest.machine import load_clock, policy_settings
 
 METER = f'kind = "ina219"\ni2c_bus = 0\naddress = {ADDRESS:#x}\nadc_samples = 8\n'
 PAIR_NS = 8_520_000
 
 
 def check_run_on_the_real_clock_answers_as_the_simulated_board() -> None:
+    load_stub()
+    load_clock()
     meter_file(METER)
     found = policy_settings()
     with playing(10_000, 5_000, PAIR_NS):

@@ -9,9 +9,9 @@ from pathlib import Path
 from boards.cpufreq_policy import POLICIES
 from boards.sysfs import RealSysfs
 from tests.beds.vm.guest.child import as_guest
-from tests.beds.vm.guest.chip import ADDRESS, playing
+from tests.beds.vm.guest.chip import ADDRESS, load_stub, playing
 from tests.beds.vm.guest.cli import BUNDLE, edge_infer, meter_file
-from tests.beds.vm.guest.machine import command, policy_settings
+from tests.beds.vm.guest.machine import command, load_clock, policy_settings
 from tools.doctor_board import clock_findings, i2c_findings
 from tools.service_plan import FILES, perform, removal
 from tools.service_plan import installation as installed_files
@@ -36,6 +36,8 @@ def groups(*names: str) -> tuple[int, ...]:
 
 
 def check_before_the_rules_an_ordinary_user_may_nothing() -> None:
+    load_stub()
+    load_clock()
     problems = json.loads(as_guest(lambda: json.dumps(problems_now())))
     assert "install-service" in problems["clock"], problems
     assert "usermod -aG i2c" in problems["i2c-0"], problems

@@ -18,11 +18,18 @@ from boards.ina219_registers import (
     SHUNT_VOLTAGE,
 )
 from tests.beds.vm.guest.child import Child
+from tests.beds.vm.guest.machine import modprobe
 
 ADDRESS = 0x40
 OTHER_CHIP = 0x41
 NOBODY = 0x42
 POLL_S = 0.0003
+
+
+def load_stub() -> None:
+    """Let there be a bus, /dev/i2c-0 if none was before, with registers at two addresses."""
+    modprobe("i2c-dev")
+    modprobe("i2c-stub", f"chip_addr={ADDRESS:#x},{OTHER_CHIP:#x}")
 
 
 class StubChip:

@@ -19,6 +19,12 @@ def modprobe(*words: str) -> None:
     command("modprobe", "-d", "/kernel", *words)
 
 
+def load_clock() -> None:
+    """Let the kernel drive the P-states, with governors of every kind."""
+    for module in ("acpi-cpufreq", "cpufreq_userspace", "cpufreq_powersave"):
+        modprobe(module)
+
+
 def command(*words: str) -> str:
     """Run a program and return what it prints."""
     done = subprocess.run(words, capture_output=True, text=True, check=False)
