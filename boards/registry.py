@@ -85,9 +85,9 @@ def _profile(name: str, simulated: bool) -> BoardProfile:
     base = name.removeprefix(SIMULATED)
     profile = load_profile(base) if base in profile_names() else None
     if profile is not None and profile.place == "wire" and not simulated:
+        instead = f"; simulated: {SIMULATED}{name}" if _can_be_simulated(profile) else ""
         raise BoardError(
-            f"{name} is driven over a serial line: edge-infer device status -p PORT; "
-            f"simulated: {SIMULATED}{name}"
+            f"{name} is driven over a serial line: edge-infer device status -p PORT{instead}"
         )
     known = profile is not None and (
         _can_be_simulated(profile) if simulated else profile.place == "here"

@@ -9,7 +9,7 @@ import click
 from boards import board_names
 from boards.clock_lease import ClockLease
 from boards.cpufreq import CpufreqClock
-from boards.profile import BoardProfile, load_profile
+from boards.profile import BoardProfile, load_profile, profile_names
 from boards.registry import detect_board, device_tree
 from boards.sysfs import RealSysfs
 
@@ -25,8 +25,9 @@ def boards_group() -> None:
 @boards_group.command("list")
 @json_option
 def list_command(as_json: bool) -> None:
-    """List the boards that --board takes."""
-    rows = [_entry(name) for name in board_names()]
+    """List the boards that --board takes, and those it reaches as serial:PORT."""
+    wired = [name for name in profile_names() if load_profile(name).place == "wire"]
+    rows = [_entry(name) for name in (*board_names(), *wired)]
     lines = [
         [row["board"], row["title"], row["clocks_mhz"] or "-", row["meter"] or "-", row["time"]]
         for row in rows
@@ -95,6 +96,8 @@ def _entry(name: str) -> dict[str, Any]:
     profile = load_profile(name.removeprefix("sim:"))
     simulated = name.startswith("sim:")
     real = "real clock" if profile.cpu is None else "real hardware (untested on it)"
+    if profile.place == "wire":
+        real = "the device's own: --board serial:PORT"
     return {
         "board": name,
         "title": profile.title,

@@ -21,7 +21,9 @@ def boards_json(capsys: pytest.CaptureFixture[str], verb: str, *arguments: str) 
 
 def test_list_names_every_board_that_can_be_opened(capsys: pytest.CaptureFixture[str]) -> None:
     entries = boards_json(capsys, "list")
-    assert [entry["board"] for entry in entries] == list(board_names())
+    wired = [entry["board"] for entry in entries if "serial:PORT" in entry["time"]]
+    assert [entry["board"] for entry in entries] == [*board_names(), *wired]
+    assert {"qemu-mps2-an386", "stm32l4r5"} <= set(wired)
     assert all("virtual" in e["time"] for e in entries if e["board"].startswith("sim:"))
 
 
