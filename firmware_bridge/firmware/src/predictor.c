@@ -42,7 +42,7 @@ ei_status ei_predictor_open(ei_predictor *p, const uint8_t *table, uint32_t size
     found.ranks = table[6];
     found.bins = table[7];
     found.scale = ei_f64(table + 16);
-    if (ei_u32(table + 8) != size || found.exits == 0 || found.bins == 0 ||
+    if (ei_u32(table + 8) != size || found.exits == 0 || found.bins == 0 || !(found.scale > 0) ||
         !place(&found, table, size)) {
         return EI_CORRUPT;
     }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #define EXP_LEAST     (-700.0)
+#define EXP_MOST      700.0
 #define EXPONENT_BITS 52
 #define EXPONENT_BIAS 1023
 #define LOG2_E        1.4426950408889634
@@ -43,9 +44,10 @@ double ei_exp(double x) {
         1. / 479001600,
         1. / 6227020800.,
     };
-    if (x < EXP_LEAST) {
+    if (!(x > EXP_LEAST)) { /* nor a number */
         return 0;
     }
+    x = x < EXP_MOST ? x : EXP_MOST;
     const double turns = x * LOG2_E;
     const int32_t k = (int32_t)(turns < 0 ? turns - 0.5 : turns + 0.5);
     const double r = x - k * LN2_HIGH - k * LN2_LOW;

@@ -8,7 +8,7 @@
 #ifndef EDGE_INFER_REAL_H
 #define EDGE_INFER_REAL_H
 
-/** e to the x, x at most 700; 0 below -700. Relative error below 1e-15. */
+/** e to the x, of 700 for what is above it, 0 below -700. Relative error below 1e-15. */
 double ei_exp(double x);
 
 /** Natural logarithm of a normal positive number. Relative error below 1e-15, absolute near 1. */
