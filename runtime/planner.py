@@ -170,12 +170,13 @@ class Planner:
             later.insert(0, choice)
             staying = found
         kinds, firsts = [], []
-        for kind in range(len(problem.beliefs.shares)):
-            options = [self._first(kind, p, end, staying) for p in range(len(problem.points))]
+        for kind, bins in enumerate(problem.beliefs.bins):
+            going = None if staying is None else _mean(bins, staying, 1)
+            options = [self._first(kind, p, end, going) for p in range(len(problem.points))]
             found, choice = self._choose(options, penalty_nj)
             kinds.append(found)
             firsts.append(choice)
-        before = np.tensordot(np.array(problem.beliefs.shares), np.array(kinds), axes=1)
+        before = _mean(problem.beliefs.shares, np.array(kinds), 0)
         return before, (np.array(firsts), tuple(later), idle)
 
     def _stage(self, stage: int, point: int, end: Array, staying: Array | None) -> Array:
@@ -191,18 +192,23 @@ class Planner:
         cost[ENERGY] += self.problem.net_nj[stage][point]
         return cost
 
-    def _first(self, kind: int, point: int, end: Array, staying: Array | None) -> Array:
-        """Return the cost of running the first stage at a point: [2, slot]."""
+    def _first(self, kind: int, point: int, end: Array, going: Array | None) -> Array:
+        """Return the cost of running the first stage at a point: [2, slot].
+
+        Args:
+            kind: what is known before.
+            point: to run at.
+            end: cost from the end of the frame on.
+            going: cost of going on from here, expected over the bins; None if there is no further
+                stage.
+        """
         problem = self.problem
         clock = self._clock_of[point]
         cost = end[:, clock][..., self._after[0][point]]
-        if staying is not None:
+        if going is not None:
             leave = problem.beliefs.leave[kind]
-            bins = np.array(problem.beliefs.bins[kind])
-            going = np.tensordot(staying[:, :, clock], bins, axes=(1, 0))
-            going = going[..., self._after_plan[point]]
             cost *= leave
-            cost += (1 - leave) * going
+            cost += (1 - leave) * going[:, clock][..., self._after_plan[point]]
             cost[ENERGY] += (1 - leave) * problem.plan_net_nj[clock]
         cost[ENERGY] += problem.net_nj[0][point]
         return cost
@@ -274,6 +280,15 @@ def _ages_ns(problem: PlanProblem, slots: int) -> tuple[int, ...]:
                     age_ns += problem.plan_ns[clock]
                     ages.add(age_ns)
     return tuple(sorted(age for age in ages if age < last_ns))
+
+
+def _mean(shares: Sequence[float], values: Array, axis: int) -> Array:
+    """Return the mean along an axis. Not by BLAS, whose threads wait for each other busily."""
+    found: Array = np.zeros(values.take(0, axis).shape)
+    for index, share in enumerate(shares):
+        if share:
+            found += share * values.take(index, axis)
+    return found
 
 
 def _total(cost: Array, penalty_nj: float) -> Array:

@@ -39,13 +39,17 @@ PLAN_OVERHEADS = 1.3
 MUST_EARN = 0.005
 """Share of the energy that predicting must be expected to earn: the expectation is of the inputs
 that the predictor was fitted on, so it flatters."""
+UNCALIBRATED = "planned-uncalibrated"
+"""As planned, with the cost table and the arrivals taken for true."""
 PLANNED_SHARE = 0.8
 """Part of the miss bound that plans use: a finite run scatters around what is expected."""
 KERNEL = {
     governor.name: governor
     for governor in (OndemandGovernor, ConservativeGovernor, SchedutilGovernor)
 }
-PLANNED = ("planned", "planned-blind", "planned-zero-pad", "planned-perfect")
+PLANNED = (
+    "planned", "planned-blind", "planned-zero-pad", "planned-perfect", UNCALIBRATED,
+)  # fmt: skip
 LIMITS = ("oracle", "clairvoyant")
 POLICIES = (
     "performance",
@@ -146,6 +150,10 @@ def _lowest_clock(context: PolicyContext) -> LowestClockGovernor:
 
 
 def _planned(name: str, context: PolicyContext) -> Governor:
+    if name == UNCALIBRATED:
+        governor = _planned("planned", replace(context, calibrate=False))
+        governor.name = name
+        return governor
     if len(context.stages) == 1 or name == "planned-blind":
         return _governor(name, context, blind_beliefs(context.exit_shares), None)
     if name == "planned":

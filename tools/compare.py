@@ -10,9 +10,11 @@ from models_tflite import Bundle, open_bundle
 from models_tflite.backend import open_backend
 from models_tflite.manifest import FULL_RATIO
 from runtime.errors import RunError
+from runtime.replay_costs import Disturbance
 
 from .budget_options import battery_option, budget_uw, hours_option, power_budget_option
-from .compare_document import compare_document, compare_report
+from .compare_document import compare_document
+from .compare_report import compare_report
 from .comparison import Comparison, Conditions
 from .comparison_frames import read_frames
 from .comparison_table import check_table, with_classic
@@ -107,6 +109,15 @@ class Threads(click.ParamType[tuple[int, ...]]):
     show_default=True,
     help="Frames that may wait; the oldest is dropped for a newer one.",
 )
+@option(
+    "--slowdown",
+    type=click.FloatRange(0.25, 8),
+    default=1.0,
+    show_default=True,
+    help="The board is that much slower than its cost table, from --disturb-at on.",
+)
+@option("--cap", type=click.IntRange(1), help="Highest clock in MHz given from --disturb-at on.")
+@option("--disturb-at", type=click.IntRange(0), help="Frame.  [default: a quarter of --frames]")
 @option("--seed", type=int, default=0, show_default=True, help="Of the frames and arrivals.")
 @option("--cost-table", type=click.Path(path_type=Path), help="A table that measure wrote.")
 @option("--strict", is_flag=True, help="Fail if no operating point can meet the deadline.")
@@ -133,6 +144,9 @@ def compare_command(
     time_scale: float,
     late: Literal["run", "drop"],
     queue: int,
+    slowdown: float,
+    cap: int | None,
+    disturb_at: int | None,
     seed: int,
     cost_table: Path | None,
     strict: bool,
@@ -156,6 +170,7 @@ def compare_command(
         board, workload, load, rate, deadline, frames=frames, seed=seed, miss_bound=misses,
         threads=threads, time_scale=time_scale, late=late, queue=queue, strict=strict,
         budget_uw=budget_uw(power_budget, battery, hours),
+        disturbances=_disturbances(slowdown, cap, disturb_at, frames),
     )  # fmt: skip
     comparison = Comparison(opened, scored, conditions, own_table)
     names = policies or comparison.policies()
@@ -168,6 +183,15 @@ def compare_command(
 
         save_plot(document, plot)
     emit(as_json, document, compare_report(document))
+
+
+def _disturbances(
+    slowdown: float, cap_mhz: int | None, at: int | None, frames: int
+) -> tuple[Disturbance, ...]:
+    if slowdown == 1.0 and cap_mhz is None:
+        return ()
+    at = frames // 4 if at is None else at
+    return (Disturbance(at, slowdown, None if cap_mhz is None else cap_mhz * 1000),)
 
 
 def _table(path: Path | None, bundle: Bundle, board: str, backend: str) -> CostTable | None:

@@ -1,4 +1,4 @@
-"""What a comparison came to, as one document (schemas/compare.schema.json) and as a table."""
+"""What a comparison came to, as one document (schemas/compare.schema.json)."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -9,8 +9,9 @@ from runtime.policies import LIMITS, PLANNED
 from runtime.replay_result import ReplayResult
 
 from .comparison import CLASSIC_POLICY, Comparison
-from .quantities import energy_text, share_text, time_text
-from .render import table
+
+SETTLING, SETTLED = 50, 2000
+"""Frames after a disturbance in which a policy may find its way, and those after them."""
 
 
 def compare_document(comparison: Comparison, results: Sequence[ReplayResult]) -> dict[str, Any]:
@@ -47,6 +48,8 @@ def compare_document(comparison: Comparison, results: Sequence[ReplayResult]) ->
         "policies": rows,
         "best_baseline": best and best["policy"],
         "best_fixed": best_fixed and best_fixed["policy"],
+        "best_fixed_over_oracle": best_fixed and best_fixed["over_oracle"],
+        "disturbed_at": comparison.disturbed_at,
         "calibration": comparison.states,
     }
 
@@ -89,9 +92,23 @@ def _row(
         "accuracy": None if result.correct is None or not answered else result.correct / answered,
         "exits": result.exits,
         "over_oracle": None if oracle is None else net_nj / oracle.net_nj_per_inference,
+        "after_disturbance": _after(result, comparison.disturbed_at),
         "frequency_residency": {
             str(khz): ns / result.wall_ns for khz, ns in sorted(result.residency_ns.items())
         },
+    }
+
+
+def _after(result: ReplayResult, frame: int | None) -> dict[str, Any] | None:
+    """Return the misses while a policy finds its way after a disturbance, and from then on."""
+    if frame is None:
+        return None
+    settling = result.missed[frame : frame + SETTLING]
+    settled = result.missed[frame + SETTLING : frame + SETTLING + SETTLED]
+    return {
+        "settling_misses": sum(settling),
+        "settled_frames": len(settled),
+        "settled_miss_percent": 100 * sum(settled) / len(settled) if settled else None,
     }
 
 
@@ -112,43 +129,3 @@ def _kind(policy: str) -> str:
 
 def _saving(nj: float, of_nj: float | None) -> float | None:
     return 100 * (1 - nj / of_nj) if of_nj else None
-
-
-def compare_report(document: dict[str, Any]) -> str:
-    """Return the document as a person reads it."""
-    workload = document["workload"]
-    heading = (
-        f"{document['bundle']} on {document['board']}: {workload['name']}, load "
-        f"{workload['load']:.2f} of the classic net, deadline "
-        f"{time_text(document['deadline_us'])}, {workload['frames']} frames"
-    )
-    origin = f"energies are {document['origin']}; predictors fitted on {document['fitted_on']}"
-    rows = [_cells(row) for row in document["policies"]]
-    names = (
-        "policy", "net", "gross", "saving", "missed", "p99", "switches", "accuracy", "/ oracle",
-    )  # fmt: skip
-    bound = share_text(document["miss_bound"], 1)
-    last = f"* misses more than {bound}; saving is net, against the classic net at the top clock"
-    best = document["best_baseline"] or "none"
-    return "\n\n".join(
-        [
-            heading + "\n" + origin,
-            table(rows, names),
-            f"{last}\nbest baseline within the bound: {best}",
-        ]
-    )
-
-
-def _cells(row: dict[str, Any]) -> list[str]:
-    over, saving = row["over_oracle"], row["net_saving_percent"]
-    return [
-        row["policy"] + ("" if row["meets_bound"] else " *"),
-        energy_text(row["net_uj_per_inference"]),
-        energy_text(row["gross_uj_per_inference"]),
-        "-" if saving is None else f"{saving:.1f} %",
-        f"{row['miss_percent']:.2f} %",
-        time_text(row["latency_us"]["p99"]),
-        str(row["switches"]),
-        share_text(row["accuracy"], 2),
-        "-" if over is None else f"{over:.3f}",
-    ]

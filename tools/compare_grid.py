@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from models_tflite import Bundle
+from runtime.plan_problem import blind_beliefs
+from runtime.policies import KERNEL, fixed_policies
 
 from .compare_document import best_row, compare_document
-from .comparison import CLASSIC_POLICY, Comparison, Conditions
+from .comparison import Comparison, Conditions
 from .comparison_frames import ComparisonFrames
 from .render import table
 
@@ -14,6 +16,8 @@ WORKLOADS = (("back-to-back", 1.0), ("periodic", 0.75), ("poisson", 0.5), ("burs
 """Name and load; the load of back to back does not count."""
 DEADLINE_PERIODS = (1.0, 1.5, 3.0)
 FRAMES = 3_000
+COMPARED = ("performance", "powersave", *KERNEL, "zero-pad", "planned", "oracle")
+"""Besides the fixed points."""
 EARNABLE = 1.03
 """Best fixed point over oracle from which a governor can earn anything."""
 TOLERATED = 1.02
@@ -36,8 +40,9 @@ def grid_cells(
 
 def _cell(bundle: Bundle, frames: ComparisonFrames, conditions: Conditions) -> dict[str, Any]:
     comparison = Comparison(bundle, frames, conditions)
-    skip = {CLASSIC_POLICY, "planned-blind", "planned-zero-pad", "planned-perfect", "clairvoyant"}
-    policies = [policy for policy in comparison.policies() if policy not in skip]
+    policies = [policy for policy in comparison.policies() if policy in COMPARED] + _fixed(
+        comparison
+    )
     document = compare_document(comparison, comparison.run(policies))
     rows = {row["policy"]: row for row in document["policies"]}
     best = best_row(document["policies"], "baseline")
@@ -59,6 +64,13 @@ def _cell(bundle: Bundle, frames: ComparisonFrames, conditions: Conditions) -> d
         "best_fixed_over_oracle": _over(fixed, oracle),
         "kept": _kept(ours, best),
     }
+
+
+def _fixed(comparison: Comparison) -> list[str]:
+    """Return the fixed points that can be the best: another is no slower and no dearer."""
+    context = comparison.context
+    problem = context.problem(blind_beliefs(context.exit_shares))
+    return list(fixed_policies(problem.pruned().points))
 
 
 def _over(ours: dict[str, Any] | None, theirs: dict[str, Any] | None) -> float | None:

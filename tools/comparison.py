@@ -20,7 +20,7 @@ from runtime.policies import (
     KERNEL,
     LIMITS,
     PLAN_OVERHEADS,
-    PLANNED,
+    UNCALIBRATED,
     PolicyContext,
     fixed_policies,
     open_policy,
@@ -37,6 +37,8 @@ from .comparison_frames import ComparisonFrames
 from .comparison_table import board_table
 from .render import note
 
+MULTI = ("planned", "planned-zero-pad", "planned-perfect")
+"""Policies that need a later exit to predict."""
 CLASSIC_POLICY = "classic"
 """The net without early exits at the top clock, one thread."""
 
@@ -141,13 +143,19 @@ class Comparison:
             self.states[policy] = governor.state() | {"predicts": governor.predicts}
         return result
 
+    @property
+    def disturbed_at(self) -> int | None:
+        """The frame from which the board is not what its table says, if there is one."""
+        return min((d.from_frame for d in self.conditions.disturbances), default=None)
+
     def policies(self, limits: bool = True, fixed: bool = True) -> list[str]:
         """Return every policy there is here: the classic net, baselines, planners, limits."""
         multi = len(self.stages) > 1
         names = [CLASSIC_POLICY, "performance", "powersave"]
         names += fixed_policies(self.points)[1:] if fixed else ()
         names += [*KERNEL, *(["zero-pad"] if multi else []), "planned-blind"]
-        names += [p for p in PLANNED if p != "planned-blind"] if multi else ["planned"]
+        names += MULTI if multi else ["planned"]
+        names += [UNCALIBRATED] if self.conditions.disturbances else ()
         random = len(set(self.context.gaps_ns)) > 1
         if limits and multi and random and self.conditions.frames > MOST_FRAMES:
             self.warnings.append(

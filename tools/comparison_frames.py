@@ -19,6 +19,8 @@ from runtime.zero_pad import ZeroPadPredictor, fit_zero_pad
 
 from .render import note
 
+DATA_FOLDERS = {"cifar10": "cifar10_jpeg", "mnist": "mnist"}
+"""Where a bundle's data set lies within a folder of data sets, by the first word of its name."""
 SPLIT_SEED = 20
 """Of the split into frames to fit on and frames to compare on."""
 
@@ -48,7 +50,7 @@ def read_frames(
     Args:
         bundle: an open bundle.
         backend: to run its stages with.
-        data: folder of the data set; the bundle's own samples if None.
+        data: folder of the data set, or of several; the bundle's own samples if None.
         most: at most this many frames, drawn by a fixed seed.
         ratio: pruning ratio.
 
@@ -98,6 +100,8 @@ def _images(bundle: Bundle, data: Path | None) -> tuple[NDArray[Any], NDArray[An
         raise SourceMissingError(f"{data}: no such folder of data")
     from .train.sources import open_source
 
+    inside = data / DATA_FOLDERS.get(bundle.manifest.name.partition("-")[0], ".")
+    data = inside if inside.is_dir() else data
     found = open_source(str(data))
     if found.test is None:
         raise RunError(f"{data}: has no test side to compare on")

@@ -29,8 +29,6 @@ from .render import emit, table, warn
 
 BUNDLE = "cifar10-early-exit"
 POLICIES = (CLASSIC_POLICY, "performance", "powersave", "planned", "oracle")
-DATA_FOLDERS = {"cifar10-early-exit": "cifar10_jpeg", "mnist-early-exit": "mnist"}
-"""Where a data set lies within --data, if not at its top."""
 
 
 @click.command("eenet", short_help="Early exits, prediction and clocks (DAC 2023).")
@@ -107,7 +105,7 @@ def eenet_command(
         opened = open_bundle(name)
         return opened, read_frames(opened, kernels, folder, images, FULL_RATIO)
 
-    main = scored(bundle, _folder(data, bundle))
+    main = scored(bundle, data)
     document: dict[str, Any] = {"paper": "EENet, DAC 2023", "bundle": bundle, "claims": []}
     conditions = [
         Conditions(name, load=load, frames=frames, threads=threads, time_scale=time_scale)
@@ -187,10 +185,3 @@ def claims_report(claims: Sequence[dict[str, Any]]) -> str:
     met = [claim["met"] for claim in claims if claim["met"] is not None]
     foot = f"{sum(met)} of {len(met)} claims met ({share_text(sum(met) / len(met), 0)})"
     return table(rows, ["board", "figure", "claimed", "ours", "", "origin"]) + "\n\n" + foot
-
-
-def _folder(data: Path | None, bundle: str) -> Path | None:
-    if data is None:
-        return None
-    inside = data / DATA_FOLDERS.get(bundle, "")
-    return inside if inside.is_dir() else data

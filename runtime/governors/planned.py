@@ -4,6 +4,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -244,10 +245,12 @@ class PlannedGovernor:
         self.adopt(solution.plan)
 
 
+@lru_cache(maxsize=32)
 def _solution(problem: PlanProblem, miss_bound: float | None, level: float) -> Solution:
     """Solve for a bound on misses with a part of the deadline held back.
 
-    None as the bound lets every frame be late.
+    None as the bound lets every frame be late. A reserve goes up and down between a few steps, so
+    solutions are kept.
     """
     if miss_bound is None:
         return Solution(Planner(problem.pruned()).solve(0.0), level, False)
