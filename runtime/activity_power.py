@@ -15,6 +15,8 @@ from numpy.typing import NDArray
 
 from boards.cost_table import CostTable
 from boards.operating_point import OperatingPoint
+from models_tflite.manifest import FULL_RATIO
+from runtime.stage_work import row_name
 
 PRIOR_SPREAD = 0.3
 """Standard deviation of a modelled power above idle, as a share of it: what a model of a board
@@ -30,6 +32,8 @@ class Activity(NamedTuple):
 
     kind: int | Literal["idle", "switch"]
     point: OperatingPoint
+    ratio: str = FULL_RATIO
+    """Of a stage."""
 
 
 class ActivityPower:
@@ -121,7 +125,7 @@ class ActivityPower:
             return float(self.idle_uw + extra_uw - table.idle_reference_uw)
         if activity.kind == "switch":
             return 1e6 * table.switch.energy_nj / max(1, table.switch.time_ns)
-        row = table.rows.get((self._stages[activity.kind], point))
+        row = table.rows.get((row_name(self._stages[activity.kind], activity.ratio), point))
         return float(row.power_uw) if row else None
 
     def _solve(self) -> None:

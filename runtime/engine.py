@@ -8,46 +8,24 @@ are the same loop: a stage reads the features of the stage before it, or the fra
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, Self
 
 from numpy.typing import NDArray
 
 from boards.contract import Board
 from boards.operating_point import OperatingPoint
 from boards.timebase import Timebase
-from boards.work import Work
 from models_tflite.backend import Backend, open_backend
 from models_tflite.bundle import Bundle
 from models_tflite.manifest import FULL_RATIO
-from models_tflite.stage import LoadedStage, load_stages
-from runtime.accounting import (
-    Account,
-    EnergyTotals,
-    IdleReference,
-    UnmeteredAccount,
-    measure_idle,
-)
+from models_tflite.stage import LoadedStage
+from runtime.account_choice import idle_reference, open_account
+from runtime.accounting import EnergyTotals
 from runtime.errors import RunError
-from runtime.exit_criterion import Criterion, exit_criteria
 from runtime.governor import Governor, open_governor
-from runtime.metered_account import MeteredAccount
-from runtime.modelled_account import ModelledAccount
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
-from runtime.stage_work import work_of
-
-IDLE_REFERENCE_NS = 1_000_000_000
-"""How long the idle reference is measured before the first frame."""
-
-
-class Step(NamedTuple):
-    """What `infer` needs of one stage."""
-
-    prepare: Callable[[NDArray[Any]], Sequence[NDArray[Any]]] | None
-    """Frame to stage inputs; None for a stage that takes the features before it."""
-    run: Callable[[Sequence[NDArray[Any]]], NDArray[Any]]
-    features: Callable[[], Sequence[NDArray[Any]]]
-    judge: Criterion
-    work: Work
+from runtime.stage_work import all_works, switch_work
+from runtime.steps import LoadedRatio, RatioLoader
 
 
 class Engine:
@@ -59,14 +37,15 @@ class Engine:
         policy: name of a governor's policy, see `runtime.governor`.
         backend: interpreter backend; the platform's default if None.
         threads: interpreter threads.
-        ratio: pruning ratio, a key of the manifest's thresholds.
+        ratio: pruning ratio, as the manifest names it.
         governor: a governor of your own, instead of `policy`. It may offer `thread_counts` (the
-            interpreters are loaded for each of them), and `leaves(stage, decision)` to leave
-            although the exit criterion says stay.
+            interpreters are loaded for each of them), `leaves(stage, decision)` to leave although
+            the exit criterion says stay, and `ratio_at(point)`, the ratio of a frame that begins
+            at that point.
 
     Raises:
         PolicyError: the policy is unknown or asks for a clock that is not offered.
-        BundleError: a stage cannot be loaded.
+        BundleError: a stage cannot be loaded, or the bundle has no such ratio.
         BoardError: the meter does not answer, or the clock cannot be set.
     """
 
@@ -81,24 +60,20 @@ class Engine:
         ratio: str = FULL_RATIO,
         governor: Governor | None = None,
     ) -> None:
-        manifest = bundle.manifest
-        if ratio not in manifest.thresholds:
-            offered = ", ".join(manifest.thresholds)
-            raise RunError(f"{manifest.name} has no ratio {ratio}; there are: {offered}")
         self.bundle = bundle
         self.board = board
         self.backend = backend or open_backend()
-        self.ratio = ratio
         self.governor = governor or open_governor(policy, board.clock.supported_khz(), threads)
         counts = getattr(self.governor, "thread_counts", (threads,))
-        loaded = {count: load_stages(bundle, self.backend, count) for count in counts}
-        self.stages = loaded[counts[0]]
-        self._steps_of = {count: _steps(own, bundle, ratio) for count, own in loaded.items()}
-        self._steps = self._steps_of[counts[0]]
+        self._loader = RatioLoader(bundle, self.backend, counts)
+        self._use(self._loader.load(ratio))
+        self.ratio_switches = 0
+        self.refused_ratios: dict[str, str] = {}
+        """Ratios that the governor asked for and that could not be loaded, with the reason."""
         self._leaves = getattr(self.governor, "leaves", None)
-        every = (stage for own in loaded.values() for stage in own)
-        self._resets = tuple(stage.reset for stage in every if stage.reset is not None)
-        self.works = tuple(step.work for step in self._steps)
+        self._ratio_at: Callable[[OperatingPoint], str] | None
+        self._ratio_at = getattr(self.governor, "ratio_at", None)
+        self.works = all_works(bundle)
         self.cost_table = board.cost_table(self.works)
         self.residency_ns: dict[int, int] = {}
         self.switches = 0
@@ -107,7 +82,7 @@ class Engine:
         self._closed = False
         if board.meter is not None:
             board.meter.start()
-        idle = self._idle_reference()
+        idle = idle_reference(board)
         self._asked: OperatingPoint | None = None
         self._in_force = OperatingPoint(board.clock.current_khz(), counts[0])
         self._since_ns = self._now_ns()
@@ -115,7 +90,9 @@ class Engine:
         if point is not None:
             self._go(point)
         self.start_ns = self._now_ns()
-        self._account = self._open_account(idle)
+        self._account = open_account(
+            board, idle, self.cost_table, self.exit_names, self.start_ns, self._in_force.clock_khz
+        )
 
     @property
     def timebase(self) -> Timebase:
@@ -125,7 +102,29 @@ class Engine:
     @property
     def exit_names(self) -> tuple[str, ...]:
         """Names of the stages, in order: an inference leaves at one of them."""
-        return tuple(work.name for work in self.works)
+        return tuple(stage.name for stage in self.bundle.manifest.stages)
+
+    @property
+    def ratio(self) -> str:
+        """The pruning ratio in force."""
+        return self._loaded.ratio
+
+    @property
+    def stages(self) -> list[LoadedStage]:
+        """The stages in force, with the first of the thread counts."""
+        return self._loaded.stages
+
+    def set_ratio(self, ratio: str) -> None:
+        """Run at another ratio from the next frame on; not while a frame is in the engine.
+
+        Raises:
+            UnknownRatioError: the bundle has no such ratio.
+            RunError: there is no room for it, or a file was replaced; it goes on at the old one.
+        """
+        if ratio != self._loaded.ratio:
+            self._use(self._loader.exchange(ratio, self._loaded))
+            self.ratio_switches += 1
+            self._spend(switch_work(self.bundle.manifest, ratio), self._in_force)
 
     def infer(self, frame: Frame, backlog: int = 0) -> InferenceRecord:
         """Answer one frame.
@@ -144,8 +143,6 @@ class Engine:
         now_ns = self._now_ns
         governor = self.governor
         start_ns = now_ns()
-        for reset in self._resets:
-            reset()
         switches = self.switches
         starts: list[int] = []
         ends: list[int] = []
@@ -153,8 +150,12 @@ class Engine:
         inputs: Sequence[NDArray[Any]] = ()
         invoke_ns = 0
         spend = self._spend
-        steps_of, leaves = self._steps_of, self._leaves
         point = governor.first_point(frame, start_ns, backlog)
+        if self._ratio_at is not None:
+            self._follow_clock(point)
+        for reset in self._resets:
+            reset()
+        steps_of, leaves = self._steps_of, self._leaves
         for index in range(len(self._steps)):
             if point is not self._asked:
                 self._go(point)
@@ -190,7 +191,7 @@ class Engine:
             invoke_ns,
             frame.label,
             frame.deadline_ns,
-            self.ratio,
+            self._loaded.ratio,
         )
         self._account.add(record)
         governor.learn(record)
@@ -259,39 +260,27 @@ class Engine:
         if khz != before.clock_khz:
             self.switches += 1
 
+    def _use(self, loaded: LoadedRatio) -> None:
+        self._loaded = loaded
+        self._steps_of, self._resets = loaded.steps, loaded.resets
+        self._steps = next(iter(loaded.steps.values()))
+
+    def _follow_clock(self, point: OperatingPoint) -> None:
+        """Set the point of a frame's first stage, then the ratio for the one really taken."""
+        if point is not self._asked:
+            self._go(point)
+        assert self._ratio_at is not None
+        ratio = self._ratio_at(self._in_force)
+        if ratio not in self.refused_ratios:
+            try:
+                self.set_ratio(ratio)
+            except RunError as error:
+                self.refused_ratios[ratio] = str(error)
+
     def _stay(self, now_ns: int) -> None:
         khz = self._in_force.clock_khz
         self.residency_ns[khz] = self.residency_ns.get(khz, 0) + now_ns - self._since_ns
         self._since_ns = now_ns
-
-    def _idle_reference(self) -> IdleReference | None:
-        meter = self.board.meter
-        return None if meter is None else measure_idle(self.board, meter, IDLE_REFERENCE_NS)
-
-    def _open_account(self, idle: IdleReference | None) -> Account:
-        names = self.exit_names
-        meter = self.board.meter
-        if meter is not None and idle is not None:
-            khz = self._in_force.clock_khz
-            return MeteredAccount(meter, idle, self.start_ns, self.cost_table, names, khz)
-        if self.cost_table is not None:
-            return ModelledAccount(self.cost_table, self.start_ns, names)
-        return UnmeteredAccount()
-
-
-def _steps(stages: Sequence[LoadedStage], bundle: Bundle, ratio: str) -> tuple[Step, ...]:
-    return tuple(
-        Step(
-            stage.prepare,
-            stage.run,
-            stage.features,
-            judge,
-            work_of(stage.spec, index, len(stages)),
-        )
-        for index, (stage, judge) in enumerate(
-            zip(stages, exit_criteria(bundle.manifest, ratio), strict=True)
-        )
-    )
 
 
 def backend_document(backend: Backend) -> Mapping[str, str]:

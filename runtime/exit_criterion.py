@@ -120,13 +120,15 @@ def exit_criterion(name: str, threshold: Threshold | None, scale: float = 1.0) -
 def exit_criteria(manifest: Manifest, ratio: str = FULL_RATIO) -> tuple[Criterion, ...]:
     """Return the exit decision of each stage of a bundle; the last always leaves.
 
-    Raises KeyError for a ratio that the manifest has no thresholds of.
+    Raises:
+        UnknownRatioError: the bundle has no such ratio.
     """
+    stages = manifest.stages_at(ratio)
     thresholds = manifest.thresholds[ratio]
     values: tuple[Threshold | None, ...] = (*thresholds.values, None)
     return tuple(
         exit_criterion(thresholds.criterion, value, stage.scores.scale or 1.0)
-        for stage, value in zip(manifest.stages, values, strict=True)
+        for stage, value in zip(stages, values, strict=True)
     )
 
 

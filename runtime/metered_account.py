@@ -84,7 +84,7 @@ class MeteredAccount:
         ):
             if start_ns > at_ns:
                 self._span(at_ns, start_ns, Activity("switch", point), record)
-            self._span(start_ns, end_ns, Activity(stage, point), record)
+            self._span(start_ns, end_ns, Activity(stage, point, record.ratio), record)
             at_ns = end_ns
         if record.end_ns > at_ns:
             self._span(at_ns, record.end_ns, Activity("idle", record.points[-1]), record)
@@ -265,7 +265,7 @@ class MeteredAccount:
         split_fj = 0.0
         for stage, point in enumerate(record.points):
             stage_ns = record.stage_end_ns[stage] - record.stage_start_ns[stage]
-            split_fj += self._powers.deviation_uw(Activity(stage, point)) * stage_ns
+            split_fj += self._powers.deviation_uw(Activity(stage, point, record.ratio)) * stage_ns
         split_nj = CONFIDENCE_FACTOR * energy.apportioned_share * split_fj / 1e6
         return math.ceil(gain_nj + split_nj + (steady_uw + scatter_uw) * record.busy_ns / 1e6)
 

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from boards.cost_table import CostTable
 from runtime.accounting import EnergyTotals, IdleReference
 from runtime.records import InferenceEnergy, InferenceRecord
+from runtime.stage_work import row_name
 
 
 class ModelledAccount:
@@ -23,7 +24,7 @@ class ModelledAccount:
         self.waited(record.start_ns, self._idle_khz)
         gross_nj = 0
         for stage, point in enumerate(record.points):
-            row = self._table.row(self._stages[stage], point)
+            row = self._table.row(row_name(self._stages[stage], record.ratio), point)
             gross_nj += row.energy_nj
         gross_nj += record.switches * self._table.switch.energy_nj
         idle_nj = self._table.idle_reference_uw * record.busy_ns // 1_000_000

@@ -2,17 +2,49 @@
 
 from boards.work import OpWork, Work
 from models_tflite.bundle import Bundle
+from models_tflite.manifest import FULL_RATIO, Manifest
 from models_tflite.stage_spec import Stage
 
 
-def work_of(stage: Stage, index: int, stages: int) -> Work:
-    """Return a stage as a board model understands it; each but the last of `stages` decides."""
+def row_name(stage: str, ratio: str) -> str:
+    """Return what a cost table calls a stage at a ratio: its name, at full width."""
+    return stage if ratio == FULL_RATIO else f"{stage}@{ratio}"
+
+
+def work_of(stage: Stage, index: int, stages: int, ratio: str = FULL_RATIO) -> Work:
+    """Return a stage as a board model understands it; each but the last of `stages` decides.
+
+    Args:
+        stage: as it is at the ratio.
+        index: its position.
+        stages: how many there are.
+        ratio: gives the work its name.
+    """
     ops = tuple(OpWork(op.op, op.macs, op.elements) for op in stage.ops)
     decides, first = index < stages - 1, index == 0
-    return Work(stage.name, ops, decides, first, stage.arithmetic)
+    return Work(row_name(stage.name, ratio), ops, decides, first, stage.arithmetic)
 
 
-def works_of(bundle: Bundle) -> tuple[Work, ...]:
-    """Return all stages of a bundle, in order."""
-    stages = bundle.manifest.stages
-    return tuple(work_of(stage, i, len(stages)) for i, stage in enumerate(stages))
+def works_of(bundle: Bundle, ratio: str = FULL_RATIO) -> tuple[Work, ...]:
+    """Return all stages of a bundle at a ratio, in order.
+
+    Raises:
+        UnknownRatioError: the bundle has no such ratio.
+    """
+    stages = bundle.manifest.stages_at(ratio)
+    return tuple(work_of(stage, i, len(stages), ratio) for i, stage in enumerate(stages))
+
+
+def all_works(bundle: Bundle) -> tuple[Work, ...]:
+    """Return all stages of a bundle at all its ratios."""
+    return tuple(work for ratio in bundle.manifest.ratios for work in works_of(bundle, ratio))
+
+
+def switch_work(manifest: Manifest, ratio: str) -> Work:
+    """Return what a change to a ratio asks of a processor: every byte of the files is moved once.
+
+    For a simulated board. The figure is synthetic: a host spends about as long again on loading
+    the interpreters.
+    """
+    moved = tuple(OpWork("LOAD", 0, stage.bytes) for stage in manifest.stages)
+    return Work(f"switch to {ratio}", moved, decides=False, first=False)

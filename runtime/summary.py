@@ -15,6 +15,7 @@ from boards.cost_table import CostTable
 from runtime.accounting import EnergyTotals
 from runtime.event_loop import LoopCounts
 from runtime.records import InferenceRecord
+from runtime.stage_work import row_name
 
 
 @dataclass(slots=True)
@@ -69,12 +70,14 @@ class RunSummary:
     def _overhead_of(self, record: InferenceRecord) -> int:
         if self.overhead_table is None:
             return record.busy_ns - record.invoke_ns
-        key = record.points
+        key = record.ratio, record.points
         known = self._row_overhead_ns.get(key)
         if known is None:
             known = sum(
-                self.overhead_table.row(self.exit_names[stage], point).overhead_ns
-                for stage, point in enumerate(key)
+                self.overhead_table.row(
+                    row_name(self.exit_names[stage], record.ratio), point
+                ).overhead_ns
+                for stage, point in enumerate(record.points)
             )
             self._row_overhead_ns[key] = known
         return known

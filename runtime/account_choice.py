@@ -1,0 +1,42 @@
+"""Which account a board gets: its meter's, its cost table's, or none."""
+
+from collections.abc import Sequence
+
+from boards.contract import Board
+from boards.cost_table import CostTable
+from runtime.accounting import Account, IdleReference, UnmeteredAccount, measure_idle
+from runtime.metered_account import MeteredAccount
+from runtime.modelled_account import ModelledAccount
+
+IDLE_REFERENCE_NS = 1_000_000_000
+"""How long the idle reference is measured before the first frame."""
+
+
+def idle_reference(board: Board) -> IdleReference | None:
+    """Measure what the board draws without frames; None without a meter."""
+    return None if board.meter is None else measure_idle(board, board.meter, IDLE_REFERENCE_NS)
+
+
+def open_account(
+    board: Board,
+    idle: IdleReference | None,
+    table: CostTable | None,
+    stages: Sequence[str],
+    start_ns: int,
+    khz: int,
+) -> Account:
+    """Return the account of a run.
+
+    Args:
+        board: with or without a meter.
+        idle: of a board with a meter.
+        table: of the board, if it has one.
+        stages: names, in order.
+        start_ns: when the run begins.
+        khz: clock at that time.
+    """
+    if board.meter is not None and idle is not None:
+        return MeteredAccount(board.meter, idle, start_ns, table, stages, khz)
+    if table is not None:
+        return ModelledAccount(table, start_ns, stages)
+    return UnmeteredAccount()
