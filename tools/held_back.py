@@ -1,12 +1,15 @@
 """The images that a bundle's recipe held back from training, found again in its data set."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models_tflite import Bundle
 from runtime.errors import RunError
+
+if TYPE_CHECKING:
+    from .train.sources import Source
 
 HELD_BACK = "held-back:"
 """In front of a data set, instead of a file of inputs: held-back:data/mnist."""
@@ -22,15 +25,23 @@ def held_back_images(bundle: Bundle, where: str) -> tuple[NDArray[Any], NDArray[
     Raises:
         RunError: no recipe is named, it has changed since, or the data set is another.
     """
+    from .train.sources import open_source
+
+    return held_back_of(bundle, open_source(where), where)
+
+
+def held_back_of(
+    bundle: Bundle, source: "Source", where: str
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the same of a data set that is read already; `where` is for messages."""
     from .train.dataset import split
     from .train.recipe import read_recipe
-    from .train.sources import open_source
 
     name = bundle.manifest.name
     made = bundle.manifest.provenance
     if "recipe" not in made or "images" not in made:
         raise RunError(f"{name} names no recipe: give calibration inputs as a file or a folder")
-    recipe, source = read_recipe(made["recipe"]["name"]), open_source(where)
+    recipe = read_recipe(made["recipe"]["name"])
     seed = recipe.training.seed
     found = split(source.train, source.test, recipe.data.held_back, recipe.data.test, seed)
     sizes = {"train": len(found.train), "held_back": len(found.held_back), "test": len(found.test)}

@@ -15,6 +15,11 @@ PAPERS = {
         "big_little_command",
         "A little net first, a big one where it is unsure (CODES+ISSS 2015).",
     ),
+    "all-in-one": (
+        ".reproduce_all_in_one",
+        "all_in_one_command",
+        "One weight set, a pruning ratio for each clock (ICCAD 2022).",
+    ),
 }
 """Name -> module, object, one line of help."""
 

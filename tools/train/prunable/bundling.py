@@ -110,9 +110,11 @@ def _draft(model: bytes, recipe: Recipe, labels: Sequence[str]) -> BundleDraft:
         "license": "Apache-2.0",
         "seed": recipe.training.seed,
     }
-    if len(recipe.exits) == 1:
-        return single_draft(net, labels, recipe.name, frames, **fields)
     exits = [part.name for part in recipe.exits]
+    if len(exits) == 1:
+        draft = single_draft(net, labels, recipe.name, frames, **fields)
+        named = [dataclasses.replace(stage, name=exits[0]) for stage in draft.stages]
+        return dataclasses.replace(draft, stages=named)
     return exits_draft(net, exits, labels, recipe.name, frames, **fields)
 
 

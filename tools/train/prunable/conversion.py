@@ -42,7 +42,7 @@ def convert(recipe: Recipe, splits: Splits, nets: Mapping[str, Any], work: Path)
     model = own_constants(own[FULL_RATIO])
     full = nets[FULL_RATIO]
     ratios = tuple(
-        ratio_parameters(model, full, own[name], net, name)
+        ratio_parameters(model, full, own[name], net, name, exits)
         for name, net in nets.items()
         if name != FULL_RATIO
     )

@@ -4,7 +4,7 @@ The converter multiplies a normalisation into the convolution before it, so the 
 of output channel o is w[o] g[o], g = gamma / sqrt(variance + epsilon). A ratio with g' in place of
 g has the same integers at the scale s'[o] = s[o] |g'[o] / g[o]|, negated where the quotient is
 negative. Its activation ranges and its float biases are read from its own conversion, whose graph
-has the same operators in the same order.
+has the same operators: exit by exit, in the same order.
 """
 
 from collections.abc import Iterator, Sequence
@@ -25,7 +25,12 @@ LIKE = 0.05
 
 
 def ratio_parameters(
-    model: bytes, full: keras.Model, converted: bytes, net: keras.Model, name: str
+    model: bytes,
+    full: keras.Model,
+    converted: bytes,
+    net: keras.Model,
+    name: str,
+    exits: Sequence[str],
 ) -> RatioParameters:
     """Return the parameters of one ratio.
 
@@ -35,18 +40,20 @@ def ratio_parameters(
         converted: the ratio's own int8 file.
         net: the float32 net that this was converted from.
         name: of the ratio.
+        exits: names of the outputs in both signatures.
 
     Raises:
         TrainError: the two files do not have the same operators, or the weights of one are not
             those of the net.
     """
     whole, part = _Weights(model), _Weights(converted)
-    keep = _kept(follow_channels(model), whole, part)
+    pairs = _pairs(whole.graph, part.graph, exits)
+    keep = _kept(follow_channels(model), whole, part, pairs)
     quantisation: dict[str, tuple[NDArray[np.float32], NDArray[np.int64]]] = {}
     signs: dict[str, NDArray[np.int8]] = {}
     biases: dict[str, NDArray[np.int32]] = {}
     scales = _quotients(whole, full, net)
-    for mine, theirs in _pairs(whole.graph, part.graph):
+    for mine, theirs in pairs:
         for index, like in ((0, mine.inputs[0]), *((-1, out) for out in mine.outputs)):
             other = theirs.inputs[0] if index == 0 else theirs.outputs[0]
             quantisation[whole.name(like)] = _quantisation(part.graph.tensors[other])
@@ -98,21 +105,40 @@ class _Weights:
         return np.asarray(np.frombuffer(raw, np.dtype(tensor.dtype)) * source * weights, np.float64)
 
 
-def _pairs(whole: Graph, part: Graph) -> Iterator[tuple[Node, Node]]:
-    if [node.op for node in whole.nodes] != [node.op for node in part.nodes]:
+def _pairs(whole: Graph, part: Graph, exits: Sequence[str]) -> list[tuple[Node, Node]]:
+    one, other = (list(_by_exit(graph, exits)) for graph in (whole, part))
+    if [node.op for node in one] != [node.op for node in other]:
         raise TrainError("two widths of the net were converted to different operators")
-    return zip(whole.nodes, part.nodes, strict=True)
+    return list(zip(one, other, strict=True))
+
+
+def _by_exit(graph: Graph, exits: Sequence[str]) -> Iterator[Node]:
+    """Yield what each exit needs and none before it; the converter orders branches at will."""
+    outputs, producers = graph.output_names(), graph.producers()
+    done: set[int] = set()
+    for name in exits:
+        needed: set[int] = set()
+        open_tensors = [outputs[name]]
+        while open_tensors:
+            node = producers.get(open_tensors.pop())
+            if node is not None and node not in needed | done:
+                needed.add(node)
+                open_tensors += graph.nodes[node].inputs
+        yield from (graph.nodes[node] for node in sorted(needed))
+        done |= needed
 
 
 def _quantisation(tensor: Tensor) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     return np.array(tensor.scales, np.float32), np.array(tensor.zero_points, np.int64)
 
 
-def _kept(channels: ChannelGroups, whole: _Weights, part: _Weights) -> dict[str, int]:
+def _kept(
+    channels: ChannelGroups, whole: _Weights, part: _Weights, pairs: Sequence[tuple[Node, Node]]
+) -> dict[str, int]:
     """Channels of each group, read off the constants of the narrower file."""
     shapes = {
         whole.name(mine): part.graph.tensors[theirs].shape
-        for one, other in _pairs(whole.graph, part.graph)
+        for one, other in pairs
         for mine, theirs in zip(one.inputs, other.inputs, strict=True)
         if mine != NO_TENSOR
     }
@@ -168,13 +194,3 @@ def _folded(net: keras.Model) -> list[tuple[NDArray[np.float64], NDArray[np.floa
             kernel = layer.get_weights()[0].astype(float)
             found.append((kernel, gamma / np.sqrt(variance + norm.epsilon)))
     return found
-
-
-def weight_bytes(model: bytes) -> int:
-    """Return the int8 weights of a file in bytes."""
-    graph = Graph(model)
-    indices: set[int] = {
-        node.inputs[1] for node in graph.nodes if node.op in ("CONV_2D", "FULLY_CONNECTED")
-    }
-    sizes: Sequence[int] = [graph.tensors[index].elements for index in indices]
-    return sum(sizes)

@@ -21,6 +21,8 @@ TOLERANCE = 0.01
 """Widths whose cost is as near as this to what is wanted are told apart by their evenness."""
 UNEVENNESS_AN_ERROR = 2.0
 """How much variance of the layers' shares one unit of relative error beyond that is worth."""
+FARTHEST = 0.1
+"""Relative error from which a ratio does not serve its clock."""
 STARTS = 4
 STEPS_AWAY = 2
 
@@ -110,7 +112,7 @@ def _nearest(full: Widths, error: Callable[[Widths], float]) -> Widths:
     even = sorted({_even(full, permille / 1000) for permille in range(100, 1001, 5)})
     near = sorted(even, key=lambda widths: abs(error(widths)))[:STARTS]
     best = min({tried for widths in near for tried in _around(widths, full)}, key=rank)
-    if abs(error(best)) > 5 * TOLERANCE:
+    if abs(error(best)) > FARTHEST:
         raise TrainError(f"[net]: widths {best} are {error(best):+.1%} off what a clock needs")
     return best
 

@@ -35,11 +35,13 @@ def _rows(net: Mapping[str, Any]) -> Iterator[Layers]:
 
 def widths_of(net: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the widths of a net, stage by stage, each with its head's."""
-    return tuple(
-        layer.get("conv") or layer.get("inner") or layer["residual_of"]
-        for row in _rows(net)
-        for layer in row
-    )
+    found = (_width(layer) for row in _rows(net) for layer in row)
+    return tuple(width for width in found if width)
+
+
+def _width(layer: Mapping[str, Any]) -> int:
+    """Return the width that may be chosen in a layer, 0 for a layer that only pools."""
+    return int(layer.get("conv") or layer.get("inner") or layer.get("residual_of", 0))
 
 
 def net_at(net: Mapping[str, Any], widths: Sequence[int]) -> dict[str, Any]:
@@ -48,12 +50,13 @@ def net_at(net: Mapping[str, Any], widths: Sequence[int]) -> dict[str, Any]:
     for index, row in enumerate(_rows(net)):
         changed, channels = [], trunk
         for layer in row:
-            width = next(rest)
             if layer.get("conv"):
-                channels = width
-                changed.append({**layer, "conv": width})
+                channels = next(rest)
+                changed.append({**layer, "conv": channels})
+            elif layer.get("residual_of"):
+                changed.append({**layer, "residual_of": channels, "inner": next(rest)})
             else:
-                changed.append({**layer, "residual_of": channels, "inner": width})
+                changed.append(dict(layer))
         narrowed.append(changed)
         trunk = channels if index % 2 == 0 else trunk
     return {**net, "stages": narrowed[::2], "heads": narrowed[1::2]}
@@ -87,7 +90,7 @@ def _ops(layers: Layers, place: Shape) -> tuple[list[OpWork], Shape]:
     for layer in layers:
         if layer.get("conv"):
             place = _convolve(ops, place, layer["conv"], layer.get("stride", 1), layer)
-        else:
+        elif layer.get("residual_of"):
             inside = _convolve(ops, place, layer["inner"], 1, {})
             place = _convolve(ops, inside, layer["residual_of"], 1, {})
             ops.append(OpWork("ADD", 0, place[0] * place[1] * place[2]))

@@ -1,0 +1,64 @@
+"""What every ratio of a bundle answers to images held back from training, and to test images."""
+
+from pathlib import Path
+
+from models_tflite import Bundle
+from models_tflite.backend import Backend
+from models_tflite.stage import load_stages
+from runtime.errors import RunError
+from runtime.scored_frames import score_frames
+from runtime.tuning import ExitOutcomes
+
+from .held_back import held_back_of
+from .ratio_bundle import bundle_at
+from .render import note
+from .reproduce_all_in_one_ideas import RatioOutcomes
+from .train.dataset import Dataset
+from .train.sources import Source, open_source
+
+
+def read_data(folder: Path) -> tuple[Source, Dataset]:
+    """Read a data set; return it and its test side.
+
+    Raises:
+        RunError: it has no test side.
+    """
+    source = open_source(str(folder))
+    if source.test is None:
+        raise RunError(f"{folder}: has no test side")
+    return source, source.test
+
+
+def ratio_outcomes(
+    bundle: Bundle, backend: Backend, source: Source, test: Dataset, folder: Path
+) -> dict[str, RatioOutcomes]:
+    """Score a bundle at all its ratios, widest first.
+
+    Args:
+        bundle: prunable, from `edge-infer train`, with two exits or more.
+        backend: to run it with.
+        source: the data set that it was trained on.
+        test: its test side.
+        folder: to write each ratio to as a bundle of its own.
+
+    Raises:
+        RunError: the bundle has one exit, or another data set was trained on.
+    """
+    if len(bundle.manifest.stages) < 2:
+        raise RunError(f"{bundle.manifest.name} has one exit: give a bundle with early exits")
+    held_back = held_back_of(bundle, source, "the data set")
+    sides = {"held_back": held_back, "test": (test.images, test.labels)}
+    found = {}
+    for ratio in sorted(bundle.manifest.ratios, key=float, reverse=True):
+        note(f"scoring {bundle.manifest.name} at ratio {ratio}")
+        stages = load_stages(bundle, backend, ratio=ratio)
+        scales = [stage.spec.scores.scale for stage in stages]
+        outcomes = {
+            side: ExitOutcomes.of_scores(
+                score_frames(stages, list(images)), labels, "score-margin", scales
+            )
+            for side, (images, labels) in sides.items()
+        }
+        plain = bundle_at(bundle, ratio, folder / ratio)
+        found[ratio] = RatioOutcomes(plain, outcomes["held_back"], outcomes["test"])
+    return found
