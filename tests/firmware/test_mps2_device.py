@@ -1,11 +1,13 @@
 """The device on QEMU's emulated UART, with the host's own code and with smpmgr."""
 
+import json
 import re
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -16,12 +18,20 @@ from firmware_bridge.log_reader import LogReader
 from firmware_bridge.port import DescriptorPort
 from firmware_bridge.power_log import Mark, MarkEntry
 from firmware_bridge.remote_engine import RemoteEngine
-from models_tflite.bundle import open_bundle
+from models_tflite.bundle import Bundle, open_bundle
+from runtime.plan import Plan
+from runtime.plan_problem import plan_problem, predicted_beliefs
+from runtime.planner import Planner
+from runtime.predictor import SoftmaxPredictor
 from runtime.records import Frame
 from tests.fakes.firmware_build import build_mps2_device
 from tests.fakes.firmware_bundles import bundle_file, on_the_runtime
+from tests.fakes.plan_tables import STAGES, steep_table
+from tools.cli import run_line
 
 pytestmark = pytest.mark.usefixtures("test_mcu_only")
+
+TRIES = 3
 
 
 @contextmanager
@@ -103,10 +113,64 @@ def test_smpmgr_updates_it(program: Path, tmp_path: Path) -> None:
 
 
 def _smpmgr(port: str, *arguments: str) -> str:
+    """Run smpmgr, and again where the computer stood still for so long that a frame was given up:
+    it sends nothing twice by itself. Its limits are far above what a loaded computer takes."""
     tool = Path(sys.executable).with_name("smpmgr")
-    done = subprocess.run(
-        [tool, "--port", port, "--timeout", "20", *arguments],
-        capture_output=True, text=True, timeout=120,
-    )  # fmt: skip
+    for _ in range(TRIES):
+        done = subprocess.run(
+            [tool, "--port", port, "--timeout", "60", *arguments],
+            capture_output=True, text=True, timeout=1200,
+        )  # fmt: skip
+        if done.returncode == 0:
+            break
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
+
+
+def _planned(bundle: Bundle) -> tuple[Bundle, Plan]:
+    """The bundle with a predictor, and a plan over the clocks that the port offers."""
+    predictor = SoftmaxPredictor.from_document((bundle.manifest.predictor or {})["1.0"])
+    table = steep_table((2.0, 6.0, 30.0), (6_250, 12_500, 25_000), switch_ns=50_000, switch_nj=20)
+    beliefs = predicted_beliefs(predictor)
+    problem = plan_problem(table, STAGES, table.points, beliefs, 100_000_000, (110_000_000,))
+    return bundle, Planner(problem, 60).within(0.01)
+
+
+def _cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
+    code = run_line([*arguments, "--json"])
+    captured = capsys.readouterr()
+    assert code == 0, captured.err
+    return json.loads(captured.out)
+
+
+def test_the_commands_of_the_host_are_the_same(
+    program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle, plan = _planned(open_bundle("digits-early-exit"))
+    samples = bundle.samples()
+    assert samples is not None
+    wanted = on_the_runtime(bundle, samples[0][:40])
+    shares = [sum(answer.exit == exit for answer in wanted) for exit in range(3)]
+    path, log = tmp_path / "e.bundle", tmp_path / "log.csv"
+    path.write_bytes(bundle_file(bundle, plan=(plan, "qemu-mps2-an386")))
+    with _running(program) as port:
+        assert _cli(capsys, "flash", str(path), "-p", port, "--confirm")["confirmed"]
+        status = _cli(capsys, "device", "status", "-p", port)
+        assert "digits-early-exit" in json.dumps(status)
+        run = ["run", "digits-early-exit", "--board", f"serial:{port}", "--frames", "40"]
+        for policy in ("performance", "planned"):
+            report = _cli(capsys, *run, "--policy", policy)
+            assert report["policy"] == policy and report["simulated"]
+            assert list(report["exits"].values()) == shares
+            assert report["latency_us"]["p50"] > 0
+            clocks = report["frequency_residency"]
+            if policy == "performance":
+                assert set(clocks) == {"25000"} and report["switches"] == 0
+            else:
+                assert len(clocks) > 1 and report["switches"] > 0
+        assert (
+            run_line(["power", "stream", "-p", port, "-o", str(log), "--all", "--duration", "1s"])
+            == 0
+        )
+    kinds = log.read_text()
+    assert "25000" in kinds and "12500" in kinds  # the clock's changes are in the log
