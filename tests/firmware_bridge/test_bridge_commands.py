@@ -68,6 +68,15 @@ def key(tmp_path: Path) -> Path:
     return path
 
 
+def test_pack_puts_a_plan_in(tmp_path: Path) -> None:
+    wish = ["--plan-board", "sim:raspberry-pi-5", "--plan-deadline", "5ms", "--plan-rate", "100"]
+    files = [
+        invoke(pack_command, "digits-early-exit", "-o", tmp_path / "x", *more, "--json")["files"]
+        for more in ([], wish)
+    ]
+    assert "predictor.bin" in files[0] and files[1].keys() - files[0].keys() == {"clock_plan.bin"}
+
+
 def test_pack_sign_verify_and_keygen(tmp_path: Path, tiny_bundle: Bundle) -> None:
     keys = invoke(keygen_command, tmp_path / "mine", "--json")
     file, signed = tmp_path / "x.bundle", tmp_path / "y.bundle"
