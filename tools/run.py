@@ -38,7 +38,8 @@ METERED_DURATION_NS = 10_000_000_000
     "--policy",
     default="performance",
     show_default=True,
-    help="Clock: performance, powersave, fixed:<MHz>, or planned for each stage.",
+    help="Clock: performance, powersave, fixed:<MHz>, or planned for each stage; "
+    "stable-latency[:CLOCK] chooses the pruning ratio for the clock.",
 )
 @option("--rate", type=float, help="Frames per second.  [default: back to back]")
 @option("--deadline", type=Duration(), help="Time from arrival to the due answer, as 20ms.")
@@ -59,7 +60,15 @@ METERED_DURATION_NS = 10_000_000_000
 @backend_option
 @resolver_option
 @threads_option
-@option("--ratio", default="1.0", show_default=True, help="Pruning ratio, as the bundle names it.")
+@option(
+    "--ratio",
+    default="1.0",
+    show_default=True,
+    help="Pruning ratio, as the bundle names it; nearest:0.6 for the nearest it has.",
+)
+@option(
+    "--target", type=Duration(), help="Time of an answer that stable-latency keeps to, as 20ms."
+)
 @option(
     "--labels",
     type=click.Path(path_type=Path),
@@ -98,6 +107,7 @@ def run_command(
     resolver: str,
     threads: int,
     ratio: str,
+    target: int | None,
     labels: Path | None,
     frame_size: tuple[int, int] | None,
     frame_format: PixelFormat,
@@ -119,7 +129,9 @@ def run_command(
     kernels = Kernels(backend, resolver, threads, ratio)
     with ExitStack() as stack:
         sink = stack.enter_context(open_sink(output)) if output else None
-        place = open_engine(stack, opened, board, policy, kernels, arrivals, deadline, marker)
+        place = open_engine(
+            stack, opened, board, policy, kernels, arrivals, deadline, marker, target
+        )
         engine = place.engine
         summary = RunSummary(engine.exit_names, place.overhead_table, place.overhead_known)
         loop = EventLoop(

@@ -15,10 +15,13 @@ from boards.registry import SIMULATED
 from boards.timebase import Timebase
 from models_tflite import Bundle
 from models_tflite.backend import open_backend
+from models_tflite.ratio_spec import nearest_ratio
 from runtime.accounting import EnergyTotals
 from runtime.arrivals import Arrivals
 from runtime.contract import LocalEngine
 from runtime.engine import Engine, backend_document
+from runtime.errors import RunError
+from runtime.governors.stable_latency import stable_latency
 from runtime.live_policy import live_governor
 from runtime.marked_engine import MarkedEngine
 from runtime.summary import RunIdentity
@@ -28,6 +31,8 @@ from .render import warn
 if TYPE_CHECKING:
     from firmware_bridge.remote_engine import RemoteEngine
 
+NEAREST = "nearest:"
+"""What a ratio begins with that need not be one of the bundle."""
 REMOTE = "serial:"
 """What the name of a board at the end of a line begins with."""
 
@@ -86,6 +91,7 @@ def open_engine(
     arrivals: Arrivals,
     deadline_ns: int | None,
     marker: str | None = None,
+    target_ns: int | None = None,
 ) -> RunPlace:
     """Open the engine for a board's name; `stack` closes it.
 
@@ -102,7 +108,9 @@ def open_engine(
     _warn_of_other_kernels(bundle, backend.info)
     place = stack.enter_context(open_board(board))
     threads = kernels.threads
-    governor = live_governor(policy, bundle, place, arrivals, deadline_ns, threads)
+    governor = stable_latency(policy, bundle, place, target_ns, threads) or live_governor(
+        policy, bundle, place, arrivals, deadline_ns, threads
+    )
     kind: Callable[..., Engine] = Engine
     if marker is not None:
         line = stack.enter_context(open_line(marker))
@@ -114,7 +122,7 @@ def open_engine(
             policy=policy,
             backend=backend,
             threads=threads,
-            ratio=kernels.ratio,
+            ratio=_ratio(bundle, kernels.ratio),
             governor=governor,
         )
     )
@@ -129,6 +137,16 @@ def open_engine(
     )
     table = engine.cost_table if place.simulated else None
     return RunPlace(engine, identity, place.meter is not None, table)
+
+
+def _ratio(bundle: Bundle, asked: str) -> str:
+    """Return a ratio of the bundle; `nearest:0.6` is the one nearest to that."""
+    if not asked.startswith(NEAREST):
+        return asked
+    try:
+        return nearest_ratio(bundle.manifest.ratios, float(asked.removeprefix(NEAREST)))
+    except ValueError:
+        raise RunError(f"{asked!r} names no ratio: write {NEAREST}0.6") from None
 
 
 def _remote(stack: ExitStack, bundle: Bundle, board: str, policy: str, ratio: str) -> RunPlace:

@@ -1,0 +1,56 @@
+"""A small bundle of all three ideas: three exits, three ratios below the full width."""
+
+from pathlib import Path
+
+import numpy as np
+
+from models_tflite.build import BundleDraft, SampleSet, write_bundle
+from models_tflite.bundle import Bundle
+from models_tflite.cut import cut
+from models_tflite.describe import StageDraft
+from models_tflite.manifest import ChosenOn, Thresholds
+from models_tflite.prunable import own_constants
+from models_tflite.prunable.bundling import with_ratios
+from models_tflite.stage_spec import Preprocess
+from tests.fakes.prunable_nets import early_exits
+from tests.fakes.ratio_parameters import random_ratio
+
+RATIOS = ("0.75", "0.5", "0.25")
+CHOSEN_ON = ChosenOn("nothing", "by hand", None, None, 0)
+THRESHOLDS = {
+    ratio: Thresholds("score-margin", (4 + index, 5 + index), CHOSEN_ON)
+    for index, ratio in enumerate(("1.0", *RATIOS))
+}
+
+
+def prunable_draft() -> BundleDraft:
+    """Random weights and ratios, eight random samples."""
+    whole = own_constants(early_exits("int8"))
+    pixels = Preprocess(mean=(128.0,), std=(64.0,))  # raw = pixel - 128
+    stages = [
+        StageDraft(
+            name=part.exit,
+            model=part.model,
+            reads=part.reads,
+            features=part.features,
+            preprocess=pixels if part.reads == "frame" else None,
+        )
+        for part in cut(whole, ["exit_1", "exit_2", "exit_3"])
+    ]
+    random = np.random.default_rng(5)
+    frames = random.integers(0, 256, (8, 8, 8, 3), np.uint8)
+    plain = BundleDraft(
+        name="tiny-prunable",
+        kinds=("early-exit",),
+        labels=tuple("abcdef"),
+        stages=stages,
+        thresholds={"1.0": THRESHOLDS["1.0"]},
+        samples=SampleSet(frames, random.integers(0, 6, 8), "made up"),
+    )
+    ratios = [random_ratio(whole, ratio, seed) for seed, ratio in enumerate(RATIOS)]
+    return with_ratios(plain, whole, ratios, THRESHOLDS)
+
+
+def write_prunable_bundle(folder: Path) -> Bundle:
+    """Write the bundle below `folder`."""
+    return write_bundle(folder / "tiny-prunable", prunable_draft())
