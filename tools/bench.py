@@ -25,6 +25,7 @@ from runtime.engine import Engine, backend_document
 from runtime.exit_criterion import exit_criterion
 from runtime.records import Frame
 
+from .bench_plan import plan_us
 from .options import backend_option, json_option, option, resolver_option, threads_option
 from .quantities import time_text
 from .render import emit, table
@@ -61,6 +62,7 @@ def bench_command(
         Engine(_without_exits(opened), host, backend=chosen, threads=threads) as engine,
     ):
         bare_ns, engine_ns = _interleaved(engine, opened.golden().frames, runs)
+    plans = plan_us(opened, chosen, runs)
     difference_us = (engine_ns - bare_ns) / 1000
     document = {
         "bundle": opened.manifest.name,
@@ -72,6 +74,7 @@ def bench_command(
         "overhead_us": _quartiles(difference_us),
         "ratio": float(np.median(engine_ns / bare_ns)),
         "decision_us": {str(classes): _decision_us(classes) for classes in (10, 1000)},
+        "plan_us": None if plans is None else _quartiles(plans),
         "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "cold_start_ms": _cold_start_ms(bundle),
     }
@@ -200,8 +203,15 @@ def _report(document: dict[str, Any]) -> str:
             f"engine / bare loop  {document['ratio']:.3f}",
             f"one exit decision   {document['decision_us']['10']:.2f} us for 10 classes, "
             f"{document['decision_us']['1000']:.2f} us for 1,000",
+            _plan_text(document["plan_us"]),
             f"memory              {document['memory_mib']:.0f} MiB at most (resident)",
             f"cold start          {time_text(document['cold_start_ms'] * 1000)} from a new process "
             "to the first answer",
         ]
     )
+
+
+def _plan_text(quartiles: dict[str, float] | None) -> str:
+    if quartiles is None:
+        return "one plan            none: nothing to predict"
+    return f"one plan            {quartiles['p50']:.2f} us, p95 {quartiles['p95']:.2f} us"

@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from models_tflite import Bundle
+from runtime.replay_costs import Disturbance
 
 from .compare_document import FIXED, best_row, compare_document
 from .comparison import CLASSIC_POLICY, Comparison, Conditions
@@ -24,6 +25,12 @@ STEPS = (
 )
 """Policy, words, and whether thread counts are free."""
 THREADS = (1, 2, 4)
+SLOWER = 1.25
+"""Times those of the cost table: the board on which calibration is judged."""
+CALIBRATION = (
+    ("planned-uncalibrated", "board 25 % slower, uncalibrated"),
+    ("planned", "+ calibration"),
+)
 
 
 def ablation_rows(
@@ -49,7 +56,25 @@ def ablation_rows(
             "earned_percent": None if before is None else 100 * (1 - net_uj / before),
         })  # fmt: skip
         before = net_uj
-    return rows
+    return rows + _calibration_rows(bundle, frames, conditions)
+
+
+def _calibration_rows(
+    bundle: Bundle, frames: ComparisonFrames, conditions: Conditions
+) -> list[dict[str, Any]]:
+    """Return what calibration does on a board that is slower than its table: it buys misses off."""
+    own = replace(conditions, threads=(1,), disturbances=(Disturbance(0, SLOWER),))
+    comparison = Comparison(bundle, frames, own)
+    results = comparison.run([policy for policy, _ in CALIBRATION])
+    document = compare_document(comparison, results)
+    return [
+        {
+            "board": conditions.board, "step": words, "policy": policy,
+            "net_uj_per_inference": row["net_uj_per_inference"],
+            "miss_percent": row["miss_percent"], "earned_percent": None,
+        }
+        for (policy, words), row in zip(CALIBRATION, document["policies"], strict=True)
+    ]  # fmt: skip
 
 
 def _row(document: dict[str, Any], policy: str) -> dict[str, Any] | None:

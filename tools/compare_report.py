@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from .compare_document import SETTLED, SETTLING
+from .compare_document import SETTLING
 from .quantities import energy_text, share_text, time_text
 from .render import table
 
@@ -44,9 +44,10 @@ def _disturbance(document: dict[str, Any]) -> list[str]:
     frame = document["disturbed_at"]
     if frame is None:
         return []
-    rows = []
+    rows, frames = [], 0
     for row in document["policies"]:
         after = row["after_disturbance"]
+        frames = after["settled_frames"]
         share = after["settled_miss_percent"]
         rows.append(
             [
@@ -55,7 +56,7 @@ def _disturbance(document: dict[str, Any]) -> list[str]:
                 "-" if share is None else f"{share:.2f} %",
             ]
         )
-    heading = ["policy", f"missed in {SETTLING}", f"missed in {SETTLED} then"]
+    heading = ["policy", f"missed in {SETTLING}", f"missed in {frames} then"]
     return [f"after frame {frame}, where the board changes:\n\n" + table(rows, heading)]
 
 

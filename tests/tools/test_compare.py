@@ -88,6 +88,32 @@ def test_a_budget_shows_in_the_calibration_state(capsys: pytest.CaptureFixture[s
     assert document["policies"][0]["exits"][0] > free["policies"][0]["exits"][0]
 
 
+def test_a_board_that_changes_in_mid_run_is_followed_by_calibration_alone(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = ["--load", "0.55", "--slowdown", "1.25", "--disturb-at", "100", "--threads", "1"]
+    ours = ["--policy", "planned", "--policy", "planned-uncalibrated"]
+    document = compared(capsys, *line, *ours)
+    assert document["disturbed_at"] == 100
+    after = {row["policy"]: row["after_disturbance"] for row in document["policies"]}
+    assert after["planned"]["settling_misses"] <= 5
+    assert after["planned"]["settled_frames"] == 250
+    assert after["planned"]["settled_miss_percent"] <= 1
+    assert after["planned-uncalibrated"]["settled_miss_percent"] > 1
+    assert document["calibration"]["planned"]["slowdown"] == pytest.approx(1.25, rel=0.05)
+
+
+def test_what_is_left_to_earn_is_said(capsys: pytest.CaptureFixture[str]) -> None:
+    chosen = ["--policy", "performance", "--policy", "powersave", "--policy", "oracle"]
+    document = compared(capsys, "--load", "0.5", *chosen)
+    rows = {row["policy"]: row for row in document["policies"]}
+    earn = document["best_fixed_over_oracle"]
+    assert earn == rows[document["best_fixed"]]["over_oracle"] >= 0.99
+    arguments = ["compare", BUNDLE, *SHORT, "--load", "0.5"]
+    assert run_line([*arguments, *chosen]) == 0
+    assert f"{earn:.3f} of the oracle" in capsys.readouterr().out
+
+
 @pytest.fixture(scope="module")
 def cost_table(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("measured") / "table.json"

@@ -52,7 +52,9 @@ def test_the_ablation_adds_one_part_at_a_time(capsys: pytest.CaptureFixture[str]
     document = reproduced(capsys, "--ablation", "--board", "sim:raspberry-pi-5", "--load", "0.5")
     steps = [row["policy"] for row in document["ablation"]]
     assert steps[:2] == ["classic", "performance"]
-    assert steps[-1] == "oracle"
+    assert steps[-3:] == ["oracle", "planned-uncalibrated", "planned"]
+    missed = [row["miss_percent"] for row in document["ablation"]]
+    assert missed[-1] < missed[-2]
     assert document["ablation"][1]["earned_percent"] > 0
 
 
