@@ -1,6 +1,5 @@
 """From the parameters of a ratio to its codes in a file."""
 
-import re
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,11 +8,10 @@ from numpy.typing import NDArray
 from models_tflite.prunable.channels import ChannelGroups
 from models_tflite.prunable.errors import RatioParametersError
 from models_tflite.prunable.layers import LayerCodes, LayerScales, encode_layer, join_layers
-from models_tflite.prunable.layout import NO_BIAS, Layer, RatioCodes
+from models_tflite.prunable.layout import NO_BIAS, RATIO_NAME, Layer, RatioCodes
 from models_tflite.prunable.outline import Outline
 from models_tflite.prunable.parameters import RatioParameters
 
-_NAME = re.compile(r"0\.[0-9]*[1-9]")
 _MOST_NEGATIVE = -128
 """Has no negative in int8; converters do not use it for weights."""
 
@@ -27,7 +25,7 @@ def check_parameters(ratios: Sequence[RatioParameters], channels: ChannelGroups)
     """
     names = [ratio.name for ratio in ratios]
     for name in names:
-        if not _NAME.fullmatch(name) or names.count(name) > 1 or len(name) > 100:
+        if not RATIO_NAME.fullmatch(name) or names.count(name) > 1 or len(name) > 100:
             raise RatioParametersError(
                 f"{name!r} cannot name a ratio: write each once, as 0.75; the full width is given "
                 "by the model itself"

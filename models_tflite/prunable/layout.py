@@ -3,6 +3,7 @@
 Indices are those of the file. FORMAT.md has the bytes.
 """
 
+import re
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -15,6 +16,8 @@ METADATA_NAME = "edge_infer.prunable"
 """Name of the metadata entry."""
 VERSION = 1
 NO_BIAS = 0xFFFF
+RATIO_NAME = re.compile(r"0\.[0-9]*[1-9]")
+"""Decimal text below 1, one way to write each."""
 
 
 class Cut(NamedTuple):

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models_tflite.prunable.channels import Axis, Segment
 from models_tflite.prunable.coding import MOST_BITS, SCALE_BITS
 from models_tflite.prunable.errors import PrunableError
-from models_tflite.prunable.layout import VERSION, Cut, Layer, Layout, RatioCodes
+from models_tflite.prunable.layout import RATIO_NAME, VERSION, Cut, Layer, Layout, RatioCodes
 
 MAGIC = b"EIPR"
 HEADER = struct.Struct("<4sH2x32s")
@@ -133,14 +133,14 @@ def _read_cuts(reader: _Reader, count: int, axes: int) -> tuple[Cut, ...]:
 
 def _read_ratio(reader: _Reader, layout: Layout) -> RatioCodes:
     activations, layers = len(layout.activations), len(layout.layers)
-    name = reader.take(reader.take(1)[0])
+    name = reader.take(reader.take(1)[0]).decode("ascii", errors="replace")
     counts = tuple(reader.u16(len(layout.sizes)))
-    if not name.isascii() or any(
+    if not RATIO_NAME.fullmatch(name) or any(
         not 1 <= count <= size for count, size in zip(counts, layout.sizes, strict=True)
     ):
         raise _inconsistent("a ratio")
     ratio = RatioCodes(
-        name.decode("ascii"),
+        name,
         counts,
         reader.array("<f4", activations).astype(np.float32),
         reader.array("<i2", activations).astype(np.int16),
