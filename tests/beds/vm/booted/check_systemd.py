@@ -124,8 +124,8 @@ def check_a_service_that_hangs_is_killed_by_the_watchdog() -> None:
 
 def check_when_stopped_it_leaves_the_clock_as_it_was() -> None:
     command("systemctl", "stop", UNIT)
-    assert show("ActiveState") == "inactive"
-    assert show("Result") == "success"
+    ended = {name: show(name) for name in ("ActiveState", "Result", "ExecMainStatus")}
+    assert ended == {"ActiveState": "inactive", "Result": "success", "ExecMainStatus": "0"}, ended
     assert policy_settings() == found
 
 
