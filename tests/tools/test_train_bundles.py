@@ -10,7 +10,7 @@ from runtime.tuning import LossTest
 from tools.train.recipe import read_recipe, recipe_names
 from tools.train.scores import outcomes
 
-BUNDLES = recipe_names()
+BUNDLES = [name for name in recipe_names() if read_recipe(name).kind != "prunable"]
 ADAPTIVE = [name for name in BUNDLES if read_recipe(name).kind != "single"]
 DIGITS = ("digits-early-exit", "digits-little-big")
 PLAIN_OPS = {

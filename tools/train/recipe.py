@@ -98,6 +98,9 @@ class PrunablePart:
     distill: float = 0.5
     """Share of a sub-net's loss that follows the full net's softened answer, 0 to 1."""
     temperature: float = 3.0
+    trunk: str = ""
+    """Prunable recipe of the same trunk, if only exit heads are to be learned: its trained nets
+    stand still, and its ratios are taken."""
 
 
 @dataclass(frozen=True, slots=True)

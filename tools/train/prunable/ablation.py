@@ -14,7 +14,7 @@ from ..dataset import Splits
 from ..recipe import Recipe
 from .mask import ORDERS
 from .settled import accuracies
-from .training import ratios_of, train_alone, train_family
+from .training import builder, train_alone, train_family
 
 
 def ablation_rows(
@@ -33,7 +33,7 @@ def ablation_rows(
         Rows with `seed`, `way` (an order, or "alone"), `ratio`, and the test accuracy of the last
         exit in percent, in float arithmetic.
     """
-    names = [ratio.name for ratio in ratios_of(recipe, splits, classes)]
+    _, names = builder(recipe, splits, classes)
     three = [names[0], names[len(names) // 2], names[-1]]
     rows = []
     for seed in seeds:

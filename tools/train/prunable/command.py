@@ -11,7 +11,7 @@ from models_tflite.backend import open_backend
 from ...render import note, table
 from ..dataset import Splits
 from ..errors import TrainError
-from ..recipe import Recipe
+from ..recipe import Recipe, read_recipe
 from ..scores import accuracy, score
 from .ablation_report import ablation_document
 
@@ -28,9 +28,8 @@ def train_prunable(
     from .bundling import make_prunable_bundle
     from .conversion import convert
     from .settled import accuracies
-    from .training import train_family
 
-    nets = train_family(recipe, splits, len(labels), work)
+    nets = trained_nets(recipe, splits, len(labels), work)
     note("converting every ratio")
     converted = convert(recipe, splits, nets, work)
     exits = [part.name for part in recipe.exits]
@@ -50,10 +49,27 @@ def train_prunable(
     return make_prunable_bundle(out, converted, recipe, labels, splits, told, replace=replace)
 
 
+def trained_nets(recipe: Recipe, splits: Splits, classes: int, work: Path) -> dict[str, Any]:
+    """Train a recipe's family, its trunk's first if it has one; return float32 nets by ratio."""
+    from .training import train_family, train_heads
+
+    assert recipe.prunable is not None
+    if not recipe.prunable.trunk:
+        return train_family(recipe, splits, classes, work)
+    trunk = read_recipe(recipe.prunable.trunk)
+    if (trunk.training.seed, trunk.data) != (recipe.training.seed, recipe.data):
+        raise TrainError(f"{recipe.name} has other data or another seed than {trunk.name}")
+    nets = trained_nets(trunk, splits, classes, work / "trunk")
+    return train_heads(recipe, nets, splits, classes, work)
+
+
 def train_ablation(
     recipe: Recipe, labels: Sequence[str], splits: Splits, work: Path, seeds: Sequence[int]
 ) -> dict[str, Any]:
     """Train what an ablation compares and return its document."""
+    assert recipe.prunable is not None
+    if recipe.prunable.trunk:
+        raise TrainError(f"{recipe.name} learns heads alone: give {recipe.prunable.trunk}")
     _need_tensorflow()
     from .ablation import ablation_rows
 

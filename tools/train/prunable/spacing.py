@@ -5,7 +5,7 @@ the same time. One ratio serves the clocks from its own share down to its share 
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from boards.cost_model import CostModel
@@ -13,10 +13,10 @@ from boards.profile import load_profile
 from models_tflite.manifest import FULL_RATIO
 
 from ..errors import TrainError
-from .widths import Shape, step_of, widths_of, works_at
+from ..recipe import Recipe, read_recipe
+from .widths import Shape, Widths, step_of, widths_of, with_heads, works_at
 
 SIMULATED = "sim:"
-Widths = tuple[int, ...]
 TOLERANCE = 0.01
 """Widths whose cost is as near as this to what is wanted are told apart by their evenness."""
 UNEVENNESS_AN_ERROR = 2.0
@@ -56,6 +56,29 @@ def shares_needed(clocks_khz: Mapping[str, Sequence[int]], spread: float) -> dic
         if not chosen or min(chosen) / share > spread + 1e-9:
             chosen[share] = wanted[share]
     return chosen
+
+
+def ratios_of(recipe: Recipe, shape: Shape, classes: int) -> tuple[Ratio, ...]:
+    """Return the ratios that a recipe's boards ask for, or those of its trunk.
+
+    Args:
+        recipe: of the kind prunable.
+        shape: height, width and channels of the input.
+        classes: logits of each exit.
+
+    Raises:
+        TrainError: no widths come near a share, or the trunk is another net.
+        ProfileError: a board has no cost figures.
+    """
+    part = recipe.prunable
+    assert part is not None
+    if not part.trunk:
+        return spaced_ratios(recipe.net, shape, classes, part.boards, part.spread)
+    trunk = read_recipe(part.trunk)
+    return tuple(
+        replace(ratio, widths=with_heads(recipe.net, trunk.net, ratio.widths))
+        for ratio in ratios_of(trunk, shape, classes)
+    )
 
 
 def spaced_ratios(

@@ -1,7 +1,7 @@
 """From a recipe to trained nets, one a ratio: of one weight set, or each with its own weights."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import keras
 from models_tflite.manifest import FULL_RATIO
 
 from ..dataset import Splits
+from ..errors import TrainError
 from ..loop import fast_precision
 from ..nets import build_net
 from ..recipe import Recipe
@@ -18,30 +19,22 @@ from .groups import follow, reorder
 from .mask import Order, SoftMask
 from .sandwich import SandwichTrainer
 from .settled import accuracies, load_nets, save_nets, settled_nets
-from .spacing import Ratio, spaced_ratios
+from .spacing import ratios_of
 from .widths import net_at
 
 
-def ratios_of(recipe: Recipe, splits: Splits, classes: int) -> tuple[Ratio, ...]:
-    """Return the ratios that a recipe's boards ask for."""
-    assert recipe.prunable is not None
-    shape = splits.train.images.shape[1:]
-    height, width, channels = shape
-    part = recipe.prunable
-    return spaced_ratios(recipe.net, (height, width, channels), classes, part.boards, part.spread)
-
-
-def builder(recipe: Recipe, splits: Splits, classes: int, ratios: Sequence[Ratio]) -> Build:
-    """Return what makes the net of a ratio."""
+def builder(recipe: Recipe, splits: Splits, classes: int) -> tuple[Build, list[str]]:
+    """Return what makes the net of a ratio, and the names of the ratios, the widest first."""
+    _, height, width, channels = splits.train.images.shape
+    ratios = ratios_of(recipe, (height, width, channels), classes)
     widths = {ratio.name: ratio.widths for ratio in ratios}
     names = [part.name for part in recipe.exits]
-    _, height, width, channels = splits.train.images.shape
 
     def build(name: str) -> keras.Model:
         net = net_at(recipe.net, widths[name])
         return build_net(net, (height, width, channels), classes, names)
 
-    return build
+    return build, list(widths)
 
 
 def train_family(
@@ -62,13 +55,11 @@ def train_family(
         rule: how channels are put in order.
         mask_work: folder of the mask's checkpoints, if several runs share it.
     """
-    ratios = ratios_of(recipe, splits, classes)
-    build = builder(recipe, splits, classes, ratios)
+    build, names = builder(recipe, splits, classes)
     if (found := load_nets(work, build)) is not None:
         return found
-    keras.utils.set_random_seed(recipe.training.seed)
-    keras.config.set_dtype_policy(fast_precision())
-    family = Family(build, [ratio.name for ratio in ratios])
+    _begin(recipe)
+    family = Family(build, names)
     groups = follow(family.full)
     mask = SoftMask(family.full, groups)
     SandwichTrainer(family, recipe, mask_work or work).learn_mask(splits.train, mask)
@@ -95,17 +86,61 @@ def train_alone(
         names: three ratios, the full one first, the narrowest last.
     """
     assert recipe.prunable is not None
-    ratios = [r for r in ratios_of(recipe, splits, classes) if r.name in names]
-    build = builder(recipe, splits, classes, ratios)
+    build, _ = builder(recipe, splits, classes)
     if (found := load_nets(work, build)) is not None:
         return found
-    keras.utils.set_random_seed(recipe.training.seed)
-    keras.config.set_dtype_policy(fast_precision())
-    family = Family(build, [ratio.name for ratio in ratios], shared=False)
+    _begin(recipe)
+    family = Family(build, names, shared=False)
     first, *rest = recipe.phases
     longer = dataclasses.replace(first, epochs=first.epochs + recipe.prunable.mask_epochs)
     _train(family, dataclasses.replace(recipe, phases=(longer, *rest)), splits, work)
     return save_nets(work, settled_nets(family, build, splits.train, recipe.data.peak))
+
+
+def train_heads(
+    recipe: Recipe, trunk: Mapping[str, Any], splits: Splits, classes: int, work: Path
+) -> dict[str, Any]:
+    """Train exit heads for all ratios on a family that stands still.
+
+    Args:
+        recipe: of the kind prunable, with a trunk.
+        trunk: the trained nets of the trunk's recipe.
+        splits: as for `train_family`.
+        classes: logits of each exit.
+        work: folder of the checkpoints.
+    """
+    build, names = builder(recipe, splits, classes)
+    if (found := load_nets(work, build)) is not None:
+        return found
+    _begin(recipe)
+    family = Family(build, names)
+    for name, net in family.nets.items():
+        graft(net, trunk[name])
+    _train(family, recipe, splits, work)
+    return save_nets(work, settled_nets(family, build, splits.train, recipe.data.peak))
+
+
+def graft(net: keras.Model, trunk: keras.Model) -> None:
+    """Give a net the trained layers that lead to its last exit, and have them stand still.
+
+    Raises:
+        TrainError: these layers are not those of the trunk.
+    """
+    mine, theirs = (
+        [layer for layer in part.layers if layer.variables]
+        for part in (keras.Model(net.inputs, net.outputs[-1]), trunk)
+    )
+    shapes = [[[v.shape for v in layer.variables] for layer in part] for part in (mine, theirs)]
+    if shapes[0] != shapes[1]:
+        raise TrainError("the layers up to the last exit are not those of the trunk's recipe")
+    for own, trained in zip(mine, theirs, strict=True):
+        own.set_weights(trained.get_weights())
+        own.trainable = False
+
+
+def _begin(recipe: Recipe) -> None:
+    keras.utils.set_random_seed(recipe.training.seed)
+    keras.config.set_dtype_policy(fast_precision())
 
 
 def _train(family: Family, recipe: Recipe, splits: Splits, work: Path) -> None:

@@ -14,6 +14,7 @@ from ..errors import TrainError
 Layers = Sequence[Mapping[str, Any]]
 Shape = tuple[int, int, int]
 """Height, width and channels of a tensor, batch left out."""
+Widths = tuple[int, ...]
 NARROW = 32
 """Up to this many channels a width goes in steps of 8, above in steps of 16: XNNPACK's kernels take
 time by the stair (measured on x86-64: 16 to 17 channels cost 2.4 times)."""
@@ -33,7 +34,7 @@ def _rows(net: Mapping[str, Any]) -> Iterator[Layers]:
         yield head
 
 
-def widths_of(net: Mapping[str, Any]) -> tuple[int, ...]:
+def widths_of(net: Mapping[str, Any]) -> Widths:
     """Return the widths of a net, stage by stage, each with its head's."""
     found = (_width(layer) for row in _rows(net) for layer in row)
     return tuple(width for width in found if width)
@@ -60,6 +61,30 @@ def net_at(net: Mapping[str, Any], widths: Sequence[int]) -> dict[str, Any]:
         narrowed.append(changed)
         trunk = channels if index % 2 == 0 else trunk
     return {**net, "stages": narrowed[::2], "heads": narrowed[1::2]}
+
+
+def with_heads(net: Mapping[str, Any], trunk: Mapping[str, Any], widths: Sequence[int]) -> Widths:
+    """Return the widths of a net whose trunk has those of another net; heads keep all channels.
+
+    Args:
+        net: with exit heads.
+        trunk: the same layers without them.
+        widths: of `trunk`, in the order of `widths_of`.
+
+    Raises:
+        TrainError: the layers of the trunk differ.
+    """
+    if _trunk(net) != _trunk(trunk):
+        raise TrainError("[net]: its stages in a row are not those of the trunk's recipe")
+    rest, found = iter(widths), []
+    for index, row in enumerate(_rows(net)):
+        own = [width for width in map(_width, row) if width]
+        found += own if index % 2 else [next(rest) for _ in own]
+    return tuple(found)
+
+
+def _trunk(net: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [layer for stage in net["stages"] for layer in stage]
 
 
 def works_at(
