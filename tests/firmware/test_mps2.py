@@ -5,14 +5,18 @@ QEMU counts instructions, not cycles: limits hold the code's size and shape, not
 
 import gzip
 import os
+import struct
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from firmware_bridge.predictor_table import predictor_table
 from models_tflite.bundle import open_bundle, shipped_names
+from runtime.predictor import SoftmaxPredictor
 from tests.fakes.firmware_build import (
     INSTRUCTIONS_PER_TICK,
     Driver,
@@ -40,6 +44,8 @@ INSTRUCTIONS_PER_MAC = {8: 2.8, 16: 1.85, 32: 1.5, 64: 1.35}
 """3x3 convolution of so many channels in and out, DSP kernels: measured, and 5 % more."""
 RESNET_8_INSTRUCTIONS = 25_000_000
 CODE_BYTES = 64 * 1024
+PREDICTION_INSTRUCTIONS = 17_100
+SIGNATURE_INSTRUCTIONS = 3_750_000
 MNIST_FRAMES = int(os.environ.get("EDGE_INFER_MNIST_FRAMES", "1000"))
 """The first of 10,000 test images."""
 
@@ -125,6 +131,40 @@ def test_mnist_little_big_saves_what_the_paper_says(bundles: Driver) -> None:
     print(f"\nmnist-little-big: {saving:.1f} % fewer instructions than the big net, "
           f"{len(frames)} frames, {len(ticks[1])} through it")  # fmt: skip
     assert saving >= 94.1
+
+
+def test_instructions_of_a_prediction(tmp_path_factory: pytest.TempPathFactory) -> None:
+    bundle = open_bundle("digits-early-exit")
+    table = predictor_table(bundle.manifest)
+    assert table is not None
+    predictor = SoftmaxPredictor.from_document((bundle.manifest.predictor or {})["1.0"])
+    normal = np.random.default_rng(1).normal(0, 25, (300, 10))
+    rows = np.clip(np.rint(normal), -128, 127).astype(np.int8)
+    program = build_mps2_driver(tmp_path_factory.getbasetemp(), "governing_runner")
+    with Driver(*on_qemu(program)) as driver:
+        driver.write(struct.pack("<II", 0, len(table)), table)
+        assert driver.numbers(2) == (0, len(predictor.bin_exits))
+        driver.write(struct.pack("<II", *rows.shape), rows.tobytes())
+        *bins, ticks = driver.numbers(len(rows) + 1)
+    assert bins == [predictor.bin_of(row) for row in rows]
+    each = ticks * INSTRUCTIONS_PER_TICK / len(rows)
+    print(f"\nprediction: {each:.0f} instructions")
+    assert each <= PREDICTION_INSTRUCTIONS
+
+
+def test_instructions_of_a_signature(tmp_path_factory: pytest.TempPathFactory) -> None:
+    private = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+    key, digest = private.public_key().public_bytes_raw(), bytes(range(32))
+    signature = private.sign(digest)
+    program = build_mps2_driver(tmp_path_factory.getbasetemp(), "signature_runner")
+    with Driver(*on_qemu(program)) as driver:
+        driver.write(struct.pack("<I", 32), signature, key, digest)
+        right, ticks = driver.numbers(2)
+        driver.write(struct.pack("<I", 32), signature, key, digest[::-1])
+        wrong, _ = driver.numbers(2)
+    assert (right, wrong) == (1, 0)
+    print(f"\nsignature: {ticks * INSTRUCTIONS_PER_TICK:.0f} instructions")
+    assert ticks * INSTRUCTIONS_PER_TICK <= SIGNATURE_INSTRUCTIONS
 
 
 def test_a_truncated_file_is_refused_on_the_board(bundles: Driver) -> None:

@@ -45,24 +45,32 @@ void field_sub(field *difference, const field *a, const field *b) {
     }
 }
 
+/* Low word of a * b + sum + carry, whose high word is the carry; 2^64 - 1 at most. */
+static inline uint32_t multiply_add(uint32_t a, uint32_t b, uint32_t sum, uint32_t *carry) {
+#ifdef __ARM_FEATURE_DSP
+    __asm__("umaal %0, %1, %2, %3" : "+r"(sum), "+r"(*carry) : "r"(a), "r"(b));
+    return sum;
+#else
+    const uint64_t wide = (uint64_t)a * b + sum + *carry;
+    *carry = (uint32_t)(wide >> 32);
+    return (uint32_t)wide;
+#endif
+}
+
 void field_mul(field *product, const field *a, const field *b) {
     uint32_t wide[2 * WORDS] = {0};
     for (uint32_t i = 0; i < WORDS; i++) {
-        uint64_t carry = 0;
-        for (uint32_t j = 0; j < WORDS; j++) { /* at most 2^64 - 1: no sum of these overflows */
-            carry += (uint64_t)a->word[i] * b->word[j] + wide[i + j];
-            wide[i + j] = (uint32_t)carry;
-            carry >>= 32;
+        uint32_t carry = 0;
+        for (uint32_t j = 0; j < WORDS; j++) {
+            wide[i + j] = multiply_add(a->word[i], b->word[j], wide[i + j], &carry);
         }
-        wide[i + WORDS] = (uint32_t)carry;
+        wide[i + WORDS] = carry;
     }
-    uint64_t carry = 0;
+    uint32_t carry = 0;
     for (uint32_t i = 0; i < WORDS; i++) {
-        carry += (uint64_t)wide[WORDS + i] * OVERFLOW + wide[i];
-        product->word[i] = (uint32_t)carry;
-        carry >>= 32;
+        product->word[i] = multiply_add(wide[WORDS + i], OVERFLOW, wide[i], &carry);
     }
-    add_small(product, carry * OVERFLOW);
+    add_small(product, (uint64_t)carry * OVERFLOW);
 }
 
 void field_pow(field *power, const field *a, uint32_t bits, uint32_t low) {

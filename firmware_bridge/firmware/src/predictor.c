@@ -13,6 +13,7 @@
 #define LEAST_EXPONENT (-12.0)
 #define MOST_LOGIT     50.0
 #define NO_SCORE       (-129)
+#define DISTANCE_BITS  8U /* between two int8 */
 
 static uint32_t row_numbers(const ei_predictor *p) {
     return 1 + p->ranks + OTHER_FEATURES;
@@ -70,13 +71,28 @@ static void sort_highest(const int8_t *scores, uint32_t count, uint32_t wanted, 
     }
 }
 
+/* e^(-distance * scale) by the binary digits of the distance: one exp for all scores. */
+static double weight_of(const double powers[DISTANCE_BITS], uint32_t distance) {
+    double weight = 1;
+    for (uint32_t bit = 0; distance >> bit; bit++) {
+        if (distance >> bit & 1U) {
+            weight *= powers[bit];
+        }
+    }
+    return weight;
+}
+
 /* The entropy of the softmax in nats; scores too low to matter are left out, as on the host. */
 static double entropy(const int8_t *scores, uint32_t count, int32_t top, double scale) {
-    double total = 0, moment = 0;
+    double total = 0, moment = 0, powers[DISTANCE_BITS];
+    powers[0] = ei_exp(-scale);
+    for (uint32_t bit = 1; bit < DISTANCE_BITS; bit++) {
+        powers[bit] = powers[bit - 1] * powers[bit - 1];
+    }
     for (uint32_t i = 0; i < count; i++) {
         const double exponent = (scores[i] - top) * scale;
         if (exponent >= LEAST_EXPONENT) {
-            const double weight = ei_exp(exponent);
+            const double weight = weight_of(powers, (uint32_t)(top - scores[i]));
             total += weight;
             moment += weight * exponent;
         }

@@ -11,8 +11,8 @@
 #define LN2_HIGH      0x1.62e42feep-1 /* ln 2 in two parts: multiples of the first are exact */
 #define LN2_LOW       0x1.a39ef35793c76p-33
 #define SQRT_2        1.4142135623730951
-#define TERMS         14  /* of the series below: what follows is under 1e-17 */
-#define LOG_LAST      21. /* greatest odd divisor of the series of the logarithm */
+#define TERMS         14 /* of the series below: what follows is under 1e-17 */
+#define LOG_TERMS     11
 
 static uint64_t bits_of(double x) {
     uint64_t bits;
@@ -60,6 +60,9 @@ double ei_exp(double x) {
 
 /* x = 2^k m, m within a factor of sqrt 2 around 1; log m = 2 artanh((m - 1) / (m + 1)). */
 double ei_log(double x) {
+    static const double odd_parts[LOG_TERMS] = {
+        1., 1. / 3, 1. / 5, 1. / 7, 1. / 9, 1. / 11, 1. / 13, 1. / 15, 1. / 17, 1. / 19, 1. / 21,
+    };
     const uint64_t bits = bits_of(x), fraction = (1ULL << EXPONENT_BITS) - 1;
     int32_t k = (int32_t)(bits >> EXPONENT_BITS) - EXPONENT_BIAS;
     double m = from_bits((bits & fraction) | (uint64_t)EXPONENT_BIAS << EXPONENT_BITS);
@@ -68,9 +71,9 @@ double ei_log(double x) {
         k++;
     }
     const double s = (m - 1) / (m + 1), square = s * s;
-    double sum = 0;
-    for (double odd = LOG_LAST; odd >= 1; odd -= 2) {
-        sum = sum * square + 1 / odd;
+    double sum = odd_parts[LOG_TERMS - 1];
+    for (uint32_t i = LOG_TERMS - 1; i > 0; i--) {
+        sum = sum * square + odd_parts[i - 1];
     }
     return k * LN2_HIGH + (2 * s * sum + k * LN2_LOW);
 }
