@@ -87,6 +87,20 @@ class ChannelNet(ModelBuilder):
         out = self.map(self.shape(left), -100, _SCALE * 1.5)
         return self.op("ADD", [left, right], [out], "AddOptions", version=2)
 
+    def normalise(self, source: int) -> int:
+        """Multiply and add a constant per channel: a batch normalisation that is not folded."""
+        for name, options in (("MUL", "MulOptions"), ("ADD", "AddOptions")):
+            self._count += 1
+            depth = self.shape(source)[-1]
+            real = self.random.uniform(0.3, 1.2, depth)
+            data = real.astype(np.float32)
+            if self.dtype == "int8":
+                data = np.rint(real * 100).astype(np.int8)
+            constant = self.tensor(f"c_{self._count}", [depth], self.dtype, 0.01, data=data)
+            out = self.map(self.shape(source))
+            source = self.op(name, [source, constant], [out], options, version=2)
+        return source
+
     def concat(self, *parts: int) -> int:
         """Put maps behind one another along the channels."""
         *place, _ = self.shape(parts[0])
@@ -182,7 +196,7 @@ def dense_blocks(dtype: str) -> bytes:
     frame = net.frame()
     first = net.layer(frame, 8, 3)
     second = net.concat(first, net.layer(first, 4, 3))
-    third = net.concat(second, net.layer(second, 6, 3))
+    third = net.concat(second, net.layer(net.normalise(second), 6, 3))
     return net.build([frame], [net.scores(net.mean(net.layer(third, 10)))])
 
 

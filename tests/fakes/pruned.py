@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models_tflite.backend import Backend
 from models_tflite.flatbuffer import pack
-from models_tflite.graph import NO_TENSOR, Graph
+from models_tflite.graph import NO_TENSOR, Graph, Node
 from models_tflite.prunable import follow_channels, own_constants
 from tests.fakes.ratio_parameters import LAYERS
 
@@ -34,11 +34,7 @@ def zeroed(model: bytes, keep: Mapping[str, int]) -> bytes:
     graph, channels = Graph(own), follow_channels(own)
     counts = channels.counts(keep)
     for node in graph.nodes:
-        if node.op not in LAYERS:
-            continue
-        for position, dimension in ((1, LAYERS[node.op]), (2, 0)):
-            if position >= len(node.inputs) or node.inputs[position] == NO_TENSOR:
-                continue
+        for position, dimension in _outputs(graph, node):
             tensor = graph.operand(node, position)
             axis = channels.axes.get((tensor.name, dimension))
             if axis is None:
@@ -48,6 +44,17 @@ def zeroed(model: bytes, keep: Mapping[str, int]) -> bytes:
             values = np.frombuffer(bytes(buffer.data), _DTYPES[tensor.dtype]).reshape(tensor.shape)
             values = values.copy()
             pruned = np.setdiff1d(np.arange(tensor.shape[dimension]), kept)
-            values[(slice(None),) * dimension + (pruned,)] = 0
+            values[(slice(None),) * dimension + (pruned,)] = tensor.zero_point
             buffer.data = np.frombuffer(values.tobytes(), np.uint8)
     return pack(graph.tree)
+
+
+def _outputs(graph: Graph, node: Node) -> list[tuple[int, int]]:
+    """Return input and dimension of what a node gives its output channels by."""
+    if node.op in LAYERS:
+        given = [(1, LAYERS[node.op]), (2, 0)]
+        return [(p, d) for p, d in given if p < len(node.inputs) and node.inputs[p] != NO_TENSOR]
+    if node.op not in ("ADD", "MUL", "SUB"):
+        return []
+    tensors = [graph.tensors[index] for index in node.inputs]
+    return [(p, len(t.shape) - 1) for p, t in enumerate(tensors) if t.constant and t.shape]
