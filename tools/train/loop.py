@@ -54,7 +54,7 @@ def exits_of(recipe: Recipe, phase: PhasePart) -> tuple[ExitPart, ...]:
     return tuple(dataclasses.replace(part, weight=weight(part)) for part in recipe.exits)
 
 
-def _soft_loss(logits: Any, teacher: Any, temperature: float) -> Any:
+def soft_loss(logits: Any, teacher: Any, temperature: float) -> Any:
     """T^2 KL(teacher || student); the teacher gets no gradient."""
     goal = tf.nn.softmax(tf.stop_gradient(teacher) / temperature)
     cross = tf.nn.softmax_cross_entropy_with_logits(goal, logits / temperature)
@@ -72,7 +72,7 @@ def joint_loss(logits: list[Any], goal: Any, exits: tuple[ExitPart, ...]) -> Any
             tf.nn.softmax_cross_entropy_with_logits(goal, scores)
         )
         if part.distill:
-            loss += part.distill * _soft_loss(scores, logits[-1], part.temperature)
+            loss += part.distill * soft_loss(scores, logits[-1], part.temperature)
         total += part.weight * loss
     return total
 

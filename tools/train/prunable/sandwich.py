@@ -20,7 +20,7 @@ import tensorflow as tf
 from models_tflite.manifest import FULL_RATIO
 
 from ..dataset import Dataset
-from ..loop import _soft_loss, joint_loss, learning_rate_at
+from ..loop import joint_loss, learning_rate_at, soft_loss
 from ..recipe import PhasePart, PrunablePart, Recipe
 from .family import Family
 from .mask import SoftMask
@@ -41,7 +41,7 @@ def taught_loss(
     total = 0.0
     for exit_, scores in zip(recipe.exits, logits, strict=True):
         hard = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(goal, scores))
-        soft = _soft_loss(scores, teacher, part.temperature)
+        soft = soft_loss(scores, teacher, part.temperature)
         total += exit_.weight * ((1 - part.distill) * hard + part.distill * soft)
     return total
 
