@@ -15,8 +15,8 @@ from boards.power import SampleFlag
 from boards.registry import open_board
 from boards.thermal import THROTTLED
 from boards.videocore import DEVICE, HEAD, MESSAGE_BYTES, VideoCore
+from tests.beds.vm.guest.bridge import plugged
 from tests.beds.vm.guest.child import Child, as_guest
-from tests.beds.vm.guest.chip import ADDRESS, load_stub, playing
 from tests.beds.vm.guest.cli import edge_infer, meter_file
 from tests.beds.vm.guest.cuse import CharacterDevice
 from tests.beds.vm.guest.machine import (
@@ -127,15 +127,13 @@ def in_throttled_sysfs(work: Callable[[], str]) -> str:
 
 
 def check_throttling_is_found_and_flags_every_sample() -> None:
-    load_stub()
-    meter_file(f'kind = "ina219"\ni2c_bus = 0\naddress = {ADDRESS:#x}\nadc_samples = 16\n')
-
     def work() -> str:
-        with playing(10_000, 5_000, 17_020_000):
-            monitor = edge_infer("power", "monitor", "--duration", "600ms", "--json")
+        monitor = edge_infer("power", "monitor", "--duration", "900ms", "--json")
         return json.dumps([edge_infer("doctor", "--json").json(), monitor.out, monitor.err])
 
-    doctor, out, err = json.loads(in_throttled_sysfs(work))
+    with plugged(5_000_000) as bridge:
+        meter_file(f'kind = "ina219"\ni2c_bus = {bridge.bus}\naddress = 0x40\nadc_samples = 16\n')
+        doctor, out, err = json.loads(in_throttled_sysfs(work))
     found = {f["text"]: f["status"] for f in doctor["findings"] if f["check"] == "throttling"}
     assert found["throttled now"] == "problem", found
     assert found["the supply voltage has been too low since boot"] == "note", found
