@@ -7,9 +7,8 @@ import time
 from pathlib import Path
 
 from tests.beds.vm.guest.machine import appears, command, modprobe, policy_settings
-from tools.service_plan import FILES, UNIT, USER
+from tools.service_plan import FILES, UNIT, USER, installation, perform, removal
 
-EDGE_INFER = (f"{Path.cwd()}/.venv/bin/python", "-m", "edge_infer")
 HOST = Path("/dev/ttyACM0")
 ETC = Path("/etc/edge-infer")
 DROP_IN = Path(f"/etc/systemd/system/{UNIT}.d/quick.conf")
@@ -70,7 +69,7 @@ def check_systemd_has_booted_the_machine() -> None:
 
 
 def check_it_is_installed_and_enabled() -> None:
-    command(*EDGE_INFER, "install-service")
+    perform(installation())
     assert command("systemctl", "is-enabled", UNIT).strip() == "enabled"
     member = pwd.getpwnam(USER)
     gid, mode = rights()[str(CLOCK_FILES / "policy0/scaling_setspeed")]
@@ -131,8 +130,7 @@ def check_when_stopped_it_leaves_the_clock_as_it_was() -> None:
 
 def check_removal_leaves_nothing() -> None:
     assert left_files()
-    command("systemctl", "start", UNIT)
-    command(*EDGE_INFER, "install-service", "--uninstall")
+    perform(removal())
     DROP_IN.unlink()
     DROP_IN.parent.rmdir()
     assert left_files() == []
