@@ -65,12 +65,17 @@ class Planner:
     def __init__(self, problem: PlanProblem, slots: int = SLOTS) -> None:
         self.problem = problem
         self.slots = slots
-        self._clock_of = problem.clock_of
+        self._clock = np.array(problem.clock_of)[:, None]
+        self._points_of = [np.flatnonzero(self._clock == c) for c in range(len(problem.clocks_khz))]
         self.ages_ns = _ages_ns(problem, slots)
         ages = self._ages = np.array(self.ages_ns, float)
-        self._after = [[self._index(ages + t) for t in row] for row in problem.time_ns]
-        first = zip(problem.time_ns[0], self._clock_of, strict=True)
-        self._after_plan = [self._index(ages + t + problem.plan_ns[c]) for t, c in first]
+        # By stage: [point, slot], or [point, 1] for what does not depend on the time.
+        time_ns = [np.array(row)[:, None] for row in problem.time_ns]
+        self._net_nj = [np.array(row, float)[:, None] for row in problem.net_nj]
+        self._after = [self._index(ages + times_ns) for times_ns in time_ns]
+        plan_ns = np.array(problem.plan_ns)[self._clock]
+        self._after_plan = self._index(ages + time_ns[0] + plan_ns)
+        self._plan_nj = np.array(problem.plan_net_nj, float)[self._clock]
         self._after_switch = self._index(ages + problem.switch_ns)
         self._inside = ages <= problem.deadline_ns
         self._late = (~self._inside).astype(float)
@@ -161,78 +166,68 @@ class Planner:
             The values before this frame, and its tables: first, later and idle as in `Plan`.
         """
         end, idle = self._frame_end(values, penalty_nj)
-        problem = self.problem
+        beliefs, bins = self.problem.beliefs, len(self._exits)
         later: list[NDArray[np.uint8]] = []
         staying: Array | None = None
-        for stage in range(problem.stages - 1, 0, -1):
-            options = [self._stage(stage, p, end, staying) for p in range(len(problem.points))]
-            found, choice = self._choose(options, penalty_nj)
-            later.insert(0, choice)
-            staying = found
+        for stage in range(self.problem.stages - 1, 0, -1):
+            staying, choice = self._choose(self._stage(stage, end, staying), penalty_nj)
+            later.insert(0, np.repeat(choice, bins // len(choice), axis=0))
         kinds, firsts = [], []
-        for kind, bins in enumerate(problem.beliefs.bins):
-            going = None if staying is None else _mean(bins, staying, 1)
-            options = [self._first(kind, p, end, going) for p in range(len(problem.points))]
-            found, choice = self._choose(options, penalty_nj)
+        for kind, shares in enumerate(beliefs.bins):
+            going = None if staying is None else _mean(shares, staying, 1)
+            found, choice = self._choose(self._first(kind, end, going), penalty_nj)
             kinds.append(found)
             firsts.append(choice)
-        before = _mean(problem.beliefs.shares, np.array(kinds), 0)
+        before = _mean(beliefs.shares, np.array(kinds), 0)
         return before, (np.array(firsts), tuple(later), idle)
 
-    def _stage(self, stage: int, point: int, end: Array, staying: Array | None) -> Array:
-        """Return the cost of running a later stage at a point: [2, bin, slot]."""
-        clock, after = self._clock_of[point], self._after[stage][point]
-        leave = self._leave[:, stage - 1]
-        done = end[:, clock][..., after][:, None, :]
-        if staying is None:
-            cost = np.repeat(done, len(leave), axis=1)
-        else:
-            going = staying[:, :, clock][..., after]
-            cost = leave[:, None] * done + (1 - leave)[:, None] * going
-        cost[ENERGY] += self.problem.net_nj[stage][point]
+    def _stage(self, stage: int, end: Array, staying: Array | None) -> Array:
+        """Return the cost of running a later stage: [2, bin, point, slot].
+
+        There is one bin before the last stage: everybody leaves there.
+        """
+        clock, after = self._clock, self._after[stage]
+        cost = end[:, clock, after][:, None]
+        if staying is not None:
+            leave = self._leave[:, stage - 1, None, None]
+            cost = leave * cost + (1 - leave) * staying[:, :, clock, after]
+        cost[ENERGY] += self._net_nj[stage]
         return cost
 
-    def _first(self, kind: int, point: int, end: Array, going: Array | None) -> Array:
-        """Return the cost of running the first stage at a point: [2, slot].
+    def _first(self, kind: int, end: Array, going: Array | None) -> Array:
+        """Return the cost of running the first stage: [2, point, slot].
 
         Args:
             kind: what is known before.
-            point: to run at.
-            end: cost from the end of the frame on.
-            going: cost of going on from here, expected over the bins; None if there is no further
-                stage.
+            end: cost from the end of the frame on: [2, clock, slot].
+            going: likewise of going on from here, expected over the bins; None if there is no
+                further stage.
         """
-        problem = self.problem
-        clock = self._clock_of[point]
-        cost = end[:, clock][..., self._after[0][point]]
+        cost = end[:, self._clock, self._after[0]]
         if going is not None:
-            leave = problem.beliefs.leave[kind]
-            cost *= leave
-            cost += (1 - leave) * going[:, clock][..., self._after_plan[point]]
-            cost[ENERGY] += (1 - leave) * problem.plan_net_nj[clock]
-        cost[ENERGY] += problem.net_nj[0][point]
+            leave = self.problem.beliefs.leave[kind]
+            cost = leave * cost + (1 - leave) * going[:, self._clock, self._after_plan]
+            cost[ENERGY] += (1 - leave) * self._plan_nj
+        cost[ENERGY] += self._net_nj[0]
         return cost
 
-    def _choose(self, options: list[Array], penalty_nj: float) -> tuple[Array, NDArray[np.uint8]]:
-        """Return the least cost and its point for each clock in force: [2, ..., clock, slot]."""
-        per_clock, points = [], []
-        for clock in range(len(self.problem.clocks_khz)):
-            mine = [p for p, c in enumerate(self._clock_of) if c == clock]
-            cost, which = _least([options[p] for p in mine], penalty_nj)
-            per_clock.append(cost)
-            points.append(np.array(mine, np.uint8)[which])
+    def _choose(self, cost: Array, penalty_nj: float) -> tuple[Array, NDArray[np.uint8]]:
+        """Return the least cost [2, ..., clock, slot] of [2, ..., point, slot], and its point.
+
+        For each clock in force: at its own best point, or at that of another after a switch.
+        """
+        total = _total(cost, penalty_nj)
+        own = [mine[total[..., mine, :].argmin(axis=-2)] for mine in self._points_of]
+        points = np.stack(own, axis=-2)
+        cost = np.take_along_axis(cost, points[None], axis=-2)
+        total = np.take_along_axis(total, points, axis=-2)
         after = self._after_switch
-        least, clock_index = _least([cost[..., after] for cost in per_clock], penalty_nj)
-        least = least.copy()
+        clock = total[..., after].argmin(axis=-2)[..., None, :]
+        least = np.take_along_axis(cost[..., after], clock[None], axis=-2)
         least[ENERGY] += self.problem.switch_net_nj
-        shifted_points = np.stack(points)[..., after]
-        target = np.take_along_axis(shifted_points, clock_index[None], axis=0)[0]
-        found, choice = [], []
-        for cost, point in zip(per_clock, points, strict=True):
-            stay = _total(cost, penalty_nj) <= _total(least, penalty_nj)
-            found.append(np.where(stay, cost, least))
-            choice.append(np.where(stay, point, target))
-        return np.stack(found, axis=-2), np.stack(choice, axis=-2).astype(np.uint8)
+        target = np.take_along_axis(points[..., after], clock, axis=-2)
+        stay = total <= _total(least, penalty_nj)
+        return np.where(stay, cost, least), np.where(stay, points, target).astype(np.uint8)
 
     def _frame_end(self, values: Array, penalty_nj: float) -> tuple[Array, NDArray[np.uint8]]:
         """Return the cost from the end of a frame on, and the clock to wait for the next one at.
@@ -252,9 +247,10 @@ class Planner:
         changed = gaps.changing(values)
         changed[ENERGY] += gaps.short_wait_ns * self._idle_net_uw / 1e6
         changed[ENERGY] += self.problem.switch_net_nj * gaps.waiting
-        least, which = _least(list(np.moveaxis(changed, 1, 0)), penalty_nj)
+        which = _total(changed, penalty_nj).argmin(axis=0)[None]
+        least = np.take_along_axis(changed, which[None], axis=1)
         stay = _total(waits, penalty_nj) <= _total(least, penalty_nj) + 1e-9
-        ends = gaps.arrived(values) + np.where(stay, waits, least[:, None, :])
+        ends = gaps.arrived(values) + np.where(stay, waits, least)
         ends[MISSES] += self._late
         own = np.arange(clocks, dtype=np.uint8)[:, None]
         return ends, np.where(stay, own, which.astype(np.uint8))
@@ -283,8 +279,14 @@ def _ages_ns(problem: PlanProblem, slots: int) -> tuple[int, ...]:
 
 
 def _mean(shares: Sequence[float], values: Array, axis: int) -> Array:
-    """Return the mean along an axis. Not by BLAS, whose threads wait for each other busily."""
-    found: Array = np.zeros(values.take(0, axis).shape)
+    """Return the mean along an axis; of one value it is that, whatever the shares.
+
+    Not by BLAS, whose threads wait for each other busily.
+    """
+    found: Array = values.take(range(1), axis).squeeze(axis)
+    if values.shape[axis] == 1:
+        return found
+    found = np.zeros_like(found)
     for index, share in enumerate(shares):
         if share:
             found += share * values.take(index, axis)
@@ -294,14 +296,3 @@ def _mean(shares: Sequence[float], values: Array, axis: int) -> Array:
 def _total(cost: Array, penalty_nj: float) -> Array:
     total: Array = cost[ENERGY] + penalty_nj * cost[MISSES]
     return total
-
-
-def _least(options: list[Array], penalty_nj: float) -> tuple[Array, NDArray[np.intp]]:
-    """Return the cheapest of several costs [2, ...] elementwise, and which one it is."""
-    if len(options) == 1:
-        return options[0], np.zeros(options[0].shape[1:], np.intp)
-    stacked = np.stack(options)
-    total = stacked[:, ENERGY] + penalty_nj * stacked[:, MISSES]
-    which = total.argmin(axis=0)
-    found = np.take_along_axis(stacked, which[None, None], axis=0)[0]
-    return found, which

@@ -15,7 +15,7 @@ from .render import table
 WORKLOADS = (("back-to-back", 1.0), ("periodic", 0.75), ("poisson", 0.5), ("bursty", 0.3))
 """Name and load; the load of back to back does not count."""
 DEADLINE_PERIODS = (1.0, 1.5, 3.0)
-FRAMES = 3_000
+FRAMES = 2_000
 COMPARED = ("performance", "powersave", *KERNEL, "zero-pad", "planned", "oracle")
 """Besides the fixed points."""
 EARNABLE = 1.03

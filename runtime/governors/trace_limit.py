@@ -22,7 +22,7 @@ SLOTS = 128
 """Even steps of time up to the deadline; coarser than a planner's, with a plan for each frame."""
 MOST_FRAMES = 4_000
 """Plans that are kept: about 30 KiB each."""
-TRIAL_FRAMES = 600
+TRIAL_FRAMES = 300
 """Frames that the multiplier is searched on."""
 RATIO = 1.5
 """The search ends when the multiplier is known within this factor."""
