@@ -9,6 +9,7 @@ import pytest
 from models_tflite.backend import open_backend
 from models_tflite.prunable import own_constants, pack_ratio
 from tools.train.dataset import Dataset, Splits, hold_out
+from tools.train.errors import TrainError
 from tools.train.recipe import Recipe, parse_recipe
 from tools.train.scores import accuracy, score
 
@@ -80,9 +81,10 @@ def nets(recipe: Recipe, splits: Splits, tmp_path_factory: pytest.TempPathFactor
 
 
 def small_net(recipe: Recipe, splits: Splits) -> Any:
-    from tools.train.prunable.training import builder, ratios_of
+    from tools.train.prunable.training import builder
 
-    return builder(recipe, splits, 2, ratios_of(recipe, splits, 2))("1.0")
+    build, _ = builder(recipe, splits, 2)
+    return build("1.0")
 
 
 def shaken(net: Any) -> Any:
@@ -209,3 +211,35 @@ def test_one_weight_set_answers_as_each_ratio_converted_alone(
         assert (mine.argmax(1) == theirs.argmax(1)).mean() >= 0.97
     if not negative:
         assert accuracy(answers[0][-1], splits.test.labels) > 0.8
+
+
+def test_heads_are_learned_on_a_trunk_that_stands_still(
+    recipe: Recipe, splits: Splits, tmp_path: Path
+) -> None:
+    import dataclasses
+
+    from tools.train.prunable.command import trained_nets
+
+    far = RECIPE[RECIPE.index('[[exits]]\nname = "far"') :]
+    one_exit = RECIPE[: RECIPE.index("[[exits]]")] + far
+    one_exit = one_exit.replace("{ conv = 32 }], [{", "{ conv = 32 }, {").replace(
+        "heads = [[], []]", "heads = [[]]"
+    )
+    (tmp_path / "trunk.toml").write_text(one_exit.replace("epochs = 6", "epochs = 3"))
+    with_trunk = RECIPE.replace("[prunable]\n", f'[prunable]\ntrunk = "{tmp_path}/trunk.toml"\n')
+    with_heads = parse_recipe(
+        with_trunk.replace("heads = [[], []]", "heads = [[{ conv = 16 }], []]"), "h"
+    )
+    nets = trained_nets(with_heads, splits, 2, tmp_path)
+    with np.load(tmp_path / "trunk" / "nets.npz") as trunk:
+        kernels = {key: trunk[key] for key in trunk.files}
+    frames = splits.test.images.astype(np.float32) / 200
+    for name, net in nets.items():
+        trained = [v for k, v in kernels.items() if k.startswith(f"{name}/") and v.ndim > 1]
+        for kernel in trained:
+            assert any(np.array_equal(kernel, own) for own in net.get_weights())
+        near, _ = (x.numpy() for x in net(frames, training=False))
+        assert (near.argmax(1) == splits.test.labels).mean() > 0.6
+    other = dataclasses.replace(with_heads, data=dataclasses.replace(recipe.data, held_back=50))
+    with pytest.raises(TrainError, match="has other data or another seed"):
+        trained_nets(other, splits, 2, tmp_path / "other")
