@@ -81,7 +81,7 @@ def check_an_upload_goes_on_where_it_was_after_the_plug_was_pulled() -> None:
         while part.exists():  # it becomes the slot's file at the end
             sizes.append(size(part) or sizes[-1])
             time.sleep(0.01)
-        flash.kill(signal.SIGKILL)  # the self-test and the first run are left to the other bed
+        flash.kill(signal.SIGKILL)  # what comes after the upload has its own tests
         digest = mcuboot_image.parse(file).digest.hex()
         status = edge_infer("device", "status", "-p", str(HOST), "--json").json()
     print(f"   pulled out at {held} of {len(file)} bytes")
