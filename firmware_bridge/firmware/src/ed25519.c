@@ -165,7 +165,8 @@ static bool take_order(uint32_t number[WORDS]) {
 static void reduce_hash(uint32_t number[WORDS], const uint8_t hash[EI_SHA512_BYTES]) {
     memset(number, 0, WORDS * sizeof *number);
     for (uint32_t bit = 8 * EI_SHA512_BYTES; bit-- > 0;) {
-        uint32_t carry = hash[bit / 8] >> bit % 8 & 1U;
+        const uint32_t byte = hash[bit / 8];
+        uint32_t carry = byte >> bit % 8 & 1U;
         for (uint32_t i = 0; i < WORDS; i++) {
             const uint32_t next = number[i] >> 31;
             number[i] = number[i] << 1 | carry;
