@@ -3,7 +3,8 @@
     python benchmarks/switching.py NET.tflite [--backend litert] [--calls 200]
 
 NET.tflite is a prunable file: a stage of a prunable bundle. Times are of materialise, interpreter
-and first invocation; memory is the growth of a fresh process over one that has run the smallest
+and first invocation, and of the processor for all three (on a busy computer the rest of the time
+belongs to others); memory is the growth of a fresh process over one that has run the smallest
 ratio, first invocation done, and again after the switch back. Prints JSON.
 """
 
@@ -23,25 +24,26 @@ from models_tflite.prunable import PrunableModel
 def times_ms(path: Path, backend: str, calls: int) -> dict[str, dict[str, float]]:
     """Return the median and the best decile in ms of each part, by ratio; ratios interleaved."""
     model, kernels = PrunableModel.open(path), open_backend(backend)
-    parts: dict[str, list[tuple[float, float, float]]] = {ratio: [] for ratio in model.ratios}
+    parts: dict[str, list[tuple[float, ...]]] = {ratio: [] for ratio in model.ratios}
     for _ in range(calls):
         for ratio, own in parts.items():
-            marks = [time.perf_counter()]
+            marks, cpu = [time.perf_counter()], time.process_time()
             content = model.materialise(ratio)
             marks.append(time.perf_counter())
             interpreter = kernels.load(content)
             marks.append(time.perf_counter())
             interpreter.invoke()
             marks.append(time.perf_counter())
-            own.append((marks[1] - marks[0], marks[2] - marks[1], marks[3] - marks[2]))
+            cpu = time.process_time() - cpu
+            own.append((marks[1] - marks[0], marks[2] - marks[1], marks[3] - marks[2], cpu))
             del interpreter, content
     return {ratio: _shown(own) for ratio, own in parts.items()}
 
 
-def _shown(own: list[tuple[float, float, float]]) -> dict[str, float]:
-    names = ("materialise", "interpreter", "first_invoke")
+def _shown(own: list[tuple[float, ...]]) -> dict[str, float]:
+    names = ("materialise", "interpreter", "first_invoke", "processor")
     shown = {n: statistics.median(v) for n, v in zip(names, zip(*own, strict=True), strict=True)}
-    totals = sorted(map(sum, own))
+    totals = sorted(sum(parts[:3]) for parts in own)
     shown |= {"total": statistics.median(totals), "total_p10": totals[len(totals) // 10]}
     return {name: round(1e3 * value, 3) for name, value in shown.items()}
 

@@ -40,6 +40,8 @@ class RunSummary:
     overhead_known: bool = True
     """False for a simulated board at the end of a line: neither measured nor modelled here."""
     exits: list[ExitTotals] = field(init=False)
+    ratios: dict[str, int] = field(default_factory=dict)
+    """Inferences by pruning ratio."""
     switches: int = 0
     misses: int = 0
     uncertainty_nj: int = 0
@@ -61,6 +63,7 @@ class RunSummary:
         if record.energy is not None:
             left.net_nj += record.energy.net_nj
             left.gross_nj += record.energy.gross_nj
+        self.ratios[record.ratio] = self.ratios.get(record.ratio, 0) + 1
         self.switches += record.switches
         self.misses += record.missed
         self._latency_ns.append(record.end_ns - record.arrival_ns)
@@ -153,6 +156,7 @@ def run_document(
         },
         "energy": _energy(energy, summary.inferences),
         "frequency_residency": _shares(residency_ns),
+        "ratios": dict(sorted(summary.ratios.items(), reverse=True)),
         "switches": summary.switches,
         "predictor": {"top1": None, "brier": None},
         "overhead_us": _percentiles(summary.overhead_us, (50, 95)),

@@ -19,6 +19,7 @@ from models_tflite.errors import (
     BundleVerificationError,
     CutError,
     UnknownBackendError,
+    UnknownRatioError,
 )
 from runtime.errors import PolicyError, RunError, SourceMissingError
 
@@ -34,6 +35,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (SourceMissingError, USAGE),
     (BundleNotFoundError, USAGE),
     (UnknownBackendError, USAGE),
+    (UnknownRatioError, USAGE),
     (CutError, USAGE),
     (BundleVerificationError, VERIFICATION),
     (ImageError, VERIFICATION),

@@ -13,14 +13,13 @@ from boards.errors import GpioError
 from boards.gpio_line import open_line
 from boards.registry import SIMULATED
 from boards.timebase import Timebase
-from models_tflite import Bundle
+from models_tflite import Bundle, UnknownRatioError
 from models_tflite.backend import open_backend
 from models_tflite.ratio_spec import nearest_ratio
 from runtime.accounting import EnergyTotals
 from runtime.arrivals import Arrivals
 from runtime.contract import LocalEngine
 from runtime.engine import Engine, backend_document
-from runtime.errors import RunError
 from runtime.governors.stable_latency import stable_latency
 from runtime.live_policy import live_governor
 from runtime.marked_engine import MarkedEngine
@@ -146,7 +145,7 @@ def _ratio(bundle: Bundle, asked: str) -> str:
     try:
         return nearest_ratio(bundle.manifest.ratios, float(asked.removeprefix(NEAREST)))
     except ValueError:
-        raise RunError(f"{asked!r} names no ratio: write {NEAREST}0.6") from None
+        raise UnknownRatioError(f"{asked!r} names no ratio: write {NEAREST}0.6") from None
 
 
 def _remote(stack: ExitStack, bundle: Bundle, board: str, policy: str, ratio: str) -> RunPlace:

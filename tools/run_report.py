@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from models_tflite.manifest import FULL_RATIO
+
 from .quantities import energy_text, share_text, time_text
 from .render import table
 
@@ -53,6 +55,9 @@ def _facts(document: dict[str, Any]) -> str:
         ("clock", _clock(document)),
         ("overhead", _overhead(document)),
     ]
+    if set(document["ratios"]) - {FULL_RATIO}:
+        counts = (f"{ratio} {count}" for ratio, count in document["ratios"].items())
+        facts.append(("ratio", ", ".join(counts) + " frames"))
     if document["simulated"]:
         facts.append(("model", _model(document)))
     if document["skipped"]:
