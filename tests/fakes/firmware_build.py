@@ -92,19 +92,23 @@ def on_qemu(program: Path) -> list[str]:
     ]  # fmt: skip
 
 
-def build_host_device(folder: Path) -> Path:
-    """Compile the whole device for this computer; return the program."""
+def build_host_device(folder: Path, trust: Path | None = None) -> Path:
+    """Compile the whole device for this computer; return the program.
+
+    With `trust`, a PEM public key, it takes only what that key signed.
+    """
     _need("gcc", "make")
-    return _make(folder, "dsp", "host")[0] / "edge-infer-device"
+    settings = [f"TRUST={trust}"] if trust else []
+    return _make(folder, "dsp", "host", *settings)[0] / "edge-infer-device"
 
 
-def _make(folder: Path, kernels: str, target: str) -> tuple[Path, bool]:
+def _make(folder: Path, kernels: str, target: str, *more: str) -> tuple[Path, bool]:
     """Make a target for this computer; return where, and whether with sanitizers."""
     sanitize = bool(os.environ.get("EDGE_INFER_TEST_MCU"))
     build = folder / f"firmware-{kernels}{'-sanitized' if sanitize else ''}"
     settings = [f"BUILD={build}", f"KERNELS={kernels}", "CC=gcc", "CFLAGS=-O1"]
     settings += ["SANITIZE=1"] if sanitize else []
-    subprocess.run(["make", "-s", "-C", str(FIRMWARE), *settings, target], check=True)
+    subprocess.run(["make", "-s", "-C", str(FIRMWARE), *settings, *more, target], check=True)
     return build, sanitize
 
 

@@ -2,11 +2,14 @@
 
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from firmware_bridge.errors import DeviceRefusedError
 from firmware_bridge.flashing import flash
+from firmware_bridge.keys import SigningKey
 from firmware_bridge.link import Link
 from firmware_bridge.port import DescriptorPort
 from firmware_bridge.remote_engine import RemoteEngine
@@ -16,15 +19,21 @@ from tests.fakes.firmware_build import build_host_device
 from tests.fakes.firmware_bundles import bundle_file, on_the_runtime
 
 
-@pytest.fixture
-def port(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Iterator[str]:
-    program = build_host_device(tmp_path_factory.getbasetemp())
+@contextmanager
+def _running(program: Path, folder: Path) -> Iterator[str]:
+    """Yield the name of the device's terminal."""
     with subprocess.Popen(
-        [program, tmp_path / "flash.bin"], stdout=subprocess.PIPE, text=True
+        [program, folder / "flash.bin"], stdout=subprocess.PIPE, text=True
     ) as process:
         assert process.stdout is not None
         yield process.stdout.readline().strip()
         process.kill()
+
+
+@pytest.fixture
+def port(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Iterator[str]:
+    with _running(build_host_device(tmp_path_factory.getbasetemp()), tmp_path) as name:
+        yield name
 
 
 def test_a_bundle_is_flashed_survives_and_answers_as_the_host(port: str) -> None:
@@ -42,3 +51,18 @@ def test_a_bundle_is_flashed_survives_and_answers_as_the_host(port: str) -> None
         assert len(engine.finish()) == len(frames)
     found = [(r.exit, r.answer, r.confidence) for r in records]
     assert found == [tuple(answer) for answer in on_the_runtime(bundle, frames)]
+
+
+@pytest.mark.usefixtures("test_mcu_only")
+def test_a_device_built_with_a_key_takes_what_it_signed(tmp_path: Path) -> None:
+    key = SigningKey.generate()
+    key.save_public(tmp_path / "me.pub.pem")
+    bundle = open_bundle("digits-little-big")
+    with _running(build_host_device(tmp_path, tmp_path / "me.pub.pem"), tmp_path) as name:
+        link = Link(DescriptorPort(name))
+        with pytest.raises(DeviceRefusedError, match="not signed with a key"):
+            flash(link, bundle_file(bundle))
+        with pytest.raises(DeviceRefusedError, match="not signed with a key"):
+            flash(link, bundle_file(bundle, key=SigningKey.generate()))
+        assert flash(link, bundle_file(bundle, key=key), confirm=True).confirmed
+        link.port.close()
