@@ -27,7 +27,7 @@ from .render import emit, note
 from .reproduce_all_in_one_ideas import compare_ideas
 from .reproduce_all_in_one_latency import LevelLatency, level_latency
 from .reproduce_all_in_one_report import all_in_one_report
-from .reproduce_all_in_one_scores import ratio_outcomes, read_data
+from .reproduce_all_in_one_scores import ratio_answers, read_data
 from .reproduce_all_in_one_sizes import byte_sizes, memory_growth
 from .train.dataset import Dataset
 
@@ -87,8 +87,8 @@ def all_in_one_command(
     if data_set is not None:
         several = [level.board for level in levels]
         with tempfile.TemporaryDirectory() as scratch:
-            outcomes = ratio_outcomes(open_bundle(union), kernels, *data_set, Path(scratch))
-            document["ideas"] = compare_ideas(outcomes, several, DEADLINES, LOSSES_POINTS)
+            answers = ratio_answers(open_bundle(union), kernels, *data_set, Path(scratch))
+            document["ideas"] = compare_ideas(answers, several, DEADLINES, LOSSES_POINTS)
     emit(as_json, document, all_in_one_report(document))
 
 

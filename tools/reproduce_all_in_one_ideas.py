@@ -5,13 +5,16 @@ exits. What it chooses, it chooses on held-back images, and what is printed is o
 
     clock        the full net, no exits: the clock alone
     early-exit   the full width, leaving early
+    little-big   a narrower ratio answers first, the full net where its score margin is thin
     pruning      one ratio for all frames, no exits
-    all-in-one   one ratio for all frames, leaving early
+    all-in-one   one ratio for all frames and leaving early, or any of the above
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
+from itertools import product
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,41 +23,76 @@ from boards.operating_point import OperatingPoint
 from models_tflite import Bundle
 from runtime.tuning import ExitOutcomes
 from runtime.tuning.exit_outcomes import Thresholds
-from runtime.tuning.threshold_path import learned_path
+from runtime.tuning.threshold_path import learned_path, sinking_path
 
 from .classic_net import CLASSIC
 from .comparison_table import board_table
 from .exit_costs import NetCost, net_cost
 
-WAYS = ("clock", "early-exit", "pruning", "all-in-one")
+WAYS = ("clock", "early-exit", "little-big", "pruning", "all-in-one")
 
 
 @dataclass(frozen=True)
-class RatioOutcomes:
+class Answers:
+    """What nets or exits that are asked in turn answer; one net alone has no thresholds."""
+
+    held_back: ExitOutcomes
+    test: ExitOutcomes
+
+    @cached_property
+    def path(self) -> list[Thresholds]:
+        """Thresholds to choose from, from never leaving early to always."""
+        early = len(self.held_back.confidence)
+        if early == 0:
+            return [()]
+        if early == 1:
+            return sinking_path(self.held_back)
+        # Each exit costs one more: a path is there to choose from, whatever the board.
+        return learned_path(self.held_back, [float(k) for k in range(1, early + 2)])
+
+    @cached_property
+    def accuracy(self) -> NDArray[np.float64]:
+        """Share of right held-back answers along the path."""
+        return np.array([accuracy_of(self.held_back, point) for point in self.path])
+
+    @cached_property
+    def shares(self) -> NDArray[np.float64]:
+        """Share of the held-back images by exit, along the path: shape [points, exits]."""
+        return np.array([self.held_back.shares(point) for point in self.path])
+
+
+def accuracy_of(outcomes: ExitOutcomes, thresholds: Thresholds) -> float:
+    """Return the share of right answers when inputs leave at thresholds."""
+    exits = outcomes.exits(thresholds)
+    return float(outcomes.right[exits, np.arange(len(exits))].mean())
+
+
+@dataclass(frozen=True)
+class RatioAnswers:
     """What a ratio of a bundle answers."""
 
     plain: Bundle
     """The ratio as a bundle of its own."""
-    held_back: ExitOutcomes
-    test: ExitOutcomes
+    net: Answers
+    """Without exits."""
+    exits: Answers
+    first: Answers | None
+    """Without exits, before the full net; None for the full net itself."""
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """A ratio at a clock, leaving at thresholds, or without exits if None."""
+class _Option(NamedTuple):
+    """Nets or exits at a clock, and what a frame costs by where it leaves."""
 
-    ratio: str
+    name: str
     point: OperatingPoint
-    thresholds: Thresholds | None
-    energy_nj: float
-    """Net, expected on the held-back images."""
+    answers: Answers
+    costs: list[NetCost]
 
 
-class BoardCosts:
+class _BoardCosts:
     """Costs of every ratio on one board, one thread."""
 
     def __init__(self, plains: Mapping[str, Bundle], board: str) -> None:
-        self.board = board
         self._tables = {ratio: board_table(plain, board) for ratio, plain in plains.items()}
         self._names = {
             ratio: [stage.name for stage in plain.manifest.stages]
@@ -63,7 +101,7 @@ class BoardCosts:
         table = next(iter(self._tables.values()))
         self.points = tuple(point for point in table.points if point.threads == 1)
 
-    def plain(self, ratio: str, point: OperatingPoint) -> NetCost:
+    def net(self, ratio: str, point: OperatingPoint) -> NetCost:
         """Return the cost of the net without exits."""
         table = self._tables[ratio]
         return net_cost(table.row(CLASSIC, point), table.idle_reference_uw)
@@ -78,7 +116,7 @@ class BoardCosts:
 
 
 def compare_ideas(
-    ratios: Mapping[str, RatioOutcomes],
+    ratios: Mapping[str, RatioAnswers],
     boards: Sequence[str],
     deadlines: Sequence[float],
     losses_points: Sequence[float],
@@ -95,93 +133,60 @@ def compare_ideas(
         Rows with the choice, and its net energy and loss on the test images; a way that cannot
         keep the deadline has `net_uj` None.
     """
-    full = next(iter(ratios))
+    full = next(iter(ratios.values()))
     rows = []
-    plains = {name: found.plain for name, found in ratios.items()}
     for board in boards:
-        costs = BoardCosts(plains, board)
-        top_ns = costs.plain(full, costs.points[-1]).time_ns
-        paths = {name: _path(found, costs, name) for name, found in ratios.items()}
-        for deadline in deadlines:
-            for loss in losses_points:
-                for way in WAYS:
-                    chosen = min(
-                        _choices(way, ratios, costs, paths, deadline * top_ns, loss),
-                        key=lambda choice: choice.energy_nj,
-                        default=None,
-                    )
-                    key = {
-                        "board": board, "deadline_us": deadline * top_ns / 1000,
-                        "allowed_loss_points": loss, "way": way,
-                    }  # fmt: skip
-                    rows.append(key | _tested(chosen, ratios, costs))
+        costs = _BoardCosts({name: found.plain for name, found in ratios.items()}, board)
+        top_ns = costs.net(next(iter(ratios)), costs.points[-1]).time_ns
+        for deadline, loss, way in product(deadlines, losses_points, WAYS):
+            least = full.net.accuracy[0] - loss / 100
+            options = (
+                option
+                for option in _options(way, ratios, costs)
+                if option.costs[-1].time_ns <= deadline * top_ns
+            )
+            key = {
+                "board": board, "deadline_us": deadline * top_ns / 1000,
+                "allowed_loss_points": loss, "way": way,
+            }  # fmt: skip
+            rows.append(key | _best(options, least, full.net))
     return rows
 
 
-def _path(found: RatioOutcomes, costs: BoardCosts, ratio: str) -> list[Thresholds]:
-    """Learn thresholds on the held-back images, with the energies at the top clock."""
-    energies = [cost.energy_nj for cost in costs.exits(ratio, costs.points[-1])]
-    return learned_path(found.held_back, energies)
-
-
-def _choices(
-    way: str,
-    ratios: Mapping[str, RatioOutcomes],
-    costs: BoardCosts,
-    paths: Mapping[str, Sequence[Thresholds]],
-    deadline_ns: float,
-    loss_points: float,
-) -> Iterator[_Choice]:
+def _options(way: str, ratios: Mapping[str, RatioAnswers], costs: _BoardCosts) -> Iterator[_Option]:
+    """Yield what a way may choose from."""
     full = next(iter(ratios))
-    least = ratios[full].held_back.right[-1].mean() - loss_points / 100
-    for name, found in ratios.items():
-        if name != full and way in ("clock", "early-exit"):
-            return
-        outcomes = found.held_back
-        if outcomes.right[-1].mean() >= least:
-            for point in costs.points:
-                cost = costs.plain(name, point)
-                if cost.time_ns <= deadline_ns:
-                    yield _Choice(name, point, None, cost.energy_nj)
-        if way in ("clock", "pruning"):
-            continue
-        kept = [t for t in paths[name] if _accuracy(outcomes, t) >= least]
-        shares = [np.asarray(outcomes.shares(thresholds)) for thresholds in kept]
-        for point in costs.points:
-            by_exit = costs.exits(name, point)
-            if by_exit[-1].time_ns > deadline_ns:
-                continue
-            energies = np.array([cost.energy_nj for cost in by_exit])
-            for thresholds, share in zip(kept, shares, strict=True):
-                yield _Choice(name, point, thresholds, float(share @ energies))
+    for (name, found), point in product(ratios.items(), costs.points):
+        net = costs.net(name, point)
+        if name == full or way in ("pruning", "all-in-one"):
+            yield _Option(name, point, found.net, [net])
+        if way == "all-in-one" or (way == "early-exit" and name == full):
+            yield _Option(name, point, found.exits, costs.exits(name, point))
+        if way in ("little-big", "all-in-one") and found.first is not None:
+            both = [net, net + costs.net(full, point)]
+            yield _Option(f"{name} then {full}", point, found.first, both)
 
 
-def _accuracy(outcomes: ExitOutcomes, thresholds: Thresholds) -> float:
-    exits = outcomes.exits(thresholds)
-    return float(outcomes.right[exits, np.arange(len(exits))].mean())
-
-
-def _tested(
-    chosen: _Choice | None, ratios: Mapping[str, RatioOutcomes], costs: BoardCosts
-) -> dict[str, Any]:
-    """Return what a choice does to the test images."""
-    if chosen is None:
-        return dict.fromkeys(("ratio", "clock_khz", "shares", "net_uj", "loss_points"))
-    outcomes = ratios[chosen.ratio].test
-    reference = next(iter(ratios.values())).test.right[-1].mean()
-    if chosen.thresholds is None:
-        shares: NDArray[Any] = np.eye(len(outcomes.right))[-1]
-        accuracy = float(outcomes.right[-1].mean())
-        energy_nj = costs.plain(chosen.ratio, chosen.point).energy_nj
-    else:
-        shares = np.asarray(outcomes.shares(chosen.thresholds))
-        accuracy = _accuracy(outcomes, chosen.thresholds)
-        by_exit = [cost.energy_nj for cost in costs.exits(chosen.ratio, chosen.point)]
-        energy_nj = float(shares @ by_exit)
+def _best(options: Iterator[_Option], least: float, full: Answers) -> dict[str, Any]:
+    """Return the cheapest choice on the held-back images, as it fares on the test images."""
+    best: tuple[float, _Option, int] | None = None
+    for option in options:
+        energies = option.answers.shares @ [cost.energy_nj for cost in option.costs]
+        allowed = np.where(option.answers.accuracy >= least, energies, np.inf)
+        at = int(allowed.argmin())
+        if np.isfinite(allowed[at]) and (best is None or allowed[at] < best[0]):
+            best = float(allowed[at]), option, at
+    if best is None:
+        return dict.fromkeys(("choice", "clock_khz", "shares", "net_uj", "loss_points"))
+    _, option, at = best
+    thresholds = option.answers.path[at]
+    shares = option.answers.test.shares(thresholds)
+    energy_nj = float(np.dot(shares, [cost.energy_nj for cost in option.costs]))
+    lost = accuracy_of(full.test, ()) - accuracy_of(option.answers.test, thresholds)
     return {
-        "ratio": chosen.ratio,
-        "clock_khz": chosen.point.clock_khz,
-        "shares": [round(float(share), 4) for share in shares],
+        "choice": option.name,
+        "clock_khz": option.point.clock_khz,
+        "shares": [round(share, 4) for share in shares],
         "net_uj": energy_nj / 1000,
-        "loss_points": 100 * float(reference - accuracy),
+        "loss_points": 100 * lost,
     }
