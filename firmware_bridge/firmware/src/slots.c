@@ -5,56 +5,7 @@
 #include "edge_infer/hal.h"
 #include "edge_infer/trust.h"
 
-#define MAGIC 0x53544945U /* "EITS" */
-
 static const slot_refusal allowed = {0, NULL};
-
-static uint32_t crc32(const uint8_t *data, uint32_t bytes) {
-    uint32_t crc = 0xFFFFFFFFU;
-    for (uint32_t i = 0; i < bytes; i++) {
-        crc ^= data[i];
-        for (int bit = 0; bit < 8; bit++) {
-            crc = crc & 1 ? crc >> 1 ^ 0xEDB88320U : crc >> 1;
-        }
-    }
-    return ~crc;
-}
-
-static uint32_t crc_of(const slot_state *state) {
-    return crc32((const uint8_t *)state, sizeof *state - sizeof state->crc);
-}
-
-/* Record `page`; false when it is not sound. */
-static bool load(uint32_t page, slot_state *state) {
-    memcpy(state, ei_hal_flash() + ei_hal_layout.state_offset[page], sizeof *state);
-    return state->magic == MAGIC && state->crc == crc_of(state);
-}
-
-/* The page of the newer record, 2 when neither is sound. */
-static uint32_t newest(slot_state *state) {
-    slot_state records[2];
-    const bool sound[2] = {load(0, &records[0]), load(1, &records[1])};
-    if (!sound[0] && !sound[1]) {
-        return 2;
-    }
-    const bool second = sound[1] && (!sound[0] || records[1].sequence > records[0].sequence);
-    *state = records[second];
-    return second;
-}
-
-/* Write the state beside the newest record; a power cut in between leaves that one. */
-static bool save(slots *s) {
-    uint8_t record[(sizeof(slot_state) + EI_FLASH_WRITE_BYTES - 1) / EI_FLASH_WRITE_BYTES *
-                   EI_FLASH_WRITE_BYTES] = {0};
-    slot_state before;
-    const uint32_t page = newest(&before);
-    const uint32_t offset = ei_hal_layout.state_offset[page == 0 ? 1 : 0];
-    s->state.magic = MAGIC;
-    s->state.sequence = page == 2 ? 1 : before.sequence + 1;
-    s->state.crc = crc_of(&s->state);
-    memcpy(record, &s->state, sizeof s->state);
-    return ei_hal_flash_erase(offset) && ei_hal_flash_write(offset, record, sizeof record);
-}
 
 const uint8_t *slots_data(uint8_t slot) {
     return ei_hal_flash() + ei_hal_layout.slot_offset[slot];
@@ -160,7 +111,7 @@ static void recover(slots *s) {
 void slots_reset(slots *s) {
     (void)look(s, 0);
     (void)look(s, 1);
-    if (newest(&s->state) == 2) {
+    if (slot_state_newest(&s->state) == 2) {
         recover(s);
     }
     s->state.resets++;
@@ -172,8 +123,8 @@ void slots_reset(slots *s) {
     if (s->state.active != NO_SLOT && !s->sound[s->state.active]) {
         replace_damaged(s);
     }
-    (void)save(
-        s); /* what runs is decided by what could be read, whether it can be written or not */
+    /* What runs is decided by what could be read, whether it can be written or not. */
+    (void)slot_state_save(&s->state);
 }
 
 slot_refusal slots_check_writable(const slots *s) {
@@ -226,10 +177,10 @@ slot_refusal slots_accept(slots *s, uint32_t bytes) {
 }
 
 static slot_refusal saved(slots *s) {
-    if (save(s)) {
+    if (slot_state_save(&s->state)) {
         return allowed;
     }
-    (void)newest(&s->state); /* what is stored goes on counting */
+    (void)slot_state_newest(&s->state); /* what is stored goes on counting */
     return (slot_refusal){IMAGE_WRITE_FAILED, "the state could not be written to flash"};
 }
 

@@ -61,6 +61,12 @@ typedef struct {
     uint32_t crc;
 } slot_state;
 
+/** Read the newer record; returns its page, 2 when neither is sound. */
+uint32_t slot_state_newest(slot_state *state);
+
+/** Write the state beside the newest record; a power cut in between leaves that one. */
+bool slot_state_save(slot_state *state);
+
 /** The slots; a summary of what stands in them. */
 typedef struct {
     slot_state state;
