@@ -7,6 +7,9 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
+DRAWS = 4096
+"""Sums of gaps that an overflow of the queue is judged by."""
+
 
 class GapCoupling:
     """Arrays over the age that a frame ends at: its time since arrival.
@@ -37,6 +40,16 @@ class GapCoupling:
     def changing(self, values: Array) -> Array:
         """Return the values [..., age] after a change of clock in the wait for the next frame."""
         return _mean_at(values, self._switched)
+
+
+def overflow_odds(gaps_ns: Sequence[int], ages_ns: Array, limit: int) -> Array:
+    """Return the probability, by age, that so many further frames have arrived by then.
+
+    Sums of gaps are drawn with a fixed seed: of equal gaps they are exact.
+    """
+    drawn = np.random.default_rng(0).choice(np.array(gaps_ns, float), (DRAWS, limit))
+    odds: Array = np.searchsorted(np.sort(drawn.sum(axis=1)), ages_ns, side="right") / DRAWS
+    return odds
 
 
 def _next_age(ages_ns: Array, wanted_ns: Array) -> NDArray[np.intp]:

@@ -50,6 +50,8 @@ class PlanProblem:
     deadline_ns: int
     gaps_ns: tuple[int, ...]
     """Equally likely gaps between arrivals; none when a frame comes as soon as it can be taken."""
+    queue_limit: int = 0
+    """Frames that may wait: one more pushes the oldest out, which is a miss. 0 for no limit."""
 
     @property
     def stages(self) -> int:
@@ -190,6 +192,7 @@ def plan_problem(
     deadline_ns: int,
     gaps_ns: Sequence[int],
     plan_overheads: float = 0.0,
+    queue_limit: int = 0,
 ) -> PlanProblem:
     """Return the problem that a cost table poses.
 
@@ -202,6 +205,7 @@ def plan_problem(
         gaps_ns: equally likely gaps between arrivals; none for back to back.
         plan_overheads: what a plan costs, in units of the first stage's overhead (decision and
             runtime).
+        queue_limit: frames that may wait; 0 for no limit.
 
     Raises:
         CostTableError: a row is missing.
@@ -229,6 +233,7 @@ def plan_problem(
         beliefs=beliefs,
         deadline_ns=deadline_ns,
         gaps_ns=tuple(gaps_ns),
+        queue_limit=queue_limit,
     )
 
 

@@ -26,7 +26,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.gap_coupling import GapCoupling
+from runtime.age_slots import age_slots_ns
+from runtime.gap_coupling import GapCoupling, overflow_odds
 from runtime.plan import Plan
 from runtime.plan_problem import PlanProblem
 
@@ -67,7 +68,7 @@ class Planner:
         self.slots = slots
         self._clock = np.array(problem.clock_of)[:, None]
         self._points_of = [np.flatnonzero(self._clock == c) for c in range(len(problem.clocks_khz))]
-        self.ages_ns = _ages_ns(problem, slots)
+        self.ages_ns = age_slots_ns(problem, slots)
         ages = self._ages = np.array(self.ages_ns, float)
         # By stage: [point, slot], or [point, 1] for what does not depend on the time.
         time_ns = [np.array(row)[:, None] for row in problem.time_ns]
@@ -145,11 +146,22 @@ class Planner:
                 low_nj = middle
         return high_nj
 
-    def couple(self, gaps_ns: Sequence[int]) -> None:
-        """Plan for these gaps between arrivals; none for back to back."""
+    def couple(self, gaps_ns: Sequence[int], overflow: Array | None = None) -> None:
+        """Plan for these gaps between arrivals; none for back to back.
+
+        Args:
+            gaps_ns: equally likely.
+            overflow: probability, by slot, that the queue is full when a frame's turn comes; by
+                the gaps if None.
+        """
         self._gaps: GapCoupling | None = None
+        self._overflow: Array | None = None
         if gaps_ns:
+            limit = self.problem.queue_limit
             self._gaps = GapCoupling(gaps_ns, self._ages, self.problem.switch_ns)
+            if limit:
+                known = overflow is not None
+                self._overflow = overflow if known else overflow_odds(gaps_ns, self._ages, limit)
 
     def _index(self, ages_ns: NDArray[Any]) -> NDArray[np.intp]:
         """Return the slots of times since arrival, rounded up; the last one holds all beyond."""
@@ -179,6 +191,10 @@ class Planner:
             kinds.append(found)
             firsts.append(choice)
         before = _mean(beliefs.shares, np.array(kinds), 0)
+        if self._overflow is not None:
+            # Pushed out of the full queue: a miss that takes no time.
+            end[MISSES] += 1 - self._late
+            before = (1 - self._overflow) * before + self._overflow * end
         return before, (np.array(firsts), tuple(later), idle)
 
     def _stage(self, stage: int, end: Array, staying: Array | None) -> Array:
@@ -258,24 +274,6 @@ class Planner:
 
 def _keeps(plan: Plan, miss_bound: float) -> bool:
     return plan.miss_rate <= miss_bound + MISS_TOLERANCE / 2
-
-
-def _ages_ns(problem: PlanProblem, slots: int) -> tuple[int, ...]:
-    """Return the times since arrival that are told apart."""
-    step_ns = max(1, math.ceil(problem.deadline_ns / slots))
-    slowest_ns = sum(max(row) for row in problem.time_ns)
-    last_ns = problem.deadline_ns + min(slowest_ns, problem.deadline_ns // 2) + step_ns
-    ages = {0, problem.deadline_ns, *range(step_ns, last_ns, step_ns)}
-    for point, clock in enumerate(problem.clock_of):
-        for start_ns in (0, problem.switch_ns):
-            age_ns = start_ns
-            for stage, row in enumerate(problem.time_ns):
-                age_ns += row[point]
-                ages.add(age_ns)
-                if stage == 0:
-                    age_ns += problem.plan_ns[clock]
-                    ages.add(age_ns)
-    return tuple(sorted(age for age in ages if age < last_ns))
 
 
 def _mean(shares: Sequence[float], values: Array, axis: int) -> Array:

@@ -35,7 +35,8 @@ from runtime.zero_pad import ZeroPadPredictor
 
 PLAN_OVERHEADS = 1.3
 """What a prediction and a plan cost, in units of the first stage's decision and runtime overhead:
-5.8 us p50 against 4.6 us on the development host (Python both, so the ratio carries over)."""
+5.7 us p50 (edge-infer bench) against 4.3 us on the development host; Python both, so the ratio
+carries over."""
 MUST_EARN = 0.005
 """Share of the energy that predicting must be expected to earn: the expectation is of the inputs
 that the predictor was fitted on, so it flatters."""
@@ -86,6 +87,8 @@ class PolicyContext:
     arrivals_ns: Sequence[int] | None = None
     """Of every frame that will come: what the limits know of a random workload."""
     plan_overheads: float = PLAN_OVERHEADS
+    queue_limit: int = 4
+    """Frames that may wait, as the event loop has it."""
     calibrate: bool = True
     budget: Callable[[], EnergyBudget] | None = None
     """Makes the energy budget that the planner's governor keeps; each run needs its own."""
@@ -96,7 +99,7 @@ class PolicyContext:
         """Return the planning problem under beliefs."""
         return plan_problem(
             self.table, self.stages, self.points, beliefs, self.deadline_ns, self.gaps_ns,
-            plan_overheads,
+            plan_overheads, self.queue_limit,
         )  # fmt: skip
 
     @property

@@ -212,6 +212,7 @@ class Comparison:
             zero_pad_bin_of=_known_bins(scored.zero_pad, first, order),
             arrivals_ns=self.traffic.arrivals_ns,
             exit_of=lambda frame: exits[order[frame.number]],
+            queue_limit=self.conditions.queue,
             calibrate=self.conditions.calibrate,
             budget=None if self.conditions.budget_uw is None else self._budget,
         )

@@ -47,6 +47,7 @@ class TracePlanner:
     def __init__(self, problem: PlanProblem, arrivals_ns: Sequence[int]) -> None:
         self.problem = problem.pruned()
         self.planner = Planner(self.problem, SLOTS)
+        self._arrivals_ns = np.array(arrivals_ns, np.int64)
         self._gaps_ns = [after - before for before, after in pairwise(arrivals_ns)]
 
     def solve(self, penalty_nj: float, frames: int) -> tuple[list[FramePlan], float, float]:
@@ -56,11 +57,22 @@ class TracePlanner:
         values, plans = np.zeros(shape), []
         for number in range(frames - 1, -1, -1):
             last = number >= len(self._gaps_ns)
-            planner.couple(() if last else (self._gaps_ns[number],))
+            gaps_ns = () if last else (self._gaps_ns[number],)
+            planner.couple(gaps_ns, self._overflow(number))
             values, (first, later, idle) = planner.sweep(values, penalty_nj)
             plans.append(FramePlan(first, later, idle))
         plans.reverse()
         return plans, values[ENERGY, 0, 0] / frames, values[MISSES, 0, 0] / frames
+
+    def _overflow(self, number: int) -> NDArray[np.float64]:
+        """Return 1 for the times at which the frames behind this one have filled the queue."""
+        ages_ns = np.array(self.planner.ages_ns)
+        last = number + self.problem.queue_limit
+        if last >= len(self._arrivals_ns):
+            return np.zeros(len(ages_ns))
+        full_ns = self._arrivals_ns[last] - self._arrivals_ns[number]
+        full: NDArray[np.float64] = (ages_ns >= full_ns).astype(float)
+        return full
 
     def within(self, miss_bound: float) -> list[FramePlan]:
         """Return the plans of least energy that keep the bound on the expected misses."""

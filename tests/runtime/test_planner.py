@@ -1,5 +1,6 @@
 """The planner against brute force, and what its plans must do on boards one can think through."""
 
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -8,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boards.operating_point import OperatingPoint
+from runtime.gap_coupling import overflow_odds
 from runtime.plan import Plan
 from runtime.plan_problem import (
     Beliefs,
@@ -147,6 +149,29 @@ def test_a_late_frame_is_paid_for_by_the_next() -> None:
     # Half slow and half fast keeps up with one frame every 1000: 20 nJ a frame on average.
     assert plan.miss_rate == pytest.approx(0.0, abs=1e-3)
     assert plan.net_nj_per_frame == pytest.approx(20.0, rel=0.01)
+
+
+def test_a_full_queue_is_a_miss_that_is_planned_for() -> None:
+    """Gaps that are mostly shorter than the slow point's time fill a queue of two long before the
+    deadline; the fast point keeps it empty."""
+    gaps = [600, 600, 600, 3000]
+    beliefs = certain_beliefs((1.0,))
+    free = problem_of([[1000, 500]], [[10.0, 30.0]], beliefs, 4000, gaps_ns=gaps)
+    full = replace(free, queue_limit=2)
+    carefree = Planner(free).within(0.01)
+    assert carefree.miss_rate < 0.01
+    judged = Planner(full).solve(carefree.penalty_nj)
+    assert judged.miss_rate > 0.01
+    careful = Planner(full).within(0.01)
+    assert careful.miss_rate <= 0.0105
+    assert careful.net_nj_per_frame > carefree.net_nj_per_frame
+
+
+def test_the_odds_of_a_full_queue_are_exact_for_equal_gaps() -> None:
+    ages = np.array([0.0, 299.0, 300.0, 301.0])
+    assert overflow_odds([100], ages, 3).tolist() == [0, 0, 1, 1]
+    odds = overflow_odds([100, 900], ages, 3)
+    assert odds[-1] == pytest.approx(1 / 8, abs=0.02)
 
 
 def points_by_time(plan: Plan, stage: int, bin_: int, clock: int) -> list[int]:
