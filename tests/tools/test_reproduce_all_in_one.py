@@ -1,0 +1,182 @@
+"""`reproduce all-in-one` on the shipped bundle, and the comparison of ideas on made-up answers."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import fastjsonschema
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from boards import open_board
+from models_tflite import open_bundle
+from models_tflite.graph import Graph
+from runtime.stage_work import work_of
+from runtime.tuning import ExitOutcomes
+from tools.ratio_bundle import bundle_at
+from tools.reproduce import reproduce_group
+from tools.reproduce_all_in_one_ideas import WAYS, Answers, RatioAnswers, compare_ideas
+from tools.reproduce_all_in_one_latency import level_latency
+
+SCHEMA = Path(__file__).parents[2] / "tools" / "schemas" / "reproduce-all-in-one.schema.json"
+BUNDLE, UNION, PI_4 = "cifar10-prunable", "cifar10-all-in-one", "sim:raspberry-pi-4b"
+
+
+def invoke(*arguments: object) -> Result:
+    return CliRunner().invoke(reproduce_group, ["all-in-one", *map(str, arguments)])
+
+
+@pytest.fixture(scope="module")
+def document() -> Any:
+    result = invoke("--board", PI_4, "--board", "sim:raspberry-pi-5", "--json")
+    assert result.exit_code == 0, result.output
+    found = json.loads(result.stdout)
+    fastjsonschema.validate(json.loads(SCHEMA.read_text()), found)
+    return found
+
+
+def claim(document: Any, name: str, board: str = PI_4) -> Any:
+    [found] = [c for c in document["claims"] if (c["id"], c["board"]) == (name, board)]
+    return found
+
+
+def test_latency_is_level_over_the_clocks_of_a_raspberry_pi_4(document: Any) -> None:
+    assert claim(document, "latency_spread_over_clocks")["ours"] <= 1.15
+    assert claim(document, "latency_spread_over_clocks")["met"]
+    fixed = claim(document, "latency_spread_fixed_net")["ours"]
+    assert fixed == pytest.approx(1500 / 600, rel=1e-3)
+    assert claim(document, "accuracy_points_over_fixed_net")["ours"] >= 2
+
+
+def test_the_times_are_those_of_the_board(document: Any) -> None:
+    manifest = open_bundle(BUNDLE).manifest
+    level = next(level for level in document["levels"] if level["board"] == PI_4)
+    assert [row["khz"] for row in level["clocks"]] == [mhz * 1000 for mhz in range(600, 1501, 100)]
+    with open_board(PI_4) as board:
+        for row in level["clocks"]:
+            [stage] = manifest.stages_at(row["ratio"])
+            table = board.cost_table([work_of(stage, 0, 1)])
+            assert table is not None
+            point = next(p for p in table.points if (p.clock_khz, p.threads) == (row["khz"], 1))
+            assert row["latency_us"] == table.row(stage.name, point).time_ns / 1000
+            assert row["latency_us"] <= level["target_us"] + 1e-9
+
+
+def test_each_clock_has_the_widest_ratio_that_keeps_the_target() -> None:
+    bundle = open_bundle(BUNDLE)
+    level = level_latency(bundle, PI_4, 1.15)
+    for khz, ratio in level.ratio_of.items():
+        wider = [r for r in bundle.manifest.ratios if float(r) > float(ratio)]
+        assert all(level.times_ns[r][khz] > level.target_ns for r in wider)
+    assert level.fixed == level.ratio_of[min(level.ratio_of)]
+    tight = level_latency(bundle, PI_4, 1.0)
+    assert tight.spread <= level.spread, "where nothing is level enough, the most level there is"
+
+
+def test_accuracy_over_the_fixed_net_is_the_mean_over_the_clocks(document: Any) -> None:
+    accuracy = {row["ratio"]: row["accuracy_percent"] for row in document["ratios"]}
+    level = next(level for level in document["levels"] if level["board"] == PI_4)
+    mean = np.mean([accuracy[row["ratio"]] for row in level["clocks"]])
+    gained = claim(document, "accuracy_points_over_fixed_net")["ours"]
+    assert gained == pytest.approx(mean - accuracy[level["fixed_ratio"]])
+
+
+def test_sizes_are_those_of_the_files(document: Any) -> None:
+    bundle = open_bundle(BUNDLE)
+    model, sizes = bundle.stage_model(0), document["bytes"]
+    graph = Graph(model)
+    kernels = [n.inputs[1] for n in graph.nodes if n.op in ("CONV_2D", "FULLY_CONNECTED")]
+    assert sizes["weights"] == sum(graph.tensors[index].elements for index in kernels)
+    assert sizes["file"] == len(model) == (bundle.path / "answer.tflite").stat().st_size
+    assert 0 < sizes["auxiliary"] < 0.05 * sizes["weights"]
+    auxiliary = claim(document, "auxiliary_percent_of_weights", "any")
+    assert auxiliary["ours"] == 100 * sizes["auxiliary"] / sizes["weights"] and auxiliary["met"]
+    assert claim(document, "file_percent_of_full_width", "any")["ours"] <= 109
+    separate = list(sizes["separate"].values())
+    assert sorted(separate) == sorted(separate, key=int) and sizes["file"] < sum(separate) / 2
+    memory = document["memory_bytes"]
+    assert 0 < memory["one_file_narrowest"] < memory["separate"]
+
+
+def test_a_bundle_without_ratios_is_refused() -> None:
+    result = invoke("--bundle", "digits-early-exit")
+    assert result.exit_code != 0
+    assert "digits-early-exit has no pruning ratios" in str(result.exception)
+
+
+def test_data_that_is_not_there_is_a_fault_of_usage(tmp_path: Path) -> None:
+    result = invoke("--data", tmp_path / "nothing")
+    assert result.exit_code != 0 and "nothing" in str(result.exception)
+
+
+def answers(rng: np.random.Generator, right: list[float], n: int = 400) -> Answers:
+    """Answers that are right more often the surer they are."""
+    hits = np.array([rng.random(n) < share for share in right])
+    early = hits[:-1]
+    sure = np.where(early, rng.integers(20, 100, early.shape), rng.integers(0, 60, early.shape))
+    same = ExitOutcomes(sure.astype(np.float64), hits)
+    return Answers(same, same)
+
+
+def alone(found: Answers) -> Answers:
+    outcomes = found.test
+    last = ExitOutcomes(np.empty((0, outcomes.right.shape[1])), outcomes.right[-1:])
+    return Answers(last, last)
+
+
+@pytest.fixture(scope="module")
+def rows(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    bundle, rng = open_bundle(UNION), np.random.default_rng(0)
+    folder = tmp_path_factory.mktemp("plain")
+    ratios: dict[str, RatioAnswers] = {}
+    for ratio, right in (("1.0", [0.6, 0.7, 0.8]), ("0.56", [0.55, 0.68, 0.785])):
+        plain, exits = bundle_at(bundle, ratio, folder / ratio), answers(rng, right)
+        first = answers(rng, [0.785, 0.8]) if ratios else None
+        ratios[ratio] = RatioAnswers(plain, alone(exits), exits, first)
+    return compare_ideas(ratios, [PI_4], (0.7, 2.0), (0.1, 3.0))
+
+
+def test_all_ideas_together_are_never_worse_than_one_alone_where_they_were_chosen(
+    rows: Any,
+) -> None:
+    cells = {(row["deadline_us"], row["allowed_loss_points"]) for row in rows}
+    assert len(cells) == 4 and len(rows) == 20
+    for deadline_us, loss in cells:
+        found = {
+            row["way"]: row
+            for row in rows
+            if (row["deadline_us"], row["allowed_loss_points"]) == (deadline_us, loss)
+        }
+        ours = found["all-in-one"]
+        for way in WAYS[:-1]:
+            if found[way]["net_uj"] is not None:
+                assert ours["net_uj"] <= found[way]["net_uj"] + 1e-9
+                assert found[way]["loss_points"] <= loss + 1e-9
+        assert found["clock"]["choice"] in (None, "1.0")
+        assert found["pruning"]["shares"] in (None, [1])
+
+
+def test_a_deadline_that_the_full_net_cannot_keep_leaves_the_narrower_ones(rows: Any) -> None:
+    tight = min(row["deadline_us"] for row in rows)
+    found = {
+        row["way"]: row
+        for row in rows
+        if row["deadline_us"] == tight and row["allowed_loss_points"] == 3.0
+    }
+    assert found["clock"]["net_uj"] is None and found["early-exit"]["net_uj"] is None
+    assert found["pruning"]["choice"] == found["all-in-one"]["choice"] == "0.56"
+
+
+def test_a_ratio_as_a_bundle_of_its_own_answers_the_same(tmp_path: Path) -> None:
+    from models_tflite import load_stages, open_backend
+    from models_tflite.golden_making import run_all, synthetic_frames
+
+    bundle, backend = open_bundle(UNION), open_backend()
+    plain = bundle_at(bundle, "0.56", tmp_path)
+    assert plain.manifest.ratios == ("1.0",) and plain.manifest.prunable is None
+    assert plain.manifest.thresholds["1.0"] == bundle.manifest.thresholds["0.56"]
+    frames = synthetic_frames(plain.manifest.stages[0].input, 0, 4)
+    ours = run_all(load_stages(bundle, backend, ratio="0.56"), frames)
+    for mine, theirs in zip(ours, run_all(load_stages(plain, backend), frames), strict=True):
+        assert (mine == theirs).all()
