@@ -73,7 +73,7 @@ def test_an_adaptive_net_promises_something() -> None:
 
 
 def test_an_unknown_recipe_lists_those_there_are() -> None:
-    with pytest.raises(UnknownRecipeError, match="no recipe 'digit': .*digits-early-exit, digits"):
+    with pytest.raises(UnknownRecipeError, match=r"no recipe 'digit': .*digits-early-exit, digits"):
         read_recipe("digit")
 
 
