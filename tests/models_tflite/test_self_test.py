@@ -14,6 +14,7 @@ from models_tflite.bundle import Bundle
 from models_tflite.errors import ModelError
 from models_tflite.golden import GoldenVectors
 from models_tflite.manifest import Manifest
+from models_tflite.ratio_spec import FULL_RATIO
 from models_tflite.self_test import Criterion, SelfTestReport, self_test
 from tests.fakes.backends import BACKENDS, KERNELS, open_or_skip
 
@@ -134,8 +135,8 @@ def test_a_vector_is_wide_if_no_decision_on_its_way_can_tip(
 @pytest.mark.parametrize("name", BACKENDS)
 def test_a_model_that_crashes_is_an_error_not_a_crash(early_exit: Bundle, name: str) -> None:
     class Damaged(Bundle):
-        def stage_model(self, index: int) -> bytes:
-            return super().stage_model(index)[:900]
+        def stage_model(self, index: int, ratio: str = FULL_RATIO) -> bytes:
+            return super().stage_model(index, ratio)[:900]
 
     damaged = Damaged(early_exit.path, early_exit.manifest)
     with pytest.raises(ModelError):
