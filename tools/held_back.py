@@ -27,6 +27,7 @@ def held_back_images(bundle: Bundle, where: str) -> tuple[NDArray[Any], NDArray[
     """
     from .train.sources import open_source
 
+    _check_recipe_named(bundle)
     return held_back_of(bundle, open_source(where), where)
 
 
@@ -37,10 +38,8 @@ def held_back_of(
     from .train.dataset import split
     from .train.recipe import read_recipe
 
-    name = bundle.manifest.name
-    made = bundle.manifest.provenance
-    if "recipe" not in made or "images" not in made:
-        raise RunError(f"{name} names no recipe: give calibration inputs as a file or a folder")
+    _check_recipe_named(bundle)
+    name, made = bundle.manifest.name, bundle.manifest.provenance
     recipe = read_recipe(made["recipe"]["name"])
     seed = recipe.training.seed
     found = split(source.train, source.test, recipe.data.held_back, recipe.data.test, seed)
@@ -51,3 +50,12 @@ def held_back_of(
             f"makes seed {seed}, {sizes} of {where}: the images held back cannot be told"
         )
     return found.held_back.images, found.held_back.labels
+
+
+def _check_recipe_named(bundle: Bundle) -> None:
+    """Before a data set is read for nothing."""
+    made = bundle.manifest.provenance
+    if "recipe" not in made or "images" not in made:
+        raise RunError(
+            f"{bundle.manifest.name} names no recipe: give calibration inputs as a file or a folder"
+        )

@@ -43,7 +43,7 @@ def test_its_self_test_passes(name: str, backend: str, resolver: str) -> None:
     ]
     report = self_test(bundle, open_backend(backend, resolver), criteria)
     assert report.passed
-    assert report.wide >= report.vectors // 2  # other kernels are held to something
+    assert report.wide >= report.vectors // 4  # other kernels are held to something
     if report.backend == bundle.manifest.golden.made_with:
         assert report.exact
 
