@@ -17,7 +17,7 @@ from boards.thermal import THROTTLED
 from boards.videocore import DEVICE, HEAD, MESSAGE_BYTES, VideoCore
 from tests.beds.vm.guest.bridge import plugged
 from tests.beds.vm.guest.child import Child, as_guest
-from tests.beds.vm.guest.cli import edge_infer, meter_file
+from tests.beds.vm.guest.cli import edge_infer, meter_file, no_meter_file
 from tests.beds.vm.guest.cuse import CharacterDevice
 from tests.beds.vm.guest.machine import (
     CPUFREQ,
@@ -76,6 +76,7 @@ def check_without_a_firmware_that_is_said() -> None:
 
 def check_clocks_that_run_as_another_are_dropped_and_named() -> None:
     load_clock()
+    no_meter_file()
     found = policy_settings()
     with firmware():
         with open_board("linux") as board:

@@ -52,8 +52,15 @@ def edge_infer(*words: str, uid: int = 0, groups: tuple[int, ...] = ()) -> Outco
         return outcome(child)
 
 
+METER_FILE = Path("/etc/edge-infer/meter.toml")
+
+
 def meter_file(text: str) -> None:
     """State the guest's meter for every user."""
-    path = Path("/etc/edge-infer/meter.toml")
-    path.parent.mkdir(exist_ok=True)
-    path.write_text(text)
+    METER_FILE.parent.mkdir(exist_ok=True)
+    METER_FILE.write_text(text)
+
+
+def no_meter_file() -> None:
+    """Take it back: the bus that it names may be gone."""
+    METER_FILE.unlink(missing_ok=True)
