@@ -31,6 +31,7 @@ from models_tflite.manifest import (
     Samples,
     Thresholds,
 )
+from models_tflite.manifest_text import manifest_text, read_manifest
 from models_tflite.probe import probe
 from models_tflite.ratio_spec import Prunable
 from models_tflite.stage import LoadedStage, check_model
@@ -123,8 +124,8 @@ def write_bundle(out: Path, draft: BundleDraft, *, replace: bool = False) -> Bun
         provenance=draft.provenance,
         prunable=draft.prunable,
     )
-    text = manifest.to_json()
-    Manifest.from_json(text)  # what a reader would refuse is refused before anything is written
+    text = manifest_text(manifest)
+    read_manifest(text)  # what a reader would refuse is refused before anything is written
     files[MANIFEST_FILE] = text.encode()
     _write_folder(out, files)
     return open_bundle(out)

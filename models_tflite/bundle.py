@@ -16,8 +16,9 @@ from models_tflite.errors import (
     BundleNotFoundError,
     BundleVerificationError,
 )
-from models_tflite.golden import GoldenVectors
+from models_tflite.golden import GoldenVectors, scores_key
 from models_tflite.manifest import MANIFEST_FILE, FileInfo, Manifest
+from models_tflite.manifest_text import read_manifest
 from models_tflite.prunable.model import PrunableModel
 from models_tflite.ratio_spec import FULL_RATIO
 
@@ -59,13 +60,15 @@ class Bundle:
             )
         return frames, labels
 
-    def golden(self) -> GoldenVectors:
-        """Return the vectors of the self-test.
+    def golden(self, ratio: str = FULL_RATIO) -> GoldenVectors:
+        """Return the vectors of the self-test at a ratio; the frames are the same at each.
 
         Raises:
             BundleVerificationError: the file does not hold what the manifest says.
+            UnknownRatioError: the bundle has no such ratio.
         """
-        names = [f"scores_{index}" for index in range(len(self.manifest.stages))]
+        stages = self.manifest.stages_at(ratio)
+        names = [scores_key(index, ratio) for index in range(len(stages))]
         arrays = self._arrays(self.manifest.golden.file, "frames", *names)
         vectors = GoldenVectors(arrays["frames"], tuple(arrays[name] for name in names))
         if {len(vectors.frames), *map(len, vectors.scores)} != {self.manifest.golden.count}:
@@ -113,7 +116,7 @@ def open_bundle(path_or_name: str | Path) -> Bundle:
         raise BundleEmptyError(
             f"the bundle folder {path} is empty: make one with edge-infer bundle build"
         )
-    bundle = Bundle(path, Manifest.from_json(_read_file(path / MANIFEST_FILE)))
+    bundle = Bundle(path, read_manifest(_read_file(path / MANIFEST_FILE)))
     for name in bundle.manifest.files:
         bundle.read(name)
     return bundle

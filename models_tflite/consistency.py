@@ -1,17 +1,14 @@
 """What a schema cannot say of a manifest: the parts must agree with each other."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from models_tflite.errors import ManifestError
+from models_tflite.manifest import Manifest, Thresholds
 from models_tflite.ratio_spec import FULL_RATIO, Prunable, RatioSpec, RatioStage
 from models_tflite.stage_spec import Scores, Stage
 
-if TYPE_CHECKING:
-    from models_tflite.manifest import Manifest, Thresholds
 
-
-def check_consistency(manifest: "Manifest") -> None:
+def check_consistency(manifest: Manifest) -> None:
     """Check that the parts of a manifest agree.
 
     Raises:
@@ -21,7 +18,7 @@ def check_consistency(manifest: "Manifest") -> None:
         raise ManifestError(f"manifest.json: {problem}")
 
 
-def _problems(manifest: "Manifest") -> Iterator[str]:
+def _problems(manifest: Manifest) -> Iterator[str]:
     yield from _kind_problems(manifest)
     yield from _file_problems(manifest)
     for index, stage in enumerate(manifest.stages):
@@ -34,7 +31,7 @@ def _problems(manifest: "Manifest") -> Iterator[str]:
     yield from _prunable_problems(manifest)
 
 
-def _kind_problems(manifest: "Manifest") -> Iterator[str]:
+def _kind_problems(manifest: Manifest) -> Iterator[str]:
     kinds, stages = manifest.kinds, len(manifest.stages)
     if "single" in kinds and (stages != 1 or set(kinds) - {"single", "prunable"}):
         yield f"kinds is {list(kinds)} with {stages} stages: single means one stage and no exits"
@@ -49,7 +46,7 @@ def _kind_problems(manifest: "Manifest") -> Iterator[str]:
         yield f"golden.wide has {len(manifest.golden.wide)} values: wants {stages}, one per stage"
 
 
-def _file_problems(manifest: "Manifest") -> Iterator[str]:
+def _file_problems(manifest: Manifest) -> Iterator[str]:
     wanted = {f"stages[{i}].file": stage.file for i, stage in enumerate(manifest.stages)}
     wanted["golden.file"] = manifest.golden.file
     if manifest.samples:
@@ -61,7 +58,7 @@ def _file_problems(manifest: "Manifest") -> Iterator[str]:
         yield "files names manifest.json: it cannot hold its own hash"
 
 
-def _stage_problems(manifest: "Manifest", stage: Stage, before: Stage | None) -> Iterator[str]:
+def _stage_problems(manifest: Manifest, stage: Stage, before: Stage | None) -> Iterator[str]:
     yield from _input_problems(stage, before)
     yield from _head_problems(stage.scores, len(manifest.labels))
     scales = {f"input.tensors[{i}]": (t.dtype, t.scale) for i, t in enumerate(stage.input.tensors)}
@@ -116,7 +113,7 @@ def _head_problems(scores: Scores, labels: int) -> Iterator[str]:
         )
 
 
-def _ratio_problems(manifest: "Manifest") -> Iterator[str]:
+def _ratio_problems(manifest: Manifest) -> Iterator[str]:
     known = set(manifest.ratios)
     if known - set(manifest.thresholds):
         yield f"thresholds lacks the ratios {sorted(known - set(manifest.thresholds))}"
@@ -128,7 +125,7 @@ def _ratio_problems(manifest: "Manifest") -> Iterator[str]:
             yield f"thresholds.{ratio}.{problem}"
 
 
-def _prunable_problems(manifest: "Manifest") -> Iterator[str]:
+def _prunable_problems(manifest: Manifest) -> Iterator[str]:
     prunable = manifest.prunable
     if (prunable is None) == ("prunable" in manifest.kinds):
         yield f"prunable is {prunable and prunable.format}, kinds is {list(manifest.kinds)}"
@@ -142,9 +139,7 @@ def _prunable_problems(manifest: "Manifest") -> Iterator[str]:
             yield f"prunable.ratios.{ratio}.{problem}"
 
 
-def _ratio_stage_problems(
-    manifest: "Manifest", prunable: Prunable, spec: RatioSpec
-) -> Iterator[str]:
+def _ratio_stage_problems(manifest: Manifest, prunable: Prunable, spec: RatioSpec) -> Iterator[str]:
     channels = [group.channels for group in prunable.groups]
     if len(spec.keep) != len(channels) or any(map(int.__gt__, spec.keep, channels)):
         yield f"keep is {list(spec.keep)}: wants one count per group, at most {channels}"
@@ -162,7 +157,7 @@ def _macs(stage: RatioStage) -> int:
     return sum(op.macs for op in stage.ops)
 
 
-def _threshold_problems(manifest: "Manifest", thresholds: "Thresholds") -> Iterator[str]:
+def _threshold_problems(manifest: Manifest, thresholds: Thresholds) -> Iterator[str]:
     wanted = len(manifest.stages) - 1
     if len(thresholds.values) != wanted:
         yield f"values has {len(thresholds.values)}: wants {wanted}, one per stage but the last"

@@ -1,20 +1,15 @@
 """The manifest: what a bundle says of itself, as frozen values.
 
-The format is `manifest.schema.json`, schema version 1; `consistency` holds what a schema cannot
-say.
+The format is `manifest.schema.json`; `manifest_text` reads and writes it, `consistency` holds what
+a schema cannot say.
 """
 
-import json
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from models_tflite.consistency import check_consistency
-from models_tflite.document import from_document, to_document
-from models_tflite.errors import ManifestError, UnknownRatioError
+from models_tflite.errors import UnknownRatioError
 from models_tflite.ratio_spec import FULL_RATIO, Prunable, stage_at
-from models_tflite.schema import check_schema
 from models_tflite.stage_spec import Stage
 
 __all__ = [
@@ -27,13 +22,11 @@ __all__ = [
     "Kind",
     "MANIFEST_FILE",
     "Manifest",
-    "SCHEMA_VERSION",
     "Samples",
     "Stage",
     "Thresholds",
 ]
 
-SCHEMA_VERSION = 1
 MANIFEST_FILE = "manifest.json"
 
 Kind = Literal["early-exit", "little-big", "prunable", "single"]
@@ -137,44 +130,3 @@ class Manifest:
         if ratio == FULL_RATIO or self.prunable is None:
             return self.stages
         return tuple(map(stage_at, self.stages, self.prunable.ratios[ratio].stages))
-
-    @classmethod
-    def from_json(cls, text: str | bytes) -> "Manifest":
-        """Read a manifest.
-
-        Raises:
-            ManifestError: in one line, the key, what stands there and what is wanted.
-        """
-        try:
-            document = json.loads(
-                text,
-                parse_constant=_finite,
-                parse_float=_finite,
-                object_pairs_hook=_unique_keys,
-            )
-        except (ValueError, RecursionError) as error:
-            raise ManifestError(f"manifest.json: not readable as JSON: {error}") from None
-        check_schema(document)
-        manifest: Manifest = from_document(cls, document)
-        check_consistency(manifest)
-        return manifest
-
-    def to_json(self) -> str:
-        """Return the manifest as JSON text, which `from_json` reads back to an equal value."""
-        document = {"schema_version": SCHEMA_VERSION, **to_document(self)}
-        return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
-
-
-def _finite(text: str) -> float:
-    value = float(text)
-    if not math.isfinite(value):
-        raise ValueError(f"{text} is not a finite number")
-    return value
-
-
-def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    document = dict(pairs)
-    if len(document) != len(pairs):
-        keys = [key for key, _ in pairs]
-        raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} stands twice")
-    return document

@@ -17,7 +17,7 @@ from models_tflite.cut import cut
 from models_tflite.errors import ManifestError
 from models_tflite.golden_making import run_all
 from models_tflite.graph import Graph
-from models_tflite.manifest import Manifest
+from models_tflite.manifest_text import manifest_text, read_manifest
 from models_tflite.ops import list_ops
 from models_tflite.prunable import PrunableError, PrunableModel, own_constants
 from models_tflite.ratio_stages import RatioStages
@@ -42,7 +42,7 @@ def test_the_manifest_has_the_counts_of_every_ratio(bundle: Bundle) -> None:
     assert {ratio: spec.keep for ratio, spec in prunable.ratios.items()} == {
         "0.75": (9, 12), "0.5": (6, 8), "0.25": (3, 4),
     }  # fmt: skip
-    assert Manifest.from_json(manifest.to_json()) == manifest
+    assert read_manifest(manifest_text(manifest)) == manifest
 
 
 def test_macs_fall_with_the_ratio_and_are_those_of_the_model(bundle: Bundle) -> None:
@@ -124,7 +124,7 @@ CASES: list[tuple[Callable[[Document], object], str]] = [
 def test_what_does_not_agree_is_named(
     bundle: Bundle, change: Callable[[Document], object], message: str
 ) -> None:
-    document = copy.deepcopy(json.loads(bundle.manifest.to_json()))
+    document = copy.deepcopy(json.loads(manifest_text(bundle.manifest)))
     change(document)
     with pytest.raises(ManifestError, match=message):
-        Manifest.from_json(json.dumps(document))
+        read_manifest(json.dumps(document))
