@@ -3,6 +3,7 @@
 import contextlib
 import multiprocessing
 import time
+from functools import partial
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
@@ -25,7 +26,7 @@ def run_self_test(connection: Connection, folder: str) -> None:
 def _failure(folder: str) -> str:
     try:
         bundle = open_bundle(folder)
-        report = self_test(bundle, open_backend(), exit_criteria(bundle.manifest))
+        report = self_test(bundle, open_backend(), partial(exit_criteria, bundle.manifest))
     except BundleError as error:
         return str(error)
     return "" if report.passed else "; ".join(report.failures[:3])

@@ -16,6 +16,7 @@ from models_tflite.backend import Backend, open_backend
 from models_tflite.bundle import Bundle, open_bundle
 from models_tflite.describe import StageDraft, describe_stage
 from models_tflite.errors import BundleError, ModelNotSupportedError
+from models_tflite.golden import scores_key
 from models_tflite.golden_making import GOLDEN_COUNT, run_all, synthetic_golden, wide_margin
 from models_tflite.graph import Graph
 from models_tflite.lint import lint_stage
@@ -33,7 +34,8 @@ from models_tflite.manifest import (
 )
 from models_tflite.manifest_text import manifest_text, read_manifest
 from models_tflite.probe import probe
-from models_tflite.ratio_spec import Prunable
+from models_tflite.prunable.model import PrunableModel
+from models_tflite.ratio_spec import Prunable, stage_at
 from models_tflite.stage import LoadedStage, check_model
 from models_tflite.stage_spec import Stage
 
@@ -94,6 +96,7 @@ def write_bundle(out: Path, draft: BundleDraft, *, replace: bool = False) -> Bun
         BundleError: something stands at `out` already.
         ModelError: an interpreter refuses a stage, or crashes on it.
         ModelNotSupportedError: a stage cannot be part of a bundle; the message says why.
+        PrunableError: the draft has pruning ratios, a stage of it has none.
         ManifestError: the parts do not agree (labels and classes, thresholds and stages, ...).
         FrameError: samples or golden frames do not fit the first stage.
     """
@@ -143,24 +146,32 @@ def _golden(draft: BundleDraft, stages: Sequence[Stage]) -> tuple[bytes, Golden]
     frames = draft.golden_frames
     if frames is None and draft.samples is not None:
         frames = draft.samples.frames[:GOLDEN_COUNT]
-    fast = _load(draft, stages, open_backend())
+    fast, reference = open_backend(), open_backend(resolver="reference")
     if frames is None:
-        frames = synthetic_golden(fast, draft.seed)
-    reference = open_backend(resolver="reference")
-    expected, optimised = run_all(_load(draft, stages, reference), frames), run_all(fast, frames)
-    wide = tuple(
-        wide_margin(stage.scores, *scores)
-        for stage, *scores in zip(stages, expected, optimised, strict=True)
-    )
-    arrays = {f"scores_{index}": scores for index, scores in enumerate(expected)}
-    golden = Golden(GOLDEN_FILE, len(frames), wide, reference.info)
-    return _npz(frames=frames, **arrays), golden
+        frames = synthetic_golden(_load(draft, stages, fast), draft.seed)
+    arrays, wide = {"frames": frames}, [0.0] * len(stages)
+    for ratio in (FULL_RATIO, *(draft.prunable.ratios if draft.prunable else ())):
+        expected, optimised = (
+            run_all(_load(draft, stages, kernels, ratio), frames) for kernels in (reference, fast)
+        )
+        arrays |= {scores_key(index, ratio): scores for index, scores in enumerate(expected)}
+        margins = map(wide_margin, (stage.scores for stage in stages), expected, optimised)
+        wide = [max(pair) for pair in zip(wide, margins, strict=True)]
+    golden = Golden(GOLDEN_FILE, len(frames), tuple(wide), reference.info)
+    return _npz(**arrays), golden
 
 
-def _load(draft: BundleDraft, stages: Sequence[Stage], backend: Backend) -> list[LoadedStage]:
+def _load(
+    draft: BundleDraft, stages: Sequence[Stage], backend: Backend, ratio: str = FULL_RATIO
+) -> list[LoadedStage]:
     loaded = []
-    for spec, part in zip(stages, draft.stages, strict=True):
-        interpreter = backend.load(part.model)
+    for index, (stage, part) in enumerate(zip(stages, draft.stages, strict=True)):
+        spec, model = stage, part.model
+        if ratio != FULL_RATIO:
+            assert draft.prunable is not None
+            spec = stage_at(stage, draft.prunable.ratios[ratio].stages[index])
+            model = PrunableModel.open(model).materialise(ratio)
+        interpreter = backend.load(model)
         check_model(spec, interpreter)
         loaded.append(LoadedStage(spec, interpreter))
     return loaded

@@ -75,7 +75,8 @@ class Golden:
     file: str
     count: int
     wide: tuple[float, ...]
-    """One per stage, in score units: a margin of at least this survives a change of kernels."""
+    """One per stage, in score units: a margin of at least this survives a change of kernels, at
+    every pruning ratio."""
     made_with: BackendInfo
 
 

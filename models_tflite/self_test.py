@@ -3,12 +3,12 @@
 Exact under the reference kernels that made the golden scores, on any processor. Elsewhere
 kernels differ in the last bit (even the reference FULLY_CONNECTED of tflite-runtime 2.14 and
 LiteRT 2.3: 2 of 600 int8 values, by 1 LSB), so there only the vectors whose margin is wide must
-give the same answer at the same exit.
+give the same answer at the same exit. A prunable bundle is tested at every ratio.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from models_tflite.golden import GoldenVectors
 from models_tflite.golden_making import run_all
 from models_tflite.manifest import BackendInfo
 from models_tflite.probe import probe
+from models_tflite.ratio_spec import FULL_RATIO
 from models_tflite.stage import load_stages
 
 _FLOAT_TOLERANCE = 1e-5
@@ -40,14 +41,18 @@ class Decision(Protocol):
 
 
 Criterion = Callable[[NDArray[Any]], Decision]
+Criteria = Callable[[str], Sequence[Criterion]]
+"""By ratio, the exit decision of each stage; the last always leaves."""
 
 
 @dataclass(frozen=True, slots=True)
 class SelfTestReport:
-    """What the self-test found."""
+    """What the self-test found, at all ratios together."""
 
     backend: BackendInfo
+    ratios: tuple[str, ...]
     vectors: int
+    """Golden vectors, counted at each ratio."""
     wide: int
     """Vectors that had to agree: all under the kernels that made them, else the wide ones."""
     exact: bool
@@ -60,22 +65,54 @@ class SelfTestReport:
         return not self.failures
 
 
-def self_test(bundle: Bundle, backend: Backend, criteria: Sequence[Criterion]) -> SelfTestReport:
+def self_test(bundle: Bundle, backend: Backend, criteria: Criteria) -> SelfTestReport:
     """Run the golden vectors of a bundle; a damaged model may crash a child process, not this one.
 
     Args:
         bundle: an opened bundle.
         backend: the kernels to test.
-        criteria: the exit decision of each stage; the last always leaves.
+        criteria: the exit decisions of each ratio.
 
     Raises:
         ModelError: a stage cannot be loaded or run, or is not as the manifest says.
         BundleVerificationError: the golden file is unusable.
     """
-    golden = bundle.golden()
-    stages = enumerate(bundle.manifest.stages)
-    probe({stage.name: bundle.stage_model(index) for index, stage in stages}, backend)
-    found = GoldenVectors(golden.frames, run_all(load_stages(bundle, backend), golden.frames))
+    ratios = bundle.manifest.ratios
+    probe(_models(bundle), backend)
+    found = [_test_ratio(bundle, backend, criteria(ratio), ratio) for ratio in ratios]
+    return SelfTestReport(
+        backend=backend.info,
+        ratios=ratios,
+        vectors=sum(each.vectors for each in found),
+        wide=sum(each.wide for each in found),
+        exact=all(each.exact for each in found),
+        failures=tuple(text for each in found for text in each.failures),
+    )
+
+
+class _Found(NamedTuple):
+    """What was found at one ratio."""
+
+    vectors: int
+    wide: int
+    exact: bool
+    failures: list[str]
+
+
+def _models(bundle: Bundle) -> dict[str, bytes]:
+    """Return every stage at every ratio, by the name that a message has for it."""
+    return {
+        stage.name if ratio == FULL_RATIO else f"{stage.name}@{ratio}": bundle.stage_model(k, ratio)
+        for ratio in bundle.manifest.ratios
+        for k, stage in enumerate(bundle.manifest.stages)
+    }
+
+
+def _test_ratio(
+    bundle: Bundle, backend: Backend, criteria: Sequence[Criterion], ratio: str
+) -> _Found:
+    golden, stages = bundle.golden(ratio), load_stages(bundle, backend, ratio=ratio)
+    found = GoldenVectors(golden.frames, run_all(stages, golden.frames))
     exact = all(map(np.array_equal, found.scores, golden.scores))
     if backend.info == replace(bundle.manifest.golden.made_with, arch=backend.arch):
         wide = list(range(len(golden.frames)))
@@ -83,7 +120,9 @@ def self_test(bundle: Bundle, backend: Backend, criteria: Sequence[Criterion]) -
     else:
         wide = [i for i in range(len(golden.frames)) if _is_wide(bundle, golden, criteria, i)]
         failures = [text for i in wide if (text := _difference(found, golden, criteria, i))]
-    return SelfTestReport(backend.info, len(golden.frames), len(wide), exact, tuple(failures))
+    if ratio != FULL_RATIO:
+        failures = [f"ratio {ratio}: {text}" for text in failures]
+    return _Found(len(golden.frames), len(wide), exact, failures)
 
 
 def decide(golden: GoldenVectors, criteria: Sequence[Criterion], vector: int) -> tuple[int, int]:

@@ -1,6 +1,7 @@
 """`edge-infer bundle`: make, show and check model bundles."""
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import click
@@ -94,7 +95,8 @@ def verify_command(bundle: str, trust: Path | None, allow_unsigned: bool, as_jso
 def self_test_command(bundle: str, backend: str | None, resolver: str, as_json: bool) -> None:
     """Run the golden vectors of a BUNDLE and compare."""
     opened = open_bundle(bundle)
-    report = self_test(opened, open_backend(backend, resolver), exit_criteria(opened.manifest))
+    criteria = partial(exit_criteria, opened.manifest)
+    report = self_test(opened, open_backend(backend, resolver), criteria)
     document = identity(opened) | to_document(report) | {"passed": report.passed}
     emit(as_json, document, _self_test_text(opened, report))
     if not report.passed:
@@ -116,6 +118,7 @@ def _self_test_text(bundle: Bundle, report: SelfTestReport) -> str:
     lines = [
         f"kernels here  {report.backend}",
         f"golden from   {made}",
+        f"ratios        {', '.join(report.ratios)}",
         f"vectors       {report.vectors}, of which {report.wide} had to agree",
         f"scores        {'all equal bit for bit' if report.exact else 'not all equal'}",
         f"result        {'passed' if report.passed else 'FAILED'}",

@@ -1,6 +1,7 @@
 """Write a bundle of models somebody brought along: tuned, verified, with a short report."""
 
 import tempfile
+from functools import partial
 from pathlib import Path
 
 import click
@@ -40,7 +41,7 @@ def write_tuned(
     for line in tuning.data.skipped:
         warn(f"skipped: {line}")
     backend = open_backend(options.backend, options.resolver)
-    passed = self_test(bundle, backend, exit_criteria(bundle.manifest)).passed
+    passed = self_test(bundle, backend, partial(exit_criteria, bundle.manifest)).passed
     verdict = f"self-test {'passed' if passed else 'FAILED'}"
     more = {"tuning": document, "self_test_passed": passed}
     emit_built(bundle, as_json, f"{tune_report(document)}\n\n{verdict}", more)

@@ -2,8 +2,11 @@
 
 import copy
 import dataclasses
+import hashlib
 import json
+import shutil
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +17,20 @@ from models_tflite import ModelError, UnknownRatioError, load_stages, open_backe
 from models_tflite.build import write_bundle
 from models_tflite.bundle import Bundle
 from models_tflite.cut import cut
-from models_tflite.errors import ManifestError
+from models_tflite.errors import BundleVerificationError, ManifestError
+from models_tflite.flatbuffer import pack, unpack
 from models_tflite.golden_making import run_all
 from models_tflite.graph import Graph
+from models_tflite.manifest import FileInfo
 from models_tflite.manifest_text import manifest_text, read_manifest
 from models_tflite.ops import list_ops
 from models_tflite.prunable import PrunableError, PrunableModel, own_constants
 from models_tflite.ratio_stages import RatioStages
 from models_tflite.redraft import redraft
+from models_tflite.self_test import self_test
 from models_tflite.stage import connect_stages
+from runtime.exit_criterion import exit_criteria
+from tests.fakes.backends import KERNELS, open_or_skip
 from tests.fakes.prunable_bundles import RATIOS, write_prunable_bundle
 from tests.fakes.prunable_nets import early_exits
 
@@ -100,9 +108,73 @@ def test_a_plain_stage_in_a_prunable_bundle_is_refused(bundle: Bundle, tmp_path:
     draft = redraft(bundle)
     plain = cut(own_constants(early_exits("int8")), ["exit_1", "exit_2", "exit_3"])[0].model
     stages = [dataclasses.replace(draft.stages[0], model=plain), *draft.stages[1:]]
-    mixed = write_bundle(tmp_path / "mixed", dataclasses.replace(draft, stages=stages))
     with pytest.raises(PrunableError, match="no prunable part"):
-        RatioStages(mixed, open_backend())
+        write_bundle(tmp_path / "mixed", dataclasses.replace(draft, stages=stages))
+    mixed = Path(shutil.copytree(bundle.path, tmp_path / "copied"))
+    (mixed / bundle.manifest.stages[0].file).write_bytes(plain)
+    with pytest.raises(PrunableError, match="no prunable part"):
+        RatioStages(Bundle(mixed, bundle.manifest), open_backend())
+
+
+def test_golden_scores_are_those_of_each_ratio(bundle: Bundle) -> None:
+    reference, frames = open_backend(resolver="reference"), bundle.golden().frames
+    for ratio in bundle.manifest.ratios:
+        golden = bundle.golden(ratio)
+        packed = [pack(unpack(bundle.stage_model(i, ratio))) for i in range(3)]  # no dead bytes
+        stages = connect_stages(bundle.manifest.stages_at(ratio), packed, reference)
+        assert np.array_equal(golden.frames, frames)
+        for found, wanted in zip(golden.scores, run_all(stages, frames), strict=True):
+            assert np.array_equal(found, wanted)
+    with pytest.raises(UnknownRatioError, match=r"no ratio 0\.6"):
+        bundle.golden("0.6")
+
+
+@pytest.mark.parametrize(("name", "resolver"), KERNELS)
+def test_the_self_test_runs_every_ratio(bundle: Bundle, name: str, resolver: str) -> None:
+    criteria = partial(exit_criteria, bundle.manifest)
+    report = self_test(bundle, open_or_skip(name, resolver), criteria)
+    assert report.passed, report.failures
+    assert report.ratios == ("1.0", *RATIOS) and report.vectors == 4 * 8
+    if report.backend == bundle.manifest.golden.made_with:
+        assert report.exact and report.wide == report.vectors
+
+
+class OtherRatio(Bundle):
+    """A bundle whose narrowest ratio is another than when its golden scores were made."""
+
+    def stage_model(self, index: int, ratio: str = "1.0") -> bytes:
+        model = super().stage_model(index, ratio)
+        if ratio != "0.25" or index != 2:
+            return model
+        tree = unpack(model)
+        head = tree.subgraphs[0].operators[-1]
+        buffer = tree.buffers[tree.subgraphs[0].tensors[head.inputs[2]].buffer]
+        buffer.data = (np.asarray(buffer.data).view(np.int32) + 500).view(np.uint8)
+        return pack(tree)
+
+
+def test_a_ratio_that_answers_otherwise_fails_by_its_name(bundle: Bundle) -> None:
+    changed = OtherRatio(bundle.path, bundle.manifest)
+    criteria = partial(exit_criteria, bundle.manifest)
+    report = self_test(changed, open_backend(resolver="reference"), criteria)
+    [failure] = report.failures
+    assert failure.startswith("ratio 0.25: stage 2: 8 of 8 vectors differ")
+
+
+def test_golden_scores_of_a_ratio_that_are_missing_are_named(
+    bundle: Bundle, tmp_path: Path
+) -> None:
+    folder = Path(shutil.copytree(bundle.path, tmp_path / "old"))
+    with np.load(folder / "golden.npz") as arrays:
+        kept = {key: arrays[key] for key in arrays if "@0.5" not in key}
+    np.savez_compressed(folder / "golden.npz", **kept)
+    content = (folder / "golden.npz").read_bytes()
+    info = FileInfo(hashlib.sha256(content).hexdigest(), len(content))
+    files = {**bundle.manifest.files, "golden.npz": info}
+    old = Bundle(folder, dataclasses.replace(bundle.manifest, files=files))
+    assert old.golden("0.75").scores[0].shape == (8, 6)
+    with pytest.raises(BundleVerificationError, match=r"golden.npz is not usable.*scores_0@0\.5"):
+        old.golden("0.5")
 
 
 Document = dict[str, Any]

@@ -32,7 +32,9 @@ def margin_of(threshold: float | None) -> Criterion:
     return judge
 
 
-THREE = (margin_of(40), margin_of(20), margin_of(None))
+def three(ratio: str) -> Sequence[Criterion]:
+    assert ratio == FULL_RATIO, "the bundle has no other"
+    return margin_of(40), margin_of(20), margin_of(None)
 
 
 class Doctored(Bundle):
@@ -40,7 +42,7 @@ class Doctored(Bundle):
 
     vectors: GoldenVectors
 
-    def golden(self) -> GoldenVectors:
+    def golden(self, ratio: str = FULL_RATIO) -> GoldenVectors:
         return self.vectors
 
 
@@ -55,7 +57,7 @@ def doctored(
 
 @pytest.mark.parametrize(("name", "resolver"), KERNELS)
 def test_a_sound_bundle_passes_everywhere(early_exit: Bundle, name: str, resolver: str) -> None:
-    report = self_test(early_exit, open_backend(name, resolver), THREE)
+    report = self_test(early_exit, open_backend(name, resolver), three)
     assert report.passed
     assert report.vectors == 8
     if (name, resolver) == ("litert", "reference"):
@@ -70,7 +72,7 @@ def one_step_off(bundle: Bundle) -> list[NDArray[Any]]:
 
 def test_one_step_fails_under_the_kernels_that_made_the_scores(early_exit: Bundle) -> None:
     bundle = doctored(early_exit, one_step_off(early_exit))
-    report = self_test(bundle, open_backend(resolver="reference"), THREE)
+    report = self_test(bundle, open_backend(resolver="reference"), three)
     assert not report.passed and not report.exact
     assert report.failures == (
         "stage 1: 1 of 8 vectors differ under the reference kernels, by up to 1",
@@ -82,20 +84,20 @@ def test_one_step_fails_under_the_kernels_that_made_the_scores(early_exit: Bundl
 )
 def test_one_step_is_forgiven_elsewhere(early_exit: Bundle, name: str, resolver: str) -> None:
     bundle = doctored(early_exit, one_step_off(early_exit))
-    report = self_test(bundle, open_or_skip(name, resolver), THREE)
+    report = self_test(bundle, open_or_skip(name, resolver), three)
     assert report.passed and not report.exact
 
 
 def test_the_same_kernels_on_another_processor_must_be_exact(early_exit: Bundle) -> None:
     backend = dataclasses.replace(open_backend(resolver="reference"), arch="aarch64")
     bundle = doctored(early_exit, one_step_off(early_exit))
-    assert not self_test(bundle, backend, THREE).passed
+    assert not self_test(bundle, backend, three).passed
 
 
 def test_another_answer_by_a_wide_margin_fails(early_exit: Bundle) -> None:
     # Golden scores as another model would have given them: turned by one class.
     turned = [np.roll(array, 1, axis=1) for array in early_exit.golden().scores]
-    report = self_test(doctored(early_exit, turned), open_backend(), THREE)
+    report = self_test(doctored(early_exit, turned), open_backend(), three)
     assert not report.passed
     assert len(report.failures) == report.wide > 0
     assert "by a wide margin" in report.failures[0]
@@ -105,7 +107,7 @@ def test_nothing_is_asked_where_no_margin_is_wide(early_exit: Bundle) -> None:
     turned = [np.roll(array, 1, axis=1) for array in early_exit.golden().scores]
     golden = dataclasses.replace(early_exit.manifest.golden, wide=(1000.0,) * 3)
     manifest = dataclasses.replace(early_exit.manifest, golden=golden)
-    report = self_test(doctored(early_exit, turned, manifest), open_backend(), THREE)
+    report = self_test(doctored(early_exit, turned, manifest), open_backend(), three)
     assert report.wide == 0 and report.passed and not report.exact
 
 
@@ -140,10 +142,10 @@ def test_a_model_that_crashes_is_an_error_not_a_crash(early_exit: Bundle, name: 
 
     damaged = Damaged(early_exit.path, early_exit.manifest)
     with pytest.raises(ModelError):
-        self_test(damaged, open_backend(name), THREE)
+        self_test(damaged, open_backend(name), three)
 
 
 def test_a_report_says_what_it_means() -> None:
     info = open_backend().info
-    assert SelfTestReport(info, 4, 2, False, ()).passed
-    assert not SelfTestReport(info, 4, 2, True, ("vector 1: ...",)).passed
+    assert SelfTestReport(info, ("1.0",), 4, 2, False, ()).passed
+    assert not SelfTestReport(info, ("1.0",), 4, 2, True, ("vector 1: ...",)).passed

@@ -1,6 +1,7 @@
 """Every bundle that ships: sound, lint-free, and the same answers with both backends."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from models_tflite.golden_making import run_all
 from models_tflite.lint import lint_bundle
 from models_tflite.self_test import self_test
 from models_tflite.stage import load_stages
-from runtime.exit_criterion import exit_criterion
+from runtime.exit_criterion import exit_criteria
 from tests.fakes.backends import KERNELS
 from tests.fakes.joined_model import joined_model
 
@@ -36,13 +37,10 @@ def test_it_runs_on_microcontrollers_and_the_edge_tpu_as_far_as_lint_can_tell(na
 @pytest.mark.parametrize(("backend", "resolver"), KERNELS)
 def test_its_self_test_passes(name: str, backend: str, resolver: str) -> None:
     bundle = open_bundle(name)
-    thresholds = bundle.manifest.thresholds["1.0"]
-    criteria = [
-        exit_criterion(thresholds.criterion, value, stage.scores.scale or 1.0)
-        for value, stage in zip((*thresholds.values, None), bundle.manifest.stages, strict=True)
-    ]
+    criteria = partial(exit_criteria, bundle.manifest)
     report = self_test(bundle, open_backend(backend, resolver), criteria)
     assert report.passed
+    assert report.ratios == bundle.manifest.ratios
     assert report.wide >= report.vectors // 4  # other kernels are held to something
     if report.backend == bundle.manifest.golden.made_with:
         assert report.exact

@@ -1,4 +1,5 @@
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -68,7 +69,7 @@ def test_it_writes_a_bundle_that_leaves_where_it_said(
         assert right[1].mean() == pytest.approx(document["plain"]["accuracy"])
     predictor = SoftmaxPredictor.from_document((tuned.manifest.predictor or {})["1.0"])
     assert predictor.leave_first == pytest.approx(judged.exit_shares[0])
-    assert self_test(tuned, open_backend(), exit_criteria(tuned.manifest)).passed
+    assert self_test(tuned, open_backend(), partial(exit_criteria, tuned.manifest)).passed
 
 
 def test_expected_energy_is_the_cost_table_s(noisy: Path) -> None:
