@@ -31,10 +31,10 @@ COMMANDS = {
     "flash": (".flash", "flash_command", "Send a bundle to a board over a serial line."),
     "device": (".device", "device_group", "Ask and steer a board over a serial line."),
     "serve": (".serve", "serve_command", "Be the device at the end of a serial line."),
-    "power": (".power", "power_group", "Watch, record, report and calibrate power meters."),
-    "doctor": (".doctor", "doctor_command", "Look for what is missing, and say what mends it."),
+    "power": (".power.cli", "power_group", "Watch, record, report and calibrate power meters."),
+    "doctor": (".doctor.cli", "doctor_command", "Look for what is missing, and say what mends it."),
     "install-service": (
-        ".install_service",
+        ".service.cli",
         "install_service_command",
         "Install edge-infer serve as a systemd service.",
     ),

@@ -33,7 +33,7 @@ from tests.fakes.serial_line import SerialLine
 from tools.device import device_group
 from tools.flash import flash_command
 from tools.pack import keygen_command, pack_command, sign_command, verify_file
-from tools.power_stream import power_stream_command
+from tools.power.stream import power_stream_command
 from tools.serve import serve_command
 
 ROOT = Path(__file__).parents[2]

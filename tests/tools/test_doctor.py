@@ -12,9 +12,11 @@ from firmware_bridge.find_port import PortInfo
 from tests.fakes.gpio_kernel import GpioKernel
 from tests.fakes.kernel_power import IIO_FILES, make_device
 from tests.fakes.sysfs_tree import make_tree
-from tools import doctor_board, doctor_host, doctor_software
 from tools.cli import run_line
-from tools.finding import Finding
+from tools.doctor import board as doctor_board
+from tools.doctor import host as doctor_host
+from tools.doctor import software as doctor_software
+from tools.doctor.finding import Finding
 
 SCHEMA = Path(__file__).parents[2] / "tools/schemas/doctor.schema.json"
 

@@ -7,7 +7,7 @@ import pytest
 
 from boards.errors import BoardError
 from tools.cli import run_line
-from tools.service_plan import (
+from tools.service.plan import (
     FILES,
     CheckReachable,
     Remove,

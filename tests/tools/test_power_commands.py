@@ -13,8 +13,8 @@ from boards.power_csv import COLUMNS, read_power_log
 from boards.power_summary import summarise
 from boards.sysfs import RealSysfs
 from tests.fakes.kernel_power import HWMON_FILES, make_device
-from tools import power_source
 from tools.cli import run_line
+from tools.power import source as power_source
 
 SIM = "sim:raspberry-pi-5"
 MS = 1_000_000

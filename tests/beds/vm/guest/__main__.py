@@ -7,15 +7,17 @@ from pathlib import Path
 import ai_edge_litert.interpreter  # noqa: F401  (once, before the first fork)
 
 from models_tflite import open_bundle
-from tests.beds.vm.guest.checks import run
+from tests.beds.vm.guest.checks import run as run_checks
 from tests.beds.vm.guest.cli import BUNDLE
-from tools import boards, device, doctor, flash, power, power_monitor, serve
-from tools import run as run_command
+from tools import boards, device, flash, run, serve
+from tools.doctor import cli as doctor
+from tools.power import cli as power
+from tools.power import monitor
 
-FORKED = (boards, device, doctor, flash, power, power_monitor, run_command, serve)
+FORKED = (boards, device, doctor, flash, monitor, power, run, serve)
 """Commands that children run: imported once."""
 
 open_bundle(BUNDLE)  # its schema is compiled once
 print(f"bed: imported {len(FORKED)} commands at {Path('/proc/uptime').read_text().split()[0]} s")
 names = sys.argv[1].split(",")
-sys.exit(run([import_module(f"tests.beds.vm.guest.{name}") for name in names]))
+sys.exit(run_checks([import_module(f"tests.beds.vm.guest.{name}") for name in names]))

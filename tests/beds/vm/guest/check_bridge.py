@@ -16,7 +16,7 @@ from tests.beds.vm.guest.bridge import ADDRESS, PluggedBridge, plugged
 from tests.beds.vm.guest.child import as_guest
 from tests.beds.vm.guest.cli import BUNDLE, edge_infer, meter_file, outcome, running
 from tests.beds.vm.guest.machine import appears, load_clock, policy_settings, refusal
-from tools.doctor_board import gpio_findings, i2c_findings
+from tools.doctor.board import gpio_findings, i2c_findings
 
 POWER_UW = 5_000_000
 SLOW = Ina219Settings(adc_samples=32)

@@ -15,7 +15,7 @@ from tests.beds.vm.guest.chip import StubChip
 from tests.beds.vm.guest.cli import edge_infer
 from tests.beds.vm.guest.iio import ADAPTER, bound
 from tests.beds.vm.guest.machine import refusal
-from tools.doctor_board import i2c_findings, meter_findings
+from tools.doctor.board import i2c_findings, meter_findings
 
 DRIVERS_UOHM = 10_000
 """What ina2xx-adc believes in when nobody tells it the shunt."""

@@ -12,9 +12,9 @@ from tests.beds.vm.guest.child import as_guest
 from tests.beds.vm.guest.chip import ADDRESS, load_stub, playing
 from tests.beds.vm.guest.cli import BUNDLE, edge_infer, meter_file
 from tests.beds.vm.guest.machine import command, load_clock, policy_settings
-from tools.doctor_board import clock_findings, i2c_findings
-from tools.service_plan import FILES, perform, removal
-from tools.service_plan import installation as installed_files
+from tools.doctor.board import clock_findings, i2c_findings
+from tools.service.plan import FILES, perform, removal
+from tools.service.plan import installation as installed_files
 
 STAGE = Path("/run/stage")
 """The guest's /usr is the host's, read-only."""

@@ -14,10 +14,10 @@ from boards.meter_config import MeterConfig, user_meter_file
 from boards.meter_config import meter_text as meter_file_text
 from boards.power import SampleFlag
 
-from .options import json_option, option
-from .power_source import configured_meter, meter_option, open_source
-from .quantities import Duration
-from .render import emit
+from ..options import json_option, option
+from ..quantities import Duration
+from ..render import emit
+from .source import configured_meter, meter_option, open_source
 
 SCALE_UW = {"W": 1e6, "mW": 1e3}
 BATCH_NS = 200_000_000

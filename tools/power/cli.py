@@ -2,19 +2,19 @@
 
 import click
 
-from .lazy_group import LazyGroup
+from ..lazy_group import LazyGroup
 
 COMMANDS = {
-    "monitor": (".power_monitor", "monitor_command", "Show the power now, line by line."),
-    "record": (".power_record", "record_command", "Write every sample to a CSV file."),
-    "report": (".power_report", "report_command", "Sum up a recorded file: joules, watts, gaps."),
+    "monitor": (".power.monitor", "monitor_command", "Show the power now, line by line."),
+    "record": (".power.record", "record_command", "Write every sample to a CSV file."),
+    "report": (".power.report", "report_command", "Sum up a recorded file: joules, watts, gaps."),
     "calibrate": (
-        ".power_calibrate",
+        ".power.calibrate",
         "calibrate_command",
         "Correct a meter by two known loads.",
     ),
     "stream": (
-        ".power_stream",
+        ".power.stream",
         "power_stream_command",
         "Read a device's power log over a serial line.",
     ),

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
-from .options import json_option, option
-from .render import emit
-from .service_plan import installation, perform, removal
+from ..options import json_option, option
+from ..render import emit
+from .plan import installation, perform, removal
 
 
 @click.command("install-service", short_help="Install edge-infer serve as a systemd service.")

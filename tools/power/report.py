@@ -9,8 +9,8 @@ from boards.power_csv import PowerLog, read_power_log
 from boards.power_summary import summarise
 from runtime.errors import RunError
 
-from .options import json_option, option
-from .render import emit, table
+from ..options import json_option, option
+from ..render import emit, table
 
 POINTS = 4000
 """Points of a plot: more than a page has pixels."""

@@ -7,9 +7,9 @@ import click
 
 from boards.power import PowerSample, SampleFlag
 
-from .options import json_option, option
-from .power_source import meter_option, open_source, statistics_text
-from .quantities import Duration
+from ..options import json_option, option
+from ..quantities import Duration
+from .source import meter_option, open_source, statistics_text
 
 
 @click.command("monitor", short_help="Show the power now, line by line.")

@@ -6,11 +6,11 @@ import click
 
 from boards.power_csv import PowerCsvWriter
 
-from .exit_codes import INTERRUPTED, OK
-from .options import option
-from .power_source import meter_option, open_source, statistics_text
-from .quantities import Duration
-from .render import note
+from ..exit_codes import INTERRUPTED, OK
+from ..options import option
+from ..quantities import Duration
+from ..render import note
+from .source import meter_option, open_source, statistics_text
 
 BATCH_NS = 200_000_000
 

@@ -9,7 +9,10 @@ import click
 from boards.sysfs import RealSysfs
 from firmware_bridge.find_port import ports
 
-from .doctor_board import (
+from ..exit_codes import FAILURE, OK
+from ..options import json_option, option
+from ..render import emit
+from .board import (
     board_findings,
     clock_findings,
     gpio_findings,
@@ -18,12 +21,9 @@ from .doctor_board import (
     meter_findings,
     throttle_findings,
 )
-from .doctor_host import disk_findings, memory_findings, serial_findings
-from .doctor_software import backend_findings, name_findings, python_findings
-from .exit_codes import FAILURE, OK
 from .finding import Finding
-from .options import json_option, option
-from .render import emit
+from .host import disk_findings, memory_findings, serial_findings
+from .software import backend_findings, name_findings, python_findings
 
 SIGNS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 

@@ -22,11 +22,11 @@ from firmware_bridge.log_text import (
     json_line,
 )
 
-from .exit_codes import INTERRUPTED, OK
-from .link_options import baud_option, framing_option, open_link, port_option, set_lines_option
-from .options import json_option, option
-from .quantities import Duration
-from .render import emit, warn
+from ..exit_codes import INTERRUPTED, OK
+from ..link_options import baud_option, framing_option, open_link, port_option, set_lines_option
+from ..options import json_option, option
+from ..quantities import Duration
+from ..render import emit, warn
 
 
 @click.command("stream", short_help="Read a device's power log over a serial line.")

@@ -23,7 +23,7 @@ from boards.sysfs import RealSysfs
 from boards.thermal import LinuxThermometer
 from boards.timebase import MonotonicTimebase, Timebase
 
-from .options import option
+from ..options import option
 
 NEVER_NS = 1 << 62
 
