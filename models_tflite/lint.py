@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from models_tflite.bundle import Bundle
 from models_tflite.graph import NO_TENSOR, Graph, Tensor
 from models_tflite.ops import activation, node_macs
+from models_tflite.ratio_spec import FULL_RATIO
 from models_tflite.stage import SCALE_TOLERANCE
 from models_tflite.stage_spec import Dtype
 
@@ -57,17 +58,24 @@ def lint_stage(graph: Graph, where: str) -> list[Finding]:
 
 
 def lint_bundle(bundle: Bundle) -> list[Finding]:
-    """Return the findings about every stage of a bundle, and about how the stages chain."""
-    stages = bundle.manifest.stages
-    graphs = [Graph(bundle.stage_model(index)) for index in range(len(stages))]
-    named = zip(stages, graphs, strict=True)
-    findings = [found for stage, graph in named for found in lint_stage(graph, stage.name)]
-    pairs = zip(pairwise(stages), pairwise(graphs), strict=True)
-    for (before, after), (given, taken) in pairs:
-        if after.input.reads == "previous":
-            outputs = [given.tensors[given.outputs[index]] for index in before.features]
-            inputs = [taken.tensors[index] for index in taken.inputs]
-            findings += _chain(f"{before.name} to {after.name}", outputs, inputs)
+    """Return the findings about every stage of a bundle, and about how the stages chain.
+
+    Raises:
+        PrunableError: a stage of a prunable bundle cannot be cut to one of its ratios.
+    """
+    findings: list[Finding] = []
+    for ratio in bundle.manifest.ratios:
+        stages = bundle.manifest.stages_at(ratio)
+        graphs = [Graph(bundle.stage_model(index, ratio)) for index in range(len(stages))]
+        if ratio == FULL_RATIO:  # narrower ones have the same operators
+            named = zip(stages, graphs, strict=True)
+            findings += [found for stage, graph in named for found in lint_stage(graph, stage.name)]
+        where = "" if ratio == FULL_RATIO else f" at ratio {ratio}"
+        for (before, after), (given, taken) in zip(pairwise(stages), pairwise(graphs), strict=True):
+            if after.input.reads == "previous":
+                outputs = [given.tensors[given.outputs[index]] for index in before.features]
+                inputs = [taken.tensors[index] for index in taken.inputs]
+                findings += _chain(f"{before.name} to {after.name}{where}", outputs, inputs)
     return findings
 
 

@@ -14,7 +14,7 @@ from models_tflite.lint import Finding, lint_bundle
 from models_tflite.self_test import SelfTestReport, self_test
 from runtime.exit_criterion import exit_criteria
 
-from .bundle_report import identity, info_text
+from .bundle_report import identity, info_text, ratio_rows
 from .lazy_group import LazyGroup
 from .options import backend_option, json_option, option, resolver_option
 from .render import emit
@@ -45,6 +45,8 @@ def info_command(bundle: str, as_json: bool) -> None:
     """Show what a BUNDLE holds."""
     opened = open_bundle(bundle)
     document = {"path": str(opened.path)} | to_document(opened.manifest)
+    if opened.manifest.prunable is not None:
+        document["ratio_figures"] = ratio_rows(opened)
     emit(as_json, document, info_text(opened))
 
 

@@ -1,13 +1,16 @@
 """What the `bundle` commands say of a bundle."""
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from models_tflite import Bundle
+from models_tflite.errors import BackendError
 from models_tflite.lint import lint_bundle
-from models_tflite.manifest import FULL_RATIO
+from models_tflite.manifest import FULL_RATIO, Manifest
 
+from .ratio_bundle import ratio_bytes
 from .render import emit, table, warn
 
 
@@ -56,8 +59,65 @@ def info_text(bundle: Bundle) -> str:
         ("tuned on", str(manifest.tuned_on)),
         ("ratios", ", ".join(manifest.ratios)),
     ]
-    lines = [f"{key:<12}{value}" for key, value in pairs if value]
-    return "\n".join(lines) + "\n\n" + _stage_table(bundle)
+    blocks = ["\n".join(f"{key:<12}{value}" for key, value in pairs if value), _stage_table(bundle)]
+    if manifest.prunable is not None:
+        blocks.append(_ratio_table(bundle, ratio_rows(bundle)))
+    return "\n\n".join(blocks)
+
+
+def ratio_rows(bundle: Bundle) -> list[dict[str, Any]]:
+    """Return name, MACs, bytes and accuracy of every ratio of a prunable bundle, widest first.
+
+    Bytes are those that its stages would take as files of their own, None where ai-edge-litert is
+    missing; the accuracies in percent are what the bundle says was reached on test images, without
+    exits and with them, None where it says nothing.
+    """
+    manifest = bundle.manifest
+    sizes: dict[str, int] = {}
+    with suppress(BackendError):
+        sizes = ratio_bytes(bundle)
+    return [
+        {
+            "ratio": ratio,
+            "macs": sum(stage.macs for stage in manifest.stages_at(ratio)),
+            "bytes": sizes.get(ratio),
+            "test_percent": _told(manifest, ratio, "test", manifest.stages[-1].name),
+            "adaptive_test_percent": _told(manifest, ratio, "adaptive", "test"),
+        }
+        for ratio in sorted(manifest.ratios, key=float, reverse=True)
+    ]
+
+
+def _told(manifest: Manifest, *keys: str) -> float | None:
+    """Return a figure of the provenance, which may say anything or nothing."""
+    found: Any = manifest.provenance.get("ratios")
+    for key in keys:
+        found = found.get(key) if isinstance(found, Mapping) else None
+    return float(found) if isinstance(found, int | float) else None
+
+
+def _ratio_table(bundle: Bundle, ratios: Sequence[Mapping[str, Any]]) -> str:
+    prunable = bundle.manifest.prunable
+    assert prunable is not None
+    rows = [
+        (
+            row["ratio"],
+            f"{row['macs'] / 1e6:.3f}",
+            "-" if row["bytes"] is None else f"{row['bytes'] / 1000:.1f}",
+            _percent(row["test_percent"]),
+            _percent(row["adaptive_test_percent"]),
+        )
+        for row in ratios
+    ]
+    heading = ("ratio", "MMAC", "kB by itself", "test %", "leaving early %")
+    return (
+        f"{table(rows, heading)}\n\n"
+        f"what the stage files carry for the ratios: {prunable.auxiliary_bytes / 1000:.1f} kB"
+    )
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"
 
 
 def _stage_table(bundle: Bundle) -> str:

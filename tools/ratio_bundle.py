@@ -1,10 +1,11 @@
-"""One pruning ratio of a bundle as a plain bundle, for everything that knows no ratios."""
+"""One pruning ratio of a bundle by itself: as a plain bundle, and how large it would be."""
 
 from dataclasses import replace
 from pathlib import Path
 
 from models_tflite import Bundle
 from models_tflite.build import write_bundle
+from models_tflite.flatbuffer import pack, unpack
 from models_tflite.manifest import FULL_RATIO
 from models_tflite.redraft import redraft
 
@@ -39,3 +40,21 @@ def bundle_at(bundle: Bundle, ratio: str, folder: Path) -> Bundle:
         prunable=None,
     )
     return write_bundle(folder / manifest.name, plain, replace=True)
+
+
+def ratio_bytes(bundle: Bundle) -> dict[str, int]:
+    """Return the bytes that each ratio of a prunable bundle would take as stage files of its own.
+
+    Raises:
+        BackendError: writing a model needs ai-edge-litert.
+    """
+    manifest, stages = bundle.manifest, range(len(bundle.manifest.stages))
+    assert manifest.prunable is not None
+    files = sum(stage.bytes for stage in manifest.stages)
+    return {
+        ratio: files - manifest.prunable.auxiliary_bytes
+        if ratio == FULL_RATIO
+        # Written anew, without the bytes that a ratio leaves unused.
+        else sum(len(pack(unpack(bundle.stage_model(index, ratio)))) for index in stages)
+        for ratio in manifest.ratios
+    }

@@ -9,10 +9,11 @@ import numpy as np
 
 from models_tflite import Bundle
 from models_tflite.backend import Backend, open_backend
-from models_tflite.flatbuffer import pack, unpack
 from models_tflite.graph import Graph
 from models_tflite.manifest import FULL_RATIO
 from models_tflite.prunable import PrunableModel
+
+from .ratio_bundle import ratio_bytes
 
 
 def byte_sizes(bundle: Bundle) -> dict[str, Any]:
@@ -23,13 +24,7 @@ def byte_sizes(bundle: Bundle) -> dict[str, Any]:
     whole = sum(len(bundle.stage_model(index)) for index in stages)
     auxiliary = manifest.prunable.auxiliary_bytes
     weights = sum(_weights(Graph(bundle.stage_model(index))) for index in stages)
-    separate = {
-        # Written anew, without the bytes that a ratio leaves unused.
-        ratio: sum(len(pack(unpack(bundle.stage_model(index, ratio)))) for index in stages)
-        for ratio in manifest.ratios
-        if ratio != FULL_RATIO
-    }
-    separate[FULL_RATIO] = whole - auxiliary
+    separate = ratio_bytes(bundle)
     return {
         "weights": weights,
         "auxiliary": auxiliary,

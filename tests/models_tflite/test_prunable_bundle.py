@@ -21,6 +21,7 @@ from models_tflite.errors import BundleVerificationError, ManifestError
 from models_tflite.flatbuffer import pack, unpack
 from models_tflite.golden_making import run_all
 from models_tflite.graph import Graph
+from models_tflite.lint import lint_bundle
 from models_tflite.manifest import FileInfo
 from models_tflite.manifest_text import manifest_text, read_manifest
 from models_tflite.ops import list_ops
@@ -137,6 +138,22 @@ def test_the_self_test_runs_every_ratio(bundle: Bundle, name: str, resolver: str
     assert report.ratios == ("1.0", *RATIOS) and report.vectors == 4 * 8
     if report.backend == bundle.manifest.golden.made_with:
         assert report.exact and report.wide == report.vectors
+
+
+class OtherFeatures(Bundle):
+    """A bundle whose second stage is that of another ratio when asked for 0.5."""
+
+    def stage_model(self, index: int, ratio: str = "1.0") -> bytes:
+        return super().stage_model(index, "0.75" if (index, ratio) == (1, "0.5") else ratio)
+
+
+def test_verifying_a_bundle_chains_its_stages_at_every_ratio(bundle: Bundle) -> None:
+    def errors(found: Bundle) -> set[str]:
+        return {f.where.split(":")[0] for f in lint_bundle(found) if f.severity == "error"}
+
+    assert errors(bundle) == set()
+    pairs = {"exit_1 to exit_2 at ratio 0.5", "exit_2 to exit_3 at ratio 0.5"}
+    assert errors(OtherFeatures(bundle.path, bundle.manifest)) == pairs
 
 
 class OtherRatio(Bundle):
