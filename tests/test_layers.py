@@ -65,7 +65,8 @@ print(*set(sys.modules) & {HEAVY!r})
 
 def test_a_run_here_loads_neither_cryptography_nor_serial() -> None:
     code = (
-        "import sys, edge_infer.run; print(*{'cryptography', 'serial', 'cbor2'} & set(sys.modules))"
+        "import sys, edge_infer.run.cli; "
+        "print(*{'cryptography', 'serial', 'cbor2'} & set(sys.modules))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"cryptography", "serial", "cbor2"} & set(done.stdout.split())

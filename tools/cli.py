@@ -20,7 +20,7 @@ from .lazy_group import LazyGroup
 from .settings import default_map
 
 COMMANDS = {
-    "run": (".run", "run_command", "Answer frames with a bundle on a board."),
+    "run": (".run.cli", "run_command", "Answer frames with a bundle on a board."),
     "measure": (".measure", "measure_command", "Measure what a bundle's stages cost on a board."),
     "compare": (".compare", "compare_command", "Compare policies on the same frames and arrivals."),
     "tune": (".tune", "tune_command", "Choose a bundle's exit thresholds for a board."),

@@ -156,7 +156,7 @@ class Watched:
 def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watched]:
     def start(**settings: Any) -> Watched:
         watched = Watched(**settings)
-        monkeypatch.setattr("tools.run_engine.open_board", watched.open)
+        monkeypatch.setattr("tools.run.engine.open_board", watched.open)
         return watched
 
     return start

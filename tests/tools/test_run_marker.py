@@ -6,8 +6,8 @@ import pytest
 
 from boards.gpio_line import open_line
 from tests.fakes.gpio_kernel import GpioKernel
-from tools import run_engine
 from tools.cli import run_line
+from tools.run import engine as run_engine
 
 
 def test_the_line_is_raised_once_for_each_inference_of_a_run(

@@ -18,13 +18,13 @@ from runtime.records import InferenceRecord
 from runtime.sinks import open_sink
 from runtime.summary import RunSummary, run_document
 
-from .exit_codes import INTERRUPTED, OK
-from .options import backend_option, json_option, option, resolver_option, threads_option
-from .quantities import Duration, FrameSize
-from .render import emit, warn
-from .run_engine import Kernels, open_engine
-from .run_input import InputOptions, open_input
-from .run_report import run_report
+from ..exit_codes import INTERRUPTED, OK
+from ..options import backend_option, json_option, option, resolver_option, threads_option
+from ..quantities import Duration, FrameSize
+from ..render import emit, warn
+from .engine import Kernels, open_engine
+from .frames import InputOptions, open_input
+from .report import run_report
 
 METERED_DURATION_NS = 10_000_000_000
 """A meter of 1,000 samples a second needs some seconds of board time to see small inferences."""

@@ -4,8 +4,8 @@ from typing import Any
 
 from models_tflite.manifest import FULL_RATIO
 
-from .quantities import energy_text, share_text, time_text
-from .render import table
+from ..quantities import energy_text, share_text, time_text
+from ..render import table
 
 LEAST_SHARE = 0.0005
 """A clock that was in force for less is left out: it would print as 0.0 %."""

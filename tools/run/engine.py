@@ -25,7 +25,7 @@ from runtime.live_policy import live_governor
 from runtime.marked_engine import MarkedEngine
 from runtime.summary import RunIdentity
 
-from .render import warn
+from ..render import warn
 
 if TYPE_CHECKING:
     from firmware_bridge.remote_engine import RemoteEngine
