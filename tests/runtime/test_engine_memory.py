@@ -1,0 +1,71 @@
+"""A switch of the ratio that the kernel gives no memory for: the old ratio goes on."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.fakes.backends import BACKENDS
+
+ROOT = Path(__file__).parents[2]
+CHILD = """
+import json, os, resource, sys
+from boards import open_board
+from models_tflite import open_backend, open_bundle
+from runtime.engine import Engine
+from runtime.errors import RunError
+from runtime.records import Frame
+
+def size_bytes():
+    lines = open("/proc/self/status").read().splitlines()
+    return 1024 * next(int(line.split()[1]) for line in lines if line.startswith("VmSize"))
+
+def tried(engine, frame, room_bytes):
+    resource.setrlimit(resource.RLIMIT_AS, (size_bytes() + room_bytes, resource.RLIM_INFINITY))
+    try:
+        engine.set_ratio("0.89")
+        switched = True
+    except RunError as error:
+        switched = False
+        assert "cannot be loaded" in str(error) and "it goes on at 0.4" in str(error), error
+    resource.setrlimit(resource.RLIMIT_AS, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    record = engine.infer(frame)
+    return switched, record.ratio, record.answer, record.confidence
+
+bundle = open_bundle("cifar10-prunable")
+frame = Frame(0, bundle.golden().frames[0])
+with open_board("sim:raspberry-pi-4b") as board, \\
+        Engine(bundle, board, backend=open_backend(sys.argv[1])) as engine:
+    engine.set_ratio("0.89")  # the library has grown to what it needs
+    engine.infer(frame)
+    engine.set_ratio("0.4")
+    before = engine.infer(frame)
+    print(json.dumps(["0.4", before.answer, before.confidence]), flush=True)
+    for room_kb in range(0, 1600, 100):
+        child = os.fork()
+        if not child:
+            print(json.dumps(tried(engine, frame, room_kb * 1000)), flush=True)
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0, f"died with {room_kb} kB"
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's here")
+@pytest.mark.parametrize("name", BACKENDS)
+def test_without_memory_the_old_ratio_answers_as_before(name: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", CHILD, name],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    before, *tries = map(json.loads, done.stdout.splitlines())
+    refused = [state for switched, *state in tries if not switched]
+    assert len(tries) == 16 and 0 < len(refused) < 16
+    assert all(state == before for state in refused)
+    assert {state[0] for switched, *state in tries if switched} == {"0.89"}
