@@ -10,6 +10,9 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+ENDS = ("the model's input", "the model's output")
+"""Why the first and the last channels of every model are kept."""
+
 
 @dataclass(frozen=True, slots=True)
 class Group:
@@ -85,6 +88,11 @@ class ChannelGroups:
     def open(self) -> tuple[Group, ...]:
         """The groups that can be cut."""
         return tuple(group for group in self.groups if not group.frozen)
+
+    @property
+    def frozen(self) -> tuple[Group, ...]:
+        """The groups that an operator needs whole; the model's inputs and outputs are not named."""
+        return tuple(group for group in self.groups if group.frozen not in ("", *ENDS))
 
     def counts(self, keep: Mapping[str, int]) -> tuple[int, ...]:
         """Return the channels of each group; what `keep` does not name stays whole."""

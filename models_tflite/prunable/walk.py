@@ -7,6 +7,7 @@ import numpy as np
 
 from models_tflite.graph import NO_TENSOR, Graph, Node, Tensor
 from models_tflite.prunable.atoms import Atoms, AtomSet
+from models_tflite.prunable.channels import ENDS
 
 _PASSING = """
 RELU RELU6 RELU_N1_TO_1 RELU_0_TO_1 LEAKY_RELU ELU GELU LOGISTIC TANH HARD_SWISH ABS NEG
@@ -35,11 +36,11 @@ class ChannelWalk:
         self.made: list[tuple[int, int]] = []
         """Places among `cuts` where channels begin, in graph order."""
         for index in graph.inputs:
-            self._start(index, "the model's input")
+            self._start(index, ENDS[0])
         for node in graph.nodes:
             _RULES.get(node.op, ChannelWalk._unknown)(self, node)
         for index in graph.outputs:
-            self.atoms.freeze(self._of(index), "the model's output")
+            self.atoms.freeze(self._of(index), ENDS[1])
 
     def _of(self, index: int) -> Atoms:
         """Return the channels of a tensor that is no constant; a variable's must stay."""
@@ -59,8 +60,9 @@ class ChannelWalk:
     def _hand_on(self, node: Node, labels: Atoms) -> None:
         self.labels[node.outputs[0]] = labels
 
-    def _unknown(self, node: Node) -> None:
-        reason = f"{node.custom or node.op} needs them"
+    def _unknown(self, node: Node, what: str = "") -> None:
+        """Keep all channels that a node reads and makes."""
+        reason = f"{what or node.custom or node.op} needs them"
         for index in node.inputs:
             if index != NO_TENSOR and not self._graph.tensors[index].constant:
                 self.atoms.freeze(self._of(index), reason)
@@ -84,8 +86,10 @@ class ChannelWalk:
 
     def _conv(self, node: Node) -> None:
         weights, labels = self._constant(node, 1), self._of(node.inputs[0])
-        if weights is None or len(weights.shape) != 4 or weights.shape[3] != len(labels):
-            return self._unknown(node)  # computed weights, or a grouped convolution
+        if weights is None or len(weights.shape) != 4:
+            return self._unknown(node, f"{node.op} with computed weights")
+        if weights.shape[3] != len(labels):
+            return self._unknown(node, f"{node.op} in groups")
         made = self.atoms.new(weights.shape[0])
         self.made.append((weights.index, 0))
         self._cut(node, 1, 0, made)
@@ -96,7 +100,7 @@ class ChannelWalk:
     def _depthwise(self, node: Node) -> None:
         weights, labels = self._constant(node, 1), self._of(node.inputs[0])
         if weights is None or len(weights.shape) != 4 or weights.shape[3] % len(labels):
-            return self._unknown(node)
+            return self._unknown(node, f"{node.op} with computed weights")
         made = np.repeat(labels, weights.shape[3] // len(labels))
         self._cut(node, 1, 3, made)
         self._cut(node, 2, 0, made)
@@ -106,7 +110,7 @@ class ChannelWalk:
         weights, labels = self._constant(node, 1), self._of(node.inputs[0])
         plain = getattr(node.options, "weightsFormat", _DEFAULT_WEIGHTS) == _DEFAULT_WEIGHTS
         if weights is None or not plain or weights.shape[1] % len(labels):
-            return self._unknown(node)
+            return self._unknown(node, f"{node.op} with computed or shuffled weights")
         made = self.atoms.new(weights.shape[0])
         self.made.append((weights.index, 0))
         self._cut(node, 1, 0, made)
@@ -146,13 +150,13 @@ class ChannelWalk:
     def _pad(self, node: Node) -> None:
         around = self._values(node, 1)
         if around is None or any(around[-2:]):
-            return self._unknown(node)
+            return self._unknown(node, f"{node.op} along the channels")
         return self._pass(node)
 
     def _reduce(self, node: Node) -> None:
         axes, rank = self._values(node, 1), len(self._graph.tensors[node.inputs[0]].shape)
         if axes is None or rank - 1 in {axis % rank for axis in axes}:
-            return self._unknown(node)
+            return self._unknown(node, f"{node.op} over the channels")
         return self._pass(node)
 
     def _concatenate(self, node: Node) -> None:

@@ -1,7 +1,10 @@
 """Channels are followed through every operator that has a rule; the others need theirs."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
+from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -9,14 +12,18 @@ from models_tflite import open_backend
 from models_tflite.graph import Graph
 from models_tflite.prunable import (
     Axis,
+    PrunableModel,
+    RatioParameters,
     RatioParametersError,
     Segment,
     follow_channels,
     own_constants,
     sort_channels,
+    write_prunable,
 )
+from tests.fakes.backends import open_or_skip
 from tests.fakes.prunable_nets import ARCHITECTURES, ChannelNet, depthwise, flattened, residual
-from tests.fakes.pruned import outputs
+from tests.fakes.pruned import outputs, zeroed
 from tests.fakes.tiny_models import ModelBuilder
 
 
@@ -57,42 +64,95 @@ def test_a_flattened_concatenation_is_cut_pixel_by_pixel() -> None:
     assert axis.kept(channels.sizes, counts)[:6].tolist() == [0, 1, 8, 14, 15, 22]
 
 
-def test_an_operator_without_a_rule_keeps_its_channels() -> None:
+def through_softmax(net: ChannelNet, source: int) -> int:
+    whole = net.map(net.shape(source))
+    return net.op("SOFTMAX", [source], [whole], "SoftmaxOptions", beta=1.0)
+
+
+def through_a_border_of_channels(net: ChannelNet, source: int) -> int:
+    around = np.array([[0, 0]] * 3 + [[1, 1]], "i4")
+    padded = net.map([1, 8, 8, net.shape(source)[-1] + 2])
+    pads = net.tensor("around", [4, 2], "int32", 0.0, data=around)
+    return net.op("PAD", [source, pads], [padded], "PadOptions")
+
+
+def through_groups(net: ChannelNet, source: int) -> int:
+    kernel = net.constants(source, [8, 1, 1, 4], 0, 4)
+    grouped = net.map(net.shape(source))
+    return net.op("CONV_2D", [source, *kernel], [grouped], "Conv2DOptions", strideH=1, strideW=1)
+
+
+def through_split(net: ChannelNet, source: int) -> int:
+    axis = net.tensor("axis", [], "int32", 0.0, data=np.array(3, "i4"))
+    halves = [net.map([1, 8, 8, 4]) for _ in range(2)]
+    net.op("SPLIT", [axis, source], halves, "SplitOptions", numSplits=2)
+    return net.concat(halves[1], halves[0])
+
+
+def through_transposed_convolution(net: ChannelNet, source: int) -> int:
+    kernel, _ = net.constants(source, [8, 3, 3, 8], 0, 72)
+    size = net.tensor("size", [4], "int32", 0.0, data=np.array([1, 16, 16, 8], "i4"))
+    larger = net.map([1, 16, 16, 8])
+    return net.op("TRANSPOSE_CONV", [size, kernel, source], [larger], "TransposeConvOptions",
+                  strideH=2, strideW=2, padding=schema.Padding.SAME)  # fmt: skip
+
+
+def through_mean_of_channels(net: ChannelNet, source: int) -> int:
+    axes = net.tensor("axes", [1], "int32", 0.0, data=np.array([3], "i4"))
+    one = net.map([1, 8, 8, 1])
+    return net.op("MEAN", [source, axes], [one], "ReducerOptions", keepDims=True)
+
+
+def through_strides(net: ChannelNet, source: int) -> int:
+    values = [np.array(v, "i4") for v in ([0, 0, 0, 0], [1, 8, 8, 8], [1, 1, 1, 2])]
+    bounds = [net.tensor(f"s{i}", [4], "int32", 0.0, data=v) for i, v in enumerate(values)]
+    part = net.map([1, 8, 8, 4])
+    return net.op("STRIDED_SLICE", [source, *bounds], [part], "StridedSliceOptions")
+
+
+Through = Callable[[ChannelNet, int], int]
+KEEPING: list[tuple[Through, set[str]]] = [
+    (through_softmax, {"SOFTMAX needs them"}),
+    (through_a_border_of_channels, {"PAD along the channels needs them"}),
+    (through_groups, {"CONV_2D in groups needs them"}),
+    (through_split, {"SPLIT needs them"}),
+    (through_transposed_convolution, {"TRANSPOSE_CONV needs them"}),
+    (through_mean_of_channels, {"MEAN over the channels needs them"}),
+    (through_strides, {"STRIDED_SLICE needs them"}),
+]
+
+
+def kept_whole(through: Through) -> bytes:
+    """A layer to cut, one that is followed by an operator that needs it whole, one to cut."""
     net = ChannelNet("float32")
     frame = net.frame()
-    first = net.layer(frame, 8)
-    whole = net.map(net.shape(first))
-    net.op("SOFTMAX", [net.layer(first, 8)], [whole], "SoftmaxOptions", beta=1.0)
-    model = net.build([frame], [net.scores(net.mean(net.layer(whole, 6)))])
-    frozen = {group.key: group.frozen for group in follow_channels(model).groups if group.frozen}
-    assert [reason for reason in frozen.values()] == [
-        "the model's input", "SOFTMAX needs them", "SOFTMAX needs them", "the model's output",
-    ]  # fmt: skip
-    assert sorted(sizes(model).values()) == [6, 8]
+    whole = through(net, net.layer(net.layer(frame, 6), 8))
+    return net.build([frame], [net.scores(net.mean(net.layer(whole, 6)))])
 
 
-def test_padding_of_channels_keeps_them() -> None:
-    net = ChannelNet("float32")
-    frame = net.frame()
-    first = net.layer(frame, 8)
-    around = net.tensor(
-        "around", [4, 2], "int32", 0.0, data=np.array([[0, 0]] * 3 + [[1, 1]], "i4")
-    )
-    padded = net.map([1, 8, 8, 10])
-    net.op("PAD", [first, around], [padded], "PadOptions")
-    model = net.build([frame], [net.scores(net.mean(padded))])
-    assert sizes(model) == {}
+@pytest.mark.parametrize(("through", "reasons"), KEEPING)
+def test_an_operator_without_a_rule_keeps_its_channels_and_says_so(
+    through: Through, reasons: set[str]
+) -> None:
+    channels = follow_channels(kept_whole(through))
+    assert {group.frozen for group in channels.frozen} == reasons
+    assert "w_3" in [group.key for group in channels.frozen], "the layer before the operator"
+    assert [group.size for group in channels.open] == [6, 6], "what lies around it can be cut"
 
 
-def test_a_grouped_convolution_keeps_its_channels() -> None:
-    net = ChannelNet("float32")
-    frame = net.frame()
-    first = net.layer(frame, 8)
-    kernel = net.constants(first, [8, 1, 1, 4], 0, 4)
-    grouped = net.map(net.shape(first))
-    net.op("CONV_2D", [first, *kernel], [grouped], "Conv2DOptions", strideH=1, strideW=1)
-    model = net.build([frame], [net.scores(net.mean(grouped))])
-    assert sizes(model) == {}
+@pytest.mark.parametrize("backend", ["litert", "tflite-runtime"])
+@pytest.mark.parametrize("through", [through for through, _ in KEEPING])
+def test_around_such_an_operator_a_cut_net_is_the_full_one_with_zeros(
+    through: Through, backend: str
+) -> None:
+    model, kernels = kept_whole(through), open_or_skip(backend)
+    keep = {group.key: 3 for group in follow_channels(model).open}
+    cut = PrunableModel.open(write_prunable(model, [RatioParameters("0.5", keep)]))
+    frames = np.random.default_rng(1).normal(0, 1, (5, 1, 8, 8, 3)).astype(np.float32)
+    wanted = outputs(kernels, zeroed(model, keep), frames)
+    found = outputs(kernels, cut.materialise("0.5"), frames)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+    assert len(np.unique(wanted, axis=0)) > 1
 
 
 def test_a_map_and_its_mirror_cannot_be_cut_to_prefixes_of_one_group() -> None:

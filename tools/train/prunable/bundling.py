@@ -16,6 +16,7 @@ from models_tflite.classifier import Classifier, FrameOptions
 from models_tflite.exits import exits_draft
 from models_tflite.graph import Graph
 from models_tflite.manifest import Manifest, Thresholds
+from models_tflite.prunable import follow_channels
 from models_tflite.prunable.bundling import with_ratios
 from models_tflite.redraft import redraft
 from models_tflite.single import single_draft
@@ -61,6 +62,8 @@ def make_prunable_bundle(
     Raises:
         TooFewSamplesError: the recipe holds back too few images for what it promises.
     """
+    for group in follow_channels(converted.model).frozen:
+        note(f"the {group.size} channels of {group.key} stay at every ratio: {group.frozen}")
     draft = with_ratios(_draft(converted.model, recipe, labels), converted.model, converted.ratios)
     with tempfile.TemporaryDirectory() as folder:
         raw = write_bundle(Path(folder) / "raw" / draft.name, draft)
