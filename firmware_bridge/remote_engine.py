@@ -9,6 +9,7 @@ import secrets
 from collections import deque
 from collections.abc import Sequence
 
+from boards.closing import Closing
 from boards.timebase import MonotonicTimebase
 from firmware_bridge import edge_group
 from firmware_bridge.clock_sync import ClockSync, Exchange
@@ -31,7 +32,7 @@ _CHUNK_OVERHEAD_BYTES = 160
 """SMP header, and the CBOR map around a piece of a frame."""
 
 
-class RemoteEngine:
+class RemoteEngine(Closing):
     """Fulfils LocalEngine over a link. A context manager; leaving it closes the port.
 
     Args:
@@ -130,12 +131,6 @@ class RemoteEngine:
     def close(self) -> None:
         """Close the port. May be called twice."""
         self.link.port.close()
-
-    def __enter__(self) -> "RemoteEngine":
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.close()
 
     def _ask_job(self, command: int, body: Body) -> Body:
         numbered = body | {"n": secrets.randbits(31)}

@@ -1,9 +1,8 @@
 """A power meter whose samples a log gets too."""
 
 from collections.abc import Sequence
-from types import TracebackType
-from typing import Self
 
+from boards.closing import Closing
 from boards.contract import Board
 from boards.power import MeterStatistics, Origin, PowerMeter, PowerSample
 
@@ -59,10 +58,11 @@ class TappedMeter:
         self._meter.stop()
 
 
-class TappedBoard:
-    """Fulfils Board: another one with a tapped meter. Opening and closing stay with its owner."""
+class TappedBoard(Closing):
+    """Fulfils Board: another one with a tapped meter."""
 
     def __init__(self, board: Board) -> None:
+        self._board = board
         self.tap = TappedMeter(board.meter) if board.meter is not None else None
         self.meter: PowerMeter | None = self.tap
         self.name = board.name
@@ -74,15 +74,7 @@ class TappedBoard:
         # Bound here: an engine calls them for every stage.
         self.spend = board.spend
         self.cost_table = board.cost_table
-        self.close = board.close
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
+    def close(self) -> None:
+        """Close the board behind. May be called twice."""
+        self._board.close()

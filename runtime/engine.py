@@ -7,11 +7,11 @@ are the same loop: a stage reads the features of the stage before it, or the fra
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 from numpy.typing import NDArray
 
+from boards.closing import Closing
 from boards.contract import Board
 from boards.operating_point import OperatingPoint
 from boards.timebase import Timebase
@@ -28,7 +28,7 @@ from runtime.stage_work import all_works, switch_work
 from runtime.steps import LoadedRatio, RatioLoader
 
 
-class Engine:
+class Engine(Closing):
     """Runs a bundle on a board. A context manager; the board stays open when it closes.
 
     Args:
@@ -235,17 +235,6 @@ class Engine:
             if self.board.meter is not None:
                 self.board.meter.stop()
             self.board.clock.reset()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def _go(self, point: OperatingPoint) -> None:
         """Change the operating point; note the one that the board really took."""

@@ -2,11 +2,11 @@
 
 import csv
 import json
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Protocol, Self, TextIO
+from typing import Any, Protocol, TextIO
 
+from boards.closing import Closing
 from runtime.errors import RunError
 from runtime.records import InferenceRecord
 
@@ -84,7 +84,7 @@ class MemorySink:
         """Nothing to release."""
 
 
-class FileSink(ABC):
+class FileSink(Closing):
     """Writes records to an open text file. A context manager."""
 
     def __init__(self, stream: TextIO) -> None:
@@ -97,17 +97,6 @@ class FileSink(ABC):
     def close(self) -> None:
         """Flush and close the file."""
         self._stream.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
 
 class JsonLinesSink(FileSink):

@@ -9,7 +9,8 @@ import pytest
 from models_tflite.backend import open_backend
 from models_tflite.cut import cut
 from models_tflite.graph import Graph
-from tools.train.dataset import Dataset, Splits, hold_out
+from tests.fakes.bars import bar_splits
+from tools.train.dataset import Dataset, Splits
 from tools.train.recipe import Recipe, parse_recipe
 from tools.train.scores import accuracy, score
 
@@ -50,16 +51,6 @@ confidence = 0.95
 """
 
 
-def bars(n: int, seed: int) -> Dataset:
-    """Images 6x6 with one bright row (class 0) or column (class 1) in the noise."""
-    rng = np.random.default_rng(seed)
-    images = rng.integers(0, 60, (n, 6, 6, 1), np.uint8)
-    labels = rng.integers(0, 2, n)
-    for image, label, at in zip(images, labels, rng.integers(0, 6, n), strict=True):
-        (image if label == 0 else image.swapaxes(0, 1))[at] = 200
-    return Dataset(images, labels)
-
-
 @pytest.fixture(scope="module")
 def recipe() -> Recipe:
     return parse_recipe(RECIPE, "bars.toml")
@@ -67,7 +58,7 @@ def recipe() -> Recipe:
 
 @pytest.fixture(scope="module")
 def splits() -> Splits:
-    return Splits(*hold_out(bars(300, 0), 60, 0), bars(100, 1))
+    return bar_splits()
 
 
 @pytest.fixture(scope="module")
