@@ -1,17 +1,18 @@
-"""A switch of the ratio that the kernel gives no memory for: the old ratio goes on."""
+"""Memory of a switch of the ratio: given back afterwards; if there is none, the old one goes on."""
 
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.fakes.backends import BACKENDS
 
 ROOT = Path(__file__).parents[2]
-CHILD = """
+REFUSING = """
 import json, os, resource, sys
 from boards import open_board
 from models_tflite import open_backend, open_bundle
@@ -53,19 +54,56 @@ with open_board("sim:raspberry-pi-4b") as board, \\
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's here")
-@pytest.mark.parametrize("name", BACKENDS)
-def test_without_memory_the_old_ratio_answers_as_before(name: str) -> None:
+def run_child(program: str, backend: str) -> list[Any]:
+    """Return what a program prints, one JSON document a line; memory is a process's own."""
     done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", CHILD, name],
+        [sys.executable, "-W", "ignore", "-c", program, backend],
         cwd=ROOT,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
     )
     assert done.returncode == 0, done.stderr
-    before, *tries = map(json.loads, done.stdout.splitlines())
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are Linux's here")
+@pytest.mark.parametrize("name", BACKENDS)
+def test_without_memory_the_old_ratio_answers_as_before(name: str) -> None:
+    before, *tries = run_child(REFUSING, name)
     refused = [state for switched, *state in tries if not switched]
     assert len(tries) == 16 and 0 < len(refused) < 16
     assert all(state == before for state in refused)
     assert {state[0] for switched, *state in tries if switched} == {"0.89"}
+
+
+CYCLES = """
+import json, sys
+from boards import open_board
+from models_tflite import open_backend, open_bundle
+from runtime.engine import Engine
+from runtime.records import Frame
+
+def kb(key):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(key))
+
+bundle = open_bundle("cifar10-all-in-one")
+frame = Frame(0, bundle.golden().frames[0])
+with open_board("sim:raspberry-pi-4b") as board, \\
+        Engine(bundle, board, backend=open_backend(sys.argv[1])) as engine:
+    for cycle in range(6):
+        for ratio in bundle.manifest.ratios:
+            engine.set_ratio(ratio)
+            engine.infer(frame)
+        print(json.dumps(kb("VmRSS")))
+    print(json.dumps(sum(stage.bytes for stage in bundle.manifest.stages) // 1024))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux says of a process")
+@pytest.mark.parametrize("name", BACKENDS)
+def test_what_a_switch_takes_is_given_back(name: str) -> None:
+    first, second, *_, last, files = run_child(CYCLES, name)
+    assert last - second < files / 4, "36 switches later"
+    assert last - first < files, "not even one more ratio is held"

@@ -1,0 +1,66 @@
+"""The shipped prunable bundles: every ratio is the one that a flatbuffer writer would pack."""
+
+import numpy as np
+import pytest
+
+from models_tflite import open_bundle
+from models_tflite.bundle import Bundle, shipped_names
+from models_tflite.golden_making import run_all
+from models_tflite.graph import Graph
+from models_tflite.prunable.model import check_hash
+from models_tflite.prunable.outline import Outline
+from models_tflite.prunable.packed import pack_codes
+from models_tflite.prunable.payload import read_payload
+from models_tflite.stage import connect_stages, load_stages
+from tests.fakes.backends import BACKENDS, open_or_skip
+
+PRUNABLE = [name for name in shipped_names() if open_bundle(name).manifest.prunable is not None]
+
+
+def packed(model: bytes, ratio: str) -> bytes:
+    """Return a ratio of a file, its tensors cut in the object tree and written anew."""
+    layout, ratios = read_payload(check_hash(model))
+    [codes] = [own for own in ratios if own.name == ratio]
+    return pack_codes(Outline(Graph(model), layout, ()), codes)
+
+
+def narrower(bundle: Bundle) -> list[str]:
+    return [ratio for ratio in bundle.manifest.ratios if ratio != "1.0"]
+
+
+def test_both_are_there() -> None:
+    assert PRUNABLE == ["cifar10-all-in-one", "cifar10-prunable"]
+
+
+@pytest.mark.parametrize("name", PRUNABLE)
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_every_ratio_answers_as_the_packed_one(name: str, backend: str) -> None:
+    bundle, kernels = open_bundle(name), open_or_skip(backend)
+    frames = bundle.golden().frames
+    assert len(narrower(bundle)) == 8
+    for ratio in narrower(bundle):
+        whole = [bundle.stage_model(i) for i in range(len(bundle.manifest.stages))]
+        models = [packed(model, ratio) for model in whole]
+        assert sum(map(len, models)) < sum(map(len, whole)), "no dead bytes"
+        stages = connect_stages(bundle.manifest.stages_at(ratio), models, kernels)
+        wanted = run_all(stages, frames)
+        found = run_all(load_stages(bundle, kernels, ratio=ratio), frames)
+        for mine, theirs in zip(found, wanted, strict=True):
+            assert np.array_equal(mine, theirs)
+            assert len(np.unique(theirs, axis=0)) > 1
+
+
+@pytest.mark.parametrize("name", PRUNABLE)
+def test_what_the_ratios_take_is_within_the_limits(name: str) -> None:
+    bundle = open_bundle(name)
+    assert bundle.manifest.prunable is not None
+    added = bundle.manifest.prunable.auxiliary_bytes
+    graphs = [Graph(bundle.stage_model(i)) for i in range(len(bundle.manifest.stages))]
+    kernels = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
+    weights = sum(
+        graph.operand(n, 1).elements for graph in graphs for n in graph.nodes if n.op in kernels
+    )
+    files = sum(stage.bytes for stage in bundle.manifest.stages)
+    assert added <= 0.05 * weights
+    assert files <= 1.09 * (files - added)
+    assert sum(info.bytes for info in bundle.manifest.files.values()) < 3_000_000
