@@ -167,6 +167,12 @@ def _verdict(document: dict[str, Any]) -> str:
             f"does not pay  the adaptive net costs {-adaptive['saving_percent']:.1f} % more than "
             "the plain one on this board: the plain net is kept"
         )
+    lines += [
+        f"simpler       every input leaves at {name}: a bundle of that net alone does the same in "
+        "less memory"
+        for name, share in list(adaptive["shares"].items())[:-1]
+        if document["pays"] and share == 1
+    ]
     return "\n".join(lines)
 
 

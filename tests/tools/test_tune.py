@@ -105,6 +105,13 @@ def test_where_it_does_not_pay_the_plain_net_is_kept(noisy: Path, tmp_path: Path
     assert "does not pay" in invoke(*asked, "--dry-run").stdout
 
 
+def test_a_little_net_that_suffices_alone_is_named(noisy: Path) -> None:
+    told = "simpler       every input leaves at little"
+    asked = (PAIR, "--calibration", noisy, "--dry-run", "--allow")
+    assert told in invoke(*asked, 49).stdout
+    assert told not in invoke(*asked, 3).stdout
+
+
 def write_dear_table(folder: Path) -> Path:
     """Write a measured cost table by which the little net costs what the big one does."""
     bundle = open_bundle(PAIR)
