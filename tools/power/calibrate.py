@@ -1,6 +1,5 @@
 """`edge-infer power calibrate`: two known loads correct a meter's gain and offset."""
 
-import re
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -17,23 +16,10 @@ from boards.power import SampleFlag
 from ..options import json_option, option
 from ..quantities import Duration
 from ..render import emit
+from ..watts import Power
 from .source import configured_meter, meter_option, open_source
 
-SCALE_UW = {"W": 1e6, "mW": 1e3}
 BATCH_NS = 200_000_000
-
-
-class Power(click.ParamType[int]):
-    """A power with its unit, as uW: 2.5W, 800mW."""
-
-    name = "power"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the power in uW; a bare number is refused."""
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(mW|W)\s*", str(value))
-        if not match:
-            self.fail(f"{value!r} is no power; write it with its unit: 2.5W, 800mW", param, ctx)
-        return round(float(match[1]) * SCALE_UW[match[2]])
 
 
 @click.command("calibrate", short_help="Correct a meter by two known loads.")
