@@ -75,16 +75,20 @@ def pack_bits(fields: Sequence[tuple[NDArray[np.int64], int]]) -> bytes:
     return np.packbits(np.concatenate([np.zeros(0, np.uint8), *bits])).tobytes()
 
 
-def unpack_bits(packed: NDArray[np.uint8], widths: NDArray[np.int64]) -> NDArray[np.int64]:
+def unpack_bits(packed: NDArray[np.uint8], widths: NDArray[np.uint8]) -> NDArray[np.uint32]:
     """Return the codes of the given widths, each at most `MOST_BITS`.
 
     Args:
         packed: what `pack_bits` wrote, at least as long.
         widths: bits of each code, shape [n].
     """
-    starts = np.cumsum(widths) - widths
+    starts = np.cumsum(widths, dtype=np.int64)
+    starts -= widths
     padded = np.concatenate([packed, np.zeros(_WORD, np.uint8)])
     # The big-endian word that begins at each byte: no two of them are apart by a whole word.
-    words = np.ndarray(len(packed) + 1, ">u4", padded, strides=(1,))[starts >> 3].astype(np.int64)
-    codes: NDArray[np.int64] = (words >> (8 * _WORD - widths - (starts & 7))) & ((1 << widths) - 1)
+    words = np.ndarray(len(packed) + 1, ">u4", padded, strides=(1,)).astype(np.uint32)
+    codes: NDArray[np.uint32] = words.take(starts >> 3)
+    codes <<= (starts & 7).astype(np.uint32)
+    # NumPy makes nothing of a word that is shifted out whole.
+    codes >>= np.uint32(8 * _WORD) - widths.astype(np.uint32)
     return codes

@@ -15,7 +15,7 @@ from models_tflite.prunable.places import WORD, Places
 
 Source = bytes | mmap.mmap
 """A file, to read from."""
-Copy = bytearray | mmap.mmap
+Copy = bytearray | memoryview
 """The same, to write into."""
 Kept = slice | NDArray[np.intp]
 """Positions that stay of a dimension; a slice where they are a prefix."""

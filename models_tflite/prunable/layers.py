@@ -77,7 +77,8 @@ def decode_layers(codes: RatioCodes, given: LayerScales) -> LayerValues:
         )
     if not (np.isfinite(units).all() and np.isfinite(bias_scales).all() and (scales > 0).all()):
         raise PrunableError("a scale of the file is not above 0: it is damaged")
-    biases = biases_of(above + np.repeat(codes.floors.astype(np.int64), bias_counts), units)
+    floors = np.repeat(codes.floors.astype(np.int64), bias_counts)
+    biases = biases_of(above.astype(np.int64) + floors, units)
     return LayerValues(scales, bias_scales, biases, negative)
 
 
@@ -90,9 +91,9 @@ def counted(counts: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _unpack(
     codes: RatioCodes, scales: NDArray[np.int64], biases: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.bool_]]:
     """Return scale codes, bias codes and signs of all layers in a row."""
-    bits = codes.widths.astype(np.int64).T
+    bits = codes.widths.T
     widths = np.concatenate([np.repeat(bits[0], scales), np.repeat(bits[1], biases)])
     if bits[2].any():
         widths = np.concatenate([widths, np.repeat(bits[2], scales)])
@@ -101,7 +102,7 @@ def _unpack(
         raise PrunableError(f"the codes of ratio {codes.name} are cut short: get the file again")
     values = unpack_bits(packed, widths)
     first, second = int(scales.sum()), int(scales.sum() + biases.sum())
-    signs = values[second:] if bits[2].any() else np.zeros(first, np.int64)
+    signs = values[second:] if bits[2].any() else np.zeros(first, np.uint32)
     return values[:first], values[first:second], signs.astype(np.bool_)
 
 

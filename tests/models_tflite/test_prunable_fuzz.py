@@ -34,7 +34,7 @@ from tests.fakes.ratio_parameters import random_ratio
 @settings(max_examples=200, deadline=None)
 def test_codes_of_any_width_come_back(fields: list[tuple[list[int], int]]) -> None:
     packed = pack_bits([(np.array(codes, np.int64), bits) for codes, bits in fields])
-    widths = np.array([bits for codes, bits in fields for _ in codes], np.int64)
+    widths = np.array([bits for codes, bits in fields for _ in codes], np.uint8)
     found = unpack_bits(np.frombuffer(packed, np.uint8), widths)
     assert found.tolist() == [code for codes, _ in fields for code in codes]
     assert len(packed) == -(-int(widths.sum()) // 8)
