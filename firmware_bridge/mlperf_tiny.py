@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models_tflite.stage import LoadedStage
 from models_tflite.stage_spec import Scores
 from runtime.contract import LocalEngine
-from runtime.frame_spec import FrameSpec
+from runtime.frames.spec import FrameSpec
 from runtime.records import Frame, InferenceRecord
 
 COMMAND_BYTES = 80

@@ -5,7 +5,7 @@ from typing import Any
 from boards.operating_point import OperatingPoint
 from firmware_bridge.errors import FrameError
 from firmware_bridge.smp import Body
-from runtime.accounting import EnergyTotals, IdleReference
+from runtime.accounting.account import EnergyTotals, IdleReference
 from runtime.records import InferenceEnergy, InferenceRecord
 
 

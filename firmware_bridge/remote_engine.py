@@ -19,7 +19,7 @@ from firmware_bridge.link import Link
 from firmware_bridge.port import DEFAULT_BAUD, DescriptorPort
 from firmware_bridge.record_body import energy_from_list, from_body, totals_from_body
 from firmware_bridge.smp import Body, Group, Op
-from runtime.accounting import EnergyTotals
+from runtime.accounting.account import EnergyTotals
 from runtime.records import Frame, InferenceRecord
 
 REMOTE = "serial:"

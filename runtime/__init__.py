@@ -6,8 +6,8 @@ run came to.
 
 from runtime.engine import Engine
 from runtime.event_loop import EventLoop
+from runtime.frames.sources import open_source
 from runtime.records import Frame, InferenceEnergy, InferenceRecord
-from runtime.sources import open_source
 from runtime.summary import RunSummary
 
 __all__ = [

@@ -19,8 +19,8 @@ from models_tflite.backend import Backend, open_backend
 from models_tflite.bundle import Bundle
 from models_tflite.manifest import FULL_RATIO
 from models_tflite.stage import LoadedStage
-from runtime.account_choice import idle_reference, open_account
-from runtime.accounting import EnergyTotals
+from runtime.accounting.account import EnergyTotals
+from runtime.accounting.choice import idle_reference, open_account
 from runtime.errors import RunError
 from runtime.governor import Governor, open_governor
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult

@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from boards.timebase import Timebase
 from runtime.arrivals import Arrivals
 from runtime.contract import LocalEngine
+from runtime.frames.sources import RawFrame, Source
 from runtime.records import Frame, InferenceRecord
-from runtime.sources import RawFrame, Source
 
 SETTLE_EVERY_NS = 100_000_000
 """How long finished records may wait for their energy."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boards.cost_table import CostTable
-from runtime.accounting import EnergyTotals
+from runtime.accounting.account import EnergyTotals
 from runtime.event_loop import LoopCounts
 from runtime.records import InferenceRecord
 from runtime.stage_work import row_name

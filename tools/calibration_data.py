@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from models_tflite import Bundle
 from runtime.errors import RunError
-from runtime.frame_spec import FrameSpec
-from runtime.sources import ArraySource, Source, open_source
+from runtime.frames.sources import ArraySource, Source, open_source
+from runtime.frames.spec import FrameSpec
 
 from .held_back import HELD_BACK, held_back_images
 

@@ -18,7 +18,7 @@ from firmware_bridge.server import LineProtocol, Server, port_opener
 from firmware_bridge.text_mode import TextMode
 from models_tflite import open_bundle
 from runtime.engine import Engine
-from runtime.frame_spec import FrameSpec
+from runtime.frames.spec import FrameSpec
 
 from .notified import notified
 from .options import option

@@ -24,8 +24,8 @@ from models_tflite import Bundle
 from runtime.arrivals import BackToBack
 from runtime.contract import LocalEngine
 from runtime.event_loop import EventLoop
-from runtime.frame_spec import FrameSpec
-from runtime.sources import ArraySource
+from runtime.frames.sources import ArraySource
+from runtime.frames.spec import FrameSpec
 from runtime.summary import RunSummary
 from tests.fakes.bridge_device import KEY, KEYS, BridgeDevice, FakeSelfTests
 from tests.fakes.in_process_worker import InProcessWorker

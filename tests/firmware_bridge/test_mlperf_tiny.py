@@ -13,7 +13,7 @@ from boards import open_board
 from firmware_bridge.mlperf_tiny import MlperfTiny
 from models_tflite import Bundle
 from runtime.engine import Engine
-from runtime.frame_spec import FrameSpec
+from runtime.frames.spec import FrameSpec
 from runtime.records import Frame
 
 SPEC = FrameSpec((8, 8, 1), np.dtype("uint8"))

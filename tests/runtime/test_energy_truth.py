@@ -16,8 +16,8 @@ from boards.profile import load_profile
 from boards.simulated.board import SimulatedBoard
 from boards.simulated.disturbance import Disturbance, MeterFaults, RowError
 from boards.work import OpWork, Work
-from runtime.accounting import EnergyTotals, measure_idle
-from runtime.metered_account import MeteredAccount
+from runtime.accounting.account import EnergyTotals, measure_idle
+from runtime.accounting.metered import MeteredAccount
 from runtime.records import Frame, InferenceRecord
 from tests.fakes.runtime_fakes import record_of
 

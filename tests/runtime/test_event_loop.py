@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 from runtime.arrivals import BackToBack, Periodic
 from runtime.errors import RunError
 from runtime.event_loop import EventLoop
-from runtime.frame_spec import FrameSpec
+from runtime.frames.sources import ArraySource
+from runtime.frames.spec import FrameSpec
 from runtime.records import Frame, InferenceRecord
-from runtime.sources import ArraySource
 from tests.fakes.runtime_fakes import FakeEngine, FakeTime
 
 MS = 1_000_000

@@ -11,7 +11,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
 from runtime.errors import SourceError, SourceMissingError
-from runtime.idx import parse_idx, read_idx
+from runtime.frames.idx import parse_idx, read_idx
 
 Array = NDArray[Any]
 

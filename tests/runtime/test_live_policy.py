@@ -14,7 +14,8 @@ from runtime.energy_budget import BudgetError
 from runtime.engine import Engine
 from runtime.errors import PolicyError
 from runtime.event_loop import EventLoop
-from runtime.frame_spec import FrameSpec
+from runtime.frames.sources import ArraySource
+from runtime.frames.spec import FrameSpec
 from runtime.governors.planned import PlannedGovernor
 from runtime.live_policy import live_governor
 from runtime.predictor_fitting import fit_predictor
@@ -22,7 +23,6 @@ from runtime.records import InferenceRecord
 from runtime.replay import Replay, Traffic
 from runtime.replay_costs import ReplayCosts
 from runtime.scored_frames import ScoredFrames, score_frames, scored_bundle
-from runtime.sources import ArraySource
 from runtime.stage_work import works_of
 
 COUNT = 150

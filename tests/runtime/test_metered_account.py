@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from boards.cost_table import CostRow, CostTable, SwitchCost
 from boards.errors import BusError
 from boards.power import SampleFlag
-from runtime.accounting import IdleReference
-from runtime.metered_account import MeteredAccount
+from runtime.accounting.account import IdleReference
+from runtime.accounting.metered import MeteredAccount
 from runtime.records import Frame, InferenceRecord
 from tests.fakes.runtime_fakes import POINT, IdealMeter, record_of
 

@@ -9,8 +9,8 @@ import pytest
 
 from boards.operating_point import OperatingPoint
 from boards.power import MeterStatistics, Origin, PowerSample
-from runtime.accounting import IdleReference
-from runtime.metered_account import MeteredAccount
+from runtime.accounting.account import IdleReference
+from runtime.accounting.metered import MeteredAccount
 from runtime.records import InferenceRecord
 
 RUNS = Path(__file__).parents[2].parent / "shared" / "data" / "power" / "v0.5_Nucleo-L4R5ZI"

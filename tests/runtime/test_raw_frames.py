@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import SourceError
-from runtime.raw_frames import RawFormat, read_raw_frames
+from runtime.frames.raw import RawFormat, read_raw_frames
 
 
 class Trickle(io.RawIOBase):

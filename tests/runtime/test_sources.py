@@ -6,8 +6,8 @@ from PIL import Image
 
 from models_tflite.errors import FrameError
 from runtime.errors import SourceError, SourceMissingError
-from runtime.frame_spec import FrameSpec
-from runtime.sources import ArraySource, open_source
+from runtime.frames.sources import ArraySource, open_source
+from runtime.frames.spec import FrameSpec
 from tests.runtime.test_idx import idx_bytes
 
 GREY = FrameSpec((4, 6, 1), np.dtype(np.uint8))

@@ -13,7 +13,7 @@ from models_tflite import open_bundle
 from runtime.arrivals import BackToBack, Periodic
 from runtime.errors import RunError
 from runtime.event_loop import EventLoop
-from runtime.raw_frames import PIXEL_FORMATS, PixelFormat
+from runtime.frames.raw import PIXEL_FORMATS, PixelFormat
 from runtime.records import InferenceRecord
 from runtime.sinks import open_sink
 from runtime.summary import RunSummary, run_document

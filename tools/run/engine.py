@@ -16,7 +16,7 @@ from boards.timebase import Timebase
 from models_tflite import Bundle, UnknownRatioError
 from models_tflite.backend import open_backend
 from models_tflite.ratio_spec import nearest_ratio
-from runtime.accounting import EnergyTotals
+from runtime.accounting.account import EnergyTotals
 from runtime.arrivals import Arrivals
 from runtime.contract import LocalEngine
 from runtime.engine import Engine, backend_document

@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 
 from models_tflite import Bundle
-from runtime.frame_spec import FrameSpec
-from runtime.raw_frames import PixelFormat, RawFormat
-from runtime.sources import ArraySource, PipeSource, Source, open_source
+from runtime.frames.raw import PixelFormat, RawFormat
+from runtime.frames.sources import ArraySource, PipeSource, Source, open_source
+from runtime.frames.spec import FrameSpec
 
 
 @dataclass(frozen=True)

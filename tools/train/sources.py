@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from runtime.idx import read_idx
+from runtime.frames.idx import read_idx
 
 from .dataset import Dataset
 from .errors import TrainError

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from models_tflite.errors import FrameError
 from runtime.errors import SourceError, SourceMissingError
-from runtime.frame_spec import FrameSpec
-from runtime.idx import read_idx
-from runtime.images import IMAGE_SUFFIXES, list_images, read_image
-from runtime.raw_frames import RawFormat, read_raw_frames
+from runtime.frames.idx import read_idx
+from runtime.frames.images import IMAGE_SUFFIXES, list_images, read_image
+from runtime.frames.raw import RawFormat, read_raw_frames
+from runtime.frames.spec import FrameSpec
 
 
 class RawFrame(NamedTuple):

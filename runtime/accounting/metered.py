@@ -23,8 +23,8 @@ from boards.cost_table import CostTable
 from boards.errors import BusError
 from boards.operating_point import OperatingPoint
 from boards.power import PowerMeter, PowerSample, SampleFlag
-from runtime.accounting import EnergyTotals, IdleReference
-from runtime.activity_power import Activity, ActivityPower
+from runtime.accounting.account import EnergyTotals, IdleReference
+from runtime.accounting.activity_power import Activity, ActivityPower
 from runtime.records import InferenceEnergy, InferenceRecord
 
 CONFIDENCE_FACTOR = 2.0

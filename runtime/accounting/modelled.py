@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from boards.cost_table import CostTable
-from runtime.accounting import EnergyTotals, IdleReference
+from runtime.accounting.account import EnergyTotals, IdleReference
 from runtime.records import InferenceEnergy, InferenceRecord
 from runtime.stage_work import row_name
 

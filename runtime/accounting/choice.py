@@ -4,9 +4,9 @@ from collections.abc import Sequence
 
 from boards.contract import Board
 from boards.cost_table import CostTable
-from runtime.accounting import Account, IdleReference, UnmeteredAccount, measure_idle
-from runtime.metered_account import MeteredAccount
-from runtime.modelled_account import ModelledAccount
+from runtime.accounting.account import Account, IdleReference, UnmeteredAccount, measure_idle
+from runtime.accounting.metered import MeteredAccount
+from runtime.accounting.modelled import ModelledAccount
 
 IDLE_REFERENCE_NS = 1_000_000_000
 """How long the idle reference is measured before the first frame."""

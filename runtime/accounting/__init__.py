@@ -1,0 +1,1 @@
+"""Energy: what the rail took, and which part of it each inference gets."""
