@@ -2,6 +2,7 @@
 
 from bisect import bisect_left
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,3 +34,29 @@ class Plan:
     def slot_of(self, age_ns: int) -> int:
         """Return the slot of a time since arrival, rounded up; the last one holds all beyond."""
         return min(bisect_left(self.ages_ns, age_ns), len(self.ages_ns) - 1)
+
+
+class PlanPair(NamedTuple):
+    """Two plans around a bound on misses, to run in turn so that the bound is used up.
+
+    Plans jump: of the plans of least energy one misses less than the bound allows, the next one
+    more. The best policy under a bound is a mixture of two such (Altman, Constrained Markov
+    Decision Processes, 1999, chapter 6), not either of them.
+    """
+
+    careful: Plan
+    """Keeps the bound; where no plan does, the one with the fewest misses."""
+    eager: Plan | None = None
+    """The next cheaper one, which does not keep it; None where there is none."""
+
+    def mean(self, miss_bound: float) -> tuple[float, float]:
+        """Return net energy in nJ and misses, by frame, of the mixture that uses up a bound."""
+        careful, eager = self
+        if eager is None or eager.miss_rate <= careful.miss_rate:
+            return careful.net_nj_per_frame, careful.miss_rate
+        part = (miss_bound - careful.miss_rate) / (eager.miss_rate - careful.miss_rate)
+        part = min(max(part, 0.0), 1.0)
+        return (
+            careful.net_nj_per_frame + part * (eager.net_nj_per_frame - careful.net_nj_per_frame),
+            careful.miss_rate + part * (eager.miss_rate - careful.miss_rate),
+        )

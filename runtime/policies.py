@@ -19,7 +19,7 @@ from runtime.governors.planned import BinOf, PlannedGovernor
 from runtime.governors.schedutil import SchedutilGovernor
 from runtime.governors.trace_limit import MOST_FRAMES, TraceLimitGovernor
 from runtime.governors.zero_pad import LowestClockGovernor
-from runtime.plan import Plan
+from runtime.plan import PlanPair
 from runtime.plan_problem import (
     Beliefs,
     PlanProblem,
@@ -44,6 +44,8 @@ UNCALIBRATED = "planned-uncalibrated"
 """As planned, with the cost table and the arrivals taken for true."""
 PLANNED_SHARE = 0.8
 """Part of the miss bound that plans use: a finite run scatters around what is expected."""
+ALLOWED_SHARE = 0.95
+"""Part of it that may be used up by the account of misses, which sees every one of them."""
 KERNEL = {
     governor.name: governor
     for governor in (OndemandGovernor, ConservativeGovernor, SchedutilGovernor)
@@ -203,17 +205,18 @@ def _better(name: str, context: PolicyContext, beliefs: Beliefs, bin_of: BinOf) 
     blind = _solved(context.problem(blind_beliefs(context.exit_shares)), bound)
     misses, net_nj = _rank(seeing, bound)
     if (misses, net_nj * (1 + MUST_EARN)) < _rank(blind, bound):
-        return _governor(name, context, beliefs, bin_of, plan=seeing)
-    return _governor(name, context, blind_beliefs(context.exit_shares), None, plan=blind)
+        return _governor(name, context, beliefs, bin_of, plans=seeing)
+    return _governor(name, context, blind_beliefs(context.exit_shares), None, plans=blind)
 
 
-def _rank(plan: Plan, bound: float) -> tuple[float, float]:
+def _rank(plans: PlanPair, bound: float) -> tuple[float, float]:
     """Fewest misses above the bound first, then the least energy."""
-    return round(max(plan.miss_rate - bound, 0.0), 4), plan.net_nj_per_frame
+    net_nj, miss_rate = plans.mean(bound)
+    return round(max(miss_rate - bound, 0.0), 4), net_nj
 
 
 @lru_cache(maxsize=32)
-def _solved(problem: PlanProblem, bound: float) -> Plan:
+def _solved(problem: PlanProblem, bound: float) -> PlanPair:
     return solve_within(problem, bound)
 
 
@@ -223,16 +226,16 @@ def _governor(
     beliefs: Beliefs,
     bin_of: BinOf | None,
     kind_of: Callable[[Frame], int] | None = None,
-    plan: Plan | None = None,
+    plans: PlanPair | None = None,
 ) -> PlannedGovernor:
     overheads = context.plan_overheads if bin_of is not None else 0.0
     problem = context.problem(beliefs, overheads)
     bound = context.miss_bound * PLANNED_SHARE
-    plan = plan or _solved(problem, bound)
+    plans = plans or _solved(problem, bound)
     return PlannedGovernor(
         name, problem, bound, bin_of, kind_of=kind_of,
         calibrate=context.calibrate, budget=context.budget() if context.budget else None,
-        executor=context.executor, plan=plan,
+        executor=context.executor, plans=plans, allowed_misses=context.miss_bound * ALLOWED_SHARE,
     )  # fmt: skip
 
 

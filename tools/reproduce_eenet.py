@@ -75,7 +75,7 @@ POLICIES = (CLASSIC_POLICY, "performance", "powersave", "planned", "oracle")
     "--grid-bundle",
     "others",
     multiple=True,
-    help="A further bundle for the grid, on its own samples; may be repeated.",
+    help="A further bundle for the grid, on its own samples if it has any; may be repeated.",
 )
 @option("--ablation", is_flag=True, help="Also what each part of the governor earns.")
 @backend_option
@@ -101,11 +101,12 @@ def eenet_command(
     kernels = open_backend(backend, resolver)
     names = boards or tuple(name for name in board_names() if name.startswith("sim:"))
 
-    def scored(name: str, folder: Path | None) -> tuple[Bundle, ComparisonFrames]:
+    def scored(name: str, own: bool) -> tuple[Bundle, ComparisonFrames]:
         opened = open_bundle(name)
+        folder = None if own and opened.samples() is not None else data
         return opened, read_frames(opened, kernels, folder, images, FULL_RATIO)
 
-    main = scored(bundle, data)
+    main = scored(bundle, own=False)
     document: dict[str, Any] = {"paper": "EENet, DAC 2023", "bundle": bundle, "claims": []}
     conditions = [
         Conditions(name, load=load, frames=frames, threads=threads, time_scale=time_scale)
@@ -118,7 +119,7 @@ def eenet_command(
         document["ablation"] = [row for each in conditions for row in ablation_rows(*main, each)]
         blocks.append(ablation_report(document["ablation"]))
     if grid:
-        pairs = [main, *(scored(name, None) for name in others)]
+        pairs = [main, *(scored(name, own=True) for name in others)]
         document["grid"] = grid_cells(pairs, names, time_scale)
         blocks.append(grid_report(document["grid"]))
     emit(as_json, document, "\n\n".join(blocks))

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from boards.operating_point import OperatingPoint
 from runtime.calibration import DRIFT, ArrivalRate, ClockCap, Reserve, Slowdown
 from runtime.energy_budget import EnergyBudget
-from runtime.plan import Plan
+from runtime.miss_allowance import MissAllowance
+from runtime.plan import Plan, PlanPair
 from runtime.plan_problem import PlanProblem
 from runtime.planner import Planner, solve_within
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
@@ -27,7 +28,7 @@ SETTLE_FRAMES = 3
 class Solution(NamedTuple):
     """What solving anew came to."""
 
-    plan: Plan
+    plans: PlanPair
     level: float
     """The part of the deadline that the plan holds back."""
     refused: bool
@@ -45,7 +46,9 @@ class PlannedGovernor:
         kind_of: what is known before the first stage; for the clairvoyant limit alone.
         calibrate: learn from finished inferences and solve anew.
         budget: keep a mean power by leaving earlier.
-        plan: a solution of `problem` for `miss_bound`, if it is at hand.
+        plans: a solution of `problem` for `miss_bound`, if it is at hand.
+        allowed_misses: share of misses that the eager one of two plans may use up; `miss_bound` if
+            None.
         executor: solves anew beside the run, which goes on by the old plan meanwhile; None solves
             at once, which costs a simulated board no time.
     """
@@ -60,7 +63,8 @@ class PlannedGovernor:
         kind_of: Callable[[Frame], int] | None = None,
         calibrate: bool = True,
         budget: EnergyBudget | None = None,
-        plan: Plan | None = None,
+        plans: PlanPair | None = None,
+        allowed_misses: float | None = None,
         executor: Executor | None = None,
     ) -> None:
         self.name = name
@@ -74,6 +78,7 @@ class PlannedGovernor:
         self.calibrate = calibrate
         self.slowdown = Slowdown()
         self.reserve = Reserve(miss_bound)
+        self.allowance = MissAllowance(miss_bound if allowed_misses is None else allowed_misses)
         mean_gap_ns = sum(problem.gaps_ns) / len(problem.gaps_ns) if problem.gaps_ns else 0.0
         self.arrivals = ArrivalRate(mean_gap_ns)
         self.cap = ClockCap()
@@ -89,17 +94,22 @@ class PlannedGovernor:
         self._drifting = 0
         self._clock = 0
         self._idle: OperatingPoint | None = None
-        self.adopt(plan or solve_within(problem, miss_bound))
+        self.take(plans or solve_within(problem, miss_bound))
 
     @property
     def thread_counts(self) -> tuple[int, ...]:
         """The numbers of interpreter threads that points may ask for, ascending."""
         return tuple(sorted({point.threads for point in self.nominal.points}))
 
-    def adopt(self, plan: Plan) -> None:
-        """Take a plan into use: flat bytes are the fastest table there is in Python."""
-        self.plan = plan
+    def take(self, plans: PlanPair) -> None:
+        """Take newly solved plans into use."""
+        self.plans = plans
         self.solutions += 1
+        self.adopt(self._due())
+
+    def adopt(self, plan: Plan) -> None:
+        """Follow a plan: flat bytes are the fastest table there is in Python."""
+        self.plan = plan
         problem = plan.problem
         self._points = problem.points
         self._ages_ns = plan.ages_ns
@@ -150,6 +160,10 @@ class PlannedGovernor:
             self.budget.add(record)
         if self.calibrate:
             self._calibrate(record)
+        if record.deadline_ns is not None:
+            self.allowance.add(record.number, record.missed)
+        if self._due() is not self.plan:
+            self.adopt(self._due())
         self._clock = self._clock_index.get(record.points[-1].clock_khz, self._clock)
         slot = self._age_slot(record.end_ns - record.arrival_ns)
         waits_at = self._idle_clock[self._clock][slot]
@@ -169,10 +183,19 @@ class PlannedGovernor:
             "reserve_share": round(self._level, 4),
             "gap_factor": round(self.arrivals.factor, 4),
             "budget_pressure": None if self.budget is None else round(self.budget.pressure, 4),
-            "penalty_nj": round(self.plan.penalty_nj),
-            "planned_miss_rate": round(self.plan.miss_rate, 6),
+            "penalty_nj": round(self.plans.careful.penalty_nj),
+            "planned_miss_rate": round(self.plans.careful.miss_rate, 6),
+            "eager_miss_rate": None
+            if self.plans.eager is None
+            else round(self.plans.eager.miss_rate, 6),
+            "misses_allowed": round(self.allowance.balance, 4),
             "solutions": self.solutions,
         }
+
+    def _due(self) -> Plan:
+        """Return the plan to follow now: the eager one while misses are left."""
+        careful, eager = self.plans
+        return eager if eager is not None and self.allowance.spends else careful
 
     def _slot(self, frame: Frame, now_ns: int) -> int:
         """Return the slot of the time since arrival, by what is left until the frame's deadline."""
@@ -202,8 +225,8 @@ class PlannedGovernor:
             self._stale |= self.cap.infer(ratios, nominal.clocks_khz)
         self._stale |= self.cap.frame()
         self._stale |= self.arrivals.add(record.arrival_ns)
-        if record.deadline_ns is not None:
-            self.reserve.add(record.missed)
+        if record.deadline_ns is not None and self.plan is self.plans.careful:
+            self.reserve.add(record.missed)  # what the eager plan misses is paid for already
             self._stale |= self.reserve.level != self._level
         self._drifting = self._drifting + 1 if self._drifted(record) else 0
         cheapest = self.budget is not None and self.budget.pressure >= 1.0
@@ -242,7 +265,7 @@ class PlannedGovernor:
         if solution.refused:
             self.reserve.refuse()
         self._level = solution.level
-        self.adopt(solution.plan)
+        self.take(solution.plans)
 
 
 @lru_cache(maxsize=32)
@@ -253,8 +276,8 @@ def _solution(problem: PlanProblem, miss_bound: float | None, level: float) -> S
     solutions are kept.
     """
     if miss_bound is None:
-        return Solution(Planner(problem.pruned()).solve(0.0), level, False)
-    plan = solve_within(problem.due_earlier(level), miss_bound)
-    if level and plan.miss_rate > miss_bound:
+        return Solution(PlanPair(Planner(problem.pruned()).solve(0.0)), level, False)
+    plans = solve_within(problem.due_earlier(level), miss_bound)
+    if level and plans.careful.miss_rate > miss_bound:
         return Solution(solve_within(problem, miss_bound), 0.0, True)
-    return Solution(plan, level, False)
+    return Solution(plans, level, False)

@@ -14,18 +14,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boards.operating_point import OperatingPoint
+from runtime.frame_sweep import ENERGY, MISSES
 from runtime.plan_problem import PlanProblem
-from runtime.planner import ENERGY, MISSES, Planner
+from runtime.planner import Planner
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 SLOTS = 128
 """Even steps of time up to the deadline; coarser than a planner's, with a plan for each frame."""
 MOST_FRAMES = 4_000
 """Plans that are kept: about 30 KiB each."""
-TRIAL_FRAMES = 300
+TRIAL_FRAMES = 200
 """Frames that the multiplier is searched on."""
 RATIO = 1.5
 """The search ends when the multiplier is known within this factor."""
+HIGHEST = 1e5
+"""Highest over least multiplier that is tried; the highest is 1,000 times a frame's energy."""
 
 
 class FramePlan(NamedTuple):
@@ -48,6 +51,7 @@ class TracePlanner:
         self.problem = problem.pruned()
         self.planner = Planner(self.problem, SLOTS)
         self._arrivals_ns = np.array(arrivals_ns, np.int64)
+        self._highest_nj = 1000 * (sum(max(map(abs, row)) for row in problem.net_nj) or 1.0)
         self._gaps_ns = [after - before for before, after in pairwise(arrivals_ns)]
 
     def solve(self, penalty_nj: float, frames: int) -> tuple[list[FramePlan], float, float]:
@@ -77,22 +81,37 @@ class TracePlanner:
     def within(self, miss_bound: float) -> list[FramePlan]:
         """Return the plans of least energy that keep the bound on the expected misses."""
         frames = len(self._gaps_ns) + 1
-        trial = min(frames, TRIAL_FRAMES)
-        unit = sum(max(map(abs, row)) for row in self.problem.net_nj) or 1.0
-        low, high = unit * 0.01, unit * 1000
-        if self.solve(0.0, trial)[2] <= miss_bound:
-            high = 0.0
-        while high / low > RATIO:
-            middle = float(np.sqrt(low * high))
-            if self.solve(middle, trial)[2] <= miss_bound:
-                high = middle
-            else:
-                low = middle
-        plans, _, misses = self.solve(high, frames)
-        while misses > miss_bound and high < unit * 1000:
-            high = max(high * RATIO, low)
-            plans, _, misses = self.solve(high, frames)
+        penalty_nj = self._tried(miss_bound, min(frames, TRIAL_FRAMES))
+        plans, _, misses = self.solve(penalty_nj, frames)
+        while misses > miss_bound and penalty_nj < self._highest_nj:
+            penalty_nj = max(penalty_nj * RATIO, self._highest_nj / HIGHEST)
+            plans, _, misses = self.solve(penalty_nj, frames)
         return plans
+
+    def _tried(self, miss_bound: float, frames: int) -> float:
+        """Return the least penalty that keeps the bound on the first frames, within `RATIO`.
+
+        The search begins at that of the stationary plan for the typical gaps.
+        """
+        least_nj = self._highest_nj / HIGHEST
+
+        def keeps(penalty_nj: float) -> bool:
+            return self.solve(penalty_nj, frames)[2] <= miss_bound
+
+        if keeps(0.0):
+            return 0.0
+        penalty_nj = Planner(self.problem, SLOTS // 2).bisect(
+            miss_bound, least_nj, self._highest_nj
+        )
+        if not keeps(penalty_nj):
+            while penalty_nj < self._highest_nj:
+                penalty_nj *= RATIO
+                if keeps(penalty_nj):
+                    break
+            return penalty_nj
+        while penalty_nj > least_nj and keeps(penalty_nj / RATIO):
+            penalty_nj /= RATIO
+        return penalty_nj
 
 
 class TraceLimitGovernor:

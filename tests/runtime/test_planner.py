@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boards.operating_point import OperatingPoint
+from runtime.frame_sweep import Array
 from runtime.gap_coupling import overflow_odds
 from runtime.plan import Plan
 from runtime.plan_problem import (
@@ -19,7 +20,7 @@ from runtime.plan_problem import (
     plan_problem,
     predicted_beliefs,
 )
-from runtime.planner import FINE_RATIO, SLOTS, Array, Planner
+from runtime.planner import FINE_RATIO, SLOTS, Planner
 from tests.fakes.plan_tables import CLOCKS_KHZ, MS, STAGES, problem_of, steep_table
 
 DEADLINE = SLOTS * 100  # slots of exactly 100 ns: times that are multiples of 100 round nowhere
@@ -149,6 +150,33 @@ def test_a_late_frame_is_paid_for_by_the_next() -> None:
     # Half slow and half fast keeps up with one frame every 1000: 20 nJ a frame on average.
     assert plan.miss_rate == pytest.approx(0.0, abs=1e-3)
     assert plan.net_nj_per_frame == pytest.approx(20.0, rel=0.01)
+
+
+def test_a_plan_that_is_far_behind_hurries() -> None:
+    """At the last slot more lateness cannot be told: it still counts, as a late frame for each gap.
+    Two slow frames fit within the deadline, so slow is best only as long as there is room."""
+    beliefs = certain_beliefs((1.0,))
+    problem = problem_of([[1500, 500]], [[10.0, 30.0]], beliefs, 2000, gaps_ns=[1000])
+    plan = Planner(problem).solve(100.0)
+    fast = problem.points[1]
+    assert {plan.problem.points[index] for index in plan.first[0][:, -1]} == {fast}
+
+
+def test_the_eager_plan_of_a_pair_is_cheaper_and_misses_more() -> None:
+    table = steep_table((1, 1, 4))
+    beliefs, deadline_ns = blind_beliefs((0.6, 0.37, 0.03)), round(6.6 * MS)
+    problem = plan_problem(table, STAGES, table.points, beliefs, deadline_ns, (deadline_ns,))
+    bound = 0.01
+    careful, eager = pair = Planner(problem).around(bound)
+    assert eager is not None
+    assert careful.miss_rate <= bound < eager.miss_rate
+    assert eager.net_nj_per_frame < careful.net_nj_per_frame
+    net_nj, miss_rate = pair.mean(bound)
+    assert miss_rate == pytest.approx(bound)
+    # Weak duality: nothing within the bound is cheaper than the line through both plans, but for
+    # what the multiplier is not known to.
+    lower = careful.net_nj_per_frame + careful.penalty_nj * (careful.miss_rate - bound)
+    assert lower * 0.999 <= net_nj < careful.net_nj_per_frame
 
 
 def test_a_full_queue_is_a_miss_that_is_planned_for() -> None:

@@ -1,0 +1,40 @@
+"""When to run the eager one of two plans: while misses that the bound allows are left."""
+
+from dataclasses import dataclass
+
+ENOUGH, MOST, LEAST = 3.0, 4.0, -50.0
+"""Misses saved up at which spending begins (it ends below one: each turn costs changes of clock),
+that may be saved up at most, and that may be owed: what is owed beyond is forgiven."""
+
+
+@dataclass
+class MissAllowance:
+    """An account of misses: every frame that arrives pays in the bound, every miss takes one out.
+
+    Once some are saved up the eager plan runs until less than one is left, so in the long run the
+    mixture of the two plans misses exactly what is allowed, whatever the share of misses of either
+    (a token bucket: Turner, IEEE Communications Magazine 24(10), 1986); the balance cannot run
+    away.
+    """
+
+    bound: float
+    """Share of frames that may miss."""
+    balance: float = 0.0
+    spends: bool = False
+    """True while the eager plan is to run."""
+    _next_frame: int | None = None
+
+    def add(self, number: int, missed: bool) -> None:
+        """Take the outcome of a frame.
+
+        Args:
+            number: of the frame: those that were passed over were pushed out of the queue, and
+                each of them is a miss.
+            missed: it was answered late.
+        """
+        expected = number if self._next_frame is None else self._next_frame
+        self._next_frame = number + 1
+        pushed_out = max(number - expected, 0)
+        self.balance += self.bound * (pushed_out + 1) - pushed_out - missed
+        self.balance = min(max(self.balance, LEAST), MOST)
+        self.spends = self.balance >= (1.0 if self.spends else ENOUGH)
