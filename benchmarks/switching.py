@@ -1,11 +1,14 @@
 """What a change of the pruning ratio costs: time, and resident memory against separate files.
 
-    python benchmarks/switching.py NET.tflite [--backend litert] [--calls 200]
+    python benchmarks/switching.py NET.tflite ... [--backend litert] [--calls 200]
+    python -m benchmarks.switching --mobilenet-v2 96
 
-NET.tflite is a prunable file: a stage of a prunable bundle. Times are of materialise, interpreter
-and first invocation, and of the processor for all three (on a busy computer the rest of the time
-belongs to others); memory is the growth of a fresh process over one that has run the smallest
-ratio, first invocation done, and again after the switch back. Prints JSON.
+NET.tflite is a prunable file: a stage of a prunable bundle; of several, all are switched, as stages
+of one net are. `--mobilenet-v2` makes one with random weights and seven random ratios, for frames
+of that many pixels a side. Times of materialise, interpreter, first invocation and all three
+(`processor`) are of the processor, since on a busy computer the rest of `wall` belongs to others;
+memory is the growth of a fresh process over one that has run the smallest ratio, first invocation
+done, and again after the switch back. Prints JSON.
 """
 
 import argparse
@@ -15,36 +18,41 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from models_tflite import open_backend
 from models_tflite.prunable import PrunableModel
 
+PARTS = ("materialise", "interpreter", "first_invoke")
 
-def times_ms(path: Path, backend: str, calls: int) -> dict[str, dict[str, float]]:
-    """Return the median and the best decile in ms of each part, by ratio; ratios interleaved."""
-    model, kernels = PrunableModel.open(path), open_backend(backend)
-    parts: dict[str, list[tuple[float, ...]]] = {ratio: [] for ratio in model.ratios}
+
+def times_ms(paths: Sequence[Path], backend: str, calls: int) -> dict[str, dict[str, float]]:
+    """Return, by ratio, the medians in ms of each part and of all; ratios interleaved."""
+    models, kernels = [PrunableModel.open(path) for path in paths], open_backend(backend)
+    taken: dict[str, list[tuple[float, ...]]] = {ratio: [] for ratio in models[0].ratios}
     for _ in range(calls):
-        for ratio, own in parts.items():
-            marks, cpu = [time.perf_counter()], time.process_time()
-            content = model.materialise(ratio)
-            marks.append(time.perf_counter())
-            interpreter = kernels.load(content)
-            marks.append(time.perf_counter())
-            interpreter.invoke()
-            marks.append(time.perf_counter())
-            cpu = time.process_time() - cpu
-            own.append((marks[1] - marks[0], marks[2] - marks[1], marks[3] - marks[2], cpu))
-            del interpreter, content
-    return {ratio: _shown(own) for ratio, own in parts.items()}
+        for ratio, own in taken.items():
+            start, marks = time.perf_counter(), [time.process_time()]
+            contents = [model.materialise(ratio) for model in models]
+            marks.append(time.process_time())
+            interpreters = [kernels.load(content) for content in contents]
+            marks.append(time.process_time())
+            for interpreter in interpreters:
+                interpreter.invoke()
+            marks.append(time.process_time())
+            wall = time.perf_counter() - start
+            own.append((*(b - a for a, b in pairwise(marks)), marks[-1] - marks[0], wall))
+            del interpreter, interpreters, contents
+    return {ratio: _shown(own) for ratio, own in taken.items()}
 
 
 def _shown(own: list[tuple[float, ...]]) -> dict[str, float]:
-    names = ("materialise", "interpreter", "first_invoke", "processor")
-    shown = {n: statistics.median(v) for n, v in zip(names, zip(*own, strict=True), strict=True)}
-    totals = sorted(sum(parts[:3]) for parts in own)
-    shown |= {"total": statistics.median(totals), "total_p10": totals[len(totals) // 10]}
+    *parts, processor, wall = zip(*own, strict=True)
+    shown = {name: statistics.median(part) for name, part in zip(PARTS, parts, strict=True)}
+    shown |= {"processor": statistics.median(processor), "wall": statistics.median(wall)}
+    shown["wall_p10"] = sorted(wall)[len(wall) // 10]
     return {name: round(1e3 * value, 3) for name, value in shown.items()}
 
 
@@ -107,17 +115,28 @@ def _grown(backend: str, mode: str, *paths: Path) -> list[int]:
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description="What a change of the pruning ratio costs.")
-    parser.add_argument("file", type=Path)
+    parser.add_argument("files", type=Path, nargs="*")
+    parser.add_argument("--mobilenet-v2", type=int, metavar="PIXELS")
     parser.add_argument("--backend", default="litert")
     parser.add_argument("--calls", type=int, default=200)
     asked = parser.parse_args()
-    print(json.dumps({
-        "file": asked.file.name,
-        "backend": asked.backend,
-        "bytes": asked.file.stat().st_size,
-        "ms": times_ms(asked.file, asked.backend, asked.calls),
-        "rss_growth_kb": memory_kb(asked.file, asked.backend),
-    }, indent=1))  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        files = asked.files or [_made(Path(folder), asked.mobilenet_v2 or 96)]
+        print(json.dumps({
+            "files": [file.name for file in files],
+            "backend": asked.backend,
+            "bytes": sum(file.stat().st_size for file in files),
+            "ms": times_ms(files, asked.backend, asked.calls),
+            "rss_growth_kb": {file.name: memory_kb(file, asked.backend) for file in files},
+        }, indent=1))  # fmt: skip
+
+
+def _made(folder: Path, pixels: int) -> Path:
+    from tests.fakes.sized_nets import mobilenet_v2, with_seven_ratios
+
+    path = folder / f"mobilenet-v2-{pixels}.tflite"
+    path.write_bytes(with_seven_ratios(mobilenet_v2(pixels)))
+    return path
 
 
 if __name__ == "__main__":

@@ -72,13 +72,13 @@ class ChannelNet(ModelBuilder):
                        strideH=stride, strideW=stride, padding=schema.Padding.SAME,
                        fusedActivationFunction=_activation(activation))  # fmt: skip
 
-    def depthwise(self, source: int, multiplier: int = 1) -> int:
+    def depthwise(self, source: int, multiplier: int = 1, stride: int = 1) -> int:
         """Add a 3x3 depthwise convolution."""
         _, height, width, depth = self.shape(source)
         kernel = self.constants(source, [1, 3, 3, depth * multiplier], 3, 9)
-        out = self.map([1, height, width, depth * multiplier])
+        out = self.map([1, -(-height // stride), -(-width // stride), depth * multiplier])
         return self.op("DEPTHWISE_CONV_2D", [source, *kernel], [out], "DepthwiseConv2DOptions",
-                       version=3, strideH=1, strideW=1, padding=schema.Padding.SAME,
+                       version=3, strideH=stride, strideW=stride, padding=schema.Padding.SAME,
                        depthMultiplier=multiplier,
                        fusedActivationFunction=_activation("RELU"))  # fmt: skip
 
