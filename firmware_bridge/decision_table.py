@@ -38,7 +38,7 @@ def decision_table(manifest: Manifest) -> bytes:
 
     Raises ValueError for a stage that hands on more than `MAX_FEATURES` features.
     """
-    ratios = sorted(manifest.thresholds, key=lambda ratio: (ratio != FULL_RATIO, ratio))
+    ratios = [FULL_RATIO, *sorted(r for r in manifest.thresholds if _other_ratio(manifest, r))]
     fixed = _HEADER.size + len(manifest.stages) * _STAGE.size + len(ratios) * _RATIO.size
     tail = bytearray()
     stages = b"".join(_stage(stage, fixed, tail) for stage in manifest.stages)
@@ -49,6 +49,19 @@ def decision_table(manifest: Manifest) -> bytes:
     sizes = fixed + len(tail), len(manifest.labels), len(name), name_at
     header = _HEADER.pack(b"EIDT", _VERSION, *counts, *sizes)
     return header + stages + rules + bytes(tail)
+
+
+def _other_ratio(manifest: Manifest, ratio: str) -> bool:
+    """Return True for a ratio below the full width that a microcontroller can run.
+
+    That takes frames by the same lookup tables, and is a whole number of millionths.
+    """
+    if ratio == FULL_RATIO or len(ratio) > len("0.123456"):
+        return False
+    both = zip(manifest.stages, manifest.stages_at(ratio), strict=True)
+    return all(
+        full.input.reads != "frame" or full.input.tensors == own.input.tensors for full, own in both
+    )
 
 
 def _stage(stage: Stage, fixed: int, tail: bytearray) -> bytes:

@@ -16,10 +16,12 @@ from firmware_bridge.predictor_table import PREDICTOR_FILE, predictor_table
 from models_tflite.backend import open_backend
 from models_tflite.bundle import Bundle
 from models_tflite.manifest import MANIFEST_FILE
+from models_tflite.ratio_spec import FULL_RATIO
 from models_tflite.stage import load_stages
 from runtime.exit_criterion import exit_criterion
 from runtime.plan import Plan
 from tests.fakes.firmware_build import Driver
+from tests.fakes.firmware_models import millionths
 
 
 class Answer(NamedTuple):
@@ -57,11 +59,13 @@ def bundle_file(
     return mcuboot_image.build(stored_zip.pack(entries), version, security_counter, key)
 
 
-def on_the_runtime(bundle: Bundle, frames: Iterable[NDArray[Any]]) -> list[Answer]:
+def on_the_runtime(
+    bundle: Bundle, frames: Iterable[NDArray[Any]], ratio: str = FULL_RATIO
+) -> list[Answer]:
     """Answer frames with the Python runtime's stages and criteria, reference kernels."""
     manifest = bundle.manifest
-    stages = load_stages(bundle, open_backend("tflite-runtime", "reference"))
-    rule = manifest.thresholds["1.0"]
+    stages = load_stages(bundle, open_backend("tflite-runtime", "reference"), ratio=ratio)
+    rule = manifest.thresholds[ratio]
     bounds = [*rule.values, None]
     judges = [
         exit_criterion(rule.criterion, bound, stage.spec.scores.scale)
@@ -81,16 +85,18 @@ def on_the_runtime(bundle: Bundle, frames: Iterable[NDArray[Any]]) -> list[Answe
     return answers
 
 
-def on_the_firmware(driver: Driver, file: bytes, frames: Iterable[NDArray[Any]]) -> list[Answer]:
+def on_the_firmware(
+    driver: Driver, file: bytes, frames: Iterable[NDArray[Any]], ratio: str = FULL_RATIO
+) -> list[Answer]:
     """Answer frames with the firmware."""
-    return [timed.answer for timed in timed_on_the_firmware(driver, file, frames)]
+    return [timed.answer for timed in timed_on_the_firmware(driver, file, frames, ratio)]
 
 
 def timed_on_the_firmware(
-    driver: Driver, file: bytes, frames: Iterable[NDArray[Any]]
+    driver: Driver, file: bytes, frames: Iterable[NDArray[Any]], ratio: str = FULL_RATIO
 ) -> list[Timed]:
     """Answer frames with the firmware, and count."""
-    status, _, _, frame_bytes, _ = open_on_firmware(driver, file)
+    status, _, _, frame_bytes, _ = open_on_firmware(driver, file, ratio)
     assert status == 0, f"status {status}"
     answers = []
     for frame in frames:
@@ -102,9 +108,9 @@ def timed_on_the_firmware(
     return answers
 
 
-def open_on_firmware(driver: Driver, file: bytes) -> tuple[int, ...]:
+def open_on_firmware(driver: Driver, file: bytes, ratio: str = FULL_RATIO) -> tuple[int, ...]:
     """Return status, kept bytes, activation bytes, frame bytes, security counter."""
-    driver.write(struct.pack("<I", len(file)), file)
+    driver.write(struct.pack("<II", len(file), millionths(ratio)), file)
     return driver.numbers(5)
 
 

@@ -8,7 +8,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from models_tflite.ratio_spec import FULL_RATIO
 from tests.fakes.firmware_build import Driver
+
+_ON_ZEROS = 0xFFFFFFFF
+"""Instead of a number of runs: one whose outputs nobody wants."""
 
 
 @dataclass
@@ -24,9 +28,12 @@ class Ran:
     """For each run, of the board's clock; 0 on this computer."""
 
 
-def run_on_firmware(driver: Driver, model: bytes, runs: list[bytes]) -> Ran:
-    """Open a model and run it on each input."""
-    driver.write(struct.pack("<I", len(model)), model, struct.pack("<I", len(runs)))
+def run_on_firmware(
+    driver: Driver, model: bytes, runs: list[bytes], ratio: str = FULL_RATIO
+) -> Ran:
+    """Open a model at a pruning ratio and run it on each input."""
+    head = struct.pack("<II", len(model), millionths(ratio))
+    driver.write(head, model, struct.pack("<I", len(runs)))
     status, kept, activations, size = driver.numbers(4)
     outputs: list[bytes] = []
     ticks: list[int] = []
@@ -36,6 +43,19 @@ def run_on_firmware(driver: Driver, model: bytes, runs: list[bytes]) -> Ran:
             ticks += driver.numbers(1)
             outputs.append(driver.read(size))
     return Ran(status, kept, activations, outputs, ticks)
+
+
+def try_on_firmware(driver: Driver, model: bytes, ratio: str) -> int:
+    """Open a model that may be damaged, and run it where that goes; return the status."""
+    head = struct.pack("<II", len(model), millionths(ratio))
+    driver.write(head, model, struct.pack("<I", _ON_ZEROS))
+    status: int = driver.numbers(4)[0]
+    return status
+
+
+def millionths(ratio: str) -> int:
+    """Return a ratio as the firmware counts it."""
+    return round(float(ratio) * 1_000_000)
 
 
 class Reference:

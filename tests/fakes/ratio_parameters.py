@@ -1,5 +1,6 @@
 """Parameters of a ratio as training would hand them over, drawn at random."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,16 @@ def keep_of(channels: ChannelGroups, share: float) -> dict[str, int]:
     return {group.key: max(1, round(group.size * share)) for group in channels.open}
 
 
-def random_ratio(model: bytes, name: str, seed: int = 0) -> RatioParameters:
-    """Scales, signs and biases of an int8 model, all moved a little."""
+def random_ratio(
+    model: bytes, name: str, seed: int = 0, keep: Mapping[str, int] | None = None
+) -> RatioParameters:
+    """Scales, signs and biases of an int8 model, all moved a little.
+
+    `keep` has the channels of each group; without it all keep the share that `name` says.
+    """
     own = own_constants(model)
     graph, channels, random = Graph(own), follow_channels(own), np.random.default_rng(seed)
-    keep = keep_of(channels, float(name))
+    keep = keep_of(channels, float(name)) if keep is None else keep
     counts = channels.counts(keep)
     quantisation: dict[str, Any] = {}
     signs, biases = {}, {}

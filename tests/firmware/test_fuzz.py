@@ -13,6 +13,7 @@ from firmware_bridge.smp import Body, Group, Header, Message, Op
 from models_tflite.build import write_bundle
 from tests.fakes.firmware_build import FIRMWARE
 from tests.fakes.firmware_bundles import bundle_file
+from tests.fakes.prunable_cases import prunable_case
 from tests.fakes.tiny_bundles import single_draft
 
 pytestmark = pytest.mark.usefixtures("test_mcu_only")
@@ -88,10 +89,11 @@ def _seeds(target: str, file: bytes) -> dict[str, bytes]:
 
 
 def _bundle_seeds(file: bytes) -> dict[str, bytes]:
+    ratios = {f"ratios{seed}": b"\6" + prunable_case(seed).file for seed in range(6)}
     model = file[file.index(b"TFL3") - 4 :]
     table = file[file.index(b"EIDT") :]
     size = int.from_bytes(table[8:12], "little")
-    return {
+    return ratios | {
         "image": b"\0" + file,
         "zip": b"\1" + file[32:-44],
         "model": b"\2" + model[:4096],

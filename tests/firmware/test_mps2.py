@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from firmware_bridge.predictor_table import predictor_table
 from models_tflite.bundle import open_bundle, shipped_names
+from models_tflite.prunable import PrunableModel
 from runtime.predictor import SoftmaxPredictor
 from tests.fakes.firmware_build import (
     INSTRUCTIONS_PER_TICK,
@@ -42,6 +43,8 @@ ARENA_BYTES = 56 * 1024
 
 INSTRUCTIONS_PER_MAC = {8: 2.8, 16: 1.85, 32: 1.5, 64: 1.35}
 """3x3 convolution of so many channels in and out, DSP kernels: measured, and 5 % more."""
+RATIO_INSTRUCTIONS_PER_MAC = {"1.0": 1.52, "0.56": 1.79, "0.2": 2.68}
+"""Of cifar10-prunable, whole: measured, and 5 % more."""
 RESNET_8_INSTRUCTIONS = 25_000_000
 CODE_BYTES = 64 * 1024
 PREDICTION_INSTRUCTIONS = 17_100
@@ -98,6 +101,25 @@ def test_resnet_8_in_56_kib(models: Driver) -> None:
     print(f"\nResNet-8: arena {ran.kept_bytes + ran.activation_bytes} bytes, "
           f"{instructions} instructions")  # fmt: skip
     assert instructions <= RESNET_8_INSTRUCTIONS
+
+
+def test_ratios_on_the_board(models: Driver) -> None:
+    """Weights stay in flash; fewer channels take fewer instructions, at nearly the same each."""
+    bundle = open_bundle("cifar10-prunable")
+    model = bundle.read(bundle.manifest.stages[0].file)
+    per_mac, mega = {}, {}
+    for ratio in ("1.0", "0.56", "0.2"):
+        reference = Reference(PrunableModel.open(model).materialise(ratio))
+        run = reference.random_input(np.random.default_rng(9))
+        ran = run_on_firmware(models, model, [run], ratio)
+        assert ran.outputs == [reference.run(run)]
+        assert ran.kept_bytes + ran.activation_bytes <= 20 * 1024
+        macs = bundle.manifest.stages_at(ratio)[0].macs
+        mega[ratio] = ran.ticks[0] * INSTRUCTIONS_PER_TICK / 1e6
+        per_mac[ratio] = ran.ticks[0] * INSTRUCTIONS_PER_TICK / macs
+        print(f"\ncifar10-prunable at {ratio}: {mega[ratio]:.2f} million instructions, "
+              f"{per_mac[ratio]:.2f} per MAC")  # fmt: skip
+    assert all(found <= RATIO_INSTRUCTIONS_PER_MAC[ratio] for ratio, found in per_mac.items())
 
 
 @pytest.mark.parametrize("name", ["digits-early-exit", "digits-little-big"])

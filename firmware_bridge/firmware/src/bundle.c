@@ -74,7 +74,7 @@ static ei_status open_stage(ei_bundle *b, uint32_t index, ei_arena *arena) {
     }
     status = status ? status
                     : ei_graph_open(&b->stages[index], model.data, model.bytes, arena,
-                                    s->reads_frame ? NULL : placed);
+                                    s->reads_frame ? NULL : placed, b->ratio);
     return status ? status : check_ports(b, index);
 }
 
@@ -110,15 +110,19 @@ static ei_status open_governing(ei_bundle *b) {
     return optional(status ? status : ei_clock_plan_open(&b->plan, table.data, table.bytes));
 }
 
-ei_status ei_bundle_open(ei_bundle *b, const uint8_t *file, uint32_t size, ei_arena *arena) {
+ei_status ei_bundle_open(ei_bundle *b, const uint8_t *file, uint32_t size, ei_arena *arena,
+                         uint32_t ratio) {
     ei_zip_entry table;
     memset(b, 0, sizeof *b);
+    b->ratio = ratio;
     ei_status status = ei_image_open(&b->image, file, size);
     status = status ? status
                     : ei_zip_find(&table, b->image.payload, b->image.payload_bytes,
                                   EI_DECISIONS_FILE, sizeof EI_DECISIONS_FILE - 1);
-    status = status ? status : ei_decisions_open(&b->decisions, table.data, table.bytes);
-    status = status ? status : open_governing(b);
+    status = status ? status : ei_decisions_open(&b->decisions, table.data, table.bytes, ratio);
+    if (status == EI_OK && ratio == EI_FULL_WIDTH) {
+        status = open_governing(b);
+    }
     return status ? status : open_stages(b, arena);
 }
 
@@ -179,7 +183,11 @@ ei_exit ei_bundle_run_stage(const ei_bundle *b, uint32_t index, const uint8_t *f
 }
 
 const int8_t *ei_bundle_scores(const ei_bundle *b, uint32_t index) {
-    const ei_stage *s = &b->decisions.stages[index];
-    const ei_port *scores = &b->stages[index].outputs[s->scores_output];
-    return (const int8_t *)b->activations + scores->offset + s->label_offset;
+    const ei_port *scores = ei_bundle_scores_port(b, index);
+    const int8_t *first = (const int8_t *)b->activations + scores->offset;
+    return first + b->decisions.stages[index].label_offset;
+}
+
+const ei_port *ei_bundle_scores_port(const ei_bundle *b, uint32_t index) {
+    return &b->stages[index].outputs[b->decisions.stages[index].scores_output];
 }

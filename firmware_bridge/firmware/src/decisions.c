@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "edge_infer/bytes.h"
+#include "edge_infer/ratio.h"
 
 #define HEADER_BYTES 20U
 #define STAGE_BYTES  44U
@@ -13,7 +14,6 @@
 
 static ei_status read_stage(ei_stage *s, const uint8_t *table, uint32_t size, const uint8_t *at) {
     const uint32_t file = ei_u32(at), lookup = ei_u32(at + 24), name = ei_u32(at + 40);
-    uint32_t scale_bits = ei_u32(at + 28), zero_point_bits = ei_u32(at + 32);
     *s = (ei_stage){
         .file = (const char *)table + file,
         .file_bytes = ei_u16(at + 4),
@@ -29,8 +29,6 @@ static ei_status read_stage(ei_stage *s, const uint8_t *table, uint32_t size, co
         .layout_nchw = at[36] == 1,
         .softmax = at[37] == 1,
     };
-    memcpy(&s->scores_scale, &scale_bits, sizeof s->scores_scale);
-    memcpy(&s->scores_zero_point, &zero_point_bits, sizeof s->scores_zero_point);
     s->lookup = s->lookup_tables ? (const int8_t *)table + lookup : NULL;
     if (!ei_fits(file, s->file_bytes, size) || !ei_fits(name, s->name_bytes, size) ||
         s->feature_count > EI_MAX_FEATURES ||
@@ -60,9 +58,6 @@ static ei_status read_stages(ei_decisions *d, const uint8_t *table, uint32_t siz
 static ei_status read_ratio(ei_decisions *d, const uint8_t *table, uint32_t size,
                             const uint8_t *at) {
     const uint32_t thresholds = ei_u32(at + 8);
-    if (ei_u32(at) != 1000000U) {
-        return EI_CORRUPT;
-    }
     if (at[4] > EI_TOP_SCORE) {
         return EI_UNSUPPORTED;
     }
@@ -72,7 +67,25 @@ static ei_status read_ratio(ei_decisions *d, const uint8_t *table, uint32_t size
     return ei_fits(thresholds, count * 4, size) ? EI_OK : EI_CORRUPT;
 }
 
-ei_status ei_decisions_open(ei_decisions *d, const uint8_t *table, uint32_t size) {
+uint32_t ei_decisions_ratio(const ei_decisions *d, uint32_t index) {
+    return ei_u32(d->ratios + index * RATIO_BYTES);
+}
+
+/* The rules of a ratio; the first one has to be the full width. */
+static ei_status choose_ratio(ei_decisions *d, const uint8_t *table, uint32_t size,
+                              uint32_t ratio) {
+    if (ei_decisions_ratio(d, 0) != EI_FULL_WIDTH) {
+        return EI_CORRUPT;
+    }
+    for (uint32_t i = 0; i < d->ratio_count; i++) {
+        if (ei_decisions_ratio(d, i) == ratio) {
+            return read_ratio(d, table, size, d->ratios + i * RATIO_BYTES);
+        }
+    }
+    return EI_NO_ENTRY;
+}
+
+ei_status ei_decisions_open(ei_decisions *d, const uint8_t *table, uint32_t size, uint32_t ratio) {
     memset(d, 0, sizeof *d);
     if (size < HEADER_BYTES) {
         return EI_TRUNCATED;
@@ -90,6 +103,8 @@ ei_status ei_decisions_open(ei_decisions *d, const uint8_t *table, uint32_t size
         return EI_TRUNCATED;
     }
     d->stage_count = stages;
+    d->ratio_count = ratios;
+    d->ratios = table + ratios_at;
     d->label_count = ei_u16(table + 12);
     d->name_bytes = ei_u16(table + 14);
     d->name = (const char *)table + ei_u32(table + 16);
@@ -97,5 +112,5 @@ ei_status ei_decisions_open(ei_decisions *d, const uint8_t *table, uint32_t size
         return EI_CORRUPT;
     }
     const ei_status status = read_stages(d, table, size);
-    return status ? status : read_ratio(d, table, size, table + ratios_at);
+    return status ? status : choose_ratio(d, table, size, ratio);
 }

@@ -19,8 +19,7 @@ static void four_channels(const ei_conv *c, const int8_t *in, int32_t channel, c
     for (int32_t ky = p->rows.first; ky < p->rows.end; ky++) {
         const int32_t row = (p->y + ky * w->dilation_y) * c->in.width + p->x;
         const int8_t *x = in + row * c->in.channels + p->columns.first * step + channel;
-        const int8_t *tap =
-            c->weights + (ky * w->width + p->columns.first) * c->in.channels + channel;
+        const int8_t *tap = c->weights + (ky * w->width + p->columns.first) * c->tap_step + channel;
         for (int32_t kx = p->columns.first; kx < p->columns.end; kx++) {
             const uint32_t values = load_word(x), weights = load_word(tap);
             const uint32_t x02 = add_pairs(bytes_0_2(values), offsets);
@@ -31,7 +30,7 @@ static void four_channels(const ei_conv *c, const int8_t *in, int32_t channel, c
             a2 = add_high_product(x02, w02, a2);
             a3 = add_high_product(x13, w13, a3);
             x += step;
-            tap += c->in.channels;
+            tap += c->tap_step;
         }
     }
     acc[0] = a0;
@@ -48,7 +47,7 @@ static int32_t one_output(const ei_conv *c, const int8_t *in, int32_t oc, const 
         const int8_t *line = in + (p->y + ky * w->dilation_y) * c->in.width * c->in.channels;
         for (int32_t kx = p->columns.first; kx < p->columns.end; kx++) {
             const int32_t x = line[(p->x + kx * w->dilation_x) * c->in.channels + channel];
-            acc += c->weights[(ky * w->width + kx) * c->out.channels + oc] * (x + c->input_offset);
+            acc += c->weights[(ky * w->width + kx) * c->tap_step + oc] * (x + c->input_offset);
         }
     }
     return acc;
@@ -73,7 +72,22 @@ static void pixel(const ei_conv *c, const int8_t *in, const place *p, int8_t *ou
     }
 }
 
-void ei_depthwise(const ei_conv *c, const int8_t *in, int8_t *out) {
+/* The same where some channels' weights count negated. */
+static void pixel_negated(const ei_conv *c, const int8_t *in, const place *p, int8_t *out) {
+    int32_t oc = 0;
+    for (; c->multiplier == 1 && oc + 4 <= c->out.channels; oc += 4) {
+        int32_t acc[4];
+        four_channels(c, in, oc, p, acc);
+        for (int32_t i = 0; i < 4; i++) {
+            out[oc + i] = finish(c, signed_as(c->negative, oc + i, acc[i]), oc + i);
+        }
+    }
+    for (; oc < c->out.channels; oc++) {
+        out[oc] = finish(c, signed_as(c->negative, oc, one_output(c, in, oc, p)), oc);
+    }
+}
+
+static void slide(const ei_conv *c, const int8_t *in, int8_t *out, bool negated) {
     const ei_window *w = &c->window;
     for (int32_t oy = 0; oy < c->out.height; oy++) {
         const int32_t y = oy * w->stride_y - w->pad_top;
@@ -81,7 +95,20 @@ void ei_depthwise(const ei_conv *c, const int8_t *in, int8_t *out) {
         for (int32_t ox = 0; ox < c->out.width; ox++, out += c->out.channels) {
             const int32_t x = ox * w->stride_x - w->pad_left;
             const taps columns = taps_inside(x, w->dilation_x, w->width, c->in.width);
-            pixel(c, in, &(place){y, x, rows, columns}, out);
+            const place here = {y, x, rows, columns};
+            if (negated) {
+                pixel_negated(c, in, &here, out);
+            } else {
+                pixel(c, in, &here, out);
+            }
         }
     }
+}
+
+void ei_depthwise(const ei_conv *c, const int8_t *in, int8_t *out) {
+    slide(c, in, out, false);
+}
+
+void ei_depthwise_pruned(const ei_conv *c, const int8_t *in, int8_t *out) {
+    slide(c, in, out, c->negative != NULL);
 }

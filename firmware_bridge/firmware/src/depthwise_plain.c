@@ -8,9 +8,9 @@ static int32_t at(const ei_conv *c, const int8_t *in, const int8_t *weights, int
     int32_t acc = 0;
     for (int32_t ky = rows.first; ky < rows.end; ky++) {
         const int8_t *line = in + (y + ky * w->dilation_y) * c->in.width * c->in.channels;
-        const int8_t *tap = weights + ky * w->width * c->out.channels;
+        const int8_t *tap = weights + ky * w->width * c->tap_step;
         for (int32_t kx = columns.first; kx < columns.end; kx++) {
-            acc += tap[kx * c->out.channels] *
+            acc += tap[kx * c->tap_step] *
                    (line[(x + kx * w->dilation_x) * c->in.channels] + c->input_offset);
         }
     }
@@ -28,9 +28,14 @@ void ei_depthwise(const ei_conv *c, const int8_t *in, int8_t *out) {
             for (int32_t oc = 0; oc < c->out.channels; oc++) {
                 const int32_t acc =
                     at(c, in + oc / c->multiplier, c->weights + oc, y, x, rows, columns);
-                *out++ = requantize(wrapping_add(acc, bias_of(c->bias, oc)), c->scales[oc],
-                                    c->output_offset, c->range);
+                *out++ =
+                    requantize(wrapping_add(signed_as(c->negative, oc, acc), bias_of(c->bias, oc)),
+                               c->scales[oc], c->output_offset, c->range);
             }
         }
     }
+}
+
+void ei_depthwise_pruned(const ei_conv *c, const int8_t *in, int8_t *out) {
+    ei_depthwise(c, in, out);
 }

@@ -11,11 +11,11 @@
 static device the;
 
 /* Open the image of a slot in the arena. */
-static ei_status open_slot(device *d, uint8_t slot) {
+static ei_status open_slot(device *d, uint8_t slot, uint32_t ratio) {
     ei_arena arena = ei_arena_over(d->arena, sizeof d->arena);
     d->policy = POLICY_PERFORMANCE; /* a plan belongs to the bundle that was open */
     const ei_status status =
-        ei_bundle_open(&d->bundle, slots_data(slot), ei_hal_layout.slot_bytes, &arena);
+        ei_bundle_open(&d->bundle, slots_data(slot), ei_hal_layout.slot_bytes, &arena, ratio);
     const bool fits = status != EI_OK || ei_bundle_frame_bytes(&d->bundle) <= sizeof d->frame;
     return fits ? status : EI_TOO_MANY;
 }
@@ -26,7 +26,7 @@ void device_open_bundle(device *d) {
     if (slots_active_image(&d->slots) == NULL) {
         return;
     }
-    const ei_status status = open_slot(d, d->slots.state.active);
+    const ei_status status = open_slot(d, d->slots.state.active, d->ratio);
     d->runs = status == EI_OK;
     d->failure = d->runs ? "" : ei_status_text(status);
     (void)device_govern(d, POLICY_PERFORMANCE);
@@ -43,10 +43,23 @@ static bool self_test_goes_on(void) {
     return ei_hal_now_ns() < self_test_end_ns;
 }
 
+/* Every ratio opens: none is refused later. */
+static ei_status try_ratios(device *d) {
+    ei_status status = EI_OK;
+    while (status == EI_OK && d->self_tested_ratios < d->bundle.decisions.ratio_count) {
+        const uint32_t ratio = ei_decisions_ratio(&d->bundle.decisions, d->self_tested_ratios);
+        status = ratio == EI_FULL_WIDTH ? EI_OK : open_slot(d, slots_other(&d->slots), ratio);
+        d->self_tested_ratios += status == EI_OK;
+        if (status == EI_OK && ratio != EI_FULL_WIDTH && !self_test_goes_on()) {
+            return EI_BUSY;
+        }
+    }
+    return status;
+}
+
 /* The golden vectors; a bundle that carries none has to run a black frame. */
 static ei_status try_bundle(device *d) {
     inference result;
-    self_test_end_ns = ei_hal_now_ns() + SELF_TEST_NS;
     const ei_status status = ei_golden_run(&d->bundle, &d->self_tested, self_test_goes_on);
     if (status != EI_NO_ENTRY) {
         return status;
@@ -57,13 +70,29 @@ static ei_status try_bundle(device *d) {
 }
 
 ei_status device_self_test(device *d) {
-    ei_status status = open_slot(d, slots_other(&d->slots));
+    self_test_end_ns = ei_hal_now_ns() + SELF_TEST_NS;
+    ei_status status = open_slot(d, slots_other(&d->slots), EI_FULL_WIDTH);
     if (memcmp(d->self_test_digest, d->bundle.image.digest, EI_SHA256_BYTES) != 0) {
         memcpy(d->self_test_digest, d->bundle.image.digest, EI_SHA256_BYTES);
-        d->self_tested = 0;
+        d->self_tested = d->self_tested_ratios = 0;
     }
     status = status ? status : try_bundle(d);
+    status = status ? status : try_ratios(d);
     d->answered = 0;
+    device_open_bundle(d);
+    return status;
+}
+
+ei_status device_prune(device *d, uint32_t ratio) {
+    if (ratio == d->ratio) {
+        return EI_OK;
+    }
+    const ei_status status = open_slot(d, d->slots.state.active, ratio);
+    d->answered = 0;
+    if (status == EI_OK) {
+        d->ratio = ratio;
+        return EI_OK;
+    }
     device_open_bundle(d);
     return status;
 }
@@ -143,6 +172,7 @@ static void start(device *d) {
 
 void ei_device_start(uint8_t ina219_address, uint32_t shunt_uohm) {
     memset(&the, 0, sizeof the);
+    the.ratio = EI_FULL_WIDTH;
     start(&the);
     if (ina219_address != 0 && ina219_start(&the.meter, ina219_address, shunt_uohm)) {
         log_mark(&the.log, LOG_METER_START, ei_hal_now_ns(), 0);

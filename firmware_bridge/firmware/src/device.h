@@ -88,11 +88,13 @@ typedef struct device {
     bool runs;           /* `bundle` is open */
     const char *failure; /* why nothing runs */
     ei_bundle bundle;
+    uint32_t ratio; /* of the bundle that runs */
     policy policy;
     ei_governor governor; /* of the planned policy */
     clock clock;
     bool reset_wanted;
-    uint32_t self_tested;                      /* golden vectors that passed ... */
+    uint32_t self_tested;                      /* golden vectors that passed, ... */
+    uint32_t self_tested_ratios;               /* ... ratios that opened, ... */
     uint8_t self_test_digest[EI_SHA256_BYTES]; /* ... of this image */
     uint64_t inferences;
     uint64_t exits[EI_MAX_STAGES];
@@ -147,6 +149,12 @@ void device_open_bundle(device *d);
 
 /** Does the other slot's bundle open and run? Leaves the active one open again. */
 ei_status device_self_test(device *d);
+
+/**
+ * Open the bundle that runs at another pruning ratio. Where it has no such ratio, or no room for
+ * it, the one before stays.
+ */
+ei_status device_prune(device *d, uint32_t ratio);
 
 /** Choose the policy and count anew; EI_NO_ENTRY where the bundle has no plan for this board. */
 ei_status device_govern(device *d, policy wanted);

@@ -31,6 +31,7 @@ static void put_probabilities(cbor_writer *out, const ei_predictor *p, uint32_t 
 static void put_record(cbor_writer *out, const device *d, uint64_t number) {
     const inference *r = &d->result;
     const uint32_t stages = r->exit + 1;
+    char ratio[EI_RATIO_TEXT_BYTES];
     uint64_t invoked_ns = 0;
     for (uint32_t i = 0; i < stages; i++) {
         invoked_ns += r->stage_end_ns[i] - r->stage_start_ns[i];
@@ -53,7 +54,8 @@ static void put_record(cbor_writer *out, const device *d, uint64_t number) {
     }
     cbor_pair_uint(out, "switches", r->switches);
     cbor_pair_uint(out, "invoke", invoked_ns);
-    cbor_pair_text(out, "ratio", "1.0");
+    ei_ratio_text(ratio, d->ratio);
+    cbor_pair_text(out, "ratio", ratio);
     if (r->predicted) {
         put_probabilities(out, &d->bundle.predictor, r->bin);
     }
@@ -137,6 +139,9 @@ static refusal take_policy(device *d, const cbor_map *in) {
             return refuse(SMP_INVALID, "policies of this device: performance, powersave, planned");
         }
     }
+    if (wanted == POLICY_PLANNED && d->ratio != EI_FULL_WIDTH) {
+        return refuse(SMP_INVALID, "a plan is of the full width: planned goes with ratio 1.0");
+    }
     if (device_govern(d, wanted) != EI_OK) {
         return refuse(SMP_INVALID, "the bundle file carries no plan for this board: pack it with "
                                    "edge-infer bundle pack --plan-board");
@@ -144,15 +149,25 @@ static refusal take_policy(device *d, const cbor_map *in) {
     return granted();
 }
 
-static refusal engine(device *d, const cbor_map *in, cbor_writer *out) {
+static refusal take_ratio(device *d, const cbor_map *in) {
     cbor_string text;
+    uint32_t ratio = EI_FULL_WIDTH;
+    if (cbor_text(in, "ratio", &text)) {
+        ratio = ei_ratio_of((const char *)text.data, text.bytes);
+    }
+    const ei_status status = ratio ? device_prune(d, ratio) : EI_NO_ENTRY;
+    if (status == EI_NO_ENTRY) {
+        return refuse(SMP_INVALID, "the bundle has no such pruning ratio");
+    }
+    return status ? refuse(SMP_INVALID, ei_status_text(status)) : granted();
+}
+
+static refusal engine(device *d, const cbor_map *in, cbor_writer *out) {
     if (!d->runs) {
         return nothing_runs(d);
     }
-    if (cbor_text(in, "ratio", &text) && !is_text(&text, "1.0")) {
-        return refuse(SMP_INVALID, "this device runs the full width: ratio 1.0");
-    }
-    const refusal refused = take_policy(d, in);
+    refusal refused = take_ratio(d, in);
+    refused = refused.code ? refused : take_policy(d, in);
     if (refused.code == 0) {
         edge_put_run(out, d);
     }

@@ -19,7 +19,7 @@ const char *edge_policy_name(policy which) {
 
 void edge_put_run(cbor_writer *out, const device *d) {
     const ei_decisions *decisions = &d->bundle.decisions;
-    char version[VERSION_TEXT_BYTES];
+    char version[VERSION_TEXT_BYTES], ratio[EI_RATIO_TEXT_BYTES];
     version_text(version, &d->bundle.image.version);
     cbor_put_map(out, 9);
     cbor_put_text(out, "bundle");
@@ -29,7 +29,8 @@ void edge_put_run(cbor_writer *out, const device *d) {
     cbor_pair_bool(out, "simulated", ei_hal_simulated);
     cbor_pair_bool(out, "metered", false); /* samples are logged; no energy is computed here */
     cbor_pair_text(out, "policy", edge_policy_name(d->policy));
-    cbor_pair_text(out, "ratio", "1.0");
+    ei_ratio_text(ratio, d->ratio);
+    cbor_pair_text(out, "ratio", ratio);
     cbor_put_text(out, "exits");
     cbor_put_list(out, decisions->stage_count);
     for (uint32_t i = 0; i < decisions->stage_count; i++) {

@@ -9,6 +9,7 @@
 typedef struct {
     model model;
     plan plan;
+    const pruning *pruning; /* NULL at the full width */
     ei_node *nodes;
     ei_arena *arena;
 } opening;
@@ -30,13 +31,18 @@ static void share_memory(opening *o, const ei_node *node, const operands *t, uin
 
 static ei_status open_node(opening *o, uint32_t index) {
     const operation op = model_operation(&o->model, index);
-    const operands t = {
+    pruned_layer layer;
+    operands t = {
         &op,
         model_operand(&o->model, &op.inputs, 0),
         model_operand(&o->model, &op.inputs, 1),
         model_operand(&o->model, &op.inputs, 2),
         model_operand(&o->model, &op.outputs, 0),
+        NULL,
     };
+    if (o->pruning != NULL && pruned_layer_of(&layer, o->pruning, t.right)) {
+        t.layer = &layer;
+    }
     if (o->model.file.bad) {
         return EI_CORRUPT;
     }
@@ -138,10 +144,15 @@ static ei_status open_with(opening *o, ei_graph *graph, const uint32_t *placed) 
 }
 
 ei_status ei_graph_open(ei_graph *graph, const uint8_t *data, uint32_t size, ei_arena *arena,
-                        const uint32_t *placed) {
+                        const uint32_t *placed, uint32_t ratio) {
     opening o = {.arena = arena};
+    pruning chosen;
     memset(graph, 0, sizeof *graph);
     ei_status status = model_open(&o.model, data, size, arena);
+    if (status == EI_OK && ratio != EI_FULL_WIDTH) {
+        status = pruning_open(&chosen, &o.model, ratio, arena);
+        o.pruning = &chosen;
+    }
     status = status ? status : open_with(&o, graph, placed);
     ei_arena_give_back(arena);
     return status ? status : graph->activation_bytes > arena->size - arena->kept ? EI_ARENA : EI_OK;
@@ -154,11 +165,20 @@ static void run(const ei_node *n, uint8_t *memory) {
     case NODE_CONV:
         ei_conv2d(&n->as.conv, in, out, memory + n->scratch);
         return;
+    case NODE_CONV_PRUNED:
+        ei_conv2d_pruned(&n->as.conv, in, out, memory + n->scratch);
+        return;
     case NODE_DEPTHWISE:
         ei_depthwise(&n->as.conv, in, out);
         return;
+    case NODE_DEPTHWISE_PRUNED:
+        ei_depthwise_pruned(&n->as.conv, in, out);
+        return;
     case NODE_DENSE:
         ei_fully_connected(&n->as.dense, in, out, memory + n->scratch);
+        return;
+    case NODE_DENSE_PRUNED:
+        ei_fully_connected_pruned(&n->as.dense, in, out);
         return;
     case NODE_AVERAGE_POOL:
         ei_average_pool(&n->as.pool, in, out);

@@ -23,6 +23,11 @@ static inline int32_t wrapping_add(int32_t a, int32_t b) {
     return (int32_t)((uint32_t)a + (uint32_t)b);
 }
 
+/** A sum of products, negated where the channel's weights count negated. */
+static inline int32_t signed_as(const uint8_t *negative, int32_t channel, int32_t acc) {
+    return negative != NULL && negative[channel] ? -acc : acc;
+}
+
 /** An accumulator as an output value. */
 static inline int8_t requantize(int32_t acc, ei_scale scale, int32_t offset, ei_range range) {
     return (int8_t)ei_clamp(wrapping_add(ei_rescale(acc, scale), offset), range.low, range.high);

@@ -50,9 +50,12 @@ static float exp_negative(float x) {
 }
 
 /* The probability of a class, given the raw scores of the exit. */
-static float probability(const ei_stage *s, const int8_t *scores, uint32_t labels, uint32_t index) {
-    if (s->softmax) {
-        return s->scores_scale * (float)(scores[index] - s->scores_zero_point);
+static float probability(const ei_bundle *b, uint32_t exit, uint32_t index) {
+    const int8_t *scores = ei_bundle_scores(b, exit);
+    const ei_port *port = ei_bundle_scores_port(b, exit);
+    const uint32_t labels = b->decisions.label_count;
+    if (b->decisions.stages[exit].softmax) {
+        return port->scale * (float)(scores[index] - port->zero_point);
     }
     int32_t top = INT8_MIN;
     float total = 0;
@@ -60,9 +63,9 @@ static float probability(const ei_stage *s, const int8_t *scores, uint32_t label
         top = scores[i] > top ? scores[i] : top;
     }
     for (uint32_t i = 0; i < labels; i++) {
-        total += exp_negative(s->scores_scale * (float)(scores[i] - top));
+        total += exp_negative(port->scale * (float)(scores[i] - top));
     }
-    return exp_negative(s->scores_scale * (float)(scores[index] - top)) / total;
+    return exp_negative(port->scale * (float)(scores[index] - top)) / total;
 }
 
 static void say_results(const device *d) {
@@ -73,8 +76,7 @@ static void say_results(const device *d) {
     }
     say("m-results-[");
     for (uint32_t i = 0; i < labels; i++) {
-        const float p = probability(&d->bundle.decisions.stages[exit],
-                                    ei_bundle_scores(&d->bundle, exit), labels, i);
+        const float p = probability(&d->bundle, exit, i);
         const uint32_t thousandths = !(p > 0) ? 0 : p >= 1 ? 1000 : (uint32_t)(p * 1000.0F + 0.5F);
         const char text[] = {(char)('0' + thousandths / 1000 % 10),
                              '.',

@@ -3,12 +3,12 @@
 #include <string.h>
 
 /* Field numbers of the schema's tables. */
-enum { MODEL_CODES = 1, MODEL_SUBGRAPHS = 2, MODEL_BUFFERS = 4 };
+enum { MODEL_CODES = 1, MODEL_SUBGRAPHS = 2, MODEL_BUFFERS = 4, MODEL_METADATA = 6 };
 enum { CODE_DEPRECATED = 0, CODE_BUILTIN = 3 };
 enum { GRAPH_TENSORS = 0, GRAPH_INPUTS = 1, GRAPH_OUTPUTS = 2, GRAPH_OPERATORS = 3 };
 enum { TENSOR_SHAPE = 0, TENSOR_TYPE = 1, TENSOR_BUFFER = 2, TENSOR_QUANTIZATION = 4 };
 enum { TENSOR_VARIABLE = 5 };
-enum { QUANTIZATION_SCALE = 2, QUANTIZATION_ZERO_POINT = 3 };
+enum { QUANTIZATION_SCALE = 2, QUANTIZATION_ZERO_POINT = 3, QUANTIZATION_DIMENSION = 6 };
 enum { BUFFER_DATA = 0 };
 enum { OPERATOR_CODE = 0, OPERATOR_INPUTS = 1, OPERATOR_OUTPUTS = 2, OPERATOR_OPTIONS = 4 };
 
@@ -24,9 +24,10 @@ static ei_status read_shape(tensor *t, const fb_table *table) {
         if (extent < 1 || extent > MAX_EXTENT || t->elements > MAX_ELEMENTS / extent) {
             return EI_SHAPE;
         }
-        t->dims[i] = extent;
+        t->dims[i] = t->stored[i] = extent;
         t->elements *= extent;
     }
+    t->pieces = 1;
     return EI_OK;
 }
 
@@ -47,6 +48,7 @@ static ei_status read_quantization(tensor *t, const fb_table *table) {
     }
     t->scale = t->scales.length ? fb_float_at(&t->scales, 0) : 0.0F;
     t->zero_point = zero_points.length ? fb_int64_at(&zero_points, 0) : 0;
+    t->channel_dim = fb_int32(&quantization, QUANTIZATION_DIMENSION, 0);
     return t->zero_point < INT8_MIN || t->zero_point > INT8_MAX ? EI_UNSUPPORTED : EI_OK;
 }
 
@@ -101,7 +103,8 @@ ei_status model_open(model *m, const uint8_t *data, uint32_t size, ei_arena *are
     m->file = (fb_file){data, size, false};
     const fb_table root = fb_root(&m->file, "TFL3");
     const fb_vector subgraphs = fb_vector_field(&root, MODEL_SUBGRAPHS, 4);
-    const fb_vector buffers = fb_vector_field(&root, MODEL_BUFFERS, 4);
+    m->buffers = fb_vector_field(&root, MODEL_BUFFERS, 4);
+    m->metadata = fb_vector_field(&root, MODEL_METADATA, 4);
     m->codes = fb_vector_field(&root, MODEL_CODES, 4);
     const fb_table graph = fb_table_at(&subgraphs, 0);
     const fb_vector tensors = fb_vector_field(&graph, GRAPH_TENSORS, 4);
@@ -114,7 +117,7 @@ ei_status model_open(model *m, const uint8_t *data, uint32_t size, ei_arena *are
     if (m->operators.length > MAX_NODES) {
         return EI_TOO_MANY;
     }
-    return read_tensors(m, &tensors, &buffers, arena);
+    return read_tensors(m, &tensors, &m->buffers, arena);
 }
 
 static int32_t code_of(model *m, int32_t index) {

@@ -38,12 +38,16 @@ typedef struct {
     int32_t type;
     int32_t rank;
     int32_t dims[EI_MAX_DIMS];
-    int32_t elements;
-    const uint8_t *data; /* NULL for an activation */
-    float scale;         /* the first one; 0 when there is none */
+    int32_t stored[EI_MAX_DIMS]; /* in the file; `dims` are less where a ratio cuts */
+    int32_t elements;            /* of `dims` */
+    int32_t pieces;              /* that the last dimension's values lie in */
+    uint32_t changed;            /* bits of the dimensions that a ratio cuts */
+    const uint8_t *data;         /* NULL for an activation */
+    float scale;                 /* the first one; 0 when there is none */
     int32_t zero_point;
-    fb_vector scales;
-    int32_t block; /* of the memory plan; NO_BLOCK for constants */
+    fb_vector scales;    /* as in the file */
+    int32_t channel_dim; /* that several scales belong to */
+    int32_t block;       /* of the memory plan; NO_BLOCK for constants */
 } tensor;
 
 /** A model while it is being opened. */
@@ -55,6 +59,8 @@ typedef struct {
     fb_vector outputs;
     fb_vector operators;
     fb_vector codes;
+    fb_vector buffers;
+    fb_vector metadata;
 } model;
 
 /** One operator of the file. */

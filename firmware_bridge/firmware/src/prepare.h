@@ -7,6 +7,7 @@
 
 #include "model.h"
 #include "node.h"
+#include "prunable.h"
 
 /** An operator with its tensors; right and bias are NULL where they are left out. */
 typedef struct {
@@ -15,6 +16,7 @@ typedef struct {
     const tensor *right; /* second operand: weights, the other summand, axes, paddings */
     const tensor *bias;
     const tensor *out;
+    const pruned_layer *layer; /* of `right`; NULL where the file's scales and bias hold */
 } operands;
 
 /** Fill in a node, except for where its tensors lie. Rescaling factors go into the arena. */
@@ -29,6 +31,21 @@ ei_status prepare_mean(ei_node *node, const operands *o);
 ei_status prepare_pad(ei_node *node, const operands *o);
 ei_status prepare_softmax(ei_node *node, const operands *o);
 ei_status prepare_relu(ei_node *node, const operands *o);
+
+/** What a layer has per output channel; `bias` and `negative` as in ei_conv. */
+typedef struct {
+    const ei_scale *scales;
+    const uint8_t *bias;
+    const uint8_t *negative;
+} channels;
+
+/**
+ * Compute them: the file's, or those of the ratio.
+ *
+ * @param one_for_all one factor for all channels instead of one each.
+ */
+ei_status prepare_channels(channels *c, const operands *o, uint32_t outputs, bool one_for_all,
+                           ei_arena *arena);
 
 /** How a window slides: PAD_SAME fills up at the borders, PAD_VALID stays inside. */
 enum { PAD_SAME = 0, PAD_VALID = 1 };

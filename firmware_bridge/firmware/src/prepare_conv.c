@@ -11,10 +11,11 @@ enum { CONV_DILATION_W = 4, CONV_DILATION_H = 5 };
 enum { DEPTHWISE_MULTIPLIER = 3 }; /* and what follows is one number up from CONV's */
 enum { DENSE_ACTIVATION = 0, DENSE_WEIGHTS_FORMAT = 1 };
 
-static ei_status check_weights(const operands *o, int32_t outputs) {
+/* `channel_dim` is the dimension of the outputs in the weights. */
+static ei_status check_weights(const operands *o, int32_t outputs, int32_t channel_dim) {
     const tensor *w = o->right;
     if (w == NULL || w->data == NULL || w->type != TYPE_INT8 || w->zero_point != 0 ||
-        (w->scales.length != 1 && w->scales.length != (uint32_t)outputs)) {
+        (w->scales.length != 1 && w->scales.length != (uint32_t)w->stored[channel_dim])) {
         return EI_UNSUPPORTED;
     }
     if (o->bias == NULL) {
@@ -22,25 +23,6 @@ static ei_status check_weights(const operands *o, int32_t outputs) {
     }
     const bool fits = o->bias->data != NULL && o->bias->type == TYPE_INT32;
     return !fits ? EI_UNSUPPORTED : o->bias->elements == outputs ? EI_OK : EI_SHAPE;
-}
-
-/* One factor per output channel: input scale * weight scale / output scale. */
-static ei_status channel_scales(const ei_scale **scales, const operands *o, int32_t outputs,
-                                ei_arena *arena) {
-    ei_scale *made = ei_arena_keep(arena, (uint32_t)outputs * (uint32_t)sizeof *made);
-    if (made == NULL) {
-        return EI_ARENA;
-    }
-    for (uint32_t i = 0; i < (uint32_t)outputs; i++) {
-        const float weight_scale =
-            fb_float_at(&o->right->scales, o->right->scales.length > 1 ? i : 0);
-        made[i] = ei_scale_of((double)o->in->scale * (double)weight_scale / (double)o->out->scale);
-        if (made[i].shift > 30) {
-            return EI_UNSUPPORTED;
-        }
-    }
-    *scales = made;
-    return EI_OK;
 }
 
 /* Weights [out][y][x][in], or [1][y][x][out] when depthwise. */
@@ -76,49 +58,47 @@ static ei_status read_options(ei_conv *c, const operands *o, bool depthwise) {
                   : fit_window(&c->window, fb_int8(options, CONV_PADDING, 0), c->in, c->out);
 }
 
+/* The kernels of the full width want weights that lie without gaps, none of them negated. */
+static void choose_kernel(ei_node *node, bool depthwise) {
+    const ei_conv *c = &node->as.conv;
+    if (depthwise) {
+        const bool whole = c->tap_step == c->out.channels && c->negative == NULL;
+        node->kind = whole ? NODE_DEPTHWISE : NODE_DEPTHWISE_PRUNED;
+        return;
+    }
+    const bool whole = c->tap_step == c->in.channels && c->negative == NULL;
+    node->kind = whole ? NODE_CONV : NODE_CONV_PRUNED;
+    node->scratch_bytes = whole ? ei_conv2d_scratch_bytes(c) : ei_conv2d_pruned_scratch_bytes(c);
+}
+
 ei_status prepare_conv(ei_node *node, const operands *o, ei_arena *arena) {
     const bool depthwise = o->op->code == OP_DEPTHWISE_CONV_2D;
     ei_conv *c = &node->as.conv;
-    node->kind = depthwise ? NODE_DEPTHWISE : NODE_CONV;
+    channels own;
     ei_status status = map_of(&c->in, o->in);
     status = status ? status : map_of(&c->out, o->out);
-    status = status ? status : check_weights(o, c->out.channels);
+    status = status ? status : check_weights(o, c->out.channels, depthwise ? 3 : 0);
     status = status ? status : check_filter(c, o->right, depthwise);
     status = status ? status : read_options(c, o, depthwise);
-    status = status ? status : channel_scales(&c->scales, o, c->out.channels, arena);
+    status = status ? status : prepare_channels(&own, o, (uint32_t)c->out.channels, false, arena);
     if (status != EI_OK) {
         return status;
     }
     c->input_offset = -o->in->zero_point;
     c->output_offset = o->out->zero_point;
     c->weights = (const int8_t *)o->right->data;
-    c->bias = o->bias == NULL ? NULL : o->bias->data;
-    node->scratch_bytes = depthwise ? 0 : ei_conv2d_scratch_bytes(c);
+    c->bias = own.bias;
+    c->scales = own.scales;
+    c->negative = own.negative;
+    c->tap_step = o->right->stored[3];
+    choose_kernel(node, depthwise);
     return EI_OK;
-}
-
-/*
- * With one weight scale, the product of input and weight scale is rounded to float before it is
- * divided (kernel_util.cc, GetQuantizedConvolutionMultipler).
- */
-static ei_status dense_scales(ei_dense *d, const operands *o, ei_arena *arena) {
-    if (d->per_channel) {
-        return channel_scales(&d->scales, o, d->outputs, arena);
-    }
-    ei_scale *made = ei_arena_keep(arena, sizeof *made);
-    if (made == NULL) {
-        return EI_ARENA;
-    }
-    const volatile float product = o->in->scale * o->right->scale;
-    *made = ei_scale_of((double)product / (double)o->out->scale);
-    d->scales = made;
-    return made->shift > 30 ? EI_UNSUPPORTED : EI_OK;
 }
 
 ei_status prepare_dense(ei_node *node, const operands *o, ei_arena *arena) {
     ei_dense *d = &node->as.dense;
     const tensor *w = o->right;
-    node->kind = NODE_DENSE;
+    channels own = {0};
     if (w == NULL || w->rank != 2 || fb_int8(&o->op->options, DENSE_WEIGHTS_FORMAT, 0) != 0) {
         return EI_UNSUPPORTED;
     }
@@ -130,15 +110,22 @@ ei_status prepare_dense(ei_node *node, const operands *o, ei_arena *arena) {
         return EI_SHAPE;
     }
     d->per_channel = w->scales.length > 1;
-    ei_status status = d->inputs > MAX_FILTER ? EI_UNSUPPORTED : check_weights(o, d->outputs);
+    ei_status status = d->inputs > MAX_FILTER ? EI_UNSUPPORTED : check_weights(o, d->outputs, 0);
     status =
         status ? status
                : activation_range(&d->range, fb_int8(&o->op->options, DENSE_ACTIVATION, 0), o->out);
-    status = status ? status : dense_scales(d, o, arena);
+    status =
+        status ? status : prepare_channels(&own, o, (uint32_t)d->outputs, !d->per_channel, arena);
     d->input_offset = -o->in->zero_point;
     d->output_offset = o->out->zero_point;
     d->weights = (const int8_t *)w->data;
-    d->bias = o->bias == NULL ? NULL : o->bias->data;
-    node->scratch_bytes = status ? 0 : ei_fully_connected_scratch_bytes(d);
+    d->bias = own.bias;
+    d->scales = own.scales;
+    d->negative = own.negative;
+    d->pieces = w->pieces;
+    d->piece_step = w->stored[1] / w->pieces;
+    const bool whole = w->stored[1] == d->inputs && d->negative == NULL;
+    node->kind = whole ? NODE_DENSE : NODE_DENSE_PRUNED;
+    node->scratch_bytes = status || !whole ? 0 : ei_fully_connected_scratch_bytes(d);
     return status;
 }

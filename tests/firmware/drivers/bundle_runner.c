@@ -1,5 +1,5 @@
 /*
- * Runs a bundle. A request: bytes of the file, the file. The answer: status, kept bytes,
+ * Runs a bundle. A request: bytes of the file, pruning ratio in millionths, the file. The answer: status, kept bytes,
  * activation bytes, frame bytes, security counter. Then for each request of one frame (1 if it is
  * quantised, the frame) exit, answer, confidence, ticks; a request of 2 ends the bundle.
  */
@@ -35,14 +35,14 @@ static void answer_frames(const ei_bundle *bundle) {
 }
 
 int main(void) {
-    uint32_t bytes;
-    while (read_exact(&bytes, sizeof bytes)) {
-        if (bytes > sizeof file || !read_exact(file, bytes)) {
+    uint32_t wanted[2];
+    while (read_exact(wanted, sizeof wanted)) {
+        if (wanted[0] > sizeof file || !read_exact(file, wanted[0])) {
             finish(2);
         }
         ei_arena arena = ei_arena_over(memory, sizeof memory);
         ei_bundle bundle;
-        const ei_status status = ei_bundle_open(&bundle, file, bytes, &arena);
+        const ei_status status = ei_bundle_open(&bundle, file, wanted[0], &arena, wanted[1]);
         const uint32_t head[5] = {(uint32_t)status, arena.kept, bundle.activation_bytes,
                                   status ? 0 : ei_bundle_frame_bytes(&bundle),
                                   bundle.image.security_counter};

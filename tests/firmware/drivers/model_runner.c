@@ -1,7 +1,8 @@
 /*
- * Runs models. A request: bytes of the model, the model, number of runs, then for each run all
- * inputs one after the other. An answer: status, kept bytes, activation bytes, output bytes of a
- * run, then for each run its ticks and all outputs. Numbers are little-endian uint32.
+ * Runs models. A request: bytes of the model, pruning ratio in millionths, the model, number of
+ * runs, then for each run all inputs one after the other. An answer: status, kept bytes, activation
+ * bytes, output bytes of a run, then for each run its ticks and all outputs. Numbers are
+ * little-endian uint32. UINT32_MAX runs are one on zeros whose outputs are not sent.
  */
 #include <string.h>
 
@@ -29,29 +30,34 @@ static void run(const ei_graph *g, uint8_t *activations) {
     }
 }
 
-static void answer(uint32_t bytes) {
+static void answer(uint32_t bytes, uint32_t ratio) {
     ei_arena arena = ei_arena_over(memory, sizeof memory);
     ei_graph graph;
     uint32_t runs = 0;
-    const ei_status status = ei_graph_open(&graph, model, bytes, &arena, NULL);
+    const ei_status status = ei_graph_open(&graph, model, bytes, &arena, NULL, ratio);
     uint32_t head[4] = {(uint32_t)status, arena.kept, graph.activation_bytes, 0};
     for (uint32_t i = 0; i < graph.output_count; i++) {
         head[3] += graph.outputs[i].bytes;
     }
     (void)read_exact(&runs, sizeof runs);
     write_exact(head, sizeof head);
+    if (status == EI_OK && runs == UINT32_MAX) {
+        memset(memory + arena.kept, 0, graph.activation_bytes);
+        ei_graph_invoke(&graph, memory + arena.kept);
+        return;
+    }
     for (uint32_t i = 0; status == EI_OK && i < runs; i++) {
         run(&graph, memory + arena.kept);
     }
 }
 
 int main(void) {
-    uint32_t bytes;
-    while (read_exact(&bytes, sizeof bytes)) {
-        if (bytes > sizeof model || !read_exact(model, bytes)) {
+    uint32_t head[2];
+    while (read_exact(head, sizeof head)) {
+        if (head[0] > sizeof model || !read_exact(model, head[0])) {
             finish(2);
         }
-        answer(bytes);
+        answer(head[0], head[1]);
     }
     finish(0);
     return 0;

@@ -1,7 +1,8 @@
 /*
  * Fuzzes everything that reads a bundle file. The first byte chooses how far in
  * the input starts: 0 the whole image, 1 the ZIP (header and hash are put
- * around it), 2 one model, 3 the decisions, 4 the predictor, 5 the plan.
+ * around it), 2 one model, 3 the decisions, 4 the predictor, 5 the plan, 6 a
+ * prunable model (its own hash is put in) at three ratios.
  */
 #include <string.h>
 
@@ -93,6 +94,21 @@ static void look_up(const uint8_t *data, uint32_t size) {
     }
 }
 
+/* Puts the right hash into a prunable part: behind the first "EIPR" and four
+ * bytes. */
+static void hash(uint8_t *model, uint32_t size) {
+    for (uint32_t at = 0; at + 40 <= size; at++) {
+        if (memcmp(model + at, "EIPR", 4) == 0) {
+            ei_sha256 sha;
+            memset(model + at + 8, 0, EI_SHA256_BYTES);
+            ei_sha256_begin(&sha);
+            ei_sha256_add(&sha, model, size);
+            ei_sha256_end(&sha, model + at + 8);
+            return;
+        }
+    }
+}
+
 static void open_and_run(uint32_t size) {
     ei_arena arena = ei_arena_over(memory, sizeof memory);
     ei_bundle bundle;
@@ -100,7 +116,7 @@ static void open_and_run(uint32_t size) {
     if (ei_image_open(&image, file, size) == EI_OK) {
         (void)ei_image_check_trust(&image, any_key);
     }
-    if (ei_bundle_open(&bundle, file, size, &arena) != EI_OK ||
+    if (ei_bundle_open(&bundle, file, size, &arena, EI_FULL_WIDTH) != EI_OK ||
         bundle.activation_bytes > MOST_TO_RUN) {
         return;
     }
@@ -113,13 +129,22 @@ static void open_and_run(uint32_t size) {
     (void)ei_golden_run(&bundle, &next, no_longer);
 }
 
-static void open_model(const uint8_t *data, uint32_t size) {
+static void open_model(const uint8_t *data, uint32_t size, uint32_t ratio) {
     ei_arena arena = ei_arena_over(memory, sizeof memory);
     ei_graph graph;
-    if (ei_graph_open(&graph, data, size, &arena, NULL) == EI_OK &&
+    if (ei_graph_open(&graph, data, size, &arena, NULL, ratio) == EI_OK &&
         graph.activation_bytes <= MOST_TO_RUN) {
         memset(arena.base + arena.kept, 0, graph.activation_bytes);
         ei_graph_invoke(&graph, arena.base + arena.kept);
+    }
+}
+
+static void prune(const uint8_t *data, uint32_t size) {
+    static const uint32_t ratios[] = {EI_FULL_WIDTH, 750000, 500000};
+    memcpy(file, data, size);
+    hash(file, size);
+    for (uint32_t i = 0; i < sizeof ratios / sizeof *ratios; i++) {
+        open_model(file, size, ratios[i]);
     }
 }
 
@@ -139,16 +164,19 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         open_and_run(wrap(bytes));
         return 0;
     case 2:
-        open_model(data + 1, bytes);
+        open_model(data + 1, bytes, EI_FULL_WIDTH);
         return 0;
     case 3:
-        (void)ei_decisions_open(&decisions, data + 1, bytes);
+        (void)ei_decisions_open(&decisions, data + 1, bytes, EI_FULL_WIDTH);
         return 0;
     case 4:
         predict(data + 1, bytes);
         return 0;
     case 5:
         look_up(data + 1, bytes);
+        return 0;
+    case 6:
+        prune(data + 1, bytes);
         return 0;
     default:
         return -1;

@@ -14,6 +14,7 @@
 /** An opened bundle; it points into the file and the arena. */
 typedef struct {
     ei_image image;
+    uint32_t ratio;
     ei_decisions decisions;
     ei_predictor predictor; /**< Of no bins without one that this firmware knows. */
     ei_clock_plan plan;     /**< Of no stages without one that this firmware knows. */
@@ -36,10 +37,13 @@ typedef struct {
  * @param file the bundle file, 16-byte aligned, such as a slot in flash; it stays.
  * @param size bytes that may be read there.
  * @param arena keeps the operators, then holds the activations.
+ * @param ratio pruning ratio in millionths; EI_FULL_WIDTH for the bundle as it is. Predictor and
+ *        plan are of the full width: at another ratio there are none.
  * @retval EI_TRUNCATED, EI_CORRUPT, EI_HASH, EI_NO_ENTRY, EI_UNSUPPORTED, EI_SHAPE, EI_TOO_MANY,
  *         EI_ARENA
  */
-ei_status ei_bundle_open(ei_bundle *bundle, const uint8_t *file, uint32_t size, ei_arena *arena);
+ei_status ei_bundle_open(ei_bundle *bundle, const uint8_t *file, uint32_t size, ei_arena *arena,
+                         uint32_t ratio);
 
 /** Bytes of a frame: one a value, channels last. */
 uint32_t ei_bundle_frame_bytes(const ei_bundle *bundle);
@@ -56,5 +60,8 @@ ei_exit ei_bundle_run_stage(const ei_bundle *bundle, uint32_t stage, const uint8
 
 /** The raw scores of a stage that was run last; `classes - label_offset` of them. */
 const int8_t *ei_bundle_scores(const ei_bundle *bundle, uint32_t stage);
+
+/** The tensor they are in: scale and zero point. */
+const ei_port *ei_bundle_scores_port(const ei_bundle *bundle, uint32_t stage);
 
 #endif

@@ -20,6 +20,14 @@ static inline uint64_t ei_u64(const uint8_t *at) {
     return ei_u32(at) | (uint64_t)ei_u32(at + 4) << 32;
 }
 
+/** IEEE 754, 32 bits. */
+static inline float ei_f32(const uint8_t *at) {
+    const uint32_t bits = ei_u32(at);
+    float value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
 /** IEEE 754, 64 bits. */
 static inline double ei_f64(const uint8_t *at) {
     const uint64_t bits = ei_u64(at);

@@ -77,8 +77,6 @@ typedef struct {
     const uint8_t *features;
     uint32_t lookup_tables;
     const int8_t *lookup; /**< NULL when frames come quantised. */
-    float scores_scale;
-    int32_t scores_zero_point;
 } ei_stage;
 
 /** A table that is sound and within what this firmware does. */
@@ -88,16 +86,24 @@ typedef struct {
     uint32_t stage_count;
     uint32_t label_count;
     ei_stage stages[EI_MAX_STAGES];
-    ei_criterion criterion;    /**< Of the full width. */
-    const uint8_t *thresholds; /**< Of the full width; int32, (stages - 1) * labels. */
+    ei_criterion criterion;    /**< Of the ratio. */
+    const uint8_t *thresholds; /**< Of the ratio; int32, (stages - 1) * labels. */
+    uint32_t ratio_count;
+    const uint8_t *ratios; /**< The records; see ei_decisions_ratio. */
 } ei_decisions;
 
 /**
  * Read a table in place.
  *
+ * @param ratio whose rules count, in millionths of the width.
+ * @retval EI_NO_ENTRY the table has no such ratio
  * @retval EI_TRUNCATED, EI_CORRUPT, EI_TOO_MANY
  * @retval EI_UNSUPPORTED scores that are not int8, or the entropy criterion.
  */
-ei_status ei_decisions_open(ei_decisions *decisions, const uint8_t *table, uint32_t size);
+ei_status ei_decisions_open(ei_decisions *decisions, const uint8_t *table, uint32_t size,
+                            uint32_t ratio);
+
+/** A ratio of the table, in millionths of the width; that of index 0 is the full width. */
+uint32_t ei_decisions_ratio(const ei_decisions *decisions, uint32_t index);
 
 #endif

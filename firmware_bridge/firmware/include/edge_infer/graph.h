@@ -7,6 +7,7 @@
 
 #include "edge_infer/arena.h"
 #include "edge_infer/kernels.h"
+#include "edge_infer/ratio.h"
 #include "edge_infer/status.h"
 
 /** Most inputs, and most outputs, of a model. */
@@ -45,10 +46,14 @@ typedef struct {
  * @param arena keeps the operators; the activations are not reserved here, so that graphs which
  *        run one after the other can share them.
  * @param placed NULL, or an activation offset for each input: what ran before left it there.
- * @retval EI_CORRUPT, EI_UNSUPPORTED, EI_SHAPE, EI_TOO_MANY, EI_ARENA
+ * @param ratio pruning ratio in millionths, EI_FULL_WIDTH for the model as it is. Another one needs
+ *        a prunable file; its weights stay where they are, the first channels of them count.
+ * @retval EI_NO_ENTRY the model has no such ratio
+ * @retval EI_HASH a prunable file that was changed since
+ * @retval EI_CORRUPT, EI_TRUNCATED, EI_UNSUPPORTED, EI_SHAPE, EI_TOO_MANY, EI_ARENA
  */
 ei_status ei_graph_open(ei_graph *graph, const uint8_t *model, uint32_t size, ei_arena *arena,
-                        const uint32_t *placed);
+                        const uint32_t *placed, uint32_t ratio);
 
 /**
  * Run a model once.

@@ -48,12 +48,14 @@ typedef struct {
     ei_map out;
     ei_window window;
     ei_range range;
-    int32_t input_offset;   /**< Minus the input's zero point: -127 to 128. */
-    int32_t output_offset;  /**< The output's zero point. */
-    int32_t multiplier;     /**< Depthwise: outputs per input channel. */
-    const int8_t *weights;  /**< Convolution [out][y][x][in], depthwise [y][x][out]. */
-    const uint8_t *bias;    /**< Little-endian int32 per output channel, any alignment; or NULL. */
-    const ei_scale *scales; /**< One per output channel. */
+    int32_t input_offset;    /**< Minus the input's zero point: -127 to 128. */
+    int32_t output_offset;   /**< The output's zero point. */
+    int32_t multiplier;      /**< Depthwise: outputs per input channel. */
+    const int8_t *weights;   /**< Convolution [out][y][x][in], depthwise [y][x][out]. */
+    const uint8_t *bias;     /**< Little-endian int32 per output channel, any alignment; or NULL. */
+    const ei_scale *scales;  /**< One per output channel. */
+    int32_t tap_step;        /**< Weights from a tap to the next; see ei_conv2d_pruned. */
+    const uint8_t *negative; /**< Per output channel 1 where its weights count negated; or NULL. */
 } ei_conv;
 
 /** FULLY_CONNECTED. */
@@ -68,6 +70,9 @@ typedef struct {
     const int8_t *weights;  /**< [outputs][inputs]. */
     const uint8_t *bias;    /**< As in ei_conv. */
     const ei_scale *scales; /**< As in ei_conv. */
+    int32_t pieces;         /**< A row of weights lies in so many; see ei_fully_connected_pruned. */
+    int32_t piece_step;     /**< Weights from the begin of a piece to that of the next. */
+    const uint8_t *negative; /**< As in ei_conv. */
 } ei_dense;
 
 /** AVERAGE_POOL_2D, MAX_POOL_2D; the window's dilation is 1. */
@@ -132,14 +137,32 @@ uint32_t ei_conv2d_scratch_bytes(const ei_conv *conv);
 /** 2D convolution. `scratch` is 8-byte aligned. */
 void ei_conv2d(const ei_conv *conv, const int8_t *in, int8_t *out, void *scratch);
 
+/** As ei_conv2d_scratch_bytes, for ei_conv2d_pruned. */
+uint32_t ei_conv2d_pruned_scratch_bytes(const ei_conv *conv);
+
+/**
+ * 2D convolution of a layer at a pruning ratio: a tap has more weights in memory than the map has
+ * channels, of which the first ones count, or some channels' weights count negated.
+ */
+void ei_conv2d_pruned(const ei_conv *conv, const int8_t *in, int8_t *out, void *scratch);
+
 /** Depthwise 2D convolution. */
 void ei_depthwise(const ei_conv *conv, const int8_t *in, int8_t *out);
+
+/** The same at a pruning ratio, as ei_conv2d_pruned. */
+void ei_depthwise_pruned(const ei_conv *conv, const int8_t *in, int8_t *out);
 
 /** Bytes of scratch that ei_fully_connected wants; 0 for none. */
 uint32_t ei_fully_connected_scratch_bytes(const ei_dense *dense);
 
 /** Fully connected layer. `scratch` is 8-byte aligned. */
 void ei_fully_connected(const ei_dense *dense, const int8_t *in, int8_t *out, void *scratch);
+
+/**
+ * Fully connected layer at a pruning ratio: of each piece of a row of weights, a pixel of a
+ * flattened map or the whole row, the first ones count.
+ */
+void ei_fully_connected_pruned(const ei_dense *dense, const int8_t *in, int8_t *out);
 
 /** Mean of each window, halves away from zero; what lies outside the map does not count. */
 void ei_average_pool(const ei_pool *pool, const int8_t *in, int8_t *out);
