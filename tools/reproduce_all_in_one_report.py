@@ -1,13 +1,15 @@
 """`reproduce all-in-one` as text."""
 
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from .render import table
-from .reproduce_all_in_one_ideas import WAYS
+from .reproduce_all_in_one_ideas import UNION, WAYS
 from .reproduce_eenet import claims_report
 
-UNION = WAYS[-1]
+CLEAR_PERCENT = 1.0
+"""Smaller differences count as none."""
 
 
 def all_in_one_report(document: dict[str, Any]) -> str:
@@ -74,18 +76,25 @@ def _sizes(document: dict[str, Any]) -> str:
 
 def _ideas(rows: Sequence[dict[str, Any]]) -> str:
     cells = dict.fromkeys(_key(row) for row in rows)
-    lines = []
+    lines, as_chosen, at_equal_loss = [], [], []
     for key in cells:
         found = {row["way"]: row for row in rows if _key(row) == key}
         board, deadline_us, loss = key
+        as_chosen.append(against_alone(found, "net_uj"))
+        at_equal_loss.append(against_alone(found, "net_uj_at_equal_loss"))
         lines.append(
             [board, f"{deadline_us:.0f}", f"{loss:g}", *(_cell(found[way]) for way in WAYS),
-             best_alone(found)]
+             found[UNION]["choice"] or "-", _change(as_chosen[-1]), _change(at_equal_loss[-1])]
         )  # fmt: skip
-    heading = ["board", "deadline us", "loss <=", *WAYS, f"{UNION} against the best alone"]
+    heading = ["board", "deadline us", "loss <=", *WAYS, "it chose", "against the best alone",
+               "at equal loss"]  # fmt: skip
     return (
         "net uJ an inference (points lost on the test images), each way with its best clock, "
-        "chosen on held-back images\n\n" + table(lines, heading)
+        f"chosen on held-back images\n\n{table(lines, heading)}\n\n"
+        f"{UNION} against the best idea alone, {len(cells)} points\n"
+        f"  as chosen      {_count(as_chosen)}\n"
+        f"  at equal loss  {_count(at_equal_loss)}\n"
+        f"at equal loss: the ideas alone choose on the test images, within what {UNION} lost there"
     )
 
 
@@ -99,12 +108,36 @@ def _cell(row: dict[str, Any]) -> str:
     return f"{row['net_uj']:.0f} ({row['loss_points']:.1f})"
 
 
-def best_alone(found: dict[str, dict[str, Any]]) -> str:
-    """Return what all ideas together save against the best of them alone, as text."""
-    ours = found[UNION]["net_uj"]
-    alone = [found[way]["net_uj"] for way in WAYS[:-1] if found[way]["net_uj"] is not None]
+def against_alone(found: Mapping[str, Mapping[str, Any]], key: str) -> float | None:
+    """Return by how many percent all ideas together cost more than the best of them alone.
+
+    Args:
+        found: rows of one board, deadline and loss, by way.
+        key: which energy of the rows.
+
+    Returns:
+        Negative where they cost less; minus infinity where no idea alone keeps deadline and loss,
+        None where all together do not.
+    """
+    ours = found[UNION][key]
+    alone = [found[way][key] for way in WAYS if way != UNION and found[way][key] is not None]
     if ours is None:
+        return None
+    return 100 * (ours / min(alone) - 1) if alone else -math.inf
+
+
+def _change(percent: float | None) -> str:
+    if percent is None:
         return "-"
-    if not alone:
-        return "only one"
-    return f"{100 * (ours / min(alone) - 1):+.1f} %"
+    return "only one" if math.isinf(percent) else f"{percent:+.1f} %"
+
+
+def _count(changes: Sequence[float | None]) -> str:
+    """Return how often all together cost less, more or the same, in words."""
+    known = [percent for percent in changes if percent is not None]
+    less = sum(percent < -CLEAR_PERCENT for percent in known)
+    more = sum(percent > CLEAR_PERCENT for percent in known)
+    return (
+        f"{less} cost less, {more} cost more, {len(known) - less - more} within "
+        f"{CLEAR_PERCENT:g} %; {len(changes) - len(known)} cannot be kept by any"
+    )

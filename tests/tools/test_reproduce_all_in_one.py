@@ -1,6 +1,7 @@
 """`reproduce all-in-one` on the shipped bundle, and the comparison of ideas on made-up answers."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from tools.ratio_bundle import bundle_at
 from tools.reproduce import reproduce_group
 from tools.reproduce_all_in_one_ideas import WAYS, Answers, RatioAnswers, compare_ideas
 from tools.reproduce_all_in_one_latency import level_latency
+from tools.reproduce_all_in_one_report import _ideas, _key, against_alone
 
 SCHEMA = Path(__file__).parents[2] / "tools" / "schemas" / "reproduce-all-in-one.schema.json"
 BUNDLE, UNION, PI_4 = "cifar10-prunable", "cifar10-all-in-one", "sim:raspberry-pi-4b"
@@ -155,6 +157,63 @@ def test_all_ideas_together_are_never_worse_than_one_alone_where_they_were_chose
                 assert found[way]["loss_points"] <= loss + 1e-9
         assert found["clock"]["choice"] in (None, "1.0")
         assert found["pruning"]["shares"] in (None, [1])
+
+
+def test_at_equal_loss_no_way_lost_more_than_all_together(rows: Any) -> None:
+    cells = {(row["deadline_us"], row["allowed_loss_points"]) for row in rows}
+    for cell in cells:
+        found = {r["way"]: r for r in rows if (r["deadline_us"], r["allowed_loss_points"]) == cell}
+        ours = found["all-in-one"]
+        assert ours["net_uj_at_equal_loss"] == ours["net_uj"]
+        for way in WAYS[:-1]:
+            equal, chosen = found[way]["net_uj_at_equal_loss"], found[way]["net_uj"]
+            if chosen is not None and found[way]["loss_points"] <= ours["loss_points"]:
+                assert equal <= chosen + 1e-9, "what it chose was there to choose"
+            # Without exits the full net loses nothing: it can do that, and nothing better.
+            if way == "clock" and chosen is not None:
+                wanted = pytest.approx(chosen) if ours["loss_points"] >= 0 else None
+                assert equal == wanted
+
+
+def cell(union_uj: float | None, **alone: float | None) -> dict[str, dict[str, Any]]:
+    rows = {way: {"net_uj": alone.get(way.replace("-", "_"))} for way in WAYS[:-1]}
+    return rows | {"all-in-one": {"net_uj": union_uj}}
+
+
+@pytest.mark.parametrize(
+    ("found", "percent"),
+    [
+        (cell(80.0, clock=200.0, pruning=100.0), -20.0),
+        (cell(110.0, early_exit=100.0), 10.0),
+        (cell(100.0, little_big=100.0), 0.0),
+        (cell(100.0), -math.inf),
+        (cell(None, clock=100.0), None),
+    ],
+)
+def test_all_together_are_measured_against_the_best_alone(
+    found: dict[str, dict[str, Any]], percent: float | None
+) -> None:
+    assert against_alone(found, "net_uj") == (
+        percent if percent is None else pytest.approx(percent)
+    )
+
+
+def test_the_report_counts_where_all_together_cost_less_and_more(rows: Any) -> None:
+    dear = [
+        row | {"net_uj_at_equal_loss": row["net_uj_at_equal_loss"] * 2}
+        if row["way"] == "all-in-one" and row["net_uj"] is not None
+        else row
+        for row in rows
+    ]
+    kept = sum(row["way"] == "all-in-one" and row["net_uj"] is not None for row in rows)
+    equal = [
+        against_alone({r["way"]: r for r in dear if _key(r) == key}, "net_uj_at_equal_loss")
+        for key in dict.fromkeys(map(_key, dear))
+    ]
+    more = sum(percent is not None and percent > 1 for percent in equal)
+    text = _ideas(dear)
+    assert more and f"{more} cost more" in text.splitlines()[-2]
+    assert "0 cost more" in text.splitlines()[-3] and kept == 4
 
 
 def test_a_deadline_that_the_full_net_cannot_keep_leaves_the_narrower_ones(rows: Any) -> None:
