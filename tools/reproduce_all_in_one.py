@@ -22,6 +22,7 @@ from models_tflite.stage import load_stages
 from runtime.errors import RunError, SourceMissingError
 from runtime.scored_frames import score_frames
 
+from .bundle_report import ratio_rows
 from .options import backend_option, json_option, option, resolver_option
 from .render import emit, note
 from .reproduce_all_in_one_ideas import compare_ideas
@@ -110,9 +111,10 @@ def _level(bundle: Bundle, board: str) -> LevelLatency | None:
 def _accuracies(bundle: Bundle, backend: Backend, test: Dataset | None) -> dict[str, float]:
     """Return the accuracy of each ratio's last exit in percent."""
     if test is None:
-        last = bundle.manifest.stages[-1].name
-        told = bundle.manifest.provenance["ratios"]
-        return {ratio: float(told[ratio]["test"][last]) for ratio in bundle.manifest.ratios}
+        stated = {row["ratio"]: row["test_percent"] for row in ratio_rows(bundle)}
+        if None in stated.values():
+            raise RunError(f"{bundle.manifest.name} states no accuracies by ratio: give --data")
+        return stated
     note(f"scoring {len(test)} test images at {len(bundle.manifest.ratios)} ratios")
     return {
         ratio: _accuracy(bundle, backend, ratio, list(test.images), test.labels)

@@ -1,5 +1,6 @@
 """`reproduce all-in-one` on the shipped bundle, and the comparison of ideas on made-up answers."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -12,9 +13,11 @@ from click.testing import CliRunner, Result
 
 from boards import open_board
 from models_tflite import open_bundle
+from models_tflite.build import write_bundle
 from models_tflite.graph import Graph
 from runtime.stage_work import work_of
 from runtime.tuning import ExitOutcomes
+from tests.fakes.prunable_bundles import prunable_draft, write_prunable_bundle
 from tools.ratio_bundle import bundle_at
 from tools.reproduce import reproduce_group
 from tools.reproduce_all_in_one_ideas import WAYS, Answers, RatioAnswers, compare_ideas
@@ -105,6 +108,33 @@ def test_a_bundle_without_ratios_is_refused() -> None:
     result = invoke("--bundle", "digits-early-exit")
     assert result.exit_code != 0
     assert "digits-early-exit has no pruning ratios" in str(result.exception)
+
+
+def test_a_bundle_that_states_no_accuracies_wants_data(tmp_path: Path) -> None:
+    result = invoke("--bundle", write_prunable_bundle(tmp_path).path, "--board", PI_4)
+    assert result.exit_code != 0
+    assert "tiny-prunable states no accuracies by ratio: give --data" in str(result.exception)
+
+
+def test_claims_that_are_not_met_are_printed_as_such(tmp_path: Path) -> None:
+    told = {"1.0": 60.0, "0.75": 60.5, "0.5": 59.5, "0.25": 59.0}
+    stated = {"ratios": {ratio: {"test": {"exit_3": value}} for ratio, value in told.items()}}
+    draft = dataclasses.replace(prunable_draft(), provenance=stated)
+    bundle = write_bundle(tmp_path / "tiny", draft)
+    arguments = ["--bundle", bundle.path, "--board", PI_4, "--no-memory"]
+    document = json.loads(invoke(*arguments, "--json").stdout)
+    met = {c["id"]: c["met"] for c in document["claims"] if c["claimed"] is not None}
+    # Few ratios that lie far apart, alike in accuracy, and codes as large as the weights.
+    assert len(met) == 4 and not any(met.values())
+    files = sum(stage.bytes for stage in bundle.manifest.stages)
+    assert bundle.manifest.prunable is not None
+    added = bundle.manifest.prunable.auxiliary_bytes
+    assert claim(document, "file_percent_of_full_width", "any")["ours"] == pytest.approx(
+        100 * files / (files - added)
+    )
+    rows = [line.split() for line in invoke(*arguments).stdout.splitlines()]
+    printed = {row[1]: " ".join(row[4:-1]) for row in rows if len(row) > 5 and row[1] in met}
+    assert printed == {name: "met" if value else "not met" for name, value in met.items()}
 
 
 def test_data_that_is_not_there_is_a_fault_of_usage(tmp_path: Path) -> None:
