@@ -25,12 +25,15 @@ class FrameSweep:
     Args:
         problem: what is planned for.
         slots: even steps of time up to the deadline.
+        ages_ns: the times since arrival that are told apart, instead of the problem's own.
     """
 
-    def __init__(self, problem: PlanProblem, slots: int) -> None:
+    def __init__(
+        self, problem: PlanProblem, slots: int, ages_ns: tuple[int, ...] | None = None
+    ) -> None:
         self.problem = problem
         self.slots = slots
-        self.ages_ns = age_slots_ns(problem, slots)
+        self.ages_ns = ages_ns or age_slots_ns(problem, slots)
         self._clock = np.array(problem.clock_of)[:, None]
         clocks = range(len(problem.clocks_khz))
         self._points_of = [np.flatnonzero(self._clock == c) for c in clocks]
@@ -212,11 +215,12 @@ def _taken(values: Array, places: NDArray[np.intp]) -> Array:
 
 
 def _picked(cost: Array, clock: NDArray[np.intp]) -> Array:
-    """Return [2, ..., slot] of [2, ..., clock, slot]: at each slot that of the clock chosen."""
+    """Return [k, ..., slot] of [k, ..., clock, slot]: at each slot that of the clock chosen."""
     clocks, slots = cost.shape[-2:]
     at = clock.reshape(-1, slots) * slots + np.arange(slots)
     at += (np.arange(len(at)) * (clocks * slots))[:, None]
-    found: Array = cost.reshape(2, -1).take(at, axis=1).reshape(2, *clock.shape)
+    flat = cost.reshape(len(cost), -1)
+    found: Array = flat.take(at, axis=1).reshape(len(cost), *clock.shape)
     return found
 
 

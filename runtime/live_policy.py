@@ -11,13 +11,16 @@ from runtime.arrivals import Arrivals
 from runtime.energy_budget import EnergyBudget
 from runtime.errors import PolicyError
 from runtime.governor import Governor
+from runtime.joint_policy import NAME as JOINT
 from runtime.plan_problem import exit_shares_of
-from runtime.policies import PLANNED, PolicyContext, open_policy
+from runtime.policies import PLANNED, open_policy
+from runtime.policy_context import PolicyContext
 from runtime.predictor import SoftmaxPredictor
-from runtime.stage_work import works_of
+from runtime.ratio_context import ratio_contexts
+from runtime.stage_work import all_works, switch_work, works_of
 from runtime.workload import typical_gaps_ns
 
-LIVE = ("planned", "planned-blind")
+LIVE = ("planned", "planned-blind", JOINT)
 """The planner's policies that need nothing but the bundle."""
 NO_DEADLINE_NS = 3_600_000_000_000
 """An hour stands for no deadline."""
@@ -33,6 +36,7 @@ def live_governor(
     miss_bound: float = 0.01,
     table: CostTable | None = None,
     budget_uw: int | None = None,
+    loss_points: float = 1.0,
 ) -> Governor | None:
     """Return the governor of a planner's policy, None for any other policy.
 
@@ -46,9 +50,10 @@ def live_governor(
         miss_bound: share of frames that may be late.
         table: a measured cost table.
         budget_uw: mean power of the whole board to keep to.
+        loss_points: mean accuracy that pruning ratios may lose, for a policy that chooses them.
 
     Raises:
-        PolicyError: the board has no cost table, or the bundle no predictor.
+        PolicyError: the board has no cost table, the bundle no predictor, or no ratios.
         CostTableError: a row is missing.
         BudgetError: the budget is below the floor.
     """
@@ -58,7 +63,9 @@ def live_governor(
         raise PolicyError(f"the policy {policy} is for compare alone; here are: {', '.join(LIVE)}")
     manifest = bundle.manifest
     works = works_of(bundle)
-    costs = table or board.cost_table(works)
+    ratios = ratio_contexts(manifest) if policy == JOINT else ()
+    change = switch_work(manifest, FULL_RATIO)
+    costs = table or board.cost_table([*all_works(bundle), change] if ratios else works)
     if costs is None:
         raise PolicyError(
             f"the policy {policy} needs a cost table and {board.name} has none: fill one with "
@@ -86,6 +93,9 @@ def live_governor(
         miss_bound=miss_bound,
         exit_shares=tuple(known),
         predictor=predictor,
+        ratios=ratios,
+        ratio_switch=change.name,
+        loss_points=loss_points,
         executor=None if board.simulated else ThreadPoolExecutor(1, "planner"),
         budget=None
         if budget_uw is None

@@ -36,6 +36,18 @@ class Plan:
         return min(bisect_left(self.ages_ns, age_ns), len(self.ages_ns) - 1)
 
 
+@dataclass(frozen=True)
+class JointPlan(Plan):
+    """A plan over pruning ratios too; what `Plan` has is that of the full width."""
+
+    paths: tuple[Plan, ...]
+    """What to choose in a frame at each ratio, in the order of `PlanProblem.ratios`."""
+    chosen: NDArray[np.uint8]
+    """Index of the ratio of a frame: [ratio in force, clock, slot]."""
+    loss_points: float
+    """Expected accuracy that the ratios lose, in percentage points."""
+
+
 class PlanPair(NamedTuple):
     """Two plans around a bound on misses, to run in turn so that the bound is used up.
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from boards.cost_table import CostRow, CostTable
 from boards.operating_point import OperatingPoint
+from models_tflite.manifest import FULL_RATIO
 from runtime.predictor import ExitPredictor
 
 TIE_BREAK = 2e-3
@@ -52,11 +53,31 @@ class PlanProblem:
     """Equally likely gaps between arrivals; none when a frame comes as soon as it can be taken."""
     queue_limit: int = 0
     """Frames that may wait: one more pushes the oldest out, which is a miss. 0 for no limit."""
+    ratio: str = FULL_RATIO
+    """The pruning ratio that times, energies and beliefs are of."""
+    loss_points: float = 0.0
+    """Accuracy that the ratio loses against the full width, in percentage points."""
+    narrower: tuple["PlanProblem", ...] = ()
+    """A frame at other ratios: at the same points, with the same deadline and gaps."""
+    ratio_switch_ns: tuple[int, ...] = ()
+    """By clock: time of a change of ratio; likewise its net energy in nJ."""
+    ratio_switch_net_nj: tuple[float, ...] = ()
+    loss_price_nj: float = 0.0
+    """Put on each percentage point of accuracy that a frame loses by its ratio."""
 
     @property
     def stages(self) -> int:
         """Number of stages."""
         return len(self.time_ns)
+
+    @property
+    def ratios(self) -> tuple[str, ...]:
+        """The ratios that there are, this problem's own first."""
+        return (self.ratio, *(other.ratio for other in self.narrower))
+
+    def at(self, ratio: str) -> "PlanProblem":
+        """Return the problem of one of the ratios; this one for a ratio that is not planned."""
+        return next((other for other in self.narrower if other.ratio == ratio), self)
 
     @property
     def clock_of(self) -> tuple[int, ...]:
@@ -78,15 +99,24 @@ class PlanProblem:
             net_nj=tuple(
                 tuple(e * f for e, f in zip(row, factors, strict=True)) for row in self.net_nj
             ),
+            narrower=tuple(other.slower(factors) for other in self.narrower),
         )
 
     def with_gaps(self, factor: float) -> "PlanProblem":
         """Return the problem with every gap between arrivals that many times as long."""
-        return replace(self, gaps_ns=tuple(round(gap * factor) for gap in self.gaps_ns))
+        return replace(
+            self,
+            gaps_ns=tuple(round(gap * factor) for gap in self.gaps_ns),
+            narrower=tuple(other.with_gaps(factor) for other in self.narrower),
+        )
 
     def due_earlier(self, share: float) -> "PlanProblem":
         """Return the problem with a part of the deadline held back."""
-        return replace(self, deadline_ns=round(self.deadline_ns * (1 - share)))
+        return replace(
+            self,
+            deadline_ns=round(self.deadline_ns * (1 - share)),
+            narrower=tuple(other.due_earlier(share) for other in self.narrower),
+        )
 
     def capped(self, cap_khz: int) -> "PlanProblem":
         """Return the problem without the points above a clock (the lowest clock always stays)."""
@@ -101,10 +131,9 @@ class PlanProblem:
         clock never has to leave it, and into either clock it is one switch.
         """
         idle = [self.idle_net_uw[clock] for clock in self.clock_of]
-        cells = [
-            (idle[i], *(r[i] for r in self.time_ns), *(r[i] for r in self.net_nj))
-            for i in range(len(self.points))
-        ]
+        every = (self, *self.narrower)
+        rows = [row for one in every for row in (*one.time_ns, *one.net_nj)]
+        cells = [(idle[i], *(row[i] for row in rows)) for i in range(len(self.points))]
         keep = [
             not any(
                 all(a <= b for a, b in zip(other, own, strict=True)) and (other != own or j < i)
@@ -129,6 +158,9 @@ class PlanProblem:
             idle_net_uw=tuple(self.idle_net_uw[i] for i in clocks),
             plan_ns=tuple(self.plan_ns[i] for i in clocks),
             plan_net_nj=tuple(self.plan_net_nj[i] for i in clocks),
+            narrower=tuple(other._with(keep) for other in self.narrower),
+            ratio_switch_ns=tuple(self.ratio_switch_ns[i] for i in clocks if self.narrower),
+            ratio_switch_net_nj=tuple(self.ratio_switch_net_nj[i] for i in clocks if self.narrower),
         )
 
     @property

@@ -23,7 +23,7 @@ import math
 
 import numpy as np
 
-from runtime.frame_sweep import ENERGY, MISSES, Array, FrameSweep
+from runtime.frame_sweep import ENERGY, MISSES, Array, FrameSweep, PlanTables
 from runtime.plan import Plan, PlanPair
 from runtime.plan_problem import PlanProblem
 
@@ -48,37 +48,40 @@ HIGHEST_PENALTY = 3000.0
 """In units of a frame's highest energy: beyond this a miss is avoided at any price."""
 
 
-def solve_within(problem: PlanProblem, miss_bound: float) -> PlanPair:
-    """Return the best plans around a bound on misses, over the points that can matter."""
-    return Planner(problem.pruned()).around(miss_bound)
-
-
 class Planner(FrameSweep):
     """Solves one problem for any penalty. Arrays are [energy or misses, ..., clock, slot]."""
 
-    def __init__(self, problem: PlanProblem, slots: int = SLOTS) -> None:
-        super().__init__(problem, slots)
+    def __init__(
+        self, problem: PlanProblem, slots: int = SLOTS, ages_ns: tuple[int, ...] | None = None
+    ) -> None:
+        super().__init__(problem, slots, ages_ns)
 
     def solve(self, penalty_nj: float, start: Array | None = None) -> Plan:
         """Return the best plan for a penalty in nJ on each late answer."""
-        clocks = len(self.problem.clocks_khz)
-        values = np.zeros((2, clocks, len(self._ages))) if start is None else start
-        rates = np.zeros(2)
+        values = self.zeros() if start is None else start
+        rates = np.zeros(len(values))
         scale = max(abs(e) for row in self.problem.net_nj for e in row) or 1.0
         for _ in range(MOST_SWEEPS):
             after, tables = self.sweep(values, penalty_nj)
             change = after - values
-            rates = change[:, 0, 0].copy()
-            values = values + DAMPING * (change - rates[:, None, None])
+            rates = change.reshape(len(change), -1)[:, 0].copy()
+            values = values + DAMPING * (change - rates.reshape(-1, *[1] * (change.ndim - 1)))
             total = change[ENERGY] + penalty_nj * change[MISSES]
             # Only what can recur matters: lags up to the deadline.
-            inside, late = total[:, self._inside], change[MISSES][:, self._inside]
+            inside, late = total[..., self._inside], change[MISSES][..., self._inside]
             if np.ptp(inside) < TOLERANCE * scale and np.ptp(late) < MISS_TOLERANCE:
                 break
-        first, later, idle = tables
+        return self.plan(penalty_nj, rates, tables, values)
+
+    def zeros(self) -> Array:
+        """Return values that nothing is known of."""
+        return np.zeros((2, len(self.problem.clocks_khz), len(self._ages)))
+
+    def plan(self, penalty_nj: float, rates: Array, tables: PlanTables, values: Array) -> Plan:
+        """Return a plan of what the last sweep came to."""
         return Plan(
             self.problem, self.ages_ns, penalty_nj, float(rates[ENERGY]), float(rates[MISSES]),
-            first, later, idle, values,
+            *tables, values,
         )  # fmt: skip
 
     def within(self, miss_bound: float) -> Plan:
@@ -97,7 +100,7 @@ class Planner(FrameSweep):
         if _keeps(plan, miss_bound):
             return PlanPair(plan)
         unit = sum(max(map(abs, row)) for row in self.problem.net_nj) or 1.0
-        coarse = Planner(self.problem, self.slots // COARSER) if self.slots > COARSER else self
+        coarse = type(self)(self.problem, self.slots // COARSER) if self.slots > COARSER else self
         penalty_nj = coarse.bisect(miss_bound, unit * 0.01, unit * HIGHEST_PENALTY)
         plan = self.solve(penalty_nj, plan.values)
         while not _keeps(plan, miss_bound):

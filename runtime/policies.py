@@ -1,16 +1,13 @@
 """Policies by name: one place that knows every governor and what it needs."""
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import Executor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from numpy.typing import NDArray
 
-from boards.cost_table import CostTable
 from boards.operating_point import OperatingPoint
-from runtime.energy_budget import EnergyBudget
 from runtime.errors import PolicyError
 from runtime.governor import FixedGovernor, Governor, open_governor
 from runtime.governors.conservative import ConservativeGovernor
@@ -19,24 +16,21 @@ from runtime.governors.planned import BinOf, PlannedGovernor
 from runtime.governors.schedutil import SchedutilGovernor
 from runtime.governors.trace_limit import MOST_FRAMES, TraceLimitGovernor
 from runtime.governors.zero_pad import LowestClockGovernor
+from runtime.joint_policy import NAME as JOINT
+from runtime.joint_policy import joint_governor
 from runtime.plan import PlanPair
 from runtime.plan_problem import (
     Beliefs,
     PlanProblem,
     blind_beliefs,
     certain_beliefs,
-    plan_problem,
     predicted_beliefs,
 )
-from runtime.planner import solve_within
+from runtime.policy_context import PolicyContext
 from runtime.predictor import ExitPredictor
 from runtime.records import Frame
-from runtime.zero_pad import ZeroPadPredictor
+from runtime.solving import solve_within
 
-PLAN_OVERHEADS = 1.3
-"""What a prediction and a plan cost, in units of the first stage's decision and runtime overhead:
-5.7 us p50 (edge-infer bench) against 4.3 us on the development host; Python both, so the ratio
-carries over."""
 MUST_EARN = 0.005
 """Share of the energy that predicting must be expected to earn: the expectation is of the inputs
 that the predictor was fitted on, so it flatters."""
@@ -51,7 +45,7 @@ KERNEL = {
     for governor in (OndemandGovernor, ConservativeGovernor, SchedutilGovernor)
 }
 PLANNED = (
-    "planned", "planned-blind", "planned-zero-pad", "planned-perfect", UNCALIBRATED,
+    "planned", "planned-blind", "planned-zero-pad", "planned-perfect", UNCALIBRATED, JOINT,
 )  # fmt: skip
 LIMITS = ("oracle", "clairvoyant")
 POLICIES = (
@@ -65,52 +59,6 @@ POLICIES = (
 )
 
 
-@dataclass(frozen=True)
-class PolicyContext:
-    """What policies may know: the board's cost table, the workload, and what was fitted."""
-
-    table: CostTable
-    stages: tuple[str, ...]
-    points: tuple[OperatingPoint, ...]
-    """What planners may choose; the kernel's governors use those with the fewest threads."""
-    deadline_ns: int
-    gaps_ns: tuple[int, ...]
-    """Equally likely gaps between arrivals; none for back to back."""
-    miss_bound: float
-    exit_shares: tuple[float, ...]
-    """Share of held-back inputs that leave at each exit."""
-    predictor: ExitPredictor | None = None
-    zero_pad: ZeroPadPredictor | None = None
-    bin_of: BinOf | None = None
-    """Instead of asking the predictor, where its answers are known already."""
-    zero_pad_bin_of: BinOf | None = None
-    exit_of: Callable[[Frame], int] | None = None
-    """The true exit of a frame: known in a replay alone."""
-    arrivals_ns: Sequence[int] | None = None
-    """Of every frame that will come: what the limits know of a random workload."""
-    plan_overheads: float = PLAN_OVERHEADS
-    queue_limit: int = 4
-    """Frames that may wait, as the event loop has it."""
-    calibrate: bool = True
-    budget: Callable[[], EnergyBudget] | None = None
-    """Makes the energy budget that the planner's governor keeps; each run needs its own."""
-    executor: Executor | None = None
-    """Where the planner's governor solves anew; at once if None."""
-
-    def problem(self, beliefs: Beliefs, plan_overheads: float = 0.0) -> PlanProblem:
-        """Return the planning problem under beliefs."""
-        return plan_problem(
-            self.table, self.stages, self.points, beliefs, self.deadline_ns, self.gaps_ns,
-            plan_overheads, self.queue_limit,
-        )  # fmt: skip
-
-    @property
-    def single_points(self) -> tuple[OperatingPoint, ...]:
-        """One point a clock, with the fewest threads."""
-        clocks = sorted({point.clock_khz for point in self.points})
-        return tuple(min(p for p in self.points if p.clock_khz == khz) for khz in clocks)
-
-
 def open_policy(name: str, context: PolicyContext) -> Governor:
     """Return the governor of a policy's name.
 
@@ -122,6 +70,8 @@ def open_policy(name: str, context: PolicyContext) -> Governor:
         return KERNEL[name](context.single_points, context.table.switch.time_ns)
     if name == "zero-pad":
         return _lowest_clock(context)
+    if name == JOINT:
+        return _joint(context)
     if name in PLANNED or name in LIMITS:
         return _planned(name, context)
     clocks = [point.clock_khz for point in context.single_points]
@@ -177,6 +127,23 @@ def _planned(name: str, context: PolicyContext) -> Governor:
     if name == "planned-perfect":
         return _better(name, context, certain_beliefs(context.exit_shares), later_exit)
     return _limit(name, context, exit_of, later_exit)
+
+
+def _joint(context: PolicyContext) -> Governor:
+    """Plan over ratios too, and predict where that pays at full width."""
+    if not context.ratios:
+        raise PolicyError(f"the policy {JOINT} needs a prunable bundle, whose ratios it chooses")
+    if context.budget is not None:
+        raise PolicyError(f"the policy {JOINT} keeps no power budget yet: use planned")
+    sees = len(context.stages) > 2 and context.ratios[0].predictor is not None
+    if sees:
+        predictor = context.ratios[0].predictor
+        assert predictor is not None
+        sees = _better(
+            "planned", context, predicted_beliefs(predictor), _asking(predictor)
+        ).predicts
+    bound = context.miss_bound
+    return joint_governor(context, sees, bound * PLANNED_SHARE, bound * ALLOWED_SHARE)
 
 
 def _limit(

@@ -5,10 +5,13 @@ stages take and draw what the table says, switches cost time and energy, waits c
 the clock waited at. So large comparisons need no interpreter.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
+from boards.cost_table import CostRow
 from boards.operating_point import OperatingPoint
+from models_tflite.manifest import FULL_RATIO
 from runtime.governor import Governor
 from runtime.governors.ticking import TickingGovernor
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
@@ -40,6 +43,8 @@ class Replay:
         disturbances: how the board differs from its table, by frame.
         plan_overheads: what choosing a plan costs a governor that `predicts`, in units of the
             first stage's overhead.
+        narrower: the same frames, and their costs, at other pruning ratios.
+        ratio_switch: what a change of ratio costs, by point.
     """
 
     def __init__(
@@ -52,6 +57,8 @@ class Replay:
         queue_limit: int = 4,
         disturbances: Sequence[Disturbance] = (),
         plan_overheads: float = 0.0,
+        narrower: Mapping[str, tuple[ScoredFrames, ReplayCosts]] = MappingProxyType({}),
+        ratio_switch: Mapping[OperatingPoint, CostRow] = MappingProxyType({}),
     ) -> None:
         self.frames = frames
         self.traffic = traffic
@@ -60,22 +67,28 @@ class Replay:
         self._queue_limit = queue_limit
         self._disturbances = sorted(disturbances, key=lambda d: d.from_frame)
         self._plan_overheads = plan_overheads
+        self.ratios = {FULL_RATIO: (frames, costs), **narrower}
+        self.ratio_switch = ratio_switch
 
     def run(self, governor: Governor, start_point: OperatingPoint | None = None) -> ReplayResult:
         """Return what a governor came to; it starts at the lowest clock by default."""
         run = _Run(self, governor, start_point or self.costs.points[0])
-        self.costs.slow_down(1.0)
+        self._slow_down(1.0)
         try:
             run.all_frames()
         finally:
-            self.costs.slow_down(1.0)
+            self._slow_down(1.0)
         return run.result
+
+    def _slow_down(self, factor: float) -> None:
+        for _, costs in self.ratios.values():
+            costs.slow_down(factor)
 
     def disturb(self, run: "_Run", frame: int) -> None:
         """Apply what begins at a frame."""
         for disturbance in self._disturbances:
             if disturbance.from_frame == frame:
-                self.costs.slow_down(disturbance.slowdown)
+                self._slow_down(disturbance.slowdown)
                 run.cap_khz = disturbance.cap_khz
 
     @property
@@ -97,6 +110,8 @@ class _Run:
         self.ticking = governor if isinstance(governor, TickingGovernor) else None
         self.predicts = getattr(governor, "predicts", False)
         self.leaves = getattr(governor, "leaves", None)
+        self.ratio_at = getattr(governor, "ratio_at", None)
+        self.ratio, self.frames = FULL_RATIO, replay.frames
         labels = replay.frames.labels
         self.result = ReplayResult(
             governor.name,
@@ -159,7 +174,6 @@ class _Run:
         """Run one frame, as `Engine.infer` does."""
         replay, governor, result = self.replay, self.governor, self.result
         frames, deadline_ns = replay.frames, replay.traffic.deadline_ns
-        decisions = frames.decisions[index]
         label = None if frames.labels is None else frames.labels[index]
         due_ns = None if deadline_ns is None else arrival_ns + deadline_ns
         frame = Frame(number, frames.scores[0][index], arrival_ns, due_ns, label)
@@ -169,6 +183,10 @@ class _Run:
         ends: list[int] = []
         points: list[OperatingPoint] = []
         point = governor.first_point(frame, start_ns, backlog)
+        if self.ratio_at is not None:
+            self.change_ratio(point)
+            frames = self.frames
+        decisions = frames.decisions[index]
         last = len(decisions) - 1
         for stage, decision in enumerate(decisions):
             if point is not self.asked:
@@ -190,14 +208,30 @@ class _Run:
             InferenceRecord(
                 number, decision.answer, stage, decision.confidence, arrival_ns, start_ns,
                 self.now_ns, tuple(starts), tuple(ends), tuple(points),
-                result.switches - switches, 0, label, due_ns,
+                result.switches - switches, 0, label, due_ns, self.ratio,
             )
         )  # fmt: skip
+
+    def change_ratio(self, point: OperatingPoint) -> None:
+        """Go to the point of a frame's first stage, and to its ratio there, as `Engine.infer`."""
+        assert self.ratio_at is not None
+        if point is not self.asked:
+            self.go(point)
+        ratio = self.ratio_at(self.point)
+        if ratio != self.ratio:
+            self.ratio = ratio
+            self.frames, self.costs = self.replay.ratios[ratio]
+            row = self.replay.ratio_switch[self.point]
+            self.now_ns += row.time_ns
+            self.result.gross_fj += row.energy_nj * 1_000_000
+            self.result.ratio_switches += 1
+            self.stay(row.time_ns)
 
     def count(self, frame: Frame, stage: int, decision: ExitDecision, arrival_ns: int) -> None:
         """Add a finished frame to the result."""
         result = self.result
         result.exits[stage] += 1
+        result.ratios[self.ratio] = result.ratios.get(self.ratio, 0) + 1
         result.latency_ns.append(self.now_ns - arrival_ns)
         late = frame.deadline_ns is not None and self.now_ns > frame.deadline_ns
         result.late += late

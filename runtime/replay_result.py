@@ -22,10 +22,13 @@ class ReplayResult:
     late: int = 0
     """Answers after their deadline."""
     switches: int = 0
+    ratio_switches: int = 0
     gross_fj: float = 0.0
     wall_ns: int = 0
     reference_uw: int = 0
     residency_ns: dict[int, int] = field(default_factory=dict)
+    ratios: dict[str, int] = field(default_factory=dict)
+    """Answered frames by pruning ratio."""
     latency_ns: "array[int]" = field(default_factory=lambda: array("q"))
     missed: "array[int]" = field(default_factory=lambda: array("b"))
     """By arrived frame: 1 if late or dropped."""

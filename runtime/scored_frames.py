@@ -100,5 +100,5 @@ def scored_bundle(
 ) -> ScoredFrames:
     """Return frames judged by a bundle's own thresholds."""
     manifest = bundle.manifest
-    scales = [stage.scores.scale for stage in manifest.stages]
+    scales = [stage.scores.scale for stage in manifest.stages_at(ratio)]
     return judge_frames(scores, labels, manifest.thresholds[ratio], scales)

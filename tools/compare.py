@@ -10,13 +10,14 @@ from models_tflite import Bundle, open_bundle
 from models_tflite.backend import open_backend
 from models_tflite.manifest import FULL_RATIO
 from runtime.errors import RunError
+from runtime.joint_policy import NAME as JOINT
 from runtime.replay_costs import Disturbance
 
 from .budget_options import battery_option, budget_uw, hours_option, power_budget_option
 from .compare_document import compare_document
 from .compare_report import compare_report
 from .comparison import Comparison, Conditions
-from .comparison_frames import read_frames
+from .comparison_frames import read_frames, read_ratios
 from .comparison_table import check_table, with_classic
 from .options import backend_option, json_option, option, resolver_option
 from .quantities import Duration
@@ -119,6 +120,13 @@ class Threads(click.ParamType[tuple[int, ...]]):
 @option("--cap", type=click.IntRange(1), help="Highest clock in MHz given from --disturb-at on.")
 @option("--disturb-at", type=click.IntRange(0), help="Frame.  [default: a quarter of --frames]")
 @option("--seed", type=int, default=0, show_default=True, help="Of the frames and arrivals.")
+@option(
+    "--loss",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    help="Percentage points that planned-joint may lose by pruning ratios, on average.",
+)
 @option("--cost-table", type=click.Path(path_type=Path), help="A table that measure wrote.")
 @option("--strict", is_flag=True, help="Fail if no operating point can meet the deadline.")
 @option("--plot", type=click.Path(path_type=Path), help="Write a picture: .png, .svg or .pdf.")
@@ -148,6 +156,7 @@ def compare_command(
     cap: int | None,
     disturb_at: int | None,
     seed: int,
+    loss: float,
     cost_table: Path | None,
     strict: bool,
     plot: Path | None,
@@ -166,13 +175,16 @@ def compare_command(
     opened, kernels = open_bundle(bundle), open_backend(backend, resolver)
     own_table = _table(cost_table, opened, board, str(kernels.info))
     scored = read_frames(opened, kernels, data, images, FULL_RATIO)
+    narrower = {}
+    if not policies or JOINT in policies:
+        narrower = read_ratios(opened, kernels, data, images)
     conditions = Conditions(
         board, workload, load, rate, deadline, frames=frames, seed=seed, miss_bound=misses,
         threads=threads, time_scale=time_scale, late=late, queue=queue, strict=strict,
-        budget_uw=budget_uw(power_budget, battery, hours),
+        budget_uw=budget_uw(power_budget, battery, hours), loss_points=loss,
         disturbances=_disturbances(slowdown, cap, disturb_at, frames),
     )  # fmt: skip
-    comparison = Comparison(opened, scored, conditions, own_table)
+    comparison = Comparison(opened, scored, conditions, own_table, narrower)
     names = policies or comparison.policies()
     for message in comparison.warnings:
         warn(message)

@@ -89,6 +89,8 @@ def _row(
             "p99": None if p99 is None else float(p99),
         },
         "switches": result.switches,
+        "ratio_switches": result.ratio_switches,
+        "ratios": dict(sorted(result.ratios.items(), reverse=True)),
         "accuracy": None if result.correct is None or not answered else result.correct / answered,
         "exits": result.exits,
         "over_oracle": None if oracle is None else net_nj / oracle.net_nj_per_inference,

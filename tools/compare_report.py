@@ -29,6 +29,9 @@ def compare_report(document: dict[str, Any]) -> str:
             f"\nbest fixed point {document['best_fixed']}: {earn:.3f} of the oracle, so no "
             f"governor can earn more than {100 * (1 - 1 / earn):.1f} % here"
         )
+    for row in document["policies"]:
+        if len(row["ratios"]) > 1:
+            foot += f"\n{row['policy']}: {_ratios(row)}"
     return "\n\n".join(
         [
             heading + "\n" + origin,
@@ -37,6 +40,12 @@ def compare_report(document: dict[str, Any]) -> str:
             foot,
         ]
     )
+
+
+def _ratios(row: dict[str, Any]) -> str:
+    total = sum(row["ratios"].values())
+    shares = (f"{name} for {share_text(n / total, 1)}" for name, n in row["ratios"].items())
+    return f"ratio {', '.join(shares)} of the frames, {row['ratio_switches']} changes"
 
 
 def _disturbance(document: dict[str, Any]) -> list[str]:

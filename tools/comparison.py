@@ -1,8 +1,9 @@
 """A comparison: every policy on the same frames and arrivals, on one board's cost table."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import islice
+from types import MappingProxyType
 from typing import Any, Literal
 
 import numpy as np
@@ -16,20 +17,22 @@ from runtime.energy_budget import EnergyBudget
 from runtime.errors import RunError
 from runtime.governors.planned import BinOf, PlannedGovernor
 from runtime.governors.trace_limit import MOST_FRAMES
+from runtime.joint_policy import NAME as JOINT
 from runtime.policies import (
     KERNEL,
     LIMITS,
-    PLAN_OVERHEADS,
     UNCALIBRATED,
-    PolicyContext,
     fixed_policies,
     open_policy,
 )
+from runtime.policy_context import PLAN_OVERHEADS, PolicyContext
 from runtime.predictor import ExitPredictor
+from runtime.ratio_context import RatioContext, ratio_contexts
 from runtime.replay import Replay, Traffic
 from runtime.replay_costs import Disturbance, ReplayCosts, scaled_table
 from runtime.replay_result import ReplayResult, pad_to
 from runtime.scored_frames import ScoredFrames
+from runtime.stage_work import row_name, switch_work
 from runtime.workload import open_workload, typical_gaps_ns
 
 from .classic_net import CLASSIC
@@ -67,6 +70,8 @@ class Conditions:
     strict: bool = False
     budget_uw: int | None = None
     """Mean power that the planner's governor keeps to."""
+    loss_points: float = 1.0
+    """Mean accuracy that pruning ratios may lose, for a policy that chooses them."""
 
 
 class Comparison:
@@ -78,6 +83,7 @@ class Comparison:
         conditions: of board and workload.
         table: a cost table of your own; the simulated board's if None. It must have the classic
             net's row, or the classic net is taken as the sum of the stages.
+        narrower: the same frames scored at other pruning ratios; then there is a joint policy.
 
     Raises:
         RunError: the conditions contradict each other or the table does not fit.
@@ -89,8 +95,10 @@ class Comparison:
         frames: ComparisonFrames,
         conditions: Conditions,
         table: CostTable | None = None,
+        narrower: Mapping[str, ScoredFrames] = MappingProxyType({}),
     ) -> None:
         self.bundle = bundle
+        self.narrower = narrower
         self.scored = frames
         self.conditions = conditions
         stages = bundle.manifest.stages
@@ -138,7 +146,8 @@ class Comparison:
             result.policy = policy
             return result
         governor = open_policy(policy, self.context)
-        result = self._replay(self.scored.frames, self.stages).run(governor, self.top)
+        replay = self._replay(self.scored.frames, self.stages, joint=policy == JOINT)
+        result = replay.run(governor, self.top)
         if isinstance(governor, PlannedGovernor):
             self.states[policy] = governor.state() | {"predicts": governor.predicts}
         return result
@@ -155,6 +164,7 @@ class Comparison:
         names += fixed_policies(self.points)[1:] if fixed else ()
         names += [*KERNEL, *(["zero-pad"] if multi else []), "planned-blind"]
         names += MULTI if multi else ["planned"]
+        names += [JOINT] if self.narrower else []
         names += [UNCALIBRATED] if self.conditions.disturbances else ()
         random = len(set(self.context.gaps_ns)) > 1
         if limits and multi and random and self.conditions.frames > MOST_FRAMES:
@@ -213,6 +223,9 @@ class Comparison:
             arrivals_ns=self.traffic.arrivals_ns,
             exit_of=lambda frame: exits[order[frame.number]],
             queue_limit=self.conditions.queue,
+            ratios=self._ratios(),
+            ratio_switch=self._ratio_switch,
+            loss_points=self.conditions.loss_points,
             calibrate=self.conditions.calibrate,
             budget=None if self.conditions.budget_uw is None else self._budget,
         )
@@ -222,11 +235,36 @@ class Comparison:
         thresholds = self.bundle.manifest.thresholds[FULL_RATIO].values
         return EnergyBudget(self.conditions.budget_uw, self.table, self.stages, thresholds)
 
-    def _replay(self, frames: ScoredFrames, stages: Sequence[str]) -> Replay:
+    @property
+    def _ratio_switch(self) -> str:
+        return switch_work(self.bundle.manifest, FULL_RATIO).name
+
+    def _ratios(self) -> tuple[RatioContext, ...]:
+        """Return what a joint policy knows of the ratios, each scored frame asked about once."""
+        if not self.narrower:
+            return ()
+        frames = {FULL_RATIO: self.scored.frames, **self.narrower}
+        return tuple(
+            replace(one, bin_of=_known_bins(one.predictor, frames[one.ratio].scores[0], self.order))
+            for one in ratio_contexts(self.bundle.manifest)
+        )
+
+    def _replay(self, frames: ScoredFrames, stages: Sequence[str], joint: bool = False) -> Replay:
+        narrower = {
+            ratio: (
+                own, ReplayCosts(self.table, [row_name(stage, ratio) for stage in self.stages])
+            )
+            for ratio, own in self.narrower.items()
+            if joint
+        }  # fmt: skip
+        change = {
+            point: self.table.row(self._ratio_switch, point) for point in self.points if joint
+        }
         return Replay(
             frames, self.traffic, ReplayCosts(self.table, stages),
             late=self.conditions.late, queue_limit=self.conditions.queue,
             disturbances=self.conditions.disturbances, plan_overheads=PLAN_OVERHEADS,
+            narrower=narrower, ratio_switch=change,
         )  # fmt: skip
 
     def _classic_frames(self) -> ScoredFrames:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from models_tflite import Bundle
 from models_tflite.backend import Backend
+from models_tflite.manifest import FULL_RATIO
 from models_tflite.stage import load_stages
 from runtime.errors import RunError, SourceMissingError
 from runtime.plan_problem import exit_shares_of
@@ -60,10 +61,24 @@ def read_frames(
     """
     images, labels, source = _images(bundle, data)
     draw = np.random.default_rng(SPLIT_SEED).permutation(len(images))[:most]
-    note(f"scoring {len(draw)} frames of {source}")
-    scores = score_frames(load_stages(bundle, backend), [images[i] for i in draw])
+    note(f"scoring {len(draw)} frames of {source} at ratio {ratio}")
+    scores = score_frames(load_stages(bundle, backend, ratio=ratio), [images[i] for i in draw])
     judged = scored_bundle(bundle, scores, None if labels is None else labels[draw], ratio)
     return split_frames(bundle, judged, source, ratio)
+
+
+def read_ratios(
+    bundle: Bundle, backend: Backend, data: Path | None, most: int
+) -> dict[str, ScoredFrames]:
+    """Score the frames that are compared on at every ratio of a prunable bundle.
+
+    The same frames in the same order as `read_frames` gives for the full width, which is not
+    among them. Nothing for a bundle that cannot be pruned.
+    """
+    if bundle.manifest.prunable is None:
+        return {}
+    ratios = [ratio for ratio in bundle.manifest.ratios if ratio != FULL_RATIO]
+    return {ratio: read_frames(bundle, backend, data, most, ratio).frames for ratio in ratios}
 
 
 def split_frames(bundle: Bundle, judged: ScoredFrames, source: str, ratio: str) -> ComparisonFrames:

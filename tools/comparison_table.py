@@ -7,21 +7,24 @@ from dataclasses import replace
 from boards import open_board
 from boards.cost_table import CostTable
 from models_tflite import Bundle
+from models_tflite.manifest import FULL_RATIO
 from runtime.errors import RunError
-from runtime.stage_work import works_of
+from runtime.stage_work import all_works, switch_work
 
 from .classic_net import CLASSIC, classic_work
 
 
 def board_table(bundle: Bundle, board: str) -> CostTable:
-    """Return a board's cost table of a bundle's stages and of its classic net.
+    """Return a board's cost table of a bundle's stages at all ratios, and of its classic net.
 
     Raises:
         RunError: the board has no cost table.
         UnknownBoardError: there is no such board.
     """
     with open_board(board) as opened:
-        table = opened.cost_table([*works_of(bundle), classic_work(bundle)])
+        table = opened.cost_table(
+            [*all_works(bundle), classic_work(bundle), switch_work(bundle.manifest, FULL_RATIO)]
+        )
     if table is None:
         raise RunError(
             f"{board} has no cost table: simulated boards have one, for others run "

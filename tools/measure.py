@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import cycle, product
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +19,17 @@ from models_tflite.manifest import FULL_RATIO
 from models_tflite.stage import LoadedStage, load_stages
 from runtime.cost_measurement import CostMeasurement, Invoke
 from runtime.errors import RunError
-from runtime.exit_criterion import exit_criterion
-from runtime.stage_work import works_of
+from runtime.exit_criterion import Criterion, exit_criteria
+from runtime.stage_work import all_works, row_name, switch_work
+from runtime.steps import RatioLoader
 
 from .compare import Threads
 from .options import backend_option, json_option, option, resolver_option
 from .quantities import energy_text, time_text
 from .render import emit, note, table, warn
+
+CHANGE = "switch to"
+"""How the row of a change of ratio begins, which `runtime.stage_work` names."""
 
 
 @click.command("measure", short_help="Measure what a bundle's stages cost on a board.")
@@ -47,6 +52,8 @@ def measure_command(
     as_json: bool,
 ) -> None:
     """Measure time and energy of every stage at every clock and thread count of a board.
+
+    Of a prunable bundle at every ratio, and a change of ratio too.
 
     Also the time and energy of a change of clock, and the idle power at each clock. Clocks that
     read back as another are left out, and so is what ran while the board was throttled. On a
@@ -82,8 +89,9 @@ def measurement_of(
     """
     if not threads:
         raise RunError(f"{board.name} has too few cores for the thread counts asked for")
-    stages = bundle.manifest.stages
-    works = works_of(bundle)
+    works = all_works(bundle)
+    if bundle.manifest.prunable is not None:
+        works = (*works, switch_work(bundle.manifest, FULL_RATIO))
     invokes: dict[tuple[str, int], Invoke] = {}
     bare_ns: dict[tuple[str, int], Callable[[], int]] = {}
     for count in threads:
@@ -91,12 +99,19 @@ def measurement_of(
             for work in works:
                 invokes[work.name, count] = _spending(board, work)
             continue
-        loaded = load_stages(bundle, backend, count)
-        inputs = _inputs(bundle, loaded)
-        for index, stage in enumerate(loaded):
-            name = stages[index].name
-            invokes[name, count] = _running(bundle, stage, index, inputs[index])
-            bare_ns[name, count] = _bare(stage, inputs[index], board)
+        for ratio in bundle.manifest.ratios:
+            loaded = load_stages(bundle, backend, count, ratio=ratio)
+            inputs = _inputs(bundle, loaded)
+            judges = exit_criteria(bundle.manifest, ratio)
+            for index, stage in enumerate(loaded):
+                name = row_name(bundle.manifest.stages[index].name, ratio)
+                last = index == len(loaded) - 1
+                invokes[name, count] = _running(stage, judges[index], inputs[index], last)
+                bare_ns[name, count] = _bare(stage, inputs[index], board)
+        if bundle.manifest.prunable is not None:
+            name = works[-1].name
+            invokes[name, count] = _changing(bundle, backend, count)
+            bare_ns[name, count] = lambda: 0
     modelled = board.cost_table(works) if board.simulated else None
 
     def overhead_ns(stage: str, point: OperatingPoint, time_ns: float) -> int:
@@ -114,18 +129,23 @@ def _spending(board: Board, work: Work) -> Invoke:
     return spend
 
 
-def _running(bundle: Bundle, stage: LoadedStage, index: int, inputs: Any) -> Invoke:
-    thresholds = bundle.manifest.thresholds[FULL_RATIO]
-    values: tuple[Any, ...] = (*thresholds.values, None)
-    judge = exit_criterion(thresholds.criterion, values[index], stage.spec.scores.scale or 1.0)
-    last = index == len(values) - 1
-
+def _running(stage: LoadedStage, judge: Criterion, inputs: Any, last: bool) -> Invoke:
     def run(point: OperatingPoint) -> None:
         judge(stage.run(inputs))
         if not last:
             stage.features()
 
     return run
+
+
+def _changing(bundle: Bundle, backend: Backend, count: int) -> Invoke:
+    """Return what a change of ratio does: to each ratio in turn, as the engine does it."""
+    loader, ratios = RatioLoader(bundle, backend, (count,)), cycle(bundle.manifest.ratios)
+
+    def change(point: OperatingPoint) -> None:
+        loader.load(next(ratios))
+
+    return change
 
 
 def _bare(stage: LoadedStage, inputs: Any, board: Board) -> Callable[[], int]:
@@ -190,21 +210,25 @@ def _net_nj(found: CostTable, stage: str, point: OperatingPoint) -> float:
 
 
 def measure_report(found: CostTable) -> str:
-    """Return the table as a person reads it: one line a point, all stages together."""
+    """Return the table as a person reads it: one line a point and ratio, all stages together."""
+    stages = list(dict.fromkeys(name.partition("@")[0] for name in found.stages))
+    stages = [name for name in stages if not name.startswith(CHANGE)]
+    ratios = dict.fromkeys(name.partition("@")[2] for name in found.stages)
     rows = []
-    for point in found.points:
-        mine = [found.rows[key] for key in found.rows if key[1] == point]
-        net = sum(_net_nj(found, key[0], point) for key in found.rows if key[1] == point)
+    for point, ratio in product(found.points, ratios):
+        names = [f"{name}@{ratio}" if ratio else name for name in stages]
+        mine = [found.row(name, point) for name in names]
+        net = sum(_net_nj(found, name, point) for name in names)
         rows.append(
             [
-                str(point),
+                f"{point} @{ratio}" if ratio else str(point),
                 *(time_text(row.time_ns / 1000) for row in mine),
                 energy_text(sum(row.energy_nj for row in mine) / 1000),
                 energy_text(net / 1000),
                 f"{found.idle_uw[point.clock_khz] / 1e6:.3f} W",
             ]
         )
-    heading = ["point", *found.stages, "gross, all", "net, all", "idle"]
+    heading = ["point", *stages, "gross, all", "net, all", "idle"]
     switch = found.switch
     return "\n\n".join(
         [

@@ -14,9 +14,10 @@ from runtime.calibration import DRIFT, ArrivalRate, ClockCap, Reserve, Slowdown
 from runtime.energy_budget import EnergyBudget
 from runtime.miss_allowance import MissAllowance
 from runtime.plan import Plan, PlanPair
+from runtime.plan_lookup import PlanLookup
 from runtime.plan_problem import PlanProblem
-from runtime.planner import Planner, solve_within
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
+from runtime.solving import planner_of, solve_within
 
 BinOf = Callable[[Frame, NDArray[Any]], int]
 """From a frame and its first exit's raw scores to the bin of belief."""
@@ -108,22 +109,24 @@ class PlannedGovernor:
         self.adopt(self._due())
 
     def adopt(self, plan: Plan) -> None:
-        """Follow a plan: flat bytes are the fastest table there is in Python."""
+        """Follow a plan."""
         self.plan = plan
         problem = plan.problem
         self._points = problem.points
         self._ages_ns = plan.ages_ns
         self._last_slot = len(plan.ages_ns) - 1
-        self._first = [[row.tobytes() for row in kind] for kind in plan.first]
-        self._later = [[[row.tobytes() for row in b] for b in stage] for stage in plan.later]
-        self._idle_clock = [row.tobytes() for row in plan.idle]
+        self.follow(PlanLookup.of(plan))
         self._clock_of_point = problem.clock_of
         self._clock_index = {khz: i for i, khz in enumerate(problem.clocks_khz)}
         self._wait_points = [
             next(p for p in problem.points if p.clock_khz == khz) for khz in problem.clocks_khz
         ]
-        self._plan_ns = problem.plan_ns
         self._clock = min(self._clock, len(problem.clocks_khz) - 1)
+
+    def follow(self, lookup: PlanLookup) -> None:
+        """Look choices up in a plan's tables from now on."""
+        self._first, self._later = lookup.first, lookup.later
+        self._idle_clock, self._plan_ns = lookup.idle, lookup.plan_ns
 
     def first_point(self, frame: Frame, now_ns: int, backlog: int) -> OperatingPoint:
         """Return the plan's point for the first stage."""
@@ -212,7 +215,7 @@ class PlannedGovernor:
         return self.budget.leaves(stage, decision)
 
     def _calibrate(self, record: InferenceRecord) -> None:
-        nominal = self.nominal
+        nominal = self.nominal.at(record.ratio)
         ratios: dict[int, float] = {}
         for stage, point in enumerate(record.points):
             if point in self._index_of:
@@ -276,7 +279,7 @@ def _solution(problem: PlanProblem, miss_bound: float | None, level: float) -> S
     solutions are kept.
     """
     if miss_bound is None:
-        return Solution(PlanPair(Planner(problem.pruned()).solve(0.0)), level, False)
+        return Solution(PlanPair(planner_of(problem).solve(0.0)), level, False)
     plans = solve_within(problem.due_earlier(level), miss_bound)
     if level and plans.careful.miss_rate > miss_bound:
         return Solution(solve_within(problem, miss_bound), 0.0, True)

@@ -10,10 +10,10 @@ from runtime.governors.planned import PlannedGovernor
 from runtime.miss_allowance import LEAST, MOST, MissAllowance
 from runtime.plan import PlanPair
 from runtime.plan_problem import blind_beliefs, plan_problem
-from runtime.planner import solve_within
 from runtime.replay import Replay, Traffic
 from runtime.replay_costs import ReplayCosts
 from runtime.replay_result import ReplayResult
+from runtime.solving import solve_within
 from tests.fakes.plan_tables import MS, STAGES, steep_table
 from tests.fakes.scored import frames_leaving_at
 

@@ -1,7 +1,6 @@
 """The planner against brute force, and what its plans must do on boards one can think through."""
 
 from dataclasses import replace
-from itertools import product
 
 import numpy as np
 import pytest
@@ -21,6 +20,7 @@ from runtime.plan_problem import (
     predicted_beliefs,
 )
 from runtime.planner import FINE_RATIO, SLOTS, Planner
+from tests.fakes.brute_force import outcomes
 from tests.fakes.plan_tables import CLOCKS_KHZ, MS, STAGES, problem_of, steep_table
 
 DEADLINE = SLOTS * 100  # slots of exactly 100 ns: times that are multiples of 100 round nowhere
@@ -49,41 +49,6 @@ def small_problems(draw: st.DrawFn) -> PlanProblem:
         time_ns, net_nj, beliefs, DEADLINE,
         switch_ns=draw(st.integers(0, 20)) * 100, switch_net_nj=float(draw(st.integers(0, 300))),
     )  # fmt: skip
-
-
-def outcomes(problem: PlanProblem, start: int) -> list[tuple[float, float]]:
-    """Energy and miss probability of every policy of one frame: first, then by bin and stage."""
-    bins = range(len(problem.beliefs.exits))
-    clocks = range(len(problem.clocks_khz))
-    later = problem.stages - 1
-    found = []
-    for first in clocks:
-        for plan in product(product(clocks, repeat=later), repeat=len(bins)):
-            energy = miss = 0.0
-            for exit_, bin_, probability in paths(problem):
-                points = (first, *plan[bin_][:exit_])
-                spent, time_ns, clock = 0.0, 0, start
-                for stage, point in enumerate(points):
-                    if point != clock:
-                        spent += problem.switch_net_nj
-                        time_ns += problem.switch_ns
-                    spent += problem.net_nj[stage][point]
-                    time_ns += problem.time_ns[stage][point]
-                    clock = point
-                energy += probability * spent
-                miss += probability * (time_ns > problem.deadline_ns)
-            found.append((energy, miss))
-    return found
-
-
-def paths(problem: PlanProblem) -> list[tuple[int, int, float]]:
-    """Exit, bin and probability of every way a frame can go."""
-    beliefs = problem.beliefs
-    found = [(0, 0, beliefs.leave[0])]
-    for bin_, share in enumerate(beliefs.bins[0]):
-        for later, probability in enumerate(beliefs.exits[bin_]):
-            found.append((later + 1, bin_, (1 - beliefs.leave[0]) * share * probability))
-    return found
 
 
 def one_frame(problem: PlanProblem, penalty_nj: float) -> tuple[Planner, Array]:

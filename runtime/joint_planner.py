@@ -1,0 +1,94 @@
+"""The joint planner: the pruning ratio of a frame, the clock of each stage, and where it leaves.
+
+A frame at a ratio is a frame as `Planner` knows it, with its own times, energies and beliefs; so
+the joint plan is one more choice, made when a frame is taken up: at which ratio. The ratio in force
+is part of the state, since changing it costs time and energy. The accuracy that a ratio loses has a
+price, the Lagrange multiplier of a bound on the mean loss (`loss_price` finds it), as misses have.
+"""
+
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from runtime.age_slots import age_slots_ns
+from runtime.frame_sweep import ENERGY, Array, FrameSweep, total_of
+from runtime.plan import JointPlan, Plan
+from runtime.plan_problem import PlanProblem
+from runtime.planner import SLOTS, Planner
+
+LOSS = 2
+"""Row of the accuracy lost, in percentage points, behind energy and misses."""
+
+
+class JointPlanner(Planner):
+    """Solves a problem that has narrower ratios.
+
+    Arrays are [energy, misses or loss, ratio in force, clock, slot]; energy has the price of the
+    loss in it.
+    """
+
+    def __init__(self, problem: PlanProblem, slots: int = SLOTS) -> None:
+        every = (problem, *problem.narrower)
+        ages_ns = tuple(sorted(set(chain(*(age_slots_ns(one, slots) for one in every)))))
+        super().__init__(problem, slots, ages_ns)
+        self._paths = [FrameSweep(one, slots, ages_ns) for one in every]
+        switch_ns = np.array(problem.ratio_switch_ns)[:, None]
+        self._after_ratio = self._index(self._ages + switch_ns)
+        self._ratio_nj = np.array(problem.ratio_switch_net_nj, float)[:, None]
+
+    def zeros(self) -> Array:
+        """Return values that nothing is known of."""
+        return np.zeros((3, len(self._paths), len(self.problem.clocks_khz), len(self._ages)))
+
+    def sweep(self, values: Array, penalty_nj: float) -> tuple[Array, Any]:
+        """Go back one frame: from the values before the next one to those before this one."""
+        price_nj = self.problem.loss_price_nj
+        stays, tables = [], []
+        for index, path in enumerate(self._paths):
+            before, table = path.sweep(values[:, index], penalty_nj)
+            before[ENERGY] += price_nj * path.problem.loss_points
+            before[LOSS] += path.problem.loss_points
+            stays.append(before)
+            tables.append(table)
+        found, chosen = self._choose_ratio(np.stack(stays, axis=1), penalty_nj)
+        return found, (tables, chosen)
+
+    def _choose_ratio(self, stays: Array, penalty_nj: float) -> tuple[Array, NDArray[np.uint8]]:
+        """Return the least cost [3, ratio in force, clock, slot], and the ratio it is reached at.
+
+        Args:
+            stays: cost at each ratio without a change to it: [3, ratio, clock, slot].
+            penalty_nj: on each late answer.
+        """
+        changes = np.take_along_axis(stays, self._after_ratio[None, None], axis=-1)
+        changes[ENERGY] += self._ratio_nj
+        found, chosen = np.empty_like(stays), []
+        for own in range(len(self._paths)):
+            options = changes.copy()
+            options[:, own] = stays[:, own]
+            which = total_of(options, penalty_nj).argmin(axis=0)
+            found[:, own] = np.take_along_axis(options, which[None, None], axis=1)[:, 0]
+            chosen.append(which)
+        return found, np.array(chosen, np.uint8)
+
+    def plan(self, penalty_nj: float, rates: Array, tables: Any, values: Array) -> Plan:
+        """Return a plan of what the last sweep came to."""
+        by_ratio, chosen = tables
+        loss_points = float(rates[LOSS])
+        net_nj = float(rates[ENERGY]) - self.problem.loss_price_nj * loss_points
+
+        def of(index: int) -> Plan:
+            first, later, idle = by_ratio[index]
+            return Plan(
+                self._paths[index].problem, self.ages_ns, penalty_nj, net_nj, float(rates[1]),
+                first, later, idle, values[:, index],
+            )  # fmt: skip
+
+        paths = tuple(of(index) for index in range(len(self._paths)))
+        first = paths[0]
+        return JointPlan(
+            self.problem, self.ages_ns, penalty_nj, net_nj, float(rates[1]),
+            first.first, first.later, first.idle, values, paths, chosen, loss_points,
+        )  # fmt: skip

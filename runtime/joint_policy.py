@@ -1,0 +1,101 @@
+"""The joint policy: a planning problem over the ratios of a bundle, and its governor."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from boards.cost_table import CostTable
+from runtime.governors.joint import JointGovernor
+from runtime.governors.planned import BinOf
+from runtime.loss_price import priced
+from runtime.plan_problem import Beliefs, PlanProblem, blind_beliefs, predicted_beliefs
+from runtime.policy_context import PolicyContext
+from runtime.ratio_context import RatioContext, undominated
+
+NAME = "planned-joint"
+
+
+def joint_governor(
+    context: PolicyContext, sees: bool, miss_bound: float, allowed_misses: float
+) -> JointGovernor:
+    """Return the governor that plans ratio, clock and exit together.
+
+    Args:
+        context: with ratios.
+        sees: ask the exit predictors.
+        miss_bound: that plans keep.
+        allowed_misses: that may be used up.
+    """
+    problem, chosen = joint_problem(context, sees)
+    return JointGovernor(
+        NAME, priced(problem, miss_bound, context.loss_points), miss_bound,
+        [_bin_of(one, sees) for one in chosen],
+        calibrate=context.calibrate, allowed_misses=allowed_misses, executor=context.executor,
+    )  # fmt: skip
+
+
+def joint_problem(context: PolicyContext, sees: bool) -> tuple[PlanProblem, list[RatioContext]]:
+    """Return the problem over the ratios that can be worth choosing, and those ratios.
+
+    Raises:
+        CostTableError: the cost table lacks a stage at a ratio, or the change of a ratio.
+    """
+    problems = {one.ratio: _problem(context, one, sees) for one in context.ratios}
+    costs = {one.ratio: _costs(problems[one.ratio], one.exit_shares) for one in context.ratios}
+    names = undominated(context.ratios, costs)
+    chosen = [one for one in context.ratios if one.ratio in names]
+    full, *narrower = (problems[one.ratio] for one in chosen)
+    change_ns, change_nj = _change(context.table, full, context.ratio_switch)
+    return replace(
+        full, narrower=tuple(narrower), ratio_switch_ns=change_ns, ratio_switch_net_nj=change_nj
+    ), chosen
+
+
+def _problem(context: PolicyContext, one: RatioContext, sees: bool) -> PlanProblem:
+    predicts = sees and one.predictor is not None
+    overheads = context.plan_overheads if predicts else 0.0
+    own = replace(context, stages=one.stages).problem(_beliefs(one, predicts), overheads)
+    return replace(own, ratio=one.ratio, loss_points=one.loss_points)
+
+
+def _beliefs(one: RatioContext, predicts: bool) -> Beliefs:
+    if predicts:
+        assert one.predictor is not None
+        return predicted_beliefs(one.predictor)
+    return blind_beliefs(one.exit_shares)
+
+
+def _bin_of(one: RatioContext, sees: bool) -> BinOf | None:
+    predictor = one.predictor
+    if not sees or predictor is None:
+        return None
+    return one.bin_of or (lambda frame, scores: predictor.bin_of(scores))
+
+
+def _costs(problem: PlanProblem, shares: Sequence[float]) -> list[float]:
+    """Return the expected and the longest time and the expected energy of a frame at each point."""
+    found: list[float] = []
+    reach = [sum(shares[stage:]) for stage in range(problem.stages)]
+    for point in range(len(problem.points)):
+        times = [row[point] for row in problem.time_ns]
+        energies = [row[point] for row in problem.net_nj]
+        found.append(sum(times))
+        found += [
+            sum(share * value for share, value in zip(reach, values, strict=True))
+            for values in (times, energies)
+        ]
+    return found
+
+
+def _change(
+    table: CostTable, problem: PlanProblem, row_name: str
+) -> tuple[tuple[int, ...], tuple[float, ...]]:
+    """Return time in ns and net energy in nJ of a change of ratio, by clock, on one thread."""
+    reference_uw = table.idle_reference_uw
+    rows = [
+        table.row(row_name, min(p for p in problem.points if p.clock_khz == khz))
+        for khz in problem.clocks_khz
+    ]
+    return (
+        tuple(row.time_ns for row in rows),
+        tuple(row.energy_nj - reference_uw * row.time_ns / 1e6 for row in rows),
+    )

@@ -1,0 +1,17 @@
+"""Solve a planning problem: over points alone, or over pruning ratios too."""
+
+from runtime.joint_planner import JointPlanner
+from runtime.plan import PlanPair
+from runtime.plan_problem import PlanProblem
+from runtime.planner import Planner
+
+
+def planner_of(problem: PlanProblem) -> Planner:
+    """Return the planner of a problem, over the points that can matter."""
+    pruned = problem.pruned()
+    return JointPlanner(pruned) if pruned.narrower else Planner(pruned)
+
+
+def solve_within(problem: PlanProblem, miss_bound: float) -> PlanPair:
+    """Return the best plans around a bound on misses."""
+    return planner_of(problem).around(miss_bound)
