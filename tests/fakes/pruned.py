@@ -1,4 +1,4 @@
-"""Running models for comparison, and a model whose pruned channels are zero."""
+"""Running models for comparison, and models that are changed for a test."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +10,10 @@ from models_tflite.backend import Backend
 from models_tflite.flatbuffer import pack
 from models_tflite.graph import NO_TENSOR, Graph, Node
 from models_tflite.prunable import follow_channels, own_constants
+from models_tflite.prunable.flat import FlatModel
+from models_tflite.prunable.layout import METADATA_NAME
+from models_tflite.prunable.model import file_hash
+from models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET
 from tests.fakes.ratio_parameters import LAYERS
 
 _DTYPES = {"int8": np.int8, "int32": np.int32, "float32": np.float32}
@@ -47,6 +51,14 @@ def zeroed(model: bytes, keep: Mapping[str, int]) -> bytes:
             values[(slice(None),) * dimension + (pruned,)] = tensor.zero_point
             buffer.data = np.frombuffer(values.tobytes(), np.uint8)
     return pack(graph.tree)
+
+
+def rehashed(file: bytes) -> bytes:
+    """Return a prunable file that was changed, its hash made right again."""
+    place = FlatModel(file).metadata(METADATA_NAME)
+    assert place is not None
+    start = place.at + HASH_OFFSET
+    return file[:start] + file_hash(file, place) + file[start + HASH_BYTES :]
 
 
 def _outputs(graph: Graph, node: Node) -> list[tuple[int, int]]:

@@ -17,9 +17,9 @@ from models_tflite.prunable.coding import (
 from models_tflite.prunable.flat import FlatModel
 from models_tflite.prunable.layers import LayerScales, decode_layers, encode_layer, join_layers
 from models_tflite.prunable.layout import METADATA_NAME
-from models_tflite.prunable.model import file_hash
 from models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET
 from tests.fakes.prunable_nets import depthwise, flattened
+from tests.fakes.pruned import rehashed
 from tests.fakes.ratio_parameters import random_ratio
 
 
@@ -79,13 +79,6 @@ def make(seed: int) -> bytes:
 
 
 FILES = [make(seed) for seed in range(2)]
-
-
-def rehashed(file: bytes) -> bytes:
-    place = FlatModel(file).metadata(METADATA_NAME)
-    assert place is not None
-    start = place.at + HASH_OFFSET
-    return file[:start] + file_hash(file, place) + file[start + HASH_BYTES :]
 
 
 @given(st.integers(0, 1), st.integers(0, 2**16), st.integers(0, 7))

@@ -56,12 +56,12 @@ def test_a_bundle_is_small_and_its_auxiliaries_are(name: str) -> None:
 
 @pytest.mark.parametrize("name", BUNDLES)
 def test_one_weight_set_is_as_right_as_the_float_nets(name: str) -> None:
-    """Within 0.3 points on the mean of the ratios, and 0.6 (two standard errors) on each."""
+    """Each ratio of the one file lies within 0.3 points of its own float net, or above it."""
     manifest = open_bundle(name).manifest
     last = manifest.stages[-1].name
     told = manifest.provenance["ratios"]
     behind = [net["float_test"][last] - net["test"][last] for net in told.values()]
-    assert max(behind) <= 0.6 and sum(behind) / len(behind) <= 0.3
+    assert max(behind) <= 0.3
     accuracy = [net["test"][last] for net in told.values()]
     assert accuracy[0] - accuracy[-1] > 2, "narrower nets know less"
 
