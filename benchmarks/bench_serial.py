@@ -17,13 +17,13 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.streaming import streaming_overhead
-from firmware_bridge.framing import Framing
-from firmware_bridge.keys import TrustedKeys
-from firmware_bridge.link import Link
-from firmware_bridge.port import DescriptorPort
-from firmware_bridge.server import SerialOpener, Server
-from firmware_bridge.slot_storage import FolderStorage
-from firmware_bridge.smp import Op
+from firmware_bridge.host.link import Link
+from firmware_bridge.image.keys import TrustedKeys
+from firmware_bridge.line.port import DescriptorPort
+from firmware_bridge.line.server import SerialOpener, Server
+from firmware_bridge.slots.slot_storage import FolderStorage
+from firmware_bridge.smp.framing import Framing
+from firmware_bridge.smp.message import Op
 from tests.fakes.bridge_device import KEY, BridgeDevice, bundle_file
 from tests.fakes.pty_line import PtyLine
 

@@ -20,19 +20,19 @@ from boards.linux_board import LinuxBoard
 from boards.power import MeterStatistics, Origin, PowerSample
 from boards.profile import load_profile
 from boards.sysfs import RealSysfs
-from firmware_bridge import edge_group
-from firmware_bridge.agent import Agent
-from firmware_bridge.child_worker import ChildWorker
-from firmware_bridge.link import Link
-from firmware_bridge.log_reader import LogReader
-from firmware_bridge.port import DescriptorPort
-from firmware_bridge.power_log import PowerLog
-from firmware_bridge.runner import Runner
-from firmware_bridge.server import SerialOpener, Server
-from firmware_bridge.slots import Slots
-from firmware_bridge.smp import Body, Op
-from firmware_bridge.worker import REPORT_S, Worker
-from firmware_bridge.worker_messages import WorkerSettings
+from firmware_bridge.groups import edge_group
+from firmware_bridge.host.link import Link
+from firmware_bridge.host.log_reader import LogReader
+from firmware_bridge.line.port import DescriptorPort
+from firmware_bridge.line.server import SerialOpener, Server
+from firmware_bridge.log.power_log import PowerLog
+from firmware_bridge.slots.slots import Slots
+from firmware_bridge.smp.agent import Agent
+from firmware_bridge.smp.message import Body, Op
+from firmware_bridge.worker.child_worker import ChildWorker
+from firmware_bridge.worker.runner import Runner
+from firmware_bridge.worker.worker import REPORT_S, Worker
+from firmware_bridge.worker.worker_messages import WorkerSettings
 from models_tflite import Bundle, open_bundle
 from runtime.engine import Engine
 from runtime.records import Frame

@@ -1,9 +1,10 @@
 """Bundles and power over a serial line: SMP server and client, slots, power log, MLPerf Tiny.
 
 On the host, `Link(DescriptorPort(name))` talks to a device; `flash`, `LogReader` and
-`RemoteEngine` work over it. On the device, `Server(Device(settings, keys), port_opener(name))`
-serves one. `pack_bundle` and `verify_bundle_file` (bundle_file) make and check what is flashed.
-PROTOCOL.md describes what goes over the line.
+`RemoteEngine` work over it (host/). On the device, `Server(Device(settings, keys),
+port_opener(name))` serves one (device/, with slots/, worker/ and groups/). `pack_bundle` and
+`verify_bundle_file` (image/) make and check what is flashed. Both sides share smp/, log/ and line/.
+PROTOCOL.md describes what goes over the line, firmware/ is the device side in C.
 
 Only the errors are imported here: a run on this board needs neither a line nor cryptography.
 """

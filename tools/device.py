@@ -5,12 +5,12 @@ from typing import Any
 
 import click
 
-from firmware_bridge import edge_group, image_group
 from firmware_bridge.errors import RolledBackError
-from firmware_bridge.find_port import ports
-from firmware_bridge.flashing import START_NS, edge_info, images, reset, slot_of
-from firmware_bridge.link import Link
-from firmware_bridge.smp import Body, Group, Op
+from firmware_bridge.groups import edge_group, image_group
+from firmware_bridge.host.find_port import ports
+from firmware_bridge.host.flashing import START_NS, edge_info, images, reset, slot_of
+from firmware_bridge.host.link import Link
+from firmware_bridge.smp.message import Body, Group, Op
 
 from .link_options import baud_option, framing_option, open_link, port_option, set_lines_option
 from .options import json_option, option

@@ -9,10 +9,10 @@ from pathlib import Path
 
 import click
 
-from firmware_bridge.bundle_file import pack_bundle, read_bundle_file
-from firmware_bridge.flashing import FlashReport, flash
-from firmware_bridge.keys import SigningKey
-from firmware_bridge.link import Progress
+from firmware_bridge.host.flashing import FlashReport, flash
+from firmware_bridge.host.link import Progress
+from firmware_bridge.image.bundle_file import pack_bundle, read_bundle_file
+from firmware_bridge.image.keys import SigningKey
 from models_tflite import open_bundle
 
 from .link_options import baud_option, framing_option, open_link, port_option, set_lines_option

@@ -5,10 +5,10 @@ from contextlib import contextmanager
 
 import click
 
-from firmware_bridge.find_port import find_port
-from firmware_bridge.framing import Framing
-from firmware_bridge.link import Link
-from firmware_bridge.port import DEFAULT_BAUD, DescriptorPort
+from firmware_bridge.host.find_port import find_port
+from firmware_bridge.host.link import Link
+from firmware_bridge.line.port import DEFAULT_BAUD, DescriptorPort
+from firmware_bridge.smp.framing import Framing
 
 from .options import option
 from .render import note

@@ -8,7 +8,7 @@ import os
 import socket
 from collections.abc import Sequence
 
-from firmware_bridge.server import LineProtocol
+from firmware_bridge.line.server import LineProtocol
 
 
 class NotifiedProtocol:

@@ -6,15 +6,15 @@ from pathlib import Path
 import click
 
 from boards import open_board
-from firmware_bridge.bundle_file import (
+from firmware_bridge.image.bundle_file import (
     BundleFileInfo,
     pack_bundle,
     read_bundle_file,
     sign_bundle_file,
     verify_bundle_file,
 )
-from firmware_bridge.keys import SigningKey, TrustedKeys
-from firmware_bridge.mcuboot_image import ImageVersion
+from firmware_bridge.image.keys import SigningKey, TrustedKeys
+from firmware_bridge.image.mcuboot_image import ImageVersion
 from models_tflite import Bundle, open_bundle
 from runtime.arrivals import BackToBack, Periodic
 from runtime.governors.planned import PlannedGovernor

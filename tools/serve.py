@@ -9,13 +9,13 @@ from types import FrameType
 import click
 
 from boards import open_board
-from firmware_bridge.device import Device, DeviceSettings
+from firmware_bridge.device.device import Device, DeviceSettings
+from firmware_bridge.device.mlperf_tiny import MlperfTiny
+from firmware_bridge.device.text_mode import TextMode
 from firmware_bridge.errors import LinkError
-from firmware_bridge.keys import TrustedKeys
-from firmware_bridge.mlperf_tiny import MlperfTiny
-from firmware_bridge.port import DEFAULT_BAUD
-from firmware_bridge.server import LineProtocol, Server, port_opener
-from firmware_bridge.text_mode import TextMode
+from firmware_bridge.image.keys import TrustedKeys
+from firmware_bridge.line.port import DEFAULT_BAUD
+from firmware_bridge.line.server import LineProtocol, Server, port_opener
 from models_tflite import open_bundle
 from runtime.engine import Engine
 from runtime.frames.spec import FrameSpec

@@ -1,16 +1,16 @@
 """A device for the host side to talk to: real agent and slots, memory for a disk, no worker."""
 
-from firmware_bridge import mcuboot_image, stored_zip
-from firmware_bridge.agent import Agent
-from firmware_bridge.dispatch import CommandGroup
-from firmware_bridge.enumeration_group import enumeration_group
-from firmware_bridge.image_group import ImageGroup
-from firmware_bridge.keys import SigningKey, TrustedKeys
-from firmware_bridge.mcuboot_image import ImageVersion
-from firmware_bridge.os_group import os_group
-from firmware_bridge.slot_storage import FolderStorage
-from firmware_bridge.slots import Slots
-from firmware_bridge.upload import Upload
+from firmware_bridge.groups.enumeration_group import enumeration_group
+from firmware_bridge.groups.image_group import ImageGroup
+from firmware_bridge.groups.os_group import os_group
+from firmware_bridge.image import mcuboot_image, stored_zip
+from firmware_bridge.image.keys import SigningKey, TrustedKeys
+from firmware_bridge.image.mcuboot_image import ImageVersion
+from firmware_bridge.slots.slot_storage import FolderStorage
+from firmware_bridge.slots.slots import Slots
+from firmware_bridge.slots.upload import Upload
+from firmware_bridge.smp.agent import Agent
+from firmware_bridge.smp.dispatch import CommandGroup
 from tests.fakes.cut_storage import CutStorage
 
 KEY = SigningKey.generate()

@@ -7,12 +7,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from firmware_bridge import mcuboot_image, stored_zip
-from firmware_bridge.clock_plan_table import CLOCK_PLAN_FILE, clock_plan_table
-from firmware_bridge.decision_table import DECISIONS_FILE, decision_table
-from firmware_bridge.golden_table import GOLDEN_FILE, golden_table
-from firmware_bridge.keys import SigningKey
-from firmware_bridge.predictor_table import PREDICTOR_FILE, predictor_table
+from firmware_bridge.image import mcuboot_image, stored_zip
+from firmware_bridge.image.clock_plan_table import CLOCK_PLAN_FILE, clock_plan_table
+from firmware_bridge.image.decision_table import DECISIONS_FILE, decision_table
+from firmware_bridge.image.golden_table import GOLDEN_FILE, golden_table
+from firmware_bridge.image.keys import SigningKey
+from firmware_bridge.image.predictor_table import PREDICTOR_FILE, predictor_table
 from models_tflite.backend import open_backend
 from models_tflite.bundle import Bundle
 from models_tflite.manifest import MANIFEST_FILE

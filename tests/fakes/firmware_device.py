@@ -4,9 +4,9 @@ import hashlib
 import struct
 from typing import Any
 
-from firmware_bridge.client import Client, raise_refusal
-from firmware_bridge.framing import Framing
-from firmware_bridge.smp import Body, Group, Op
+from firmware_bridge.smp.client import Client, raise_refusal
+from firmware_bridge.smp.framing import Framing
+from firmware_bridge.smp.message import Body, Group, Op
 from tests.fakes.firmware_build import Driver
 
 SAMPLE_REGISTERS = {1: 6000, 2: (1250 << 3) | 2}

@@ -4,8 +4,8 @@ not work: hung or dead."""
 from collections import deque
 
 from boards import open_board
-from firmware_bridge.worker import REPORT_S, Worker
-from firmware_bridge.worker_messages import WorkerEvent, WorkerRequest, WorkerSettings
+from firmware_bridge.worker.worker import REPORT_S, Worker
+from firmware_bridge.worker.worker_messages import WorkerEvent, WorkerRequest, WorkerSettings
 
 
 class _Pipe:

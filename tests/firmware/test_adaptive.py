@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_bridge import mcuboot_image, stored_zip
-from firmware_bridge.decision_table import DECISIONS_FILE, decision_table
+from firmware_bridge.image import mcuboot_image, stored_zip
+from firmware_bridge.image.decision_table import DECISIONS_FILE, decision_table
 from models_tflite.build import write_bundle
 from models_tflite.bundle import Bundle, open_bundle, shipped_names
 from models_tflite.describe import StageDraft

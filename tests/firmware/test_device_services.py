@@ -11,13 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boards.power import PowerSample, SampleFlag
-from firmware_bridge import edge_group, log_codec, mcuboot_image, stored_zip
 from firmware_bridge.errors import DeviceRefusedError
-from firmware_bridge.framing import FrameDecoder, Framing, encode
-from firmware_bridge.golden_table import GOLDEN_FILE
-from firmware_bridge.image_codes import ImageCode
-from firmware_bridge.power_log import Mark, MarkEntry
-from firmware_bridge.smp import Code, Group, Header, Message, Op
+from firmware_bridge.groups import edge_group
+from firmware_bridge.image import mcuboot_image, stored_zip
+from firmware_bridge.image.golden_table import GOLDEN_FILE
+from firmware_bridge.log import log_codec
+from firmware_bridge.log.power_log import Mark, MarkEntry
+from firmware_bridge.slots.image_codes import ImageCode
+from firmware_bridge.smp.framing import FrameDecoder, Framing, encode
+from firmware_bridge.smp.message import Code, Group, Header, Message, Op
 from models_tflite.build import write_bundle
 from models_tflite.bundle import Bundle, open_bundle
 from tests.fakes.firmware_build import Driver, build_driver

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from firmware_bridge.smp import Body, Group, Header, Message, Op
+from firmware_bridge.smp.message import Body, Group, Header, Message, Op
 from models_tflite.build import write_bundle
 from tests.fakes.firmware_build import FIRMWARE
 from tests.fakes.firmware_bundles import bundle_file

@@ -14,13 +14,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from boards.operating_point import OperatingPoint
-from firmware_bridge import edge_group
-from firmware_bridge.clock_plan_table import clock_plan_table
 from firmware_bridge.errors import DeviceRefusedError, ImageError
-from firmware_bridge.mcuboot_image import parse
-from firmware_bridge.predictor_table import predictor_table
-from firmware_bridge.record_body import from_body
-from firmware_bridge.smp import Group, Op
+from firmware_bridge.groups import edge_group
+from firmware_bridge.image.clock_plan_table import clock_plan_table
+from firmware_bridge.image.mcuboot_image import parse
+from firmware_bridge.image.predictor_table import predictor_table
+from firmware_bridge.smp.message import Group, Op
+from firmware_bridge.worker.record_body import from_body
 from models_tflite.backend import open_backend
 from models_tflite.bundle import Bundle, open_bundle, shipped_names
 from models_tflite.stage import load_stages

@@ -8,11 +8,11 @@ from pathlib import Path
 import pytest
 
 from firmware_bridge.errors import DeviceRefusedError
-from firmware_bridge.flashing import flash
-from firmware_bridge.keys import SigningKey
-from firmware_bridge.link import Link
-from firmware_bridge.port import DescriptorPort
-from firmware_bridge.remote_engine import RemoteEngine
+from firmware_bridge.host.flashing import flash
+from firmware_bridge.host.link import Link
+from firmware_bridge.host.remote_engine import RemoteEngine
+from firmware_bridge.image.keys import SigningKey
+from firmware_bridge.line.port import DescriptorPort
 from models_tflite.bundle import open_bundle
 from runtime.records import Frame
 from tests.fakes.firmware_build import build_host_device

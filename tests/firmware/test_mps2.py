@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from firmware_bridge.predictor_table import predictor_table
+from firmware_bridge.image.predictor_table import predictor_table
 from models_tflite.bundle import open_bundle, shipped_names
 from models_tflite.prunable import PrunableModel
 from runtime.predictor import SoftmaxPredictor

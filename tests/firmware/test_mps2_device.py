@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from firmware_bridge import mcuboot_image
-from firmware_bridge.flashing import edge_info, flash, images, slot_of
-from firmware_bridge.link import Link
-from firmware_bridge.log_reader import LogReader
-from firmware_bridge.port import DescriptorPort
-from firmware_bridge.power_log import Mark, MarkEntry
-from firmware_bridge.remote_engine import RemoteEngine
+from firmware_bridge.host.flashing import edge_info, flash, images, slot_of
+from firmware_bridge.host.link import Link
+from firmware_bridge.host.log_reader import LogReader
+from firmware_bridge.host.remote_engine import RemoteEngine
+from firmware_bridge.image import mcuboot_image
+from firmware_bridge.line.port import DescriptorPort
+from firmware_bridge.log.power_log import Mark, MarkEntry
 from models_tflite.bundle import Bundle, open_bundle
 from runtime.plan import Plan
 from runtime.plan_problem import plan_problem, predicted_beliefs

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_bridge import edge_group
-from firmware_bridge.decision_table import decision_table
 from firmware_bridge.errors import DeviceRefusedError
-from firmware_bridge.mcuboot_image import ImageVersion, build, parse
-from firmware_bridge.smp import Group, Op
-from firmware_bridge.stored_zip import pack, unpack
+from firmware_bridge.groups import edge_group
+from firmware_bridge.image.decision_table import decision_table
+from firmware_bridge.image.mcuboot_image import ImageVersion, build, parse
+from firmware_bridge.image.stored_zip import pack, unpack
+from firmware_bridge.smp.message import Group, Op
 from models_tflite.bundle import Bundle, open_bundle, shipped_names
 from models_tflite.prunable import PrunableModel
 from tests.fakes.firmware_build import Driver, build_driver

@@ -11,10 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from firmware_bridge import mcuboot_image
 from firmware_bridge.errors import DeviceRefusedError
-from firmware_bridge.keys import SigningKey
-from firmware_bridge.mcuboot_image import Tlv
+from firmware_bridge.image import mcuboot_image
+from firmware_bridge.image.keys import SigningKey
+from firmware_bridge.image.mcuboot_image import Tlv
 from models_tflite.bundle import open_bundle
 from tests.fakes.firmware_build import Driver, build_driver
 from tests.fakes.firmware_bundles import bundle_file

@@ -13,13 +13,13 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from firmware_bridge.device import Device, DeviceSettings
+from firmware_bridge.device.device import Device, DeviceSettings
 from firmware_bridge.errors import ImageError, LinkError, LinkLostError, RolledBackError
-from firmware_bridge.find_port import PortInfo, find_port
-from firmware_bridge.keys import TrustedKeys
-from firmware_bridge.log_reader import LogPart, LogReader
-from firmware_bridge.remote_engine import open_remote_engine
-from firmware_bridge.server import Server, TcpOpener
+from firmware_bridge.host.find_port import PortInfo, find_port
+from firmware_bridge.host.log_reader import LogPart, LogReader
+from firmware_bridge.host.remote_engine import open_remote_engine
+from firmware_bridge.image.keys import TrustedKeys
+from firmware_bridge.line.server import Server, TcpOpener
 from models_tflite import Bundle
 from runtime.arrivals import BackToBack
 from runtime.contract import LocalEngine
@@ -194,7 +194,7 @@ def test_rollback_that_changed_nothing_is_an_error(
 ) -> None:
     invoke(flash_command, tiny_bundle.path, "--key", key, "-p", port, "--confirm")
     monkeypatch.setattr("tools.device.reset", lambda link: None)
-    monkeypatch.setattr("firmware_bridge.slots.Slots.roll_back", lambda *_: None)
+    monkeypatch.setattr("firmware_bridge.slots.slots.Slots.roll_back", lambda *_: None)
     with pytest.raises(RolledBackError, match="the same bundle"):
         invoke(device_group, "rollback", "-p", port)
 

@@ -17,8 +17,8 @@ from smpclient.requests.os_management import EchoWrite, MCUMgrParametersRead, Re
 from smpclient.transport import SMPTransport
 from smpclient.transport.serial import Cobs, SMPSerialRawTransport, SMPSerialTransport
 
-from firmware_bridge.agent import BUFFER_BYTES
-from firmware_bridge.server import SerialOpener, Server
+from firmware_bridge.line.server import SerialOpener, Server
+from firmware_bridge.smp.agent import BUFFER_BYTES
 from tests.fakes.bridge_device import BridgeDevice, bundle_file, digest
 from tests.fakes.cut_storage import CutStorage
 from tests.fakes.pty_line import PtyLine

@@ -5,11 +5,12 @@ import re
 from pathlib import Path
 
 from boards.power import PowerSample
-from firmware_bridge import edge_group, log_codec
-from firmware_bridge.agent import BUFFER_BYTES, BUFFER_COUNT
-from firmware_bridge.framing import GAP_NS, Framing, encode
-from firmware_bridge.power_log import Mark, MarkEntry, PowerLog
-from firmware_bridge.smp import Header, Message, Op
+from firmware_bridge.groups import edge_group
+from firmware_bridge.log import log_codec
+from firmware_bridge.log.power_log import Mark, MarkEntry, PowerLog
+from firmware_bridge.smp.agent import BUFFER_BYTES, BUFFER_COUNT
+from firmware_bridge.smp.framing import GAP_NS, Framing, encode
+from firmware_bridge.smp.message import Header, Message, Op
 from tests.fakes.bridge_device import BridgeDevice
 
 PAGE = (Path(__file__).parents[2] / "firmware_bridge" / "PROTOCOL.md").read_text()

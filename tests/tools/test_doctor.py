@@ -8,7 +8,7 @@ import pytest
 
 from boards.sysfs import RealSysfs
 from boards.thermal import THROTTLED
-from firmware_bridge.find_port import PortInfo
+from firmware_bridge.host.find_port import PortInfo
 from tests.fakes.gpio_kernel import GpioKernel
 from tests.fakes.kernel_power import IIO_FILES, make_device
 from tests.fakes.sysfs_tree import make_tree

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from boards.sysfs import RealSysfs
-from firmware_bridge.find_port import ports
+from firmware_bridge.host.find_port import ports
 
 from ..exit_codes import FAILURE, OK
 from ..options import json_option, option

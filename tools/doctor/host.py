@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from firmware_bridge.find_port import PortInfo
+from firmware_bridge.host.find_port import PortInfo
 
 from .finding import Finding
 

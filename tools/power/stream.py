@@ -10,11 +10,11 @@ from typing import TextIO
 
 import click
 
-from firmware_bridge.clock_sync import ClockFit
-from firmware_bridge.flashing import edge_info
-from firmware_bridge.link import Link
-from firmware_bridge.log_reader import FROM_NOW, LogPart, LogReader
-from firmware_bridge.log_text import (
+from firmware_bridge.host.flashing import edge_info
+from firmware_bridge.host.link import Link
+from firmware_bridge.host.log_reader import FROM_NOW, LogPart, LogReader
+from firmware_bridge.log.clock_sync import ClockFit
+from firmware_bridge.log.log_text import (
     CSV_HEADER,
     csv_line,
     entry_fields,

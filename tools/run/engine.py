@@ -28,7 +28,7 @@ from runtime.summary import RunIdentity
 from ..render import warn
 
 if TYPE_CHECKING:
-    from firmware_bridge.remote_engine import RemoteEngine
+    from firmware_bridge.host.remote_engine import RemoteEngine
 
 NEAREST = "nearest:"
 """What a ratio begins with that need not be one of the bundle."""
@@ -150,7 +150,7 @@ def _ratio(bundle: Bundle, asked: str) -> str:
 
 def _remote(stack: ExitStack, bundle: Bundle, board: str, policy: str, ratio: str) -> RunPlace:
     # Imported here: a run on this board needs no serial line and no cryptography.
-    from firmware_bridge.remote_engine import open_remote_engine
+    from firmware_bridge.host.remote_engine import open_remote_engine
 
     engine = stack.enter_context(open_remote_engine(board, policy=policy, ratio=ratio))
     engine.check_bundle(bundle.manifest.name, bundle.manifest.version)

@@ -2,7 +2,7 @@
  * @file
  * The log of power, clock and inferences: a ring of entries with sequence numbers.
  *
- * PROTOCOL.md, "Power log"; the batch format is firmware_bridge/log_codec.py's.
+ * PROTOCOL.md, "Power log"; the batch format is firmware_bridge/log/log_codec.py's.
  */
 #ifndef EDGE_INFER_POWER_LOG_H
 #define EDGE_INFER_POWER_LOG_H

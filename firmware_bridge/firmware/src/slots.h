@@ -2,7 +2,7 @@
  * @file
  * Two slots of flash for bundle files: test, confirm, and revert when nobody confirms.
  *
- * The rules are those of firmware_bridge/slots.py, which are MCUboot's with three differences
+ * The rules are those of firmware_bridge/slots/slots.py, which are MCUboot's with three differences
  * told there. An image is never moved: a swap is one record written to the older of two state
  * pages, so that a power cut leaves the old state or the new one.
  */

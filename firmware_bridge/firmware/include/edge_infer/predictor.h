@@ -4,7 +4,7 @@
  *
  * The host's predictor (runtime/predictor.py), operation by operation in double precision, so that
  * both sort an input into the same bin. Little endian. Written by
- * firmware_bridge/predictor_table.py.
+ * firmware_bridge/image/predictor_table.py.
  *
  *      0  4  "EIPR"
  *      4  1  version, 1: a softmax regression on the sorted scores

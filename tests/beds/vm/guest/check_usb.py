@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from firmware_bridge import mcuboot_image
-from firmware_bridge.bundle_file import pack_bundle
+from firmware_bridge.image import mcuboot_image
+from firmware_bridge.image.bundle_file import pack_bundle
 from models_tflite import open_bundle
 from tests.beds.vm.guest.child import Child
 from tests.beds.vm.guest.cli import edge_infer, running

@@ -1,0 +1,1 @@
+"""The device as a whole, and its two other tongues: CSV text and MLPerf Tiny."""

@@ -1,0 +1,148 @@
+"""The device side as a whole: slots, self-tests, the running bundle, its log, the SMP agent."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from firmware_bridge.errors import ImageError
+from firmware_bridge.groups.edge_group import EdgeGroup
+from firmware_bridge.groups.enumeration_group import enumeration_group
+from firmware_bridge.groups.image_group import ImageGroup, SelfTests
+from firmware_bridge.groups.os_group import os_group
+from firmware_bridge.image.keys import TrustedKeys
+from firmware_bridge.log.power_log import PowerLog
+from firmware_bridge.slots.bundle_folders import BundleFolders
+from firmware_bridge.slots.self_test import ChildSelfTests
+from firmware_bridge.slots.slot_storage import FolderStorage
+from firmware_bridge.slots.slots import Slots
+from firmware_bridge.slots.upload import Upload
+from firmware_bridge.smp.agent import Agent
+from firmware_bridge.worker.child_worker import ChildWorker
+from firmware_bridge.worker.runner import Runner, StartWorker
+
+_log = logging.getLogger(__name__)
+
+TICK_NS = 100_000_000
+"""How often, at least, the worker's health is looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSettings:
+    """How a device runs bundles."""
+
+    state_folder: Path
+    board: str = "host"
+    policy: str = "performance"
+    confirm_after: int = 0
+    """Confirm a bundle on trial after so many inferences; 0 to wait for the host."""
+    allow_unsigned: bool = False
+
+
+class Device:
+    """Fulfils LineProtocol."""
+
+    def __init__(
+        self,
+        settings: DeviceSettings,
+        keys: TrustedKeys,
+        start_worker: StartWorker = ChildWorker,
+        make_tests: Callable[[Slots, BundleFolders], SelfTests] = ChildSelfTests,
+    ) -> None:
+        self._settings = settings
+        self._folders = BundleFolders(settings.state_folder / "bundles")
+        storage = FolderStorage(settings.state_folder / "slots")
+        self.slots = Slots(storage, keys, allow_unsigned=settings.allow_unsigned)
+        self.log = PowerLog()
+        self.runner = Runner(
+            start_worker,
+            settings.board,
+            self.log,
+            self._on_good,
+            self._on_failure,
+            settings.policy,
+        )
+        self._tests = make_tests(self.slots, self._folders)
+        images = ImageGroup(self.slots, Upload(self.slots), self._tests).group()
+        edge = EdgeGroup(self.slots, self.runner, self.log).group()
+        groups = [os_group(self._want_reset), images, edge]
+        self._agent = Agent([*groups, enumeration_group(groups)])
+        self._reset_wanted = False
+        self._start_active()
+
+    def line_up(self, now_ns: int) -> bytes:
+        """See LineProtocol."""
+        return self._agent.line_up(now_ns)
+
+    def line_lost(self) -> None:
+        """See LineProtocol."""
+        self._agent.line_lost()
+
+    def feed(self, data: bytes, now_ns: int) -> bytes:
+        """See LineProtocol. A reset comes after its answer."""
+        answers = self._agent.feed(data, now_ns)
+        if self._reset_wanted:
+            self.reset()
+        return answers
+
+    def poll(self, now_ns: int) -> bytes:
+        """See LineProtocol."""
+        self.runner.poll(now_ns)
+        if self._reset_wanted:
+            self.reset()
+        return self._agent.poll(now_ns)
+
+    def wait_ns(self, now_ns: int) -> int:
+        """See LineProtocol."""
+        return min(TICK_NS, self._agent.wait_ns(now_ns))
+
+    def descriptors(self) -> Sequence[int]:
+        """See LineProtocol."""
+        return self.runner.descriptors()
+
+    def reset(self) -> None:
+        """Stop what runs, let the slots swap or revert, run what is active then."""
+        self._reset_wanted = False
+        self.runner.close()
+        self.slots.reset()
+        self._start_active()
+
+    def close(self) -> None:
+        """Stop everything. May be called twice."""
+        self.runner.close()
+        self._tests.close()
+
+    def _start_active(self) -> None:
+        try:
+            active = self.slots.read_active()
+            self._folders.keep_only(active, self.slots.read_other())
+            self.runner.open(self._folders.folder_of(active) if active else None)
+        except (OSError, ImageError) as error:
+            self.runner.open(None)
+            self.runner.statistics.last_failure = f"the bundle cannot be laid out: {error}"
+
+    def _want_reset(self) -> None:
+        self._reset_wanted = True
+
+    def _on_good(self, inferences: int) -> None:
+        needed = self._settings.confirm_after
+        if self.slots.on_trial and needed and inferences >= needed:
+            with _storing():
+                self.slots.confirm()
+
+    def _on_failure(self, reason: str) -> None:
+        """A bundle on trial that cannot run is given up at once; a confirmed one stays stopped."""
+        if self.slots.on_trial:
+            with _storing():
+                self.slots.fail(reason)
+            self._reset_wanted = True
+
+
+@contextmanager
+def _storing() -> Iterator[None]:
+    """Go on where the disk is full: the device stays reachable, and the log says what it lost."""
+    try:
+        yield
+    except OSError as error:
+        _log.error("the slot state could not be stored: %s", error)

@@ -1,0 +1,1 @@
+"""The SMP command groups of a device: their commands, and the handlers behind them."""

@@ -1,0 +1,163 @@
+"""SMP group 1, images: what the slots hold, upload, test, confirm, erase.
+
+Zephyr documentation, "Application/software image management group". Image 0 is the bundle; slot
+0 the one that runs, slot 1 the other. `test` is answered once the self-test has passed.
+"""
+
+from collections.abc import Callable
+from typing import Protocol
+
+from firmware_bridge.errors import ImageError, SlotError
+from firmware_bridge.slots.image_codes import ImageCode
+from firmware_bridge.slots.slots import SlotImage, Slots
+from firmware_bridge.slots.upload import Upload
+from firmware_bridge.smp.dispatch import CommandGroup, Later, RefusalError, data, integer
+from firmware_bridge.smp.message import Body, Code, Group, Op
+
+STATE, UPLOAD, ERASE = 0, 1, 5
+
+_TEST_ANSWER_NS = 2_000_000_000
+"""A self-test that takes longer is answered with BUSY: clients give up after 2.5 s and more."""
+
+_GENERAL = {
+    ImageCode.NO_IMAGE: Code.NO_ENTRY,
+    ImageCode.INVALID_HASH: Code.NO_ENTRY,
+    ImageCode.WRITE_FAILED: Code.NO_MEMORY,
+    ImageCode.TOO_LARGE: Code.NO_MEMORY,
+    ImageCode.INVALID_SLOT: Code.INVALID,
+    ImageCode.INVALID_OFFSET: Code.INVALID,
+    ImageCode.INVALID_LENGTH: Code.INVALID,
+    ImageCode.OVERRUN: Code.INVALID,
+}
+"""Codes for the first protocol version; BAD_STATE where none is here."""
+
+
+class SelfTests(Protocol):
+    """Tries images before they may run, beside the agent."""
+
+    def start(self, digest: bytes) -> None:
+        """Begin the self-test of the other slot's image unless it is under way or done."""
+        ...
+
+    def verdict(self, digest: bytes) -> str | None:
+        """Return "" when the image passed, why it did not, None while that is not known."""
+        ...
+
+    def close(self) -> None:
+        """End a test that still runs. May be called twice."""
+        ...
+
+
+class ImageGroup:
+    """Answers for two slots, one upload and their self-tests."""
+
+    def __init__(self, slots: Slots, upload: Upload, tests: SelfTests) -> None:
+        self._slots = slots
+        self._upload = upload
+        self._tests = tests
+        self._finished_bytes = 0
+        """Length of the upload that was completed last: answers get lost, chunks come twice."""
+
+    def group(self) -> CommandGroup:
+        """Return the commands."""
+        return CommandGroup(
+            Group.IMAGE,
+            "img",
+            {
+                (STATE, Op.READ): lambda body, now_ns: self._images(),
+                (STATE, Op.WRITE): self._set_state,
+                (UPLOAD, Op.WRITE): self._take_chunk,
+                (ERASE, Op.WRITE): self._erase,
+            },
+        )
+
+    def _images(self) -> Body:
+        state = self._slots.state
+        images = []
+        if active := self._slots.active:
+            images.append(_entry(0, active) | {"active": True, "confirmed": state.confirmed})
+        if other := self._slots.other:
+            images.append(_entry(1, other) | {"confirmed": state.fallback})
+        pending = state.pending
+        if pending and images[-1:] and images[-1]["slot"] == 1:
+            images[-1] |= {"pending": True, "permanent": pending.permanent}
+        return {"images": images}
+
+    def _set_state(self, body: Body, now_ns: int) -> Body | Later:
+        digest, confirm = data(body, "hash"), bool(body.get("confirm", False))
+        active = self._slots.active
+        if confirm and (not digest or (active and digest == active.digest)):
+            _allowed(self._slots.confirm)
+            return self._images()
+        if not digest:
+            raise _refused(SlotError(ImageCode.INVALID_HASH, "test needs the hash of an image"))
+        other = self._slots.other
+        if other is None or digest != other.digest:
+            _allowed(lambda: self._slots.test(digest))  # refuses, with the right reason
+        self._tests.start(digest)
+        return Later(lambda time_ns: self._tested(digest, confirm, time_ns - now_ns))
+
+    def _tested(self, digest: bytes, permanent: bool, waited_ns: int) -> Body | None:
+        verdict = self._tests.verdict(digest)
+        if verdict is None:
+            if waited_ns > _TEST_ANSWER_NS:
+                raise RefusalError(Code.BUSY, "the self-test of the bundle still runs: ask again")
+            return None
+        if verdict:
+            raise RefusalError(
+                Code.BAD_STATE, f"self-test: {verdict}", ImageCode.TEST_OF_ACTIVE_DENIED
+            )
+        _allowed(lambda: self._slots.test(digest, permanent=permanent))
+        return self._images()
+
+    def _take_chunk(self, body: Body, now_ns: int) -> Body:
+        offset, chunk = integer(body, "off"), data(body, "data")
+        if integer(body, "image", 0) != 0:
+            raise _refused(SlotError(ImageCode.INVALID_SLOT, "there is image 0 only"))
+        if offset == 0 and "len" in body:
+            length, sha = integer(body, "len"), data(body, "sha")
+            if self._upload.stored(length, sha):
+                self._finished_bytes = length
+                return {"off": length, "match": True}
+            _allowed(lambda: self._upload.begin(length, sha))
+        elif not self._upload.length and offset + len(chunk) <= self._finished_bytes:
+            return {"off": self._finished_bytes, "match": True}
+        return self._write(offset, chunk, now_ns)
+
+    def _write(self, offset: int, chunk: bytes, now_ns: int) -> Body:
+        try:
+            wanted, length = self._upload.write(offset, chunk, now_ns), self._upload.length
+            if wanted < length:
+                return {"off": wanted}
+            image = self._upload.finish()
+        except (SlotError, ImageError) as error:
+            raise _refused(error) from error
+        self._finished_bytes = length
+        self._tests.start(image.digest)
+        return {"off": length, "match": True}
+
+    def _erase(self, body: Body, now_ns: int) -> Body:
+        if integer(body, "slot", 1) != 1:
+            raise _refused(SlotError(ImageCode.INVALID_SLOT, "only slot 1 can be erased"))
+        _allowed(self._slots.erase)
+        self._upload.drop()
+        return {}
+
+
+def _entry(slot: int, image: SlotImage) -> Body:
+    return {"image": 0, "slot": slot, "version": image.version, "hash": image.digest,
+            "bootable": False, "pending": False, "active": False, "permanent": False}  # fmt: skip
+
+
+def _allowed(change: Callable[[], object]) -> None:
+    try:
+        change()
+    except SlotError as error:
+        raise _refused(error) from error
+
+
+def _refused(error: SlotError | ImageError) -> RefusalError:
+    if isinstance(error, ImageError):
+        return RefusalError(Code.CORRUPT, str(error), ImageCode.INVALID_HASH)
+    general = _GENERAL.get(ImageCode(error.code), Code.BAD_STATE)
+    return RefusalError(general, str(error), error.code)

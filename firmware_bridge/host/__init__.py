@@ -1,0 +1,1 @@
+"""The host: questions over a link, flashing, the power log, a remote engine."""

@@ -1,0 +1,143 @@
+"""The host's way to put a bundle on a device: upload, read back, test, reset, look, confirm."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from firmware_bridge.errors import (
+    DeviceRefusedError,
+    ImageError,
+    LinkTimeoutError,
+    RolledBackError,
+)
+from firmware_bridge.groups import edge_group, image_group, os_group
+from firmware_bridge.host.link import Link, Progress
+from firmware_bridge.image import mcuboot_image
+from firmware_bridge.smp.message import Body, Code, Group, Op
+
+SELF_TEST_NS = 150_000_000_000
+START_NS = 60_000_000_000
+"""How long a device may take to run a bundle after a reset: interpreters load slowly on some."""
+_LOOK_EVERY_NS = 300_000_000
+
+Say = Callable[[str], None]
+"""Called with each step as it begins."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlashReport:
+    """What a flash came to."""
+
+    version: str
+    digest: str
+    sent_bytes: int
+    """0 when the device had the file already."""
+    seconds: float
+    resent_chunks: int
+    reconnects: int
+    confirmed: bool
+
+
+def flash(
+    link: Link,
+    file: bytes,
+    *,
+    confirm: bool = False,
+    progress: Progress = lambda done, total: None,
+    say: Say = lambda step: None,
+) -> FlashReport:
+    """Flash a bundle file and see it run; with `confirm`, for good.
+
+    Raises:
+        ImageError: `file` is no bundle file, or the device does not hold it afterwards.
+        RolledBackError: the device gave the bundle up, with its reason.
+        DeviceRefusedError: the device refused it, with its reason.
+        LinkTimeoutError, LinkLostError: the device is silent or gone.
+    """
+    image = mcuboot_image.parse(file)
+    start_ns = link.port.now_ns()
+    active = slot_of(images(link), 0)
+    sent, resent = 0, 0
+    if active is None or active["hash"] != image.digest:
+        say("upload")
+        sender = link.upload(file, progress)
+        sent, resent = len(file), sender.resent
+        _check_read_back(link, image.digest)
+        say("self-test")
+        mark(link, image.digest)
+        say("reset")
+        reset(link)
+        wait_until_runs(link, image.digest)
+    if confirm:
+        say("confirm")
+        link.ask(Op.WRITE, Group.IMAGE, image_group.STATE, {"confirm": True})
+    now = slot_of(images(link), 0)
+    return FlashReport(
+        str(image.version),
+        image.digest.hex(),
+        sent,
+        (link.port.now_ns() - start_ns) / 1e9,
+        resent,
+        link.reconnects,
+        bool(now and now["confirmed"]),
+    )
+
+
+def images(link: Link) -> list[Body]:
+    """Return the entries of the device's slots. Raises as `Link.ask`."""
+    found: Any = link.ask(Op.READ, Group.IMAGE, image_group.STATE).get("images")
+    return list(found or [])
+
+
+def slot_of(entries: list[Body], slot: int) -> Body | None:
+    """Return the entry of a slot of image 0, None when it is empty."""
+    return next((e for e in entries if e["slot"] == slot and not e.get("image", 0)), None)
+
+
+def mark(link: Link, digest: bytes) -> None:
+    """Let the next reset try the image, once its self-test has passed. Raises as `Link.ask`."""
+    body = {"hash": digest, "confirm": False}
+    link.ask_until_ready(Op.WRITE, Group.IMAGE, image_group.STATE, body, within_ns=SELF_TEST_NS)
+
+
+def reset(link: Link) -> None:
+    """Reset the device; a reset whose answer is lost has happened all the same."""
+    try:
+        link.ask(Op.WRITE, Group.OS, os_group.RESET, retries=0)
+    except LinkTimeoutError:
+        link.ask(Op.READ, Group.OS, os_group.PARAMETERS, retries=20)
+
+
+def wait_until_runs(link: Link, digest: bytes) -> None:
+    """Return when the image runs. Raises RolledBackError when the device went back."""
+    end_ns = link.port.now_ns() + START_NS
+    while True:
+        info = edge_info(link)
+        active = slot_of(images(link), 0)
+        if active is None or active["hash"] != digest:
+            revert = (info or {}).get("revert") or {}
+            reason = revert.get("reason", "the device does not say why")
+            raise RolledBackError(f"the device went back to the bundle before: {reason}")
+        if info is None or info["run"] is not None:
+            return
+        if link.port.now_ns() > end_ns:
+            why = info["failure"] or "it does not say why"
+            raise LinkTimeoutError(f"the bundle did not start in {START_NS // 10**9} s: {why}")
+        link.pause(_LOOK_EVERY_NS)
+
+
+def edge_info(link: Link) -> Body | None:
+    """Return the answer of our own group's INFO; None from a device that lacks the group."""
+    try:
+        return link.ask(Op.READ, Group.EDGE_INFER, edge_group.INFO)
+    except DeviceRefusedError as refusal:
+        if refusal.code != Code.NOT_SUPPORTED:
+            raise
+        return None
+
+
+def _check_read_back(link: Link, digest: bytes) -> None:
+    other = slot_of(images(link), 1)
+    if other is None or other["hash"] != digest:
+        held = other["hash"].hex()[:16] if other else "nothing"
+        raise ImageError(f"the device holds {held} after the upload, not {digest.hex()[:16]}")

@@ -1,0 +1,180 @@
+"""The engine of a board at the end of a line: the same contract as the one of this board.
+
+Records come back with the device's own times, moved to this computer's clock; of a simulated
+device they stay as they are, since its time is not ours. Energy comes when the device's meter
+has covered it.
+"""
+
+import secrets
+from collections import deque
+from collections.abc import Sequence
+
+from boards.closing import Closing
+from boards.timebase import MonotonicTimebase
+from firmware_bridge.errors import LinkError
+from firmware_bridge.groups import edge_group
+from firmware_bridge.host.flashing import START_NS, edge_info
+from firmware_bridge.host.link import Link
+from firmware_bridge.line.port import DEFAULT_BAUD, DescriptorPort
+from firmware_bridge.log.clock_sync import ClockSync, Exchange
+from firmware_bridge.smp.message import Body, Group, Op
+from firmware_bridge.worker.record_body import energy_from_list, from_body, totals_from_body
+from runtime.accounting.account import EnergyTotals
+from runtime.records import Frame, InferenceRecord
+
+REMOTE = "serial:"
+"""What the name of a board at the end of a line begins with."""
+
+_FIRST_EXCHANGES = 5
+_EXCHANGE_EVERY_NS = 5_000_000_000
+_INFER_NS = 10_000_000_000
+_CHUNK_OVERHEAD_BYTES = 160
+"""SMP header, and the CBOR map around a piece of a frame."""
+
+
+class RemoteEngine(Closing):
+    """Fulfils LocalEngine over a link. A context manager; leaving it closes the port.
+
+    Args:
+        link: an open link.
+        policy: the governor's policy on the device.
+        ratio: pruning ratio.
+
+    Raises:
+        LinkError: the device runs no bundle, or refuses the policy.
+    """
+
+    def __init__(self, link: Link, *, policy: str = "performance", ratio: str = "1.0") -> None:
+        self.link = link
+        if edge_info(link) is None:
+            raise LinkError(f"the device on {link.port.name} does not run edge-infer serve")
+        self._session = secrets.randbits(31)
+        self.info = self._ask_job(edge_group.ENGINE, {"policy": policy, "ratio": ratio})
+        """Bundle, version, board, policy, exits, backend, as the device says them."""
+        self.name = REMOTE + link.port.name
+        self.simulated = bool(self.info["simulated"])
+        self.timebase = MonotonicTimebase()
+        self.meter = None
+        """The meter is the device's; its figures come with the records."""
+        self.cost_table = None
+        self.exit_names: tuple[str, ...] = tuple(self.info["exits"])
+        self.residency_ns: dict[int, int] = {}
+        self.switches = 0
+        self._sync = ClockSync()
+        self._exchanged_ns = self._device_ns = 0
+        self._open: deque[InferenceRecord] = deque()
+        self._totals: EnergyTotals | None = None
+        self._chunk_bytes = link.buffers()[0] - _CHUNK_OVERHEAD_BYTES
+        for _ in range(_FIRST_EXCHANGES):
+            self._exchange()
+
+    def check_bundle(self, name: str, version: str) -> None:
+        """Raise LinkError unless the device runs the bundle of this name and version."""
+        runs = self.info["bundle"], self.info["version"]
+        if runs != (name, version):
+            raise LinkError(
+                f"the device runs {runs[0]} {runs[1]}, not {name} {version}: flash it first with "
+                f"edge-infer flash {name}"
+            )
+
+    def infer(self, frame: Frame, backlog: int = 0) -> InferenceRecord:
+        """See InferenceEngine. Raises LinkError too."""
+        content = frame.data.tobytes()
+        base: Body = {"n": frame.number, "session": self._session, "len": len(content)}
+        base |= {"dtype": str(frame.data.dtype), "shape": list(frame.data.shape)}
+        answer: Body = {"off": 0}
+        while "off" in answer:
+            at = int(answer["off"])
+            piece = {"off": at, "data": content[at : at + self._chunk_bytes]}
+            answer = self.link.ask_until_ready(
+                Op.WRITE, Group.EDGE_INFER, edge_group.INFER, base | piece, within_ns=_INFER_NS
+            )
+        record = self._placed(from_body(answer, self._offset_ns()), frame)
+        self.switches += record.switches
+        self._open.append(record)
+        return record
+
+    def settle(self) -> Sequence[InferenceRecord]:
+        """See LocalEngine."""
+        if not self._open:
+            return []
+        answer = self.link.ask(
+            Op.READ, Group.EDGE_INFER, edge_group.ENERGIES, {"from": self._open[0].number}
+        )
+        settled = []
+        for values in answer["energies"]:
+            while self._open and self._open[0].number <= values[0]:
+                record = self._open.popleft()
+                if record.number == values[0]:
+                    record.energy = energy_from_list(values)
+                settled.append(record)
+        return settled
+
+    def rest(self) -> None:
+        """See LocalEngine; the device's own governor rests by itself."""
+
+    def finish(self) -> Sequence[InferenceRecord]:
+        """See LocalEngine."""
+        answer = self._ask_job(edge_group.FINISH, {})
+        self.residency_ns = dict(answer["residency"])
+        self._totals = totals_from_body(answer["energy"]) if answer["energy"] else None
+        settled: list[InferenceRecord] = []
+        while more := self.settle():
+            settled += more
+        rest, self._open = list(self._open), deque()
+        return settled + rest
+
+    def energy(self) -> EnergyTotals | None:
+        """Return the rail over the run, known once it is finished."""
+        return self._totals
+
+    def close(self) -> None:
+        """Close the port. May be called twice."""
+        self.link.port.close()
+
+    def _ask_job(self, command: int, body: Body) -> Body:
+        numbered = body | {"n": secrets.randbits(31)}
+        return self.link.ask_until_ready(
+            Op.WRITE, Group.EDGE_INFER, command, numbered, within_ns=START_NS
+        )
+
+    def _exchange(self) -> None:
+        sent_ns = self.link.port.now_ns()
+        answer = self.link.ask(Op.READ, Group.EDGE_INFER, edge_group.TIME)
+        self._exchanged_ns = self.link.port.now_ns()
+        self._device_ns = int(answer["ns"])
+        self._sync.add(Exchange(sent_ns, self._device_ns, self._exchanged_ns))
+
+    def _offset_ns(self) -> int:
+        if self.simulated:
+            return 0
+        if self.link.port.now_ns() - self._exchanged_ns > _EXCHANGE_EVERY_NS:
+            self._exchange()
+        fit = self._sync.fit()
+        assert fit is not None  # there was an exchange before the first frame
+        return fit.offset_ns + round((self._device_ns - fit.reference_ns) * fit.drift_ppm / 1e6)
+
+    def _placed(self, record: InferenceRecord, frame: Frame) -> InferenceRecord:
+        """Give the record what only this side knows: arrival, deadline, label."""
+        record.label = frame.label
+        if not self.simulated and frame.arrival_ns is not None:
+            record.arrival_ns = frame.arrival_ns
+        if frame.deadline_ns is not None and frame.arrival_ns is not None:
+            record.deadline_ns = record.arrival_ns + frame.deadline_ns - frame.arrival_ns
+        return record
+
+
+def open_remote_engine(
+    board: str, *, policy: str = "performance", ratio: str = "1.0", baud: int = DEFAULT_BAUD
+) -> RemoteEngine:
+    """Open the engine of "serial:PORT", where PORT is a serial device or socket://HOST:PORT.
+
+    Raises:
+        LinkError: the port cannot be opened, or its device is silent, runs nothing or refuses.
+    """
+    port = DescriptorPort(board.removeprefix(REMOTE), baud)
+    try:
+        return RemoteEngine(Link(port), policy=policy, ratio=ratio)
+    except LinkError:
+        port.close()
+        raise

@@ -1,0 +1,135 @@
+"""A bundle as one file, NAME.bundle: an MCUboot image whose payload is a stored ZIP.
+
+Pack, check and lay out again. Nothing of a bundle file is written or opened before its hash,
+its signature and the form of its ZIP are right.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from firmware_bridge.errors import ImageError
+from firmware_bridge.image import mcuboot_image, stored_zip
+from firmware_bridge.image.clock_plan_table import CLOCK_PLAN_FILE, clock_plan_table
+from firmware_bridge.image.decision_table import DECISIONS_FILE, decision_table
+from firmware_bridge.image.golden_table import GOLDEN_FILE, golden_table
+from firmware_bridge.image.keys import SigningKey, TrustedKeys
+from firmware_bridge.image.mcuboot_image import Image, ImageVersion
+from firmware_bridge.image.predictor_table import PREDICTOR_FILE, predictor_table
+from models_tflite.bundle import open_bundle
+from models_tflite.manifest import MANIFEST_FILE
+from runtime.plan import Plan
+
+MAX_FILE_BYTES = 1 << 28
+"""Larger files are not read: no board this is for has room for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class BundleFileInfo:
+    """What `verify_bundle_file` found out."""
+
+    version: str
+    security_counter: int
+    digest: str
+    """SHA-256 that names the image in SMP, in hex."""
+    signed_by: str
+    """Name of the trusted key, or "unsigned"."""
+    files: dict[str, int]
+    """Name to size in bytes."""
+
+
+def pack_bundle(
+    folder: Path,
+    version: ImageVersion | None = None,
+    security_counter: int = 0,
+    key: SigningKey | None = None,
+    plan: tuple[Plan, str] | None = None,
+) -> bytes:
+    """Return the bundle file of a bundle folder, signed when a key is given.
+
+    `version` is the manifest's unless given; `plan` is one for a microcontroller, and the board it
+    was made for. Raises ImageError, or the BundleError of a folder
+    that is no sound bundle; what the manifest does not name is left out.
+    """
+    bundle = open_bundle(folder)
+    names = [MANIFEST_FILE, *bundle.manifest.files]
+    entries = {name: (bundle.path / name).read_bytes() for name in names}
+    try:
+        entries[DECISIONS_FILE] = decision_table(bundle.manifest)
+    except ValueError as error:
+        raise ImageError(str(error)) from None
+    optional = {
+        GOLDEN_FILE: golden_table(bundle),
+        PREDICTOR_FILE: predictor_table(bundle.manifest),
+        CLOCK_PLAN_FILE: clock_plan_table(*plan) if plan else None,
+    }
+    entries |= {name: table for name, table in optional.items() if table is not None}
+    version = version or ImageVersion.parse(bundle.manifest.version)
+    return mcuboot_image.build(stored_zip.pack(entries), version, security_counter, key)
+
+
+def sign_bundle_file(data: bytes, key: SigningKey, security_counter: int | None = None) -> bytes:
+    """Return the same payload and version, signed with `key`; an older signature is replaced.
+
+    Raises ImageError when `data` is no bundle file.
+    """
+    image = mcuboot_image.parse(data)
+    stored_zip.unpack(image.payload)
+    counter = image.security_counter if security_counter is None else security_counter
+    return mcuboot_image.build(image.payload, image.version, counter, key)
+
+
+def read_bundle_file(path: Path) -> bytes:
+    """Return the bytes of a bundle file. Raises ImageError when it is too large to be one."""
+    size = path.stat().st_size
+    if size > MAX_FILE_BYTES:
+        raise ImageError(f"{path} has {size} bytes, a bundle file at most {MAX_FILE_BYTES}")
+    return path.read_bytes()
+
+
+def check_image(data: bytes, keys: TrustedKeys, *, allow_unsigned: bool = False) -> Image:
+    """Return the image when hash, signature and ZIP are right. Raises ImageError otherwise."""
+    image = mcuboot_image.parse(data)
+    image.check_trust(keys, allow_unsigned=allow_unsigned)
+    if MANIFEST_FILE not in stored_zip.unpack(image.payload):
+        raise ImageError(f"the bundle file holds no {MANIFEST_FILE}")
+    return image
+
+
+def verify_bundle_file(
+    path: Path, keys: TrustedKeys, *, allow_unsigned: bool = False
+) -> BundleFileInfo:
+    """Check a bundle file and say what it is.
+
+    Raises ImageError when hash, signature, key or ZIP are not right, OSError when `path` cannot
+    be read.
+    """
+    image = check_image(read_bundle_file(path), keys, allow_unsigned=allow_unsigned)
+    return BundleFileInfo(
+        version=str(image.version),
+        security_counter=image.security_counter,
+        digest=image.digest.hex(),
+        signed_by=image.check_trust(keys, allow_unsigned=allow_unsigned),
+        files={name: len(data) for name, data in stored_zip.unpack(image.payload).items()},
+    )
+
+
+def lay_out(image: Image, folder: Path) -> None:
+    """Write the files of a checked image into the new folder `folder`, synced to the disk."""
+    folder.mkdir(parents=True)
+    for name, content in stored_zip.unpack(image.payload).items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("xb") as out:
+            out.write(content)
+            out.flush()
+            os.fsync(out.fileno())
+
+
+def is_laid_out(image: Image, folder: Path) -> bool:
+    """Return True when `folder` holds exactly the image's files, byte for byte."""
+    entries = stored_zip.unpack(image.payload)
+    found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
+    return found == entries.keys() and all(
+        (folder / name).read_bytes() == content for name, content in entries.items()
+    )

@@ -1,0 +1,71 @@
+"""What a worker writes into the power log: samples, inferences, clocks, heat."""
+
+from boards.power import PowerSample
+from firmware_bridge.log.power_log import LogEntry, Mark, MarkEntry
+from firmware_bridge.worker.tapped_meter import TappedBoard
+from runtime.records import InferenceRecord
+
+MARKED_PER_REPORT = 10
+"""Inferences that get marks of their own in one report, so that thousands a second do not push
+the power samples out of the log; the rest is counted in one mark."""
+_HEAT_NS = 1_000_000_000
+
+
+class WorkerLog:
+    """Collects entries between two reports."""
+
+    def __init__(self, board: TappedBoard) -> None:
+        self._board = board
+        self._marks: list[MarkEntry] = []
+        self._marked = self._unmarked = 0
+        self._khz = self._last_khz = 0
+        self._heat: tuple[int | None, bool] = (None, False)
+        self._heat_ns = board.timebase.now_ns()
+
+    def meter_started(self) -> None:
+        """Note that sample numbers begin anew."""
+        self._add(Mark.METER_START, 0)
+
+    def answered(self, record: InferenceRecord) -> None:
+        """Note an inference; on the hot path of a run."""
+        self._last_khz = record.points[-1].clock_khz
+        if self._marked >= MARKED_PER_REPORT:
+            self._unmarked += 1
+            return
+        self._marked += 1
+        self._marks.append(MarkEntry(record.start_ns, Mark.INFERENCE_START, record.number))
+        for start_ns, point in zip(record.stage_start_ns, record.points, strict=True):
+            self._note_clock(start_ns, point.clock_khz)
+        self._marks.append(MarkEntry(record.end_ns, Mark.INFERENCE_EXIT, record.exit))
+
+    def take(self) -> list[LogEntry]:
+        """Return samples and marks since the last call, by time."""
+        if self._unmarked:
+            self._note_clock(self._board.timebase.now_ns(), self._last_khz)
+            self._add(Mark.INFERENCES_UNMARKED, self._unmarked)
+        self._note_heat()
+        self._marked = self._unmarked = 0
+        samples: list[PowerSample] = self._board.tap.take() if self._board.tap else []
+        marks, self._marks = self._marks, []
+        return sorted([*samples, *marks], key=lambda entry: entry.timestamp_ns)
+
+    def _note_clock(self, at_ns: int, khz: int) -> None:
+        if khz != self._khz:
+            self._khz = khz
+            self._marks.append(MarkEntry(at_ns, Mark.CLOCK_KHZ, khz))
+
+    def _note_heat(self) -> None:
+        now_ns = self._board.timebase.now_ns()
+        if now_ns - self._heat_ns < _HEAT_NS:
+            return
+        self._heat_ns = now_ns
+        thermometer = self._board.thermometer
+        heat = thermometer.millicelsius(), thermometer.throttled()
+        if heat[0] is not None:
+            self._add(Mark.MILLICELSIUS, heat[0])
+        if heat[1] != self._heat[1]:
+            self._add(Mark.THROTTLED, int(heat[1]))
+        self._heat = heat
+
+    def _add(self, mark: Mark, value: int) -> None:
+        self._marks.append(MarkEntry(self._board.timebase.now_ns(), mark, value))

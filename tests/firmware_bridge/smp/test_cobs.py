@@ -1,0 +1,46 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from firmware_bridge.errors import FrameError
+from firmware_bridge.smp import cobs
+
+# Cheshire and Baker 1999, and the worked examples everyone checks an implementation with.
+FULL_RUN = bytes(range(1, 255)).hex()
+KNOWN = [
+    ("", "01"),
+    ("00", "0101"),
+    ("0000", "010101"),
+    ("1122330044", "041122330244"),
+    ("11000000", "0211010101"),
+    (FULL_RUN, "ff" + FULL_RUN + "01"),
+]
+
+
+@pytest.mark.parametrize(("plain", "stuffed"), KNOWN)
+def test_known_vectors(plain: str, stuffed: str) -> None:
+    assert cobs.encode(bytes.fromhex(plain)).hex() == stuffed
+    assert cobs.decode(bytes.fromhex(stuffed)).hex() == plain
+
+
+@given(st.binary(max_size=700) | st.integers(0, 700).map(lambda n: b"\x01" * n))
+def test_round_trip_has_no_zero_and_little_overhead(data: bytes) -> None:
+    stuffed = cobs.encode(data)
+    assert 0 not in stuffed
+    assert len(stuffed) <= len(data) + len(data) // 254 + 1
+    assert cobs.decode(stuffed) == data
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_decode_to_data_or_raise_frame_error(stuffed: bytes) -> None:
+    try:
+        data = cobs.decode(stuffed)
+    except FrameError:
+        return
+    assert len(data) <= len(stuffed)
+
+
+@pytest.mark.parametrize("bad", [b"", b"\x02", b"\x03\x01", b"\x00", b"\x02\x00"])
+def test_malformed_is_refused(bad: bytes) -> None:
+    with pytest.raises(FrameError):
+        cobs.decode(bad)
