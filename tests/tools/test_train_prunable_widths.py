@@ -113,7 +113,8 @@ def test_an_ablation_says_where_sharing_loses() -> None:
         for seed in (1, 3)
         for way, by_ratio in {
             "learned": {"1.0": 80.0, "0.5": 70.0},
-            "arbitrary": {"1.0": 79.0, "0.5": 71.0},
+            "arbitrary": {"1.0": 79.0, "0.5": 71.5},
+            "magnitude": {"1.0": 78.0, "0.5": 69.5},
             "alone": {"1.0": 80.5, "0.5": 71.5},
         }.items()
         for ratio, value in by_ratio.items()
@@ -121,7 +122,9 @@ def test_an_ablation_says_where_sharing_loses() -> None:
     document = ablation_document(rows)
     assert document["mean_test_percent"]["learned"] == {"1.0": 82.0, "0.5": 72.0}
     assert document["points_behind_alone"] == {"1.0": 0.5, "0.5": 1.5}
+    assert document["points_ahead_of_order"] == {"arbitrary": -0.25, "magnitude": 1.25}
     assert not document["met"]
     text = ablation_report(document)
     assert "0.5: +1.50" in text and "not met" in text
+    assert "-0.25 of arbitrary, +1.25 of magnitude" in text
     assert ablation_document([r for r in rows if r["ratio"] == "1.0"])["met"]
