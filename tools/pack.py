@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from boards import open_board
 from firmware_bridge.image.bundle_file import (
     BundleFileInfo,
     pack_bundle,
@@ -15,13 +14,11 @@ from firmware_bridge.image.bundle_file import (
 )
 from firmware_bridge.image.keys import SigningKey, TrustedKeys
 from firmware_bridge.image.mcuboot_image import ImageVersion
-from models_tflite import Bundle, open_bundle
+from models_tflite import open_bundle
 from runtime.arrivals import BackToBack, Periodic
-from runtime.governors.planned import PlannedGovernor
-from runtime.live_policy import live_governor
-from runtime.plan import Plan
 
 from .options import json_option, option
+from .pack_plan import plan_for
 from .quantities import Duration
 from .render import emit, table
 
@@ -36,9 +33,10 @@ key_file = click.Path(path_type=Path, exists=True, dir_okay=False)
 @option("--security-counter", type=click.IntRange(0, 0xFFFFFFFF), default=0, show_default=True,
         help="Devices refuse counters below the one they confirmed last.")  # fmt: skip
 @option("--image-version", help="Version to put in, as 1.2.3+4.  [default: the manifest's]")
-@option("--plan-board", metavar="sim:BOARD",
-        help="Put in a plan of the clocks of this board: its microcontroller then knows the policy "
-             "planned.")  # fmt: skip
+@option("--plan-board", metavar="BOARD|FILE",
+        help="Put in a plan of the clocks of this board, sim:NAME for a modelled one, or of the "
+             "board whose measured cost table is in FILE: a microcontroller of that name then "
+             "knows the policy planned.")  # fmt: skip
 @option("--plan-deadline", type=Duration(), help="What to plan for: arrival to answer, as 20ms.")
 @option("--plan-rate", type=float, help="Frames per second to plan for.  [default: back to back]")
 @json_option
@@ -57,23 +55,16 @@ def pack_command(
     opened = open_bundle(bundle)
     signing = SigningKey.load(key) if key else None
     version = ImageVersion.parse(image_version) if image_version else None
-    plan = _plan(opened, plan_board, plan_deadline, plan_rate) if plan_board else None
+    arrivals = BackToBack() if plan_rate is None else Periodic(plan_rate)
+    try:
+        plan = plan_for(opened, plan_board, arrivals, plan_deadline) if plan_board else None
+    except OSError as error:
+        raise click.FileError(str(plan_board), error.strerror) from error
     data = pack_bundle(opened.path, version, security_counter, signing, plan)
     path = output or Path(f"{opened.manifest.name}.bundle")
     write_file(path, data)
     own = TrustedKeys([(key.stem, signing.public)]) if key and signing else TrustedKeys()
     _show(path, verify_bundle_file(path, own, allow_unsigned=True), as_json)
-
-
-def _plan(
-    bundle: Bundle, board: str, deadline_ns: int | None, rate_hz: float | None
-) -> tuple[Plan, str]:
-    """Return the plan of the policy planned, and the board."""
-    arrivals = BackToBack() if rate_hz is None else Periodic(rate_hz)
-    with open_board(board) as place:
-        governor = live_governor("planned", bundle, place, arrivals, deadline_ns)
-    assert isinstance(governor, PlannedGovernor)
-    return governor.plan, board
 
 
 @click.command("sign", short_help="Sign a bundle file.")

@@ -6,6 +6,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,22 +14,27 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from boards.cost_table import CostTableError
 from firmware_bridge.device.device import Device, DeviceSettings
 from firmware_bridge.errors import ImageError, LinkError, LinkLostError, RolledBackError
 from firmware_bridge.host.find_port import PortInfo, find_port
 from firmware_bridge.host.log_reader import LogPart, LogReader
 from firmware_bridge.host.remote_engine import open_remote_engine
 from firmware_bridge.image.keys import TrustedKeys
+from firmware_bridge.image.mcuboot_image import parse
+from firmware_bridge.image.stored_zip import unpack
 from firmware_bridge.line.server import Server, TcpOpener
-from models_tflite import Bundle
+from models_tflite import Bundle, open_bundle
 from runtime.arrivals import BackToBack
 from runtime.contract import LocalEngine
+from runtime.errors import PolicyError
 from runtime.event_loop import EventLoop
 from runtime.frames.sources import ArraySource
 from runtime.frames.spec import FrameSpec
 from runtime.summary import RunSummary
 from tests.fakes.bridge_device import KEY, KEYS, BridgeDevice, FakeSelfTests
 from tests.fakes.in_process_worker import InProcessWorker
+from tests.fakes.plan_tables import steep_table
 from tests.fakes.serial_line import SerialLine
 from tools.device import device_group
 from tools.flash import flash_command
@@ -75,6 +81,26 @@ def test_pack_puts_a_plan_in(tmp_path: Path) -> None:
         for more in ([], wish)
     ]
     assert "predictor.bin" in files[0] and files[1].keys() - files[0].keys() == {"clock_plan.bin"}
+
+
+def test_pack_puts_in_the_plan_of_a_measured_board(tmp_path: Path) -> None:
+    manifest = open_bundle("digits-early-exit").manifest
+    names = dict(zip("abc", (stage.name for stage in manifest.stages), strict=True))
+    table = steep_table((2.0, 6.0, 30.0), (20_000, 40_000, 80_000))
+    rows = {(names[stage], point): row for (stage, point), row in table.rows.items()}
+    measured = replace(table, board="my-stm32", rows=rows)
+    costs, file = tmp_path / "costs.json", tmp_path / "x"
+    replace(measured, bundle=f"{manifest.name} {manifest.version}").save(costs)
+    wish = ("--plan-board", costs, "--plan-deadline", "60ms", "--plan-rate", "15")
+    invoke(pack_command, "digits-early-exit", "-o", file, *wish, "--json")
+    plan = unpack(parse(file.read_bytes()).payload)["clock_plan.bin"]
+    assert plan.endswith(b"my-stm32") and plan[5] == 3 and plan[7] == 3
+    replace(measured, bundle="another 1.0.0").save(costs)
+    with pytest.raises(PolicyError, match="table of another"):
+        invoke(pack_command, "digits-early-exit", "-o", file, *wish)
+    costs.write_text("{}")
+    with pytest.raises(CostTableError):
+        invoke(pack_command, "digits-early-exit", "-o", file, *wish)
 
 
 def test_pack_sign_verify_and_keygen(tmp_path: Path, tiny_bundle: Bundle) -> None:

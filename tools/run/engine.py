@@ -102,7 +102,7 @@ def open_engine(
     if marker is not None and board.startswith((REMOTE, SIMULATED)):
         raise GpioError(f"--marker drives a GPIO line of this computer; {board} has none here")
     if board.startswith(REMOTE):
-        return _remote(stack, bundle, board, policy, kernels.ratio)
+        return _remote(stack, bundle, board, policy, _ratio(bundle, kernels.ratio))
     backend = open_backend(kernels.backend, kernels.resolver)
     _warn_of_other_kernels(bundle, backend.info)
     place = stack.enter_context(open_board(board))
@@ -152,7 +152,9 @@ def _remote(stack: ExitStack, bundle: Bundle, board: str, policy: str, ratio: st
     # Imported here: a run on this board needs no serial line and no cryptography.
     from firmware_bridge.host.remote_engine import open_remote_engine
 
-    engine = stack.enter_context(open_remote_engine(board, policy=policy, ratio=ratio))
+    engine = stack.enter_context(
+        open_remote_engine(board, policy=policy, ratio=_ratio(bundle, ratio))
+    )
     engine.check_bundle(bundle.manifest.name, bundle.manifest.version)
     identity = RunIdentity(
         bundle.manifest.name,
