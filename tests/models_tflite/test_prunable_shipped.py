@@ -1,5 +1,8 @@
 """The shipped prunable bundles: every ratio is the one that a flatbuffer writer would pack."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 
@@ -64,3 +67,35 @@ def test_what_the_ratios_take_is_within_the_limits(name: str) -> None:
     assert added <= 0.05 * weights
     assert files <= 1.09 * (files - added)
     assert sum(info.bytes for info in bundle.manifest.files.values()) < 3_000_000
+
+
+DEVICE = """
+import sys
+for library in ("ai_edge_litert", "tensorflow", "flatbuffers", "tflite"):
+    sys.modules[library] = None
+from models_tflite import load_stages, open_backend, open_bundle
+from models_tflite.golden_making import run_all
+from models_tflite.ratio_stages import RatioStages
+
+bundle = open_bundle(sys.argv[1])
+quick = RatioStages(bundle, open_backend("tflite-runtime"))
+for ratio in bundle.manifest.ratios:
+    scores = run_all(quick.load(ratio)[1], bundle.golden().frames)
+    print(ratio, *(int(row) for row in scores[-1].astype(int) @ range(1, 11)))
+"""
+
+
+@pytest.mark.parametrize("name", PRUNABLE)
+def test_a_device_needs_tflite_runtime_alone(name: str) -> None:
+    """No flatbuffer library, no training library: 32-bit boards have none."""
+    kernels, bundle = open_or_skip("tflite-runtime"), open_bundle(name)
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", DEVICE, name], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    found = {line.split()[0]: line.split()[1:] for line in done.stdout.splitlines()}
+    assert list(found) == list(bundle.manifest.ratios)
+    for ratio, sums in found.items():
+        stages = load_stages(bundle, kernels, ratio=ratio)
+        scores = run_all(stages, bundle.golden().frames)[-1].astype(int)
+        assert [int(n) for n in sums] == (scores @ np.arange(1, 11)).tolist()
