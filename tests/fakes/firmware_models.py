@@ -26,6 +26,8 @@ class Ran:
     """For each run all outputs, one after the other."""
     ticks: list[int]
     """For each run, of the board's clock; 0 on this computer."""
+    opening: int
+    """Ticks that opening took."""
 
 
 def run_on_firmware(
@@ -34,7 +36,7 @@ def run_on_firmware(
     """Open a model at a pruning ratio and run it on each input."""
     head = struct.pack("<II", len(model), millionths(ratio))
     driver.write(head, model, struct.pack("<I", len(runs)))
-    status, kept, activations, size = driver.numbers(4)
+    status, kept, activations, size, opening = driver.numbers(5)
     outputs: list[bytes] = []
     ticks: list[int] = []
     if status == 0:
@@ -42,14 +44,14 @@ def run_on_firmware(
             driver.write(run)
             ticks += driver.numbers(1)
             outputs.append(driver.read(size))
-    return Ran(status, kept, activations, outputs, ticks)
+    return Ran(status, kept, activations, outputs, ticks, opening)
 
 
 def try_on_firmware(driver: Driver, model: bytes, ratio: str) -> int:
     """Open a model that may be damaged, and run it where that goes; return the status."""
     head = struct.pack("<II", len(model), millionths(ratio))
     driver.write(head, model, struct.pack("<I", _ON_ZEROS))
-    status: int = driver.numbers(4)[0]
+    status: int = driver.numbers(5)[0]
     return status
 
 

@@ -45,6 +45,8 @@ INSTRUCTIONS_PER_MAC = {8: 2.8, 16: 1.85, 32: 1.5, 64: 1.35}
 """3x3 convolution of so many channels in and out, DSP kernels: measured, and 5 % more."""
 RATIO_INSTRUCTIONS_PER_MAC = {"1.0": 1.52, "0.56": 1.79, "0.2": 2.68}
 """Of cifar10-prunable, whole: measured, and 5 % more."""
+OPENING_MEGA_INSTRUCTIONS = {"1.0": 0.5, "0.56": 13.9, "0.2": 12.9}
+"""A ratio checks the hash of the file, 40 instructions a byte, and decodes its layers."""
 RESNET_8_INSTRUCTIONS = 25_000_000
 CODE_BYTES = 64 * 1024
 PREDICTION_INSTRUCTIONS = 17_100
@@ -117,8 +119,10 @@ def test_ratios_on_the_board(models: Driver) -> None:
         macs = bundle.manifest.stages_at(ratio)[0].macs
         mega[ratio] = ran.ticks[0] * INSTRUCTIONS_PER_TICK / 1e6
         per_mac[ratio] = ran.ticks[0] * INSTRUCTIONS_PER_TICK / macs
+        opening = ran.opening * INSTRUCTIONS_PER_TICK / 1e6
         print(f"\ncifar10-prunable at {ratio}: {mega[ratio]:.2f} million instructions, "
-              f"{per_mac[ratio]:.2f} per MAC")  # fmt: skip
+              f"{per_mac[ratio]:.2f} per MAC; opened in {opening:.2f} million")  # fmt: skip
+        assert opening <= OPENING_MEGA_INSTRUCTIONS[ratio]
     assert all(found <= RATIO_INSTRUCTIONS_PER_MAC[ratio] for ratio, found in per_mac.items())
 
 

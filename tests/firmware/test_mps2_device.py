@@ -94,6 +94,22 @@ def test_a_100_kb_bundle_is_flashed_and_answers_as_the_host(program: Path) -> No
         assert [e.value for e in starts] == list(range(60))
 
 
+def test_ratios_over_the_line(program: Path) -> None:
+    bundle = open_bundle("cifar10-prunable")
+    frames = bundle.golden().frames[:4]
+    with _running(program) as name:
+        link = Link(DescriptorPort(name))
+        assert flash(link, bundle_file(bundle), confirm=True).confirmed
+        for ratio in ("0.56", "0.2", "1.0"):
+            engine = RemoteEngine(link, ratio=ratio)
+            assert engine.info["ratio"] == ratio
+            records = [engine.infer(Frame(i, frame)) for i, frame in enumerate(frames)]
+            found = [(r.exit, r.answer, r.confidence) for r in records]
+            assert found == [tuple(answer) for answer in on_the_runtime(bundle, frames, ratio)]
+            assert {r.ratio for r in records} == {ratio}
+        link.port.close()
+
+
 def test_smpmgr_updates_it(program: Path, tmp_path: Path) -> None:
     file = bundle_file(open_bundle("digits-little-big"))
     digest = mcuboot_image.parse(file).digest.hex()

@@ -152,9 +152,7 @@ def _remote(stack: ExitStack, bundle: Bundle, board: str, policy: str, ratio: st
     # Imported here: a run on this board needs no serial line and no cryptography.
     from firmware_bridge.host.remote_engine import open_remote_engine
 
-    engine = stack.enter_context(
-        open_remote_engine(board, policy=policy, ratio=_ratio(bundle, ratio))
-    )
+    engine = stack.enter_context(open_remote_engine(board, policy=policy, ratio=ratio))
     engine.check_bundle(bundle.manifest.name, bundle.manifest.version)
     identity = RunIdentity(
         bundle.manifest.name,

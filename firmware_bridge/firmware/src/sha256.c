@@ -34,20 +34,33 @@ static void schedule(uint32_t w[64], const uint8_t block[64]) {
     }
 }
 
+/* One step of section 6.2.2, 3. The working variables a to h stand in v from `turn` down, so that
+ * they are renamed instead of moved. */
+static inline void step(uint32_t v[8], uint32_t turn, uint32_t constant_and_word) {
+#define VARIABLE(name) v[((name)-turn) & 7U]
+    const uint32_t a = VARIABLE(0U), b = VARIABLE(1U), c = VARIABLE(2U);
+    const uint32_t e = VARIABLE(4U), f = VARIABLE(5U), g = VARIABLE(6U);
+    const uint32_t s1 = rotated(e, 6) ^ rotated(e, 11) ^ rotated(e, 25);
+    const uint32_t t1 = VARIABLE(7U) + s1 + ((e & f) ^ (~e & g)) + constant_and_word;
+    const uint32_t s0 = rotated(a, 2) ^ rotated(a, 13) ^ rotated(a, 22);
+    VARIABLE(3U) += t1;
+    VARIABLE(7U) = t1 + s0 + ((a & b) ^ (a & c) ^ (b & c));
+#undef VARIABLE
+}
+
 static void compress(uint32_t state[8], const uint8_t block[64]) {
     uint32_t w[64], v[8];
     schedule(w, block);
     memcpy(v, state, sizeof v);
-    for (uint32_t i = 0; i < 64; i++) {
-        const uint32_t a = v[0], e = v[4];
-        const uint32_t s1 = rotated(e, 6) ^ rotated(e, 11) ^ rotated(e, 25);
-        const uint32_t choice = (e & v[5]) ^ (~e & v[6]);
-        const uint32_t t1 = v[7] + s1 + choice + constants[i] + w[i];
-        const uint32_t s0 = rotated(a, 2) ^ rotated(a, 13) ^ rotated(a, 22);
-        const uint32_t t2 = s0 + ((a & v[1]) ^ (a & v[2]) ^ (v[1] & v[2]));
-        memmove(v + 1, v, 7 * sizeof *v);
-        v[4] += t1;
-        v[0] = t1 + t2;
+    for (uint32_t i = 0; i < 64; i += 8) { /* written out: every index is a constant */
+        step(v, 0, constants[i] + w[i]);
+        step(v, 1, constants[i + 1] + w[i + 1]);
+        step(v, 2, constants[i + 2] + w[i + 2]);
+        step(v, 3, constants[i + 3] + w[i + 3]);
+        step(v, 4, constants[i + 4] + w[i + 4]);
+        step(v, 5, constants[i + 5] + w[i + 5]);
+        step(v, 6, constants[i + 6] + w[i + 6]);
+        step(v, 7, constants[i + 7] + w[i + 7]);
     }
     for (uint32_t i = 0; i < 8; i++) {
         state[i] += v[i];

@@ -1,5 +1,6 @@
 /*
- * Runs a bundle. A request: bytes of the file, pruning ratio in millionths, the file. The answer: status, kept bytes,
+ * Runs a bundle. A request: bytes of the file, pruning ratio in millionths, the file. The answer:
+ * status, kept bytes,
  * activation bytes, frame bytes, security counter. Then for each request of one frame (1 if it is
  * quantised, the frame) exit, answer, confidence, ticks; a request of 2 ends the bundle.
  */
