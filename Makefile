@@ -28,7 +28,8 @@ test-vm-systemd: $(VENV)/dev.stamp ## the service under a systemd that boots in 
 	$(BIN)/python -m tests.beds.vm.boot_systemd
 
 test-mcu: $(VENV)/dev.stamp ## firmware: sanitizers, QEMU, power cuts, fuzzing; skips what is not installed
-	EDGE_INFER_TEST_MCU=1 EDGE_INFER_KERNEL_CASES=2000 EDGE_INFER_POWER_CUTS=500 \
+	EDGE_INFER_TEST_MCU=1 EDGE_INFER_KERNEL_CASES=2000 EDGE_INFER_RATIO_CASES=80 \
+	    EDGE_INFER_POWER_CUTS=500 \
 	    $(BIN)/python -m pytest tests/firmware -s -rs
 
 test-arm64: $(VENV)/dev.stamp ## install and run on aarch64 under qemu-user; skips where it is not installed
