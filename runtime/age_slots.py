@@ -11,10 +11,8 @@ def age_slots_ns(problem: PlanProblem, slots: int) -> tuple[int, ...]:
     Even steps up to the deadline and somewhat beyond, and every time that a frame can have come to
     at one point all the way.
     """
-    step_ns = max(1, math.ceil(problem.deadline_ns / slots))
-    slowest_ns = sum(max(row) for row in problem.time_ns)
-    last_ns = problem.deadline_ns + min(slowest_ns, problem.deadline_ns // 2) + step_ns
-    ages = {0, problem.deadline_ns, *range(step_ns, last_ns, step_ns)}
+    ages = set(even_slots_ns(problem, slots))
+    last_ns = max(ages)
     for point, clock in enumerate(problem.clock_of):
         for start_ns in (0, problem.switch_ns):
             age_ns = start_ns
@@ -24,4 +22,12 @@ def age_slots_ns(problem: PlanProblem, slots: int) -> tuple[int, ...]:
                 if stage == 0:
                     age_ns += problem.plan_ns[clock]
                     ages.add(age_ns)
-    return tuple(sorted(age for age in ages if age < last_ns))
+    return tuple(sorted(age for age in ages if age <= last_ns))
+
+
+def even_slots_ns(problem: PlanProblem, slots: int) -> tuple[int, ...]:
+    """Return even steps of time up to the deadline and somewhat beyond, and the deadline."""
+    step_ns = max(1, math.ceil(problem.deadline_ns / slots))
+    slowest_ns = sum(max(row) for row in problem.time_ns)
+    last_ns = problem.deadline_ns + min(slowest_ns, problem.deadline_ns // 2) + step_ns
+    return tuple(sorted({0, problem.deadline_ns, *range(step_ns, last_ns, step_ns)}))

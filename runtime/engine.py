@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from boards.closing import Closing
 from boards.contract import Board
+from boards.errors import ClockError
 from boards.operating_point import OperatingPoint
 from boards.timebase import Timebase
 from models_tflite.backend import Backend, open_backend
@@ -70,6 +71,8 @@ class Engine(Closing):
         self.ratio_switches = 0
         self.refused_ratios: dict[str, str] = {}
         """Ratios that the governor asked for and that could not be loaded, with the reason."""
+        self.refused_clocks: dict[int, str] = {}
+        """Clocks in kHz that could not be set any more in mid-run, with the last reason."""
         self._leaves = getattr(self.governor, "leaves", None)
         self._ratio_at: Callable[[OperatingPoint], str] | None
         self._ratio_at = getattr(self.governor, "ratio_at", None)
@@ -138,7 +141,8 @@ class Engine(Closing):
 
         Raises:
             FrameError: the data has another shape or dtype.
-            ClockError: the governor's clock cannot be set.
+            ClockError: the governor's first clock cannot be set. Later ones that cannot are noted
+                in `refused_clocks`; it goes on at the clock in force, which the record says.
         """
         now_ns = self._now_ns
         governor = self.governor
@@ -242,12 +246,22 @@ class Engine(Closing):
         if self._asked is not None and point.clock_khz == self._asked.clock_khz:
             khz = before.clock_khz  # other threads: the clock needs no asking
         else:
-            khz = self.board.clock.set_khz(point.clock_khz)
+            khz = self._set_khz(point.clock_khz)
             self._stay(self._now_ns())
         self._asked = point
         self._in_force = point if khz == point.clock_khz else replace(point, clock_khz=khz)
         if khz != before.clock_khz:
             self.switches += 1
+
+    def _set_khz(self, khz: int) -> int:
+        """Set the clock; where that fails in mid-run, the run goes on at the clock in force."""
+        try:
+            return self.board.clock.set_khz(khz)
+        except ClockError as error:
+            if self._asked is None:  # the first one: better to say so than to run otherwise
+                raise
+            self.refused_clocks[khz] = str(error)
+            return self._in_force.clock_khz
 
     def _use(self, loaded: LoadedRatio) -> None:
         self._loaded = loaded

@@ -6,18 +6,19 @@ is part of the state, since changing it costs time and energy. The accuracy that
 price, the Lagrange multiplier of a bound on the mean loss (`loss_price` finds it), as misses have.
 """
 
-from itertools import chain
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.age_slots import age_slots_ns
+from runtime.age_slots import age_slots_ns, even_slots_ns
 from runtime.frame_sweep import ENERGY, Array, FrameSweep, total_of
 from runtime.plan import JointPlan, Plan
 from runtime.plan_problem import PlanProblem
-from runtime.planner import SLOTS, Planner
+from runtime.planner import Planner
 
+SLOTS = 200
+"""Even steps of time up to the deadline: fewer than for one ratio, with as many plans as ratios."""
 LOSS = 2
 """Row of the accuracy lost, in percentage points, behind energy and misses."""
 
@@ -31,7 +32,9 @@ class JointPlanner(Planner):
 
     def __init__(self, problem: PlanProblem, slots: int = SLOTS) -> None:
         every = (problem, *problem.narrower)
-        ages_ns = tuple(sorted(set(chain(*(age_slots_ns(one, slots) for one in every)))))
+        # Every time that every ratio can lead to would be too many: those of the full width.
+        slots_of = age_slots_ns if slots >= SLOTS else even_slots_ns
+        ages_ns = slots_of(problem, slots)
         super().__init__(problem, slots, ages_ns)
         self._paths = [FrameSweep(one, slots, ages_ns) for one in every]
         switch_ns = np.array(problem.ratio_switch_ns)[:, None]

@@ -9,7 +9,7 @@ from runtime.governors.planned import BinOf
 from runtime.loss_price import priced
 from runtime.plan_problem import Beliefs, PlanProblem, blind_beliefs, predicted_beliefs
 from runtime.policy_context import PolicyContext
-from runtime.ratio_context import RatioContext, undominated
+from runtime.ratio_context import RatioContext, worth_choosing
 
 NAME = "planned-joint"
 
@@ -41,7 +41,7 @@ def joint_problem(context: PolicyContext, sees: bool) -> tuple[PlanProblem, list
     """
     problems = {one.ratio: _problem(context, one, sees) for one in context.ratios}
     costs = {one.ratio: _costs(problems[one.ratio], one.exit_shares) for one in context.ratios}
-    names = undominated(context.ratios, costs)
+    names = worth_choosing(context.ratios, costs)
     chosen = [one for one in context.ratios if one.ratio in names]
     full, *narrower = (problems[one.ratio] for one in chosen)
     change_ns, change_nj = _change(context.table, full, context.ratio_switch)
@@ -72,18 +72,19 @@ def _bin_of(one: RatioContext, sees: bool) -> BinOf | None:
 
 
 def _costs(problem: PlanProblem, shares: Sequence[float]) -> list[float]:
-    """Return the expected and the longest time and the expected energy of a frame at each point."""
-    found: list[float] = []
+    """Return the least longest time, expected time and expected energy of a frame, over points."""
     reach = [sum(shares[stage:]) for stage in range(problem.stages)]
-    for point in range(len(problem.points)):
-        times = [row[point] for row in problem.time_ns]
-        energies = [row[point] for row in problem.net_nj]
-        found.append(sum(times))
-        found += [
-            sum(share * value for share, value in zip(reach, values, strict=True))
-            for values in (times, energies)
-        ]
-    return found
+    always = [1.0] * problem.stages
+
+    def least(rows: Sequence[Sequence[float]], weights: Sequence[float]) -> float:
+        return min(
+            sum(weight * row[point] for weight, row in zip(weights, rows, strict=True))
+            for point in range(len(problem.points))
+        )
+
+    return [
+        least(problem.time_ns, always), least(problem.time_ns, reach), least(problem.net_nj, reach)
+    ]  # fmt: skip
 
 
 def _change(

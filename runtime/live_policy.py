@@ -76,7 +76,9 @@ def live_governor(
     known: Sequence[float] = (1.0,)
     predictor = None
     carried = (manifest.predictor or {}).get(FULL_RATIO)
-    if len(stages) > 1:
+    if ratios:
+        predictor, known = ratios[0].predictor, ratios[0].exit_shares
+    elif len(stages) > 1:
         if carried is None:
             raise PolicyError(
                 f"{manifest.name} carries no exit predictor: add one with edge-infer tune"

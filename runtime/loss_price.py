@@ -15,8 +15,9 @@ from runtime.plan_problem import PlanProblem
 COARSE_SLOTS = 60
 RATIO = 1.5
 """The search ends when the price is known within this factor."""
-LEAST, MOST = 1e-3, 1e3
-"""Prices that are tried, in units of a frame's highest energy a point."""
+LEAST, MOST = 1e-3, 1e4
+"""Prices that are tried, in units of a frame's highest energy a point. The highest outweighs
+misses: where not both bounds can be kept, the loss is, and the deadline as well as can be."""
 
 
 def priced(problem: PlanProblem, miss_bound: float, loss_points: float) -> PlanProblem:

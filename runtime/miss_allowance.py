@@ -38,3 +38,7 @@ class MissAllowance:
         self.balance += self.bound * (pushed_out + 1) - pushed_out - missed
         self.balance = min(max(self.balance, LEAST), MOST)
         self.spends = self.balance >= (1.0 if self.spends else ENOUGH)
+
+    def forfeit(self) -> None:
+        """Drop what is saved up: it was earned on a board that is another now."""
+        self.balance, self.spends = min(self.balance, 0.0), False

@@ -60,7 +60,7 @@ def ratio_contexts(manifest: Manifest) -> tuple[RatioContext, ...]:
 
 
 def _shares(predictor: SoftmaxPredictor | None, stages: int) -> tuple[float, ...]:
-    """Return the exit shares; a ratio of several exits without a predictor never leaves early."""
+    """Return the exit shares; of a ratio without a predictor every frame is taken to pass all."""
     if predictor is not None:
         return exit_shares_of(predictor)
     return (*[0.0] * (stages - 1), 1.0)
@@ -78,27 +78,41 @@ def _accuracy(told: Any, ratio: str, stage: str, name: str) -> float:
     return float(found)
 
 
-def undominated(ratios: Sequence[RatioContext], costs: Mapping[str, Sequence[float]]) -> list[str]:
+def worth_choosing(
+    ratios: Sequence[RatioContext], costs: Mapping[str, Sequence[float]]
+) -> list[str]:
     """Return the ratios that can be worth choosing.
 
-    Left out is one that another loses no more than and costs no more than in anything.
+    Kept are those that a mixture of two others, frame by frame, cannot replace in at least one of
+    the costs: the corners of the lower convex hull of loss and cost.
 
     Args:
         ratios: the full width first, which always stays.
-        costs: for each ratio figures to compare, such as time and energy at each point.
+        costs: for each ratio the figures to compare, such as expected time and energy.
     """
-    kept = []
-    for index, own in enumerate(ratios):
-        mine = (own.loss_points, *costs[own.ratio])
-        better = (
-            (other.loss_points, *costs[other.ratio])
-            for place, other in enumerate(ratios)
-            if place != index
-        )
-        beaten = any(
-            all(a <= b for a, b in zip(their, mine, strict=True)) and their != mine
-            for their in better
-        )
-        if index == 0 or not beaten:
-            kept.append(own.ratio)
-    return kept
+    kept = {ratios[0].ratio}
+    for index in range(len(costs[ratios[0].ratio])):
+        kept |= _corners([(one.loss_points, costs[one.ratio][index], one.ratio) for one in ratios])
+    return [one.ratio for one in ratios if one.ratio in kept]
+
+
+Corner = tuple[float, float, str]
+"""Loss, cost and name of a ratio."""
+
+
+def _corners(points: Sequence[Corner]) -> set[str]:
+    """Return the names of the corners, from the least loss to the least cost."""
+    hull: list[Corner] = []
+    for point in sorted(points):
+        if hull and point[1] >= hull[-1][1]:
+            continue
+        while len(hull) > 1 and _above(hull[-2], hull[-1], point):
+            hull.pop()
+        hull.append(point)
+    return {name for _, _, name in hull}
+
+
+def _above(left: Corner, middle: Corner, right: Corner) -> bool:
+    """Return True when the middle lies on or above the line between the others."""
+    share = (middle[0] - left[0]) / (right[0] - left[0])
+    return middle[1] >= left[1] + share * (right[1] - left[1])

@@ -239,6 +239,8 @@ class PlannedGovernor:
             return
         if self._stale or cheapest != self._cheapest or self._drifting >= SETTLE_FRAMES:
             self._cheapest = cheapest
+            if self._drifting >= SETTLE_FRAMES:
+                self.allowance.forfeit()
             self._solve()
 
     def _drifted(self, record: InferenceRecord) -> bool:

@@ -8,6 +8,8 @@ import fastjsonschema
 import pytest
 
 from boards.cost_table import CostTable
+from runtime.stage_work import row_name
+from tests.fakes.prunable_bundles import write_prunable_bundle
 from tools.cli import run_line
 
 ROOT = Path(__file__).parents[2]
@@ -43,3 +45,20 @@ def test_a_table_that_cannot_be_written_is_an_error(capsys: pytest.CaptureFixtur
     line = ["measure", "digits-little-big", "--board", "sim:raspberry-pi-5", "--threads", "1"]
     assert run_line([*line, "-o", "no-such-folder/table.json"]) == 1
     assert "cannot be written" in capsys.readouterr().err
+
+
+def test_a_prunable_bundle_is_measured_at_every_ratio(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = write_prunable_bundle(tmp_path)
+    path = tmp_path / "table.json"
+    line = ["measure", str(bundle.path), "--threads", "1"]
+    assert run_line([*line, "--board", "sim:raspberry-pi-zero-2-w", "-o", str(path)]) == 0
+    text = capsys.readouterr().out
+    assert "600 MHz @0.5" in text
+    found = CostTable.from_json(path.read_text())
+    stages = [stage.name for stage in bundle.manifest.stages]
+    names = {row_name(stage, ratio) for stage in stages for ratio in bundle.manifest.ratios}
+    assert set(found.stages) == {*names, "switch to 1.0"}
+    assert run_line(line) == 0  # this computer changes the ratio in earnest
+    assert "switch" not in capsys.readouterr().out.splitlines()[2]

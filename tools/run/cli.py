@@ -158,6 +158,8 @@ def run_command(
         )
     for line in source.skipped:
         warn(f"skipped: {line}")
+    for khz, reason in getattr(engine, "refused_clocks", {}).items():
+        warn(f"{khz / 1000:g} MHz could not be set any more, so it went on without: {reason}")
     if summary.inferences or failure is None:
         emit(as_json, document, run_report(document))
     if failure is not None:

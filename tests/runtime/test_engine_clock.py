@@ -1,0 +1,104 @@
+"""A clock that cannot be set any more in mid-run: the run goes on, and says so."""
+
+import pytest
+
+from boards.errors import ClockError
+from boards.profile import load_profile
+from boards.simulated import SimulatedBoard
+from models_tflite import open_bundle
+from runtime.engine import Engine
+from runtime.governors.planned import PlannedGovernor
+from runtime.plan_problem import blind_beliefs, plan_problem
+from runtime.records import Frame
+from runtime.stage_work import works_of
+
+BUNDLE = open_bundle("digits-early-exit")
+
+
+class StuckClock:
+    """Passes everything on, until it is stuck."""
+
+    def __init__(self, clock: object) -> None:
+        self._clock = clock
+        self.stuck = False
+
+    def set_khz(self, khz: int) -> int:
+        if self.stuck:
+            raise ClockError("cannot write scaling_setspeed: Permission denied")
+        return self._clock.set_khz(khz)  # type: ignore[attr-defined,no-any-return]
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._clock, name)
+
+
+class UpAndDown:
+    """The lowest and the highest clock in turn."""
+
+    name = "up and down"
+
+    def __init__(self, points: tuple) -> None:  # type: ignore[type-arg]
+        self._points, self._count = points, 0
+
+    def first_point(self, frame, now_ns, backlog):  # type: ignore[no-untyped-def]
+        self._count += 1
+        return self._points[-(self._count % 2)]
+
+    def next_point(self, frame, result, decision):  # type: ignore[no-untyped-def]
+        return self._points[-(self._count % 2)]
+
+    def idle_point(self):  # type: ignore[no-untyped-def]
+        return None
+
+    def learn(self, record):  # type: ignore[no-untyped-def]
+        return
+
+
+def test_a_clock_that_is_stuck_in_mid_run_does_not_end_it() -> None:
+    samples = BUNDLE.samples()
+    assert samples is not None
+    board = SimulatedBoard(load_profile("raspberry-pi-5"))
+    table = board.cost_table(works_of(BUNDLE))
+    single = tuple(point for point in table.points if point.threads == 1)
+    clock = board.clock = StuckClock(board.clock)  # type: ignore[assignment]
+    with Engine(BUNDLE, board, governor=UpAndDown(single)) as engine:
+        records = []
+        for number, image in enumerate(samples[0][:20]):
+            clock.stuck = number >= 10
+            records.append(engine.infer(Frame(number, image)))
+    assert len({record.points[0].clock_khz for record in records[:10]}) == 2
+    # From then on the records say the clock that was really in force.
+    assert {record.points[0] for record in records[10:]} == {records[9].points[-1]}
+    reasons = set(engine.refused_clocks.values())
+    assert reasons == {"cannot write scaling_setspeed: Permission denied"}
+
+
+def test_a_clock_that_can_never_be_set_is_an_error() -> None:
+    board = SimulatedBoard(load_profile("raspberry-pi-5"))
+    clock = board.clock = StuckClock(board.clock)  # type: ignore[assignment]
+    clock.stuck = True
+    with pytest.raises(ClockError, match="Permission denied"):
+        Engine(BUNDLE, board, policy="powersave")
+
+
+def test_the_planner_plans_with_the_clock_that_it_is_left_with() -> None:
+    """Stuck at the lowest clock, the higher ones are taken as not given."""
+    samples = BUNDLE.samples()
+    assert samples is not None
+    board = SimulatedBoard(load_profile("raspberry-pi-5"))
+    table = board.cost_table(works_of(BUNDLE))
+    names = [work.name for work in works_of(BUNDLE)]
+    full_ns = sum(table.row(name, table.points[0]).time_ns for name in names)
+    beliefs = blind_beliefs((0.5, 0.3, 0.2))
+    deadline_ns = full_ns * 8 // 10  # in time at higher clocks alone
+    problem = plan_problem(table, names, table.points, beliefs, deadline_ns, (deadline_ns,))
+    governor = PlannedGovernor("planned", problem, 0.008)
+    board.clock.set_khz(table.points[0].clock_khz)
+    clock = board.clock = StuckClock(board.clock)  # type: ignore[assignment]
+    with Engine(BUNDLE, board, governor=governor) as engine:
+        engine._asked = table.points[0]  # as after a first frame there
+        clock.stuck = True
+        for number, image in enumerate(samples[0][:8]):
+            now_ns = board.timebase.now_ns()
+            engine.infer(Frame(number, image, now_ns, now_ns + deadline_ns))
+    assert governor.cap.khz == table.points[0].clock_khz
+    assert governor.plan.problem.clocks_khz == (table.points[0].clock_khz,)
