@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from firmware_bridge.host.flashing import edge_info, flash, images, slot_of
@@ -94,9 +95,12 @@ def test_a_100_kb_bundle_is_flashed_and_answers_as_the_host(program: Path) -> No
         assert [e.value for e in starts] == list(range(60))
 
 
-def test_ratios_over_the_line(program: Path) -> None:
+def test_ratios_over_the_line(
+    program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     bundle = open_bundle("cifar10-prunable")
     frames = bundle.golden().frames[:4]
+    np.save(tmp_path / "frames.npy", frames)
     with _running(program) as name:
         link = Link(DescriptorPort(name))
         assert flash(link, bundle_file(bundle), confirm=True).confirmed
@@ -108,6 +112,8 @@ def test_ratios_over_the_line(program: Path) -> None:
             assert found == [tuple(answer) for answer in on_the_runtime(bundle, frames, ratio)]
             assert {r.ratio for r in records} == {ratio}
         link.port.close()
+        run = ["run", "cifar10-prunable", str(tmp_path / "frames.npy"), "--board", f"serial:{name}"]
+        assert _cli(capsys, *run, "--ratio", "nearest:0.55")["ratios"] == {"0.56": 4}
 
 
 def test_smpmgr_updates_it(program: Path, tmp_path: Path) -> None:

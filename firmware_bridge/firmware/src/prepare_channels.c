@@ -32,8 +32,8 @@ static ei_status channel_scales(ei_scale *made, const operands *o, uint32_t outp
 static ei_status one_scale(ei_scale *made, const operands *o) {
     const float scale = weight_scale(o, 0);
     const volatile float product = o->in->scale * scale;
-    if (!(product > 0.0F)) {
-        return o->layer ? EI_CORRUPT : EI_UNSUPPORTED;
+    if (!(scale > 0.0F)) {
+        return EI_CORRUPT;
     }
     *made = ei_scale_of((double)product / (double)o->out->scale);
     return made->shift > 30 ? EI_UNSUPPORTED : EI_OK;
