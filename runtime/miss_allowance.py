@@ -2,9 +2,12 @@
 
 from dataclasses import dataclass
 
-ENOUGH, MOST, LEAST = 3.0, 4.0, -50.0
-"""Misses saved up at which spending begins (it ends below one: each turn costs changes of clock),
-that may be saved up at most, and that may be owed: what is owed beyond is forgiven."""
+ENOUGH = 3.0
+"""Misses saved up at which spending begins; it ends below one: each turn costs changes of clock."""
+LEAST, MOST_MARGIN = -50.0, 20.0
+"""What may be owed, the rest is forgiven; and the widest margin."""
+FORGETTING = 5e-4
+"""Part of the margin that is forgotten with each frame."""
 
 
 @dataclass
@@ -13,13 +16,16 @@ class MissAllowance:
 
     Once some are saved up the eager plan runs until less than one is left, so in the long run the
     mixture of the two plans misses exactly what is allowed, whatever the share of misses of either
-    (a token bucket: Turner, IEEE Communications Magazine 24(10), 1986); the balance cannot run
-    away.
+    (a token bucket: Turner, IEEE Communications Magazine 24(10), 1986). Misses may come several at
+    once: by how much the account was overdrawn lately stays in it as a margin. The balance cannot
+    run away.
     """
 
     bound: float
     """Share of frames that may miss."""
     balance: float = 0.0
+    margin: float = 0.0
+    """Misses that are not spent: what was lately owed at worst."""
     spends: bool = False
     """True while the eager plan is to run."""
     _next_frame: int | None = None
@@ -36,8 +42,9 @@ class MissAllowance:
         self._next_frame = number + 1
         pushed_out = max(number - expected, 0)
         self.balance += self.bound * (pushed_out + 1) - pushed_out - missed
-        self.balance = min(max(self.balance, LEAST), MOST)
-        self.spends = self.balance >= (1.0 if self.spends else ENOUGH)
+        self.margin = max(self.margin * (1 - FORGETTING), min(-self.balance, MOST_MARGIN))
+        self.balance = min(max(self.balance, LEAST), ENOUGH + self.margin + 1)
+        self.spends = self.balance >= self.margin + (1.0 if self.spends else ENOUGH)
 
     def forfeit(self) -> None:
         """Drop what is saved up: it was earned on a board that is another now."""

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.governors.planned import PlannedGovernor
-from runtime.miss_allowance import LEAST, MOST, MissAllowance
+from runtime.miss_allowance import ENOUGH, LEAST, MOST_MARGIN, MissAllowance
 from runtime.plan import PlanPair
 from runtime.plan_problem import blind_beliefs, plan_problem
 from runtime.replay import Replay, Traffic
@@ -26,7 +26,8 @@ def test_the_balance_stays_within_its_bounds(frames: Sequence[tuple[int, bool]])
     for pushed_out, missed in frames:
         number += pushed_out + 1
         allowance.add(number, missed)
-        assert LEAST <= allowance.balance <= MOST
+        assert LEAST <= allowance.balance <= ENOUGH + MOST_MARGIN + 1
+        assert 0 <= allowance.margin <= MOST_MARGIN
 
 
 @given(st.floats(0.02, 1), st.integers(0, 1000))
@@ -39,6 +40,19 @@ def test_whatever_the_eager_plan_misses_the_bound_is_kept(share: float, seed: in
         allowance.add(number, missed)
         assert misses <= BOUND * (number + 1) + 1e-9
     assert misses > 0.8 * BOUND * 3000
+
+
+def test_misses_that_come_several_at_once_are_overdrawn_once() -> None:
+    """Each turn of the eager plan ends with five misses in a row. The account learns that."""
+    allowance, left, owed = MissAllowance(BOUND), 0, []
+    for number in range(20_000):
+        if allowance.spends and not left and number % 40 == 0:
+            left = 5
+        missed = left > 0
+        left -= missed
+        allowance.add(number, missed)
+        owed.append(min(allowance.balance, 0.0))
+    assert min(owed[4000:]) > 0.75 * min(owed[:2000]) > -5
 
 
 def test_frames_that_were_pushed_out_are_misses() -> None:
