@@ -28,7 +28,7 @@ def joint_governor(
     problem, chosen = joint_problem(context, sees)
     return JointGovernor(
         NAME, priced(problem, miss_bound, context.loss_points), miss_bound,
-        [_bin_of(one, sees) for one in chosen],
+        [_bin_of(one, sees) for one in chosen], context.loss_points,
         calibrate=context.calibrate, allowed_misses=allowed_misses, executor=context.executor,
     )  # fmt: skip
 

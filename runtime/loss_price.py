@@ -12,7 +12,7 @@ from runtime.joint_planner import JointPlanner
 from runtime.plan import JointPlan
 from runtime.plan_problem import PlanProblem
 
-COARSE_SLOTS = 60
+COARSE_SLOTS = 40
 RATIO = 1.5
 """The search ends when the price is known within this factor."""
 LEAST, MOST = 1e-3, 1e4
@@ -39,9 +39,11 @@ def priced(problem: PlanProblem, miss_bound: float, loss_points: float) -> PlanP
         assert isinstance(plan, JointPlan)
         return plan.loss_points
 
+    unit = sum(max(map(abs, row)) for row in problem.net_nj) or 1.0
     if loses(0.0) <= loss_points:
         return at(0.0)
-    unit = sum(max(map(abs, row)) for row in problem.net_nj) or 1.0
+    if loss_points <= 0.0:
+        return at(unit * MOST)
     low_nj, high_nj = unit * LEAST, unit * MOST
     while high_nj / low_nj > RATIO:
         middle_nj = math.sqrt(low_nj * high_nj)
