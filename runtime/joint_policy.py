@@ -6,7 +6,6 @@ from dataclasses import replace
 from boards.cost_table import CostTable
 from runtime.governors.joint import JointGovernor
 from runtime.governors.planned import BinOf
-from runtime.loss_price import priced
 from runtime.plan_problem import Beliefs, PlanProblem, blind_beliefs, predicted_beliefs
 from runtime.policy_context import PolicyContext
 from runtime.ratio_context import RatioContext, worth_choosing
@@ -27,8 +26,8 @@ def joint_governor(
     """
     problem, chosen = joint_problem(context, sees)
     return JointGovernor(
-        NAME, priced(problem, miss_bound, context.loss_points), miss_bound,
-        [_bin_of(one, sees) for one in chosen], context.loss_points,
+        NAME, replace(problem, loss_bound_points=context.loss_points), miss_bound,
+        [_bin_of(one, sees) for one in chosen],
         calibrate=context.calibrate, allowed_misses=allowed_misses, executor=context.executor,
     )  # fmt: skip
 

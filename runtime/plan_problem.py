@@ -62,6 +62,8 @@ class PlanProblem:
     ratio_switch_ns: tuple[int, ...] = ()
     """By clock: time of a change of ratio; likewise its net energy in nJ."""
     ratio_switch_net_nj: tuple[float, ...] = ()
+    loss_bound_points: float = 0.0
+    """Highest mean loss by ratios, in percentage points."""
     loss_price_nj: float = 0.0
     """Put on each percentage point of accuracy that a frame loses by its ratio."""
 

@@ -1,6 +1,7 @@
 """Solve a planning problem: over points alone, or over pruning ratios too."""
 
 from runtime.joint_planner import JointPlanner
+from runtime.loss_price import within_loss
 from runtime.plan import PlanPair
 from runtime.plan_problem import PlanProblem
 from runtime.planner import Planner
@@ -14,4 +15,6 @@ def planner_of(problem: PlanProblem) -> Planner:
 
 def solve_within(problem: PlanProblem, miss_bound: float) -> PlanPair:
     """Return the best plans around a bound on misses."""
+    if problem.narrower:
+        return within_loss(problem.pruned(), miss_bound)
     return planner_of(problem).around(miss_bound)

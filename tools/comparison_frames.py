@@ -1,6 +1,7 @@
 """The frames of a comparison: scored once, and kept apart from what predictors are fitted on."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -59,11 +60,7 @@ def read_frames(
         RunError: there are no frames.
         SourceMissingError: the folder does not exist.
     """
-    images, labels, source = _images(bundle, data)
-    draw = np.random.default_rng(SPLIT_SEED).permutation(len(images))[:most]
-    note(f"scoring {len(draw)} frames of {source} at ratio {ratio}")
-    scores = score_frames(load_stages(bundle, backend, ratio=ratio), [images[i] for i in draw])
-    judged = scored_bundle(bundle, scores, None if labels is None else labels[draw], ratio)
+    judged, source = _judged(bundle, backend, data, most, ratio)
     return split_frames(bundle, judged, source, ratio)
 
 
@@ -78,7 +75,28 @@ def read_ratios(
     if bundle.manifest.prunable is None:
         return {}
     ratios = [ratio for ratio in bundle.manifest.ratios if ratio != FULL_RATIO]
-    return {ratio: read_frames(bundle, backend, data, most, ratio).frames for ratio in ratios}
+    found = {}
+    for ratio in ratios:
+        judged, _ = _judged(bundle, backend, data, most, ratio)
+        found[ratio] = judged.taken(_compared_on(bundle, len(judged)))
+    return found
+
+
+def _judged(
+    bundle: Bundle, backend: Backend, data: Path | None, most: int, ratio: str
+) -> tuple[ScoredFrames, str]:
+    """Score and judge all frames; return them and where they are from."""
+    images, labels, source = _images(bundle, data)
+    draw = np.random.default_rng(SPLIT_SEED).permutation(len(images))[:most]
+    note(f"scoring {len(draw)} frames of {source} at ratio {ratio}")
+    stages = load_stages(bundle, backend, ratio=ratio)
+    scores = score_frames(stages, [images[i] for i in draw])
+    return scored_bundle(bundle, scores, None if labels is None else labels[draw], ratio), source
+
+
+def _compared_on(bundle: Bundle, frames: int) -> NDArray[np.int64]:
+    """Return which frames are compared on: all, or the half that nothing is fitted on."""
+    return np.arange(frames // 2 if len(bundle.manifest.stages) > 1 else 0, frames)
 
 
 def split_frames(bundle: Bundle, judged: ScoredFrames, source: str, ratio: str) -> ComparisonFrames:
@@ -89,7 +107,7 @@ def split_frames(bundle: Bundle, judged: ScoredFrames, source: str, ratio: str) 
     half = len(judged) // 2
     if half < 1:
         raise RunError(f"{source} holds {len(judged)} frames: a comparison needs at least 2")
-    fit, rest = judged.taken(np.arange(half)), judged.taken(np.arange(half, len(judged)))
+    fit, rest = judged.taken(np.arange(half)), judged.taken(_compared_on(bundle, len(judged)))
     scales = [(stage.scores.scale or 1.0, stage.scores.zero_point) for stage in stages]
     zero_pad = fit_zero_pad(fit.scores, fit.exits, *scales[0], scales)
     carried = (bundle.manifest.predictor or {}).get(ratio)
@@ -113,11 +131,18 @@ def _images(bundle: Bundle, data: Path | None) -> tuple[NDArray[Any], NDArray[An
         return (*samples, f"{bundle.manifest.name} samples")
     if not data.exists():
         raise SourceMissingError(f"{data}: no such folder of data")
-    from .train.sources import open_source
-
     inside = data / DATA_FOLDERS.get(bundle.manifest.name.partition("-")[0], ".")
     data = inside if inside.is_dir() else data
+    images, labels = _test_side(data)
+    return images, labels, f"{data.name}, test side"
+
+
+@lru_cache(maxsize=1)
+def _test_side(data: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return images and labels; read once for all the ratios of a bundle."""
+    from .train.sources import open_source
+
     found = open_source(str(data))
     if found.test is None:
         raise RunError(f"{data}: has no test side to compare on")
-    return found.test.images, found.test.labels, f"{data.name}, test side"
+    return found.test.images, found.test.labels

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
+from dataclasses import replace
 
 from boards.operating_point import OperatingPoint
 from runtime.governors.planned import BinOf, PlannedGovernor
@@ -10,24 +11,15 @@ from runtime.plan_lookup import PlanLookup
 from runtime.plan_problem import PlanProblem
 from runtime.records import Frame, InferenceRecord
 
-TURN_FRAMES = 20
-"""Frames at a narrower ratio that must be saved up for before it is taken again: each turn costs
-changes of ratio."""
-
 
 class JointGovernor(PlannedGovernor):
     """Chooses the ratio of each frame and the operating point of each of its stages by a plan.
-
-    The plan's price keeps the expected loss; an account keeps the real one, since a board that is
-    not what was planned for moves it: every frame pays in what may be lost, and takes out what its
-    ratio loses. Where too little is left, the narrowest ratio runs that can be afforded for ever.
 
     Args:
         name: the policy.
         problem: what was planned for, with narrower ratios and the price of the loss.
         miss_bound: highest share of frames that may miss their deadline.
         bins_of: belief about the exit at each ratio of the problem, None where it has one bin.
-        loss_points: highest mean loss by ratios, in percentage points.
         calibrate: learn from finished inferences and solve anew.
         allowed_misses: share of misses that may be used up.
         executor: solves anew beside the run.
@@ -39,7 +31,6 @@ class JointGovernor(PlannedGovernor):
         problem: PlanProblem,
         miss_bound: float,
         bins_of: Sequence[BinOf | None],
-        loss_points: float,
         *,
         calibrate: bool = True,
         allowed_misses: float | None = None,
@@ -48,14 +39,6 @@ class JointGovernor(PlannedGovernor):
         self._bins_of = tuple(bins_of)
         self._ratios = problem.ratios
         self._ratio = 0
-        self._loss_points = loss_points
-        self._losses = tuple(problem.at(ratio).loss_points for ratio in problem.ratios)
-        self._affordable = max(
-            (i for i, loss in enumerate(self._losses) if loss <= loss_points),
-            key=lambda i: self._losses[i],
-        )
-        self._loss_left = 0.0
-        self._spends_loss = False
         super().__init__(
             name, problem, miss_bound, bins_of[0], calibrate=calibrate,
             allowed_misses=allowed_misses, executor=executor,
@@ -68,16 +51,14 @@ class JointGovernor(PlannedGovernor):
         self._lookups = [PlanLookup.of(path) for path in plan.paths]
         self._chosen = [[row.tobytes() for row in ratio] for ratio in plan.chosen]
         self._change_ns = plan.problem.ratio_switch_ns
+        # Solved anew, the price is where it was, and is raised at most: searching it takes long.
+        self.nominal = replace(self.nominal, loss_price_nj=plan.problem.loss_price_nj)
         super().adopt(plan)
         self._enter(self._ratio)
 
     def first_point(self, frame: Frame, now_ns: int, backlog: int) -> OperatingPoint:
         """Choose the frame's ratio, and return the plan's point for the first stage at it."""
         chosen = self._chosen[self._ratio][self._clock][self._slot(frame, now_ns)]
-        if self._losses[chosen] > self._loss_points:
-            turn = 1 if self._spends_loss else TURN_FRAMES
-            self._spends_loss = self._loss_left >= turn * self._losses[chosen]
-            chosen = chosen if self._spends_loss else self._affordable
         if chosen != self._ratio:
             now_ns += self._change_ns[self._clock]
             self._enter(chosen)
@@ -91,8 +72,6 @@ class JointGovernor(PlannedGovernor):
         """Follow the ratio in force, which may be another if one could not be loaded."""
         if record.ratio != self._ratios[self._ratio] and record.ratio in self._ratios:
             self._enter(self._ratios.index(record.ratio))
-        saved = self._loss_left + self._loss_points - self._losses[self._ratio]
-        self._loss_left = min(saved, 2 * TURN_FRAMES * self._losses[-1])
         super().learn(record)
 
     def _enter(self, ratio: int) -> None:

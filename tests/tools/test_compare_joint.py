@@ -13,7 +13,7 @@ from tools.cli import run_line
 
 SCHEMA = Path(__file__).parents[2] / "tools" / "schemas" / "compare.schema.json"
 ACCURACIES = {"1.0": 90.0, "0.75": 89.0, "0.5": 88.0, "0.25": 80.0}
-LINE = ["--frames", "60", "--threads", "1", "--load", "0.5", "--board", "sim:coral-dev-board"]
+LINE = ["--frames", "40", "--threads", "1", "--load", "0.5", "--board", "sim:coral-dev-board"]
 POLICIES = ["--policy", "classic", "--policy", "planned-joint"]
 
 
