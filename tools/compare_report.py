@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from models_tflite.manifest import FULL_RATIO
+
 from .compare_document import SETTLING
 from .quantities import energy_text, share_text, time_text
 from .render import table
@@ -30,7 +32,7 @@ def compare_report(document: dict[str, Any]) -> str:
             f"governor can earn more than {100 * (1 - 1 / earn):.1f} % here"
         )
     for row in document["policies"]:
-        if len(row["ratios"]) > 1:
+        if set(row["ratios"]) - {FULL_RATIO}:
             foot += f"\n{row['policy']}: {_ratios(row)}"
     return "\n\n".join(
         [
