@@ -23,10 +23,10 @@ from runtime.exit_criterion import Criterion, exit_criteria
 from runtime.stage_work import all_works, row_name, switch_work
 from runtime.steps import RatioLoader
 
-from .compare import Threads
 from .options import backend_option, json_option, option, resolver_option
 from .quantities import energy_text, time_text
 from .render import emit, note, table, warn
+from .thread_counts import Threads
 
 CHANGE = "switch to"
 """How the row of a change of ratio begins, which `runtime.stage_work` names."""

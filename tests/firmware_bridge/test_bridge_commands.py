@@ -36,11 +36,11 @@ from tests.fakes.bridge_device import KEY, KEYS, BridgeDevice, FakeSelfTests
 from tests.fakes.in_process_worker import InProcessWorker
 from tests.fakes.plan_tables import steep_table
 from tests.fakes.serial_line import SerialLine
-from tools.device import device_group
-from tools.flash import flash_command
-from tools.pack import keygen_command, pack_command, sign_command, verify_file
 from tools.power.stream import power_stream_command
-from tools.serve import serve_command
+from tools.wire.device import device_group
+from tools.wire.flash import flash_command
+from tools.wire.pack import keygen_command, pack_command, sign_command, verify_file
+from tools.wire.serve import serve_command
 
 ROOT = Path(__file__).parents[2]
 
@@ -219,7 +219,7 @@ def test_rollback_that_changed_nothing_is_an_error(
     port: str, key: Path, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     invoke(flash_command, tiny_bundle.path, "--key", key, "-p", port, "--confirm")
-    monkeypatch.setattr("tools.device.reset", lambda link: None)
+    monkeypatch.setattr("tools.wire.device.reset", lambda link: None)
     monkeypatch.setattr("firmware_bridge.slots.slots.Slots.roll_back", lambda *_: None)
     with pytest.raises(RolledBackError, match="the same bundle"):
         invoke(device_group, "rollback", "-p", port)
@@ -246,7 +246,7 @@ def test_serve_as_a_program_until_interrupted(tmp_path: Path, tiny_files: list[b
     trust.mkdir()
     KEY.save_public(trust / "release.pub.pem")
     assert len(TrustedKeys.load(trust)) == 1
-    command = [sys.executable, "-c", "from tools.serve import serve_command; serve_command()"]
+    command = [sys.executable, "-c", "from tools.wire.serve import serve_command; serve_command()"]
     options = ["-p", "socket://127.0.0.1:0", "--board", "sim:raspberry-pi-4b",
                "--state", str(tmp_path / "state"), "--trust", str(trust)]  # fmt: skip
     with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True, cwd=ROOT) as p:

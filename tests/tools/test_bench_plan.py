@@ -3,7 +3,7 @@
 import dataclasses
 
 from models_tflite import Bundle, open_backend, open_bundle
-from tools.bench_plan import plan_us
+from tools.bench.plan import plan_us
 
 
 def first_stage_alone(bundle: Bundle) -> Bundle:

@@ -19,9 +19,9 @@ from tests.fakes.brought_models import CLASSES, Kind, patch_frames, template_mod
 from tests.fakes.joined_model import joined_model
 from tests.fakes.noisy_digits import write_noisy_digits
 from tests.fakes.tiny_models import early_exit_model, single_model, stateful_model
-from tools.bundle import bundle_group
-from tools.calibration_data import CalibrationError
+from tools.bundle.cli import bundle_group
 from tools.exit_codes import exit_code_of
+from tools.tune.calibration_data import CalibrationError
 
 SCHEMAS = Path(__file__).parents[2] / "tools" / "schemas"
 MODELS = Path(__file__).parents[2].parent / "shared" / "data" / "models"

@@ -11,9 +11,9 @@ from click.testing import CliRunner
 from models_tflite.bundle import open_bundle
 from models_tflite.errors import BackendError
 from tests.fakes.prunable_bundles import RATIOS, write_prunable_bundle
-from tools import bundle_report
-from tools.bundle import bundle_group
-from tools.ratio_bundle import bundle_at
+from tools.bundle import report as bundle_report
+from tools.bundle.cli import bundle_group
+from tools.bundle.ratios import bundle_at
 
 SCHEMAS = Path(__file__).parents[2] / "tools" / "schemas"
 SHIPPED = "cifar10-all-in-one"

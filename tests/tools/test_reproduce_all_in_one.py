@@ -18,11 +18,11 @@ from models_tflite.graph import Graph
 from runtime.stage_work import work_of
 from runtime.tuning import ExitOutcomes
 from tests.fakes.prunable_bundles import prunable_draft, write_prunable_bundle
-from tools.ratio_bundle import bundle_at
-from tools.reproduce import reproduce_group
-from tools.reproduce_all_in_one_ideas import WAYS, Answers, RatioAnswers, compare_ideas
-from tools.reproduce_all_in_one_latency import level_latency
-from tools.reproduce_all_in_one_report import _ideas, _key, against_alone
+from tools.bundle.ratios import bundle_at
+from tools.reproduce.all_in_one.ideas import WAYS, Answers, RatioAnswers, compare_ideas
+from tools.reproduce.all_in_one.latency import level_latency
+from tools.reproduce.all_in_one.report import _ideas, _key, against_alone
+from tools.reproduce.cli import reproduce_group
 
 SCHEMA = Path(__file__).parents[2] / "tools" / "schemas" / "reproduce-all-in-one.schema.json"
 BUNDLE, UNION, PI_4 = "cifar10-prunable", "cifar10-all-in-one", "sim:raspberry-pi-4b"

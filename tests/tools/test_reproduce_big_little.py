@@ -12,9 +12,9 @@ from models_tflite.backend import open_backend
 from models_tflite.bundle import open_bundle
 from models_tflite.stage import load_stages
 from runtime.scored_frames import score_frames, scored_bundle
-from tools.cascade_figures import CascadeAnswers, board_figures
-from tools.comparison_table import board_table
-from tools.reproduce import reproduce_group
+from tools.costs.tables import board_table
+from tools.reproduce.cascade_figures import CascadeAnswers, board_figures
+from tools.reproduce.cli import reproduce_group
 
 SCHEMA = Path(__file__).parents[2] / "tools" / "schemas" / "reproduce-big-little.schema.json"
 PAIR = "digits-little-big"

@@ -7,8 +7,8 @@ from typing import Any
 import fastjsonschema
 import pytest
 
-from tools import compare_grid
 from tools.cli import run_line
+from tools.reproduce.eenet import grid as compare_grid
 
 ROOT = Path(__file__).parents[2]
 LINE = ["reproduce", "eenet", "--bundle", "digits-early-exit", "--time-scale", "50",

@@ -4,7 +4,7 @@ import pytest
 
 from models_tflite import open_bundle
 from runtime.tuning import LossTest
-from tools.reproduce_all_in_one_sizes import byte_sizes
+from tools.reproduce.all_in_one.sizes import byte_sizes
 from tools.train.prunable.spacing import ratios_of
 from tools.train.prunable.widths import works_at
 from tools.train.recipe import read_recipe, recipe_names

@@ -19,9 +19,9 @@ from runtime.scored_frames import score_frames, scored_bundle
 from tests.fakes.noisy_digits import write_noisy_digits
 from tests.fakes.tiny_bundles import write_single
 from tools.cli import run_line
-from tools.comparison_table import board_table
-from tools.held_back import held_back_images
-from tools.tune import tune_command
+from tools.costs.tables import board_table
+from tools.tune.cli import tune_command
+from tools.tune.held_back import held_back_images
 
 SCHEMAS = Path(__file__).parents[2] / "tools" / "schemas"
 EARLY, PAIR = "digits-early-exit", "digits-little-big"

@@ -23,10 +23,16 @@ from firmware_bridge.log.log_text import (
 )
 
 from ..exit_codes import INTERRUPTED, OK
-from ..link_options import baud_option, framing_option, open_link, port_option, set_lines_option
 from ..options import json_option, option
 from ..quantities import Duration
 from ..render import emit, warn
+from ..wire.link_options import (
+    baud_option,
+    framing_option,
+    open_link,
+    port_option,
+    set_lines_option,
+)
 
 
 @click.command("stream", short_help="Read a device's power log over a serial line.")

@@ -20,10 +20,10 @@ from models_tflite.graph import Graph
 from models_tflite.ops import list_ops
 from models_tflite.single import single_draft
 
-from ..calibration_data import CalibrationData
-from ..exit_costs import read_costs
-from ..tune_document import tune_document
-from ..tuning import Tuning, tune_bundle, tuned_draft
+from ..costs.exits import read_costs
+from ..tune.calibration_data import CalibrationData
+from ..tune.document import tune_document
+from ..tune.tuning import Tuning, tune_bundle, tuned_draft
 from .dataset import Splits
 from .little_big import shipped_pair
 from .recipe import Recipe

@@ -10,7 +10,7 @@ from models_tflite import Bundle
 
 from ..options import json_option, option
 from ..render import emit, table
-from ..tune_document import tune_report
+from ..tune.report import tune_report
 from .bundling import Scored, make_bundle, score_splits
 from .dataset import Splits, split
 from .errors import TrainError

@@ -23,12 +23,12 @@ from models_tflite.single import single_draft
 from models_tflite.stage import load_stages
 from runtime.scored_frames import score_frames
 
-from ...calibration_data import CalibrationData
-from ...exit_costs import read_costs
-from ...predictor_check import check_predictor
-from ...ratio_bundle import bundle_at
+from ...bundle.ratios import bundle_at
+from ...costs.exits import read_costs
 from ...render import note
-from ...tuning import Tuning, tune_bundle, tuned_draft
+from ...tune.calibration_data import CalibrationData
+from ...tune.predictor_check import check_predictor
+from ...tune.tuning import Tuning, tune_bundle, tuned_draft
 from ..bundling import TUNED_FOR
 from ..dataset import Dataset, Splits
 from ..recipe import Recipe

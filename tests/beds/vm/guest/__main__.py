@@ -9,11 +9,12 @@ import ai_edge_litert.interpreter  # noqa: F401  (once, before the first fork)
 from models_tflite import open_bundle
 from tests.beds.vm.guest.checks import run as run_checks
 from tests.beds.vm.guest.cli import BUNDLE
-from tools import boards, device, flash, serve
+from tools import boards
 from tools.doctor import cli as doctor
 from tools.power import cli as power
 from tools.power import monitor
 from tools.run import cli as run
+from tools.wire import device, flash, serve
 
 FORKED = (boards, device, doctor, flash, monitor, power, run, serve)
 """Commands that children run: imported once."""

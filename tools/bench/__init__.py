@@ -1,0 +1,1 @@
+"""`edge-infer bench`: what the runtime itself costs on this computer."""

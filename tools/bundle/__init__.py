@@ -1,0 +1,1 @@
+"""`edge-infer bundle`: bundles made of models that somebody brought, shown and checked."""

@@ -1,0 +1,1 @@
+"""`edge-infer compare`: every policy on the same frames and arrivals."""

@@ -1,0 +1,201 @@
+"""`edge-infer compare`: every policy on the same frames and arrivals, side by side."""
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from boards.cost_table import CostTable
+from models_tflite import Bundle, open_bundle
+from models_tflite.backend import open_backend
+from models_tflite.manifest import FULL_RATIO
+from runtime.errors import RunError
+from runtime.joint_policy import NAME as JOINT
+from runtime.replay_costs import Disturbance
+
+from ..budget_options import battery_option, budget_uw, hours_option, power_budget_option
+from ..costs.tables import check_table, with_classic
+from ..options import backend_option, json_option, option, resolver_option
+from ..quantities import Duration
+from ..render import emit, warn
+from ..thread_counts import Threads
+from .comparison import Comparison, Conditions
+from .document import compare_document
+from .frames import read_frames, read_ratios
+from .report import compare_report
+
+
+@click.command("compare", short_help="Compare policies on the same frames and arrivals.")
+@click.argument("bundle")
+@option("--board", default="sim:raspberry-pi-5", show_default=True, help="A simulated board.")
+@option(
+    "--workload",
+    default="periodic",
+    show_default=True,
+    help="Arrivals: back-to-back, periodic, poisson, bursty or trace:FILE (CSV, seconds).",
+)
+@option(
+    "--load",
+    type=float,
+    default=0.6,
+    show_default=True,
+    help="Arrival rate as a share of what the classic net can do at the top clock.",
+)
+@option("--rate", type=float, help="Arrival rate in frames per second, instead of a load.")
+@option("--deadline", type=Duration(), help="Time from arrival to answer.  [default: mean gap]")
+@option(
+    "--frames", type=click.IntRange(1), default=20_000, show_default=True, help="Frames to replay."
+)
+@option(
+    "--images",
+    type=click.IntRange(2),
+    default=2_000,
+    show_default=True,
+    help="Images to score, at most; the frames are drawn from them.",
+)
+@option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Data set; its test side is used.  [default: the bundle's samples]",
+)
+@option("--policy", "policies", multiple=True, help="Policy, may be repeated.  [default: all]")
+@option(
+    "--misses",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Share of frames that may miss their deadline.",
+)
+@option(
+    "--threads",
+    type=Threads(),
+    default="1,2,4",
+    show_default=True,
+    help="Thread counts that policies may choose from.",
+)
+@option(
+    "--time-scale",
+    type=click.FloatRange(0.01, 1000),
+    default=1.0,
+    show_default=True,
+    help="Stage times and energies times this: synthetic.",
+)
+@option(
+    "--late",
+    type=click.Choice(["run", "drop"]),
+    default="run",
+    show_default=True,
+    help="What to do with a frame that is past its deadline; it counts as missed.",
+)
+@option(
+    "--queue",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Frames that may wait; the oldest is dropped for a newer one.",
+)
+@option(
+    "--slowdown",
+    type=click.FloatRange(0.25, 8),
+    default=1.0,
+    show_default=True,
+    help="The board is that much slower than its cost table, from --disturb-at on.",
+)
+@option("--cap", type=click.IntRange(1), help="Highest clock in MHz given from --disturb-at on.")
+@option("--disturb-at", type=click.IntRange(0), help="Frame.  [default: a quarter of --frames]")
+@option("--seed", type=int, default=0, show_default=True, help="Of the frames and arrivals.")
+@option(
+    "--loss",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    help="Percentage points that planned-joint may lose by pruning ratios, on average.",
+)
+@option("--cost-table", type=click.Path(path_type=Path), help="A table that measure wrote.")
+@option("--strict", is_flag=True, help="Fail if no operating point can meet the deadline.")
+@option("--plot", type=click.Path(path_type=Path), help="Write a picture: .png, .svg or .pdf.")
+@power_budget_option
+@battery_option
+@hours_option
+@backend_option
+@resolver_option
+@json_option
+def compare_command(
+    bundle: str,
+    board: str,
+    workload: str,
+    load: float,
+    rate: float | None,
+    deadline: int | None,
+    frames: int,
+    images: int,
+    data: Path | None,
+    policies: tuple[str, ...],
+    misses: float,
+    threads: tuple[int, ...],
+    time_scale: float,
+    late: Literal["run", "drop"],
+    queue: int,
+    slowdown: float,
+    cap: int | None,
+    disturb_at: int | None,
+    seed: int,
+    loss: float,
+    cost_table: Path | None,
+    strict: bool,
+    plot: Path | None,
+    power_budget: int | None,
+    battery: int | None,
+    hours: float | None,
+    backend: str | None,
+    resolver: str,
+    as_json: bool,
+) -> None:
+    """Compare policies on one board, with the same frames and the same arrivals for all.
+
+    Every stage's scores are computed once and replayed; time and energy come from the board's
+    cost table, switches and waits included. No frame that a predictor was fitted on is compared on.
+    """
+    opened, kernels = open_bundle(bundle), open_backend(backend, resolver)
+    own_table = _table(cost_table, opened, board, str(kernels.info))
+    scored = read_frames(opened, kernels, data, images, FULL_RATIO)
+    narrower = {}
+    if not policies or JOINT in policies:
+        narrower = read_ratios(opened, kernels, data, images)
+    conditions = Conditions(
+        board, workload, load, rate, deadline, frames=frames, seed=seed, miss_bound=misses,
+        threads=threads, time_scale=time_scale, late=late, queue=queue, strict=strict,
+        budget_uw=budget_uw(power_budget, battery, hours), loss_points=loss,
+        disturbances=_disturbances(slowdown, cap, disturb_at, frames),
+    )  # fmt: skip
+    comparison = Comparison(opened, scored, conditions, own_table, narrower)
+    names = policies or comparison.policies()
+    for message in comparison.warnings:
+        warn(message)
+    results = comparison.run(names)
+    document = compare_document(comparison, results)
+    if plot is not None:
+        from .plot import save_plot
+
+        save_plot(document, plot)
+    emit(as_json, document, compare_report(document))
+
+
+def _disturbances(
+    slowdown: float, cap_mhz: int | None, at: int | None, frames: int
+) -> tuple[Disturbance, ...]:
+    if slowdown == 1.0 and cap_mhz is None:
+        return ()
+    at = frames // 4 if at is None else at
+    return (Disturbance(at, slowdown, None if cap_mhz is None else cap_mhz * 1000),)
+
+
+def _table(path: Path | None, bundle: Bundle, board: str, backend: str) -> CostTable | None:
+    if path is None:
+        return None
+    try:
+        table = CostTable.from_json(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
+    check_table(table, bundle, board, backend)
+    return with_classic(table, [stage.name for stage in bundle.manifest.stages])

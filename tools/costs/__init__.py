@@ -1,0 +1,1 @@
+"""What nets, exits and the plain net cost on a board."""

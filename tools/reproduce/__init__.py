@@ -1,0 +1,1 @@
+"""`edge-infer reproduce`: the figures of published papers beside ours, met or not."""

@@ -1,0 +1,1 @@
+"""`edge-infer reproduce eenet`: early exits, prediction and clocks (DAC 2023)."""

@@ -1,0 +1,1 @@
+"""`edge-infer tune`: thresholds that keep a promise, for the least energy on a board."""

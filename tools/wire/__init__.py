@@ -1,0 +1,1 @@
+"""Commands at both ends of a serial line: `flash`, `device`, `serve`, `bundle pack`."""
