@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from boards.timebase import Timebase
-from runtime.arrivals import Arrivals
 from runtime.contract import LocalEngine
 from runtime.frames.sources import RawFrame, Source
 from runtime.records import Frame, InferenceRecord
+from runtime.workload.arrivals import Arrivals
 
 SETTLE_EVERY_NS = 100_000_000
 """How long finished records may wait for their energy."""

@@ -18,7 +18,7 @@ from firmware_bridge.image.mcuboot_image import Image, ImageVersion
 from firmware_bridge.image.predictor_table import PREDICTOR_FILE, predictor_table
 from models_tflite.bundle import open_bundle
 from models_tflite.manifest import MANIFEST_FILE
-from runtime.plan import Plan
+from runtime.planning.plan import Plan
 
 MAX_FILE_BYTES = 1 << 28
 """Larger files are not read: no board this is for has room for them."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 
 from boards.registry import SIMULATED
 from firmware_bridge.errors import ImageError
-from runtime.plan import Plan
+from runtime.planning.plan import Plan
 
 CLOCK_PLAN_FILE = "clock_plan.bin"
 """Name of the entry in a bundle file."""

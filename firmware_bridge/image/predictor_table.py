@@ -7,7 +7,7 @@ ones that the host multiplies raw features with, so that both compute the same n
 import struct
 
 from models_tflite.manifest import FULL_RATIO, Manifest
-from runtime.predictor import KIND, SoftmaxPredictor
+from runtime.prediction.predictor import KIND, SoftmaxPredictor
 
 PREDICTOR_FILE = "predictor.bin"
 """Name of the entry in a bundle file."""

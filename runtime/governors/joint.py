@@ -6,9 +6,9 @@ from dataclasses import replace
 
 from boards.operating_point import OperatingPoint
 from runtime.governors.planned import BinOf, PlannedGovernor
-from runtime.plan import JointPlan, Plan
-from runtime.plan_lookup import PlanLookup
-from runtime.plan_problem import PlanProblem
+from runtime.planning.lookup import PlanLookup
+from runtime.planning.plan import JointPlan, Plan
+from runtime.planning.problem import PlanProblem
 from runtime.records import Frame, InferenceRecord
 
 

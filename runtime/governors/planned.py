@@ -12,12 +12,12 @@ from numpy.typing import NDArray
 from boards.operating_point import OperatingPoint
 from runtime.calibration import DRIFT, ArrivalRate, ClockCap, Reserve, Slowdown
 from runtime.energy_budget import EnergyBudget
-from runtime.miss_allowance import MissAllowance
-from runtime.plan import Plan, PlanPair
-from runtime.plan_lookup import PlanLookup
-from runtime.plan_problem import PlanProblem
+from runtime.planning.lookup import PlanLookup
+from runtime.planning.miss_allowance import MissAllowance
+from runtime.planning.plan import Plan, PlanPair
+from runtime.planning.problem import PlanProblem
+from runtime.planning.solving import planner_of, solve_within
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
-from runtime.solving import planner_of, solve_within
 
 BinOf = Callable[[Frame, NDArray[Any]], int]
 """From a frame and its first exit's raw scores to the bin of belief."""

@@ -14,9 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from boards.operating_point import OperatingPoint
-from runtime.frame_sweep import ENERGY, MISSES
-from runtime.plan_problem import PlanProblem
-from runtime.planner import Planner
+from runtime.planning.frame_sweep import ENERGY, MISSES
+from runtime.planning.planner import Planner
+from runtime.planning.problem import PlanProblem
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 SLOTS = 128

@@ -6,7 +6,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from boards.operating_point import OperatingPoint
-from runtime.plan_problem import PlanProblem
+from runtime.planning.problem import PlanProblem
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 

@@ -19,7 +19,7 @@ from models_tflite.manifest import MANIFEST_FILE
 from models_tflite.ratio_spec import FULL_RATIO
 from models_tflite.stage import load_stages
 from runtime.exit_criterion import exit_criterion
-from runtime.plan import Plan
+from runtime.planning.plan import Plan
 from tests.fakes.firmware_build import Driver
 from tests.fakes.firmware_models import millionths
 

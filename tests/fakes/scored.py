@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from runtime.records import ExitDecision
-from runtime.scored_frames import ScoredFrames
+from runtime.replay.scored_frames import ScoredFrames
 
 
 def frames_leaving_at(exits: Sequence[int], stages: int = 3) -> ScoredFrames:

@@ -25,10 +25,10 @@ from models_tflite.backend import open_backend
 from models_tflite.bundle import Bundle, open_bundle, shipped_names
 from models_tflite.stage import load_stages
 from runtime.governors.planned import PlannedGovernor
-from runtime.plan import Plan, PlanPair
-from runtime.plan_problem import plan_problem, predicted_beliefs
-from runtime.planner import Planner
-from runtime.predictor import SoftmaxPredictor
+from runtime.planning.plan import Plan, PlanPair
+from runtime.planning.planner import Planner
+from runtime.planning.problem import plan_problem, predicted_beliefs
+from runtime.prediction.predictor import SoftmaxPredictor
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 from tests.fakes.firmware_build import Driver, build_driver
 from tests.fakes.firmware_bundles import bundle_file

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from firmware_bridge.image.predictor_table import predictor_table
 from models_tflite.bundle import open_bundle, shipped_names
 from models_tflite.prunable import PrunableModel
-from runtime.predictor import SoftmaxPredictor
+from runtime.prediction.predictor import SoftmaxPredictor
 from tests.fakes.firmware_build import (
     INSTRUCTIONS_PER_TICK,
     Driver,

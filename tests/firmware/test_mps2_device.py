@@ -20,10 +20,10 @@ from firmware_bridge.image import mcuboot_image
 from firmware_bridge.line.port import DescriptorPort
 from firmware_bridge.log.power_log import Mark, MarkEntry
 from models_tflite.bundle import Bundle, open_bundle
-from runtime.plan import Plan
-from runtime.plan_problem import plan_problem, predicted_beliefs
-from runtime.planner import Planner
-from runtime.predictor import SoftmaxPredictor
+from runtime.planning.plan import Plan
+from runtime.planning.planner import Planner
+from runtime.planning.problem import plan_problem, predicted_beliefs
+from runtime.prediction.predictor import SoftmaxPredictor
 from runtime.records import Frame
 from tests.fakes.firmware_build import build_mps2_device
 from tests.fakes.firmware_bundles import bundle_file, on_the_runtime

@@ -25,13 +25,13 @@ from firmware_bridge.image.mcuboot_image import parse
 from firmware_bridge.image.stored_zip import unpack
 from firmware_bridge.line.server import Server, TcpOpener
 from models_tflite import Bundle, open_bundle
-from runtime.arrivals import BackToBack
 from runtime.contract import LocalEngine
 from runtime.errors import PolicyError
 from runtime.event_loop import EventLoop
 from runtime.frames.sources import ArraySource
 from runtime.frames.spec import FrameSpec
 from runtime.summary import RunSummary
+from runtime.workload.arrivals import BackToBack
 from tests.fakes.bridge_device import KEY, KEYS, BridgeDevice, FakeSelfTests
 from tests.fakes.in_process_worker import InProcessWorker
 from tests.fakes.plan_tables import steep_table

@@ -17,10 +17,10 @@ from runtime.calibration import (
     Slowdown,
 )
 from runtime.governors.planned import PlannedGovernor
-from runtime.plan_problem import certain_beliefs, plan_problem
-from runtime.replay import Replay, Traffic
-from runtime.replay_costs import Disturbance, ReplayCosts
-from runtime.replay_result import ReplayResult
+from runtime.planning.problem import certain_beliefs, plan_problem
+from runtime.replay.costs import Disturbance, ReplayCosts
+from runtime.replay.replay import Replay, Traffic
+from runtime.replay.result import ReplayResult
 from tests.fakes.plan_tables import MS, STAGES, steep_table
 from tests.fakes.scored import frames_leaving_at
 

@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 
 from runtime.energy_budget import BudgetError, EnergyBudget, battery_budget_uw
 from runtime.governors.planned import PlannedGovernor
-from runtime.plan_problem import blind_beliefs, plan_problem
+from runtime.planning.problem import blind_beliefs, plan_problem
 from runtime.records import ExitDecision
-from runtime.replay import Replay, Traffic
-from runtime.replay_costs import ReplayCosts
-from runtime.replay_result import ReplayResult
-from runtime.scored_frames import ScoredFrames
+from runtime.replay.costs import ReplayCosts
+from runtime.replay.replay import Replay, Traffic
+from runtime.replay.result import ReplayResult
+from runtime.replay.scored_frames import ScoredFrames
 from tests.fakes.plan_tables import IDLE_UW, MS, STAGES, steep_table
 
 PERIOD_NS = 12 * MS

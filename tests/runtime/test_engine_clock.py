@@ -8,7 +8,7 @@ from boards.simulated import SimulatedBoard
 from models_tflite import open_bundle
 from runtime.engine import Engine
 from runtime.governors.planned import PlannedGovernor
-from runtime.plan_problem import blind_beliefs, plan_problem
+from runtime.planning.problem import blind_beliefs, plan_problem
 from runtime.records import Frame
 from runtime.stage_work import works_of
 

@@ -3,12 +3,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.arrivals import BackToBack, Periodic
 from runtime.errors import RunError
 from runtime.event_loop import EventLoop
 from runtime.frames.sources import ArraySource
 from runtime.frames.spec import FrameSpec
 from runtime.records import Frame, InferenceRecord
+from runtime.workload.arrivals import BackToBack, Periodic
 from tests.fakes.runtime_fakes import FakeEngine, FakeTime
 
 MS = 1_000_000

@@ -9,8 +9,8 @@ from runtime.governors.conservative import ConservativeGovernor
 from runtime.governors.ondemand import OndemandGovernor
 from runtime.governors.schedutil import SchedutilGovernor
 from runtime.governors.ticking import TickingGovernor
-from runtime.replay import Replay, Traffic
-from runtime.replay_costs import ReplayCosts
+from runtime.replay.costs import ReplayCosts
+from runtime.replay.replay import Replay, Traffic
 from tests.fakes.plan_tables import MS, STAGES, steep_table
 from tests.fakes.scored import frames_leaving_at
 

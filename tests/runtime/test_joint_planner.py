@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.joint_planner import LOSS, SLOTS, JointPlanner
-from runtime.loss_price import priced
-from runtime.plan import JointPlan
-from runtime.plan_problem import Beliefs, PlanProblem, certain_beliefs
-from runtime.planner import Planner
+from runtime.planning.joint_planner import LOSS, SLOTS, JointPlanner
+from runtime.planning.loss_price import priced
+from runtime.planning.plan import JointPlan
+from runtime.planning.planner import Planner
+from runtime.planning.problem import Beliefs, PlanProblem, certain_beliefs
 from tests.fakes.brute_force import outcomes
 from tests.fakes.plan_tables import problem_of
 

@@ -11,20 +11,20 @@ from numpy.typing import NDArray
 from boards.profile import load_profile
 from boards.simulated import SimulatedBoard
 from models_tflite import Bundle, load_stages, open_backend, open_bundle
-from runtime.arrivals import Periodic
 from runtime.engine import Engine
 from runtime.errors import PolicyError
 from runtime.event_loop import EventLoop
 from runtime.frames.sources import ArraySource
 from runtime.frames.spec import FrameSpec
 from runtime.governor import Governor
-from runtime.live_policy import live_governor
-from runtime.ratio_context import RatioContext, ratio_contexts, worth_choosing
+from runtime.policies.live import live_governor
+from runtime.policies.ratio_context import RatioContext, ratio_contexts, worth_choosing
 from runtime.records import InferenceRecord
-from runtime.replay import Replay, Traffic
-from runtime.replay_costs import ReplayCosts
-from runtime.scored_frames import score_frames, scored_bundle
+from runtime.replay.costs import ReplayCosts
+from runtime.replay.replay import Replay, Traffic
+from runtime.replay.scored_frames import score_frames, scored_bundle
 from runtime.stage_work import all_works, row_name, switch_work
+from runtime.workload.arrivals import Periodic
 from tests.fakes.prunable_bundles import write_prunable_bundle
 
 COUNT = 60

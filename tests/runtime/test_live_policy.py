@@ -9,7 +9,6 @@ from boards.profile import load_profile
 from boards.simulated import Disturbance, SimulatedBoard
 from models_tflite import Bundle, open_backend, open_bundle
 from models_tflite.stage import load_stages
-from runtime.arrivals import BackToBack, Periodic
 from runtime.energy_budget import BudgetError
 from runtime.engine import Engine
 from runtime.errors import PolicyError
@@ -17,13 +16,14 @@ from runtime.event_loop import EventLoop
 from runtime.frames.sources import ArraySource
 from runtime.frames.spec import FrameSpec
 from runtime.governors.planned import PlannedGovernor
-from runtime.live_policy import live_governor
-from runtime.predictor_fitting import fit_predictor
+from runtime.policies.live import live_governor
+from runtime.prediction.fitting import fit_predictor
 from runtime.records import InferenceRecord
-from runtime.replay import Replay, Traffic
-from runtime.replay_costs import ReplayCosts
-from runtime.scored_frames import ScoredFrames, score_frames, scored_bundle
+from runtime.replay.costs import ReplayCosts
+from runtime.replay.replay import Replay, Traffic
+from runtime.replay.scored_frames import ScoredFrames, score_frames, scored_bundle
 from runtime.stage_work import works_of
+from runtime.workload.arrivals import BackToBack, Periodic
 
 COUNT = 150
 RATE_HZ = 6000.0

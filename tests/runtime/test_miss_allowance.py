@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.governors.planned import PlannedGovernor
-from runtime.miss_allowance import ENOUGH, LEAST, MOST_MARGIN, MissAllowance
-from runtime.plan import PlanPair
-from runtime.plan_problem import blind_beliefs, plan_problem
-from runtime.replay import Replay, Traffic
-from runtime.replay_costs import ReplayCosts
-from runtime.replay_result import ReplayResult
-from runtime.solving import solve_within
+from runtime.planning.miss_allowance import ENOUGH, LEAST, MOST_MARGIN, MissAllowance
+from runtime.planning.plan import PlanPair
+from runtime.planning.problem import blind_beliefs, plan_problem
+from runtime.planning.solving import solve_within
+from runtime.replay.costs import ReplayCosts
+from runtime.replay.replay import Replay, Traffic
+from runtime.replay.result import ReplayResult
 from tests.fakes.plan_tables import MS, STAGES, steep_table
 from tests.fakes.scored import frames_leaving_at
 

@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from boards.operating_point import OperatingPoint
-from runtime.frame_sweep import Array
-from runtime.gap_coupling import overflow_odds
-from runtime.plan import Plan
-from runtime.plan_problem import (
+from runtime.planning.frame_sweep import Array
+from runtime.planning.gap_coupling import overflow_odds
+from runtime.planning.plan import Plan
+from runtime.planning.planner import FINE_RATIO, SLOTS, Planner
+from runtime.planning.problem import (
     Beliefs,
     PlanProblem,
     blind_beliefs,
@@ -19,7 +20,6 @@ from runtime.plan_problem import (
     plan_problem,
     predicted_beliefs,
 )
-from runtime.planner import FINE_RATIO, SLOTS, Planner
 from tests.fakes.brute_force import outcomes
 from tests.fakes.plan_tables import CLOCKS_KHZ, MS, STAGES, problem_of, steep_table
 

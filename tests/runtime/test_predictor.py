@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 from numpy.typing import NDArray
 
-from runtime.plan_problem import predicted_beliefs
-from runtime.predictor import SoftmaxPredictor, score_features
-from runtime.predictor_fitting import fit_predictor, predictor_quality
-from runtime.zero_pad import fit_zero_pad, zero_pad_rounds
+from runtime.planning.problem import predicted_beliefs
+from runtime.prediction.fitting import fit_predictor, predictor_quality
+from runtime.prediction.predictor import SoftmaxPredictor, score_features
+from runtime.prediction.zero_pad import fit_zero_pad, zero_pad_rounds
 
 SCALE = 0.1
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from boards.operating_point import OperatingPoint
 from runtime.governor import FixedGovernor
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
-from runtime.replay import Replay, Traffic
-from runtime.replay_costs import Disturbance, ReplayCosts, scaled_table
-from runtime.replay_result import pad_to
+from runtime.replay.costs import Disturbance, ReplayCosts, scaled_table
+from runtime.replay.replay import Replay, Traffic
+from runtime.replay.result import pad_to
 from tests.fakes.plan_tables import IDLE_UW, MS, STAGES, steep_table
 from tests.fakes.scored import frames_leaving_at
 

@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.frame_sweep import ENERGY, MISSES
 from runtime.governors.planned import PlannedGovernor
 from runtime.governors.trace_limit import TraceLimitGovernor, TracePlanner
-from runtime.plan_problem import certain_beliefs, plan_problem
-from runtime.replay import Replay, Traffic
-from runtime.replay_costs import ReplayCosts
+from runtime.planning.frame_sweep import ENERGY, MISSES
+from runtime.planning.problem import certain_beliefs, plan_problem
+from runtime.replay.costs import ReplayCosts
+from runtime.replay.replay import Replay, Traffic
 from tests.fakes.plan_tables import MS, STAGES, problem_of, steep_table
 from tests.fakes.scored import frames_leaving_at
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runtime.errors import RunError, SourceMissingError
-from runtime.workload import (
+from runtime.workload.workloads import (
     TraceArrivals,
     WorkloadError,
     open_workload,

@@ -14,7 +14,7 @@ from models_tflite.bundle import open_bundle
 from models_tflite.errors import CutError, ModelError, ModelNotSupportedError
 from models_tflite.graph import Graph
 from models_tflite.stage import load_stages
-from runtime.scored_frames import score_frames
+from runtime.replay.scored_frames import score_frames
 from tests.fakes.brought_models import CLASSES, Kind, patch_frames, template_model
 from tests.fakes.joined_model import joined_model
 from tests.fakes.noisy_digits import write_noisy_digits

@@ -11,7 +11,7 @@ from boards.cost_table import CostTable
 from models_tflite.backend import open_backend
 from models_tflite.bundle import open_bundle
 from models_tflite.stage import load_stages
-from runtime.scored_frames import score_frames, scored_bundle
+from runtime.replay.scored_frames import score_frames, scored_bundle
 from tools.costs.tables import board_table
 from tools.reproduce.cascade_figures import CascadeAnswers, board_figures
 from tools.reproduce.cli import reproduce_group

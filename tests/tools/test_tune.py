@@ -14,8 +14,8 @@ from models_tflite.self_test import self_test
 from models_tflite.stage import load_stages
 from runtime.errors import RunError
 from runtime.exit_criterion import exit_criteria
-from runtime.predictor import SoftmaxPredictor
-from runtime.scored_frames import score_frames, scored_bundle
+from runtime.prediction.predictor import SoftmaxPredictor
+from runtime.replay.scored_frames import score_frames, scored_bundle
 from tests.fakes.noisy_digits import write_noisy_digits
 from tests.fakes.tiny_bundles import write_single
 from tools.cli import run_line

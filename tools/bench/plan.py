@@ -9,8 +9,8 @@ from boards import open_board
 from models_tflite import Backend, Bundle, load_stages
 from models_tflite.manifest import FULL_RATIO
 from runtime.governors.planned import PlannedGovernor
-from runtime.plan_problem import plan_problem, predicted_beliefs
-from runtime.predictor import SoftmaxPredictor
+from runtime.planning.problem import plan_problem, predicted_beliefs
+from runtime.prediction.predictor import SoftmaxPredictor
 from runtime.records import ExitDecision, Frame, StageResult
 from runtime.stage_work import works_of
 

@@ -10,8 +10,8 @@ from models_tflite import Bundle, open_bundle
 from models_tflite.backend import open_backend
 from models_tflite.manifest import FULL_RATIO
 from runtime.errors import RunError
-from runtime.joint_policy import NAME as JOINT
-from runtime.replay_costs import Disturbance
+from runtime.policies.joint import NAME as JOINT
+from runtime.replay.costs import Disturbance
 
 from ..budget_options import battery_option, budget_uw, hours_option, power_budget_option
 from ..costs.tables import check_table, with_classic

@@ -12,28 +12,28 @@ from numpy.typing import NDArray
 from boards.cost_table import CostTable
 from models_tflite import Bundle
 from models_tflite.manifest import FULL_RATIO
-from runtime.arrivals import Arrivals
 from runtime.energy_budget import EnergyBudget
 from runtime.errors import RunError
 from runtime.governors.planned import BinOf, PlannedGovernor
 from runtime.governors.trace_limit import MOST_FRAMES
-from runtime.joint_policy import NAME as JOINT
-from runtime.policies import (
+from runtime.policies.by_name import (
     KERNEL,
     LIMITS,
     UNCALIBRATED,
     fixed_policies,
     open_policy,
 )
-from runtime.policy_context import PLAN_OVERHEADS, PolicyContext
-from runtime.predictor import ExitPredictor
-from runtime.ratio_context import RatioContext, ratio_contexts
-from runtime.replay import Replay, Traffic
-from runtime.replay_costs import Disturbance, ReplayCosts, scaled_table
-from runtime.replay_result import ReplayResult, pad_to
-from runtime.scored_frames import ScoredFrames
+from runtime.policies.context import PLAN_OVERHEADS, PolicyContext
+from runtime.policies.joint import NAME as JOINT
+from runtime.policies.ratio_context import RatioContext, ratio_contexts
+from runtime.prediction.predictor import ExitPredictor
+from runtime.replay.costs import Disturbance, ReplayCosts, scaled_table
+from runtime.replay.replay import Replay, Traffic
+from runtime.replay.result import ReplayResult, pad_to
+from runtime.replay.scored_frames import ScoredFrames
 from runtime.stage_work import row_name, switch_work
-from runtime.workload import open_workload, typical_gaps_ns
+from runtime.workload.arrivals import Arrivals
+from runtime.workload.workloads import open_workload, typical_gaps_ns
 
 from ..costs.classic_net import CLASSIC
 from ..costs.tables import board_table

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from runtime.policies import LIMITS, PLANNED
-from runtime.replay_result import ReplayResult
+from runtime.policies.by_name import LIMITS, PLANNED
+from runtime.replay.result import ReplayResult
 
 from .comparison import CLASSIC_POLICY, Comparison
 

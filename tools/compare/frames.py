@@ -13,11 +13,11 @@ from models_tflite.backend import Backend
 from models_tflite.manifest import FULL_RATIO
 from models_tflite.stage import load_stages
 from runtime.errors import RunError, SourceMissingError
-from runtime.plan_problem import exit_shares_of
-from runtime.predictor import ExitPredictor, SoftmaxPredictor
-from runtime.predictor_fitting import fit_predictor
-from runtime.scored_frames import ScoredFrames, score_frames, scored_bundle
-from runtime.zero_pad import ZeroPadPredictor, fit_zero_pad
+from runtime.planning.problem import exit_shares_of
+from runtime.prediction.fitting import fit_predictor
+from runtime.prediction.predictor import ExitPredictor, SoftmaxPredictor
+from runtime.prediction.zero_pad import ZeroPadPredictor, fit_zero_pad
+from runtime.replay.scored_frames import ScoredFrames, score_frames, scored_bundle
 
 from ..render import note
 

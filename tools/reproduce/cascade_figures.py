@@ -21,7 +21,7 @@ from models_tflite.redraft import redraft
 from models_tflite.stage import load_stages
 from runtime.engine import Engine
 from runtime.records import Frame
-from runtime.scored_frames import score_frames, scored_bundle
+from runtime.replay.scored_frames import score_frames, scored_bundle
 
 from ..costs.exits import ExitCosts, NetCost, exit_costs, net_cost
 from ..costs.tables import board_table

@@ -10,13 +10,13 @@ import click
 
 from boards.gpio_line import FORMS
 from models_tflite import open_bundle
-from runtime.arrivals import BackToBack, Periodic
 from runtime.errors import RunError
 from runtime.event_loop import EventLoop
 from runtime.frames.raw import PIXEL_FORMATS, PixelFormat
 from runtime.records import InferenceRecord
 from runtime.sinks import open_sink
 from runtime.summary import RunSummary, run_document
+from runtime.workload.arrivals import BackToBack, Periodic
 
 from ..exit_codes import INTERRUPTED, OK
 from ..options import backend_option, json_option, option, resolver_option, threads_option

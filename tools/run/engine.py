@@ -17,13 +17,13 @@ from models_tflite import Bundle, UnknownRatioError
 from models_tflite.backend import open_backend
 from models_tflite.ratio_spec import nearest_ratio
 from runtime.accounting.account import EnergyTotals
-from runtime.arrivals import Arrivals
 from runtime.contract import LocalEngine
 from runtime.engine import Engine, backend_document
 from runtime.governors.stable_latency import stable_latency
-from runtime.live_policy import live_governor
 from runtime.marked_engine import MarkedEngine
+from runtime.policies.live import live_governor
 from runtime.summary import RunIdentity
+from runtime.workload.arrivals import Arrivals
 
 from ..render import warn
 

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.predictor_fitting import fit_predictor, predictor_quality
-from runtime.zero_pad import fit_zero_pad
+from runtime.prediction.fitting import fit_predictor, predictor_quality
+from runtime.prediction.zero_pad import fit_zero_pad
 
 from .tuning import Tuning
 

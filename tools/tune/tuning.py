@@ -16,9 +16,9 @@ from models_tflite.redraft import redraft
 from models_tflite.stage import load_stages
 from models_tflite.threshold_values import threshold_value
 from runtime.errors import RunError
-from runtime.predictor import SoftmaxPredictor
-from runtime.predictor_fitting import fit_predictor
-from runtime.scored_frames import score_frames
+from runtime.prediction.fitting import fit_predictor
+from runtime.prediction.predictor import SoftmaxPredictor
+from runtime.replay.scored_frames import score_frames
 from runtime.tuning import (
     Allowance,
     CalibrationSplit,

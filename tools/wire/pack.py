@@ -15,7 +15,7 @@ from firmware_bridge.image.bundle_file import (
 from firmware_bridge.image.keys import SigningKey, TrustedKeys
 from firmware_bridge.image.mcuboot_image import ImageVersion
 from models_tflite import open_bundle
-from runtime.arrivals import BackToBack, Periodic
+from runtime.workload.arrivals import BackToBack, Periodic
 
 from ..options import json_option, option
 from ..quantities import Duration

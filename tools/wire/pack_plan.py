@@ -5,17 +5,17 @@ from pathlib import Path
 from boards import CostTable, open_board
 from models_tflite import Bundle
 from models_tflite.manifest import FULL_RATIO
-from runtime.arrivals import Arrivals
 from runtime.errors import PolicyError
 from runtime.governors.planned import PlannedGovernor
-from runtime.live_policy import NO_DEADLINE_NS
-from runtime.plan import Plan
-from runtime.plan_problem import exit_shares_of
-from runtime.policies import open_policy
-from runtime.policy_context import PolicyContext
-from runtime.predictor import SoftmaxPredictor
+from runtime.planning.plan import Plan
+from runtime.planning.problem import exit_shares_of
+from runtime.policies.by_name import open_policy
+from runtime.policies.context import PolicyContext
+from runtime.policies.live import NO_DEADLINE_NS
+from runtime.prediction.predictor import SoftmaxPredictor
 from runtime.stage_work import works_of
-from runtime.workload import typical_gaps_ns
+from runtime.workload.arrivals import Arrivals
+from runtime.workload.workloads import typical_gaps_ns
 
 MISS_BOUND = 0.01
 

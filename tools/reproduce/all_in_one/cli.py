@@ -20,7 +20,7 @@ from models_tflite.backend import Backend, open_backend
 from models_tflite.manifest import FULL_RATIO
 from models_tflite.stage import load_stages
 from runtime.errors import RunError, SourceMissingError
-from runtime.scored_frames import score_frames
+from runtime.replay.scored_frames import score_frames
 
 from ...bundle.report import ratio_rows
 from ...options import backend_option, json_option, option, resolver_option

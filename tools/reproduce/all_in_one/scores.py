@@ -11,7 +11,7 @@ from models_tflite.backend import Backend
 from models_tflite.stage import load_stages
 from runtime.errors import RunError
 from runtime.exit_criterion import CriterionName, confidences
-from runtime.scored_frames import score_frames
+from runtime.replay.scored_frames import score_frames
 from runtime.tuning import ExitOutcomes
 
 from ...bundle.ratios import bundle_at

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from models_tflite import Bundle
-from runtime.replay_costs import Disturbance
+from runtime.replay.costs import Disturbance
 
 from ...compare.comparison import CLASSIC_POLICY, Comparison, Conditions
 from ...compare.document import FIXED, best_row, compare_document

@@ -15,7 +15,7 @@ from boards import board_names
 from models_tflite import Bundle, open_bundle
 from models_tflite.backend import open_backend
 from models_tflite.manifest import FULL_RATIO
-from runtime.replay_result import ReplayResult
+from runtime.replay.result import ReplayResult
 
 from ...compare.comparison import CLASSIC_POLICY, Comparison, Conditions
 from ...compare.document import energy_origin

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from models_tflite import Bundle
-from runtime.plan_problem import blind_beliefs
-from runtime.policies import KERNEL, fixed_policies
+from runtime.planning.problem import blind_beliefs
+from runtime.policies.by_name import KERNEL, fixed_policies
 
 from ...compare.comparison import Comparison, Conditions
 from ...compare.document import best_row, compare_document

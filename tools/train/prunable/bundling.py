@@ -21,7 +21,7 @@ from models_tflite.prunable.bundling import with_ratios
 from models_tflite.redraft import redraft
 from models_tflite.single import single_draft
 from models_tflite.stage import load_stages
-from runtime.scored_frames import score_frames
+from runtime.replay.scored_frames import score_frames
 
 from ...bundle.ratios import bundle_at
 from ...costs.exits import read_costs

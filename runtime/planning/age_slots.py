@@ -2,7 +2,7 @@
 
 import math
 
-from runtime.plan_problem import PlanProblem
+from runtime.planning.problem import PlanProblem
 
 
 def age_slots_ns(problem: PlanProblem, slots: int) -> tuple[int, ...]:

@@ -8,9 +8,9 @@ time, as the multiplier of the misses is.
 import math
 from dataclasses import replace
 
-from runtime.joint_planner import JointPlanner
-from runtime.plan import JointPlan, PlanPair
-from runtime.plan_problem import PlanProblem
+from runtime.planning.joint_planner import JointPlanner
+from runtime.planning.plan import JointPlan, PlanPair
+from runtime.planning.problem import PlanProblem
 
 TOLERANCE = 0.01
 """Of the loss, in percentage points."""

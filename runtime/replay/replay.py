@@ -15,9 +15,9 @@ from models_tflite.manifest import FULL_RATIO
 from runtime.governor import Governor
 from runtime.governors.ticking import TickingGovernor
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
-from runtime.replay_costs import Disturbance, ReplayCosts
-from runtime.replay_result import ReplayResult
-from runtime.scored_frames import ScoredFrames
+from runtime.replay.costs import Disturbance, ReplayCosts
+from runtime.replay.result import ReplayResult
+from runtime.replay.scored_frames import ScoredFrames
 
 
 class Traffic(NamedTuple):

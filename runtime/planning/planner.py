@@ -23,9 +23,9 @@ import math
 
 import numpy as np
 
-from runtime.frame_sweep import ENERGY, MISSES, Array, FrameSweep, PlanTables
-from runtime.plan import Plan, PlanPair
-from runtime.plan_problem import PlanProblem
+from runtime.planning.frame_sweep import ENERGY, MISSES, Array, FrameSweep, PlanTables
+from runtime.planning.plan import Plan, PlanPair
+from runtime.planning.problem import PlanProblem
 
 SLOTS = 400
 """Slots that a deadline is divided into."""

@@ -7,18 +7,18 @@ from boards.contract import Board
 from boards.cost_table import CostTable
 from models_tflite.bundle import Bundle
 from models_tflite.manifest import FULL_RATIO
-from runtime.arrivals import Arrivals
 from runtime.energy_budget import EnergyBudget
 from runtime.errors import PolicyError
 from runtime.governor import Governor
-from runtime.joint_policy import NAME as JOINT
-from runtime.plan_problem import exit_shares_of
-from runtime.policies import PLANNED, open_policy
-from runtime.policy_context import PolicyContext
-from runtime.predictor import SoftmaxPredictor
-from runtime.ratio_context import ratio_contexts
+from runtime.planning.problem import exit_shares_of
+from runtime.policies.by_name import PLANNED, open_policy
+from runtime.policies.context import PolicyContext
+from runtime.policies.joint import NAME as JOINT
+from runtime.policies.ratio_context import ratio_contexts
+from runtime.prediction.predictor import SoftmaxPredictor
 from runtime.stage_work import all_works, switch_work, works_of
-from runtime.workload import typical_gaps_ns
+from runtime.workload.arrivals import Arrivals
+from runtime.workload.workloads import typical_gaps_ns
 
 LIVE = ("planned", "planned-blind", JOINT)
 """The planner's policies that need nothing but the bundle."""

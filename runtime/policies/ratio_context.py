@@ -7,8 +7,8 @@ from typing import Any
 from models_tflite.manifest import Manifest
 from runtime.errors import PolicyError
 from runtime.governors.planned import BinOf
-from runtime.plan_problem import exit_shares_of
-from runtime.predictor import SoftmaxPredictor
+from runtime.planning.problem import exit_shares_of
+from runtime.prediction.predictor import SoftmaxPredictor
 from runtime.stage_work import row_name
 
 

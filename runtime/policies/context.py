@@ -8,11 +8,11 @@ from boards.cost_table import CostTable
 from boards.operating_point import OperatingPoint
 from runtime.energy_budget import EnergyBudget
 from runtime.governors.planned import BinOf
-from runtime.plan_problem import Beliefs, PlanProblem, plan_problem
-from runtime.predictor import ExitPredictor
-from runtime.ratio_context import RatioContext
+from runtime.planning.problem import Beliefs, PlanProblem, plan_problem
+from runtime.policies.ratio_context import RatioContext
+from runtime.prediction.predictor import ExitPredictor
+from runtime.prediction.zero_pad import ZeroPadPredictor
 from runtime.records import Frame
-from runtime.zero_pad import ZeroPadPredictor
 
 PLAN_OVERHEADS = 1.3
 """What a prediction and a plan cost, in units of the first stage's decision and runtime overhead:

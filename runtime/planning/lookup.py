@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from runtime.plan import Plan
+from runtime.planning.plan import Plan
 
 
 class PlanLookup(NamedTuple):

@@ -6,9 +6,9 @@ from dataclasses import replace
 from boards.cost_table import CostTable
 from runtime.governors.joint import JointGovernor
 from runtime.governors.planned import BinOf
-from runtime.plan_problem import Beliefs, PlanProblem, blind_beliefs, predicted_beliefs
-from runtime.policy_context import PolicyContext
-from runtime.ratio_context import RatioContext, worth_choosing
+from runtime.planning.problem import Beliefs, PlanProblem, blind_beliefs, predicted_beliefs
+from runtime.policies.context import PolicyContext
+from runtime.policies.ratio_context import RatioContext, worth_choosing
 
 NAME = "planned-joint"
 

@@ -16,20 +16,20 @@ from runtime.governors.planned import BinOf, PlannedGovernor
 from runtime.governors.schedutil import SchedutilGovernor
 from runtime.governors.trace_limit import MOST_FRAMES, TraceLimitGovernor
 from runtime.governors.zero_pad import LowestClockGovernor
-from runtime.joint_policy import NAME as JOINT
-from runtime.joint_policy import joint_governor
-from runtime.plan import PlanPair
-from runtime.plan_problem import (
+from runtime.planning.plan import PlanPair
+from runtime.planning.problem import (
     Beliefs,
     PlanProblem,
     blind_beliefs,
     certain_beliefs,
     predicted_beliefs,
 )
-from runtime.policy_context import PolicyContext
-from runtime.predictor import ExitPredictor
+from runtime.planning.solving import solve_within
+from runtime.policies.context import PolicyContext
+from runtime.policies.joint import NAME as JOINT
+from runtime.policies.joint import joint_governor
+from runtime.prediction.predictor import ExitPredictor
 from runtime.records import Frame
-from runtime.solving import solve_within
 
 MUST_EARN = 0.005
 """Share of the energy that predicting must be expected to earn: the expectation is of the inputs

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.age_slots import age_slots_ns, even_slots_ns
-from runtime.frame_sweep import ENERGY, Array, FrameSweep, total_of
-from runtime.plan import JointPlan, Plan
-from runtime.plan_problem import PlanProblem
-from runtime.planner import Planner
+from runtime.planning.age_slots import age_slots_ns, even_slots_ns
+from runtime.planning.frame_sweep import ENERGY, Array, FrameSweep, total_of
+from runtime.planning.plan import JointPlan, Plan
+from runtime.planning.planner import Planner
+from runtime.planning.problem import PlanProblem
 
 SLOTS = 200
 """Even steps of time up to the deadline: fewer than for one ratio, with as many plans as ratios."""

@@ -1,10 +1,10 @@
 """Solve a planning problem: over points alone, or over pruning ratios too."""
 
-from runtime.joint_planner import JointPlanner
-from runtime.loss_price import within_loss
-from runtime.plan import PlanPair
-from runtime.plan_problem import PlanProblem
-from runtime.planner import Planner
+from runtime.planning.joint_planner import JointPlanner
+from runtime.planning.loss_price import within_loss
+from runtime.planning.plan import PlanPair
+from runtime.planning.planner import Planner
+from runtime.planning.problem import PlanProblem
 
 
 def planner_of(problem: PlanProblem) -> Planner:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from boards.cost_table import CostRow, CostTable
 from boards.operating_point import OperatingPoint
 from models_tflite.manifest import FULL_RATIO
-from runtime.predictor import ExitPredictor
+from runtime.prediction.predictor import ExitPredictor
 
 TIE_BREAK = 2e-3
 """A slower point must save this share of a stage's energy: of equals the faster one wins."""

@@ -1,0 +1,1 @@
+"""Plans: operating points solved ahead of time, looked up at run time."""

@@ -1,0 +1,1 @@
+"""Policies: governors by name, with what they may know."""
