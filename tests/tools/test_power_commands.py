@@ -149,7 +149,7 @@ def test_calibrate_corrects_a_kernel_meter_from_two_known_loads(
         (["record", "--meter", SIM], 2, "Missing option '-o'"),
         (["record", "--meter", SIM, "-o", "/nowhere/x.csv", "--duration", "1s"], 1, "No such file"),
         (["calibrate", "--meter", SIM, "--known-load", "1W"], 2, "give --known-load twice"),
-        (["calibrate", "--known-load", "1"], 2, "write it with its unit: 2.5W"),
+        (["calibrate", "--known-load", "1"], 2, "write it with its unit: 5W, 350mW"),
     ],
 )
 def test_mistakes_are_one_line(

@@ -59,11 +59,12 @@ def shipped_exits(model: bytes, recipe: Recipe, scored: Scored, splits: Splits) 
     """The exits that the bundle has: all of them, or the pair of a little/big recipe."""
     if recipe.kind != "little-big":
         return [part.name for part in recipe.exits]
-    reached = {name: accuracy(rows, splits.test.labels) for name, rows in scored.test.items()}
+    labels = splits.held_back.labels
+    reached = {name: accuracy(rows, labels) for name, rows in scored.held_back.items()}
     return shipped_pair(
         recipe,
         reached,
-        lambda pair: outcomes([scored.held_back[name] for name in pair], splits.held_back.labels),
+        lambda pair: outcomes([scored.held_back[name] for name in pair], labels),
         lambda pair: _macs(model, pair),
     )
 

@@ -11,25 +11,25 @@ from .recipe import Recipe
 
 def shipped_pair(
     recipe: Recipe,
-    test_accuracy: Mapping[str, float],
+    held_back_accuracy: Mapping[str, float],
     outcomes_of: Callable[[Sequence[str]], ExitOutcomes],
     macs_of: Callable[[Sequence[str]], Sequence[int]],
 ) -> list[str]:
     """Return the little and the big that are shipped.
 
-    The big is the smallest that reaches the recipe's `big_target` on the test images (the
-    baseline is defined by it), or the most accurate if none does. The little is the one whose
-    pair needs the fewest expected multiply-accumulates on the held-back images.
+    The big is the smallest that reaches the recipe's `big_target`, or the most accurate if none
+    does; the little is the one whose pair needs the fewest expected multiply-accumulates. Both on
+    the held-back images: nothing is chosen on the test images.
 
     Args:
         recipe: its exits say which nets are little; the others are bigs, smallest first.
-        test_accuracy: of each net, 0 to 1.
+        held_back_accuracy: of each net, 0 to 1.
         outcomes_of: outcomes of a pair on the held-back images.
         macs_of: multiply-accumulates of each net of a pair.
     """
     bigs = [part.name for part in recipe.exits if not part.little]
-    fit = [name for name in bigs if 100 * test_accuracy[name] >= recipe.big_target]
-    big = fit[0] if fit else max(bigs, key=lambda name: test_accuracy[name])
+    fit = [name for name in bigs if 100 * held_back_accuracy[name] >= recipe.big_target]
+    big = fit[0] if fit else max(bigs, key=lambda name: held_back_accuracy[name])
     littles = [part.name for part in recipe.exits if part.little]
     expected = {
         little: expected_macs(recipe, outcomes_of([little, big]), macs_of([little, big]))

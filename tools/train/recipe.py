@@ -122,7 +122,7 @@ class Recipe:
     """None for a single net: it has no threshold."""
     augment: Augment = field(default_factory=Augment)
     big_target: float = 0.0
-    """Little/big: ship the smallest big with this test accuracy in percent, else the best."""
+    """Little/big: ship the smallest big with this held-back accuracy in percent, else the best."""
     prunable: PrunablePart | None = None
     """Of the kind prunable, whose net has one exit or several."""
 
