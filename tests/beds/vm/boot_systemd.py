@@ -20,6 +20,8 @@ def main() -> int:
     """Boot with systemd as the first process; it starts the checks as a service."""
     if not SYSTEMD.exists():
         skip(f"{SYSTEMD} not found; install with: sudo apt-get install systemd")
+    if CHECKOUT.is_relative_to("/tmp") or CHECKOUT.is_relative_to("/var/tmp"):
+        skip(f"the service has a /tmp of its own and cannot see {CHECKOUT}: check out elsewhere")
     files = {f"etc/systemd/system/{unit.name}": _text(unit) for unit in UNITS.glob("bed.*")}
     files["etc/machine-id"] = f"{0xED6E:032x}\n"  # a machine that was set up before
     # Its rule would close /root, below which this computer may keep its Python.
