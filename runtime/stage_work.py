@@ -5,10 +5,19 @@ from models_tflite.bundle import Bundle
 from models_tflite.manifest import FULL_RATIO, Manifest
 from models_tflite.stage_spec import Stage
 
+CHANGE = "switch to"
+"""How the row of a change of ratio begins in a cost table."""
+
 
 def row_name(stage: str, ratio: str) -> str:
     """Return what a cost table calls a stage at a ratio: its name, at full width."""
     return stage if ratio == FULL_RATIO else f"{stage}@{ratio}"
+
+
+def row_parts(row: str) -> tuple[str, str]:
+    """Return the stage and the ratio that `row_name` made a name of."""
+    stage, _, ratio = row.partition("@")
+    return stage, ratio or FULL_RATIO
 
 
 def work_of(stage: Stage, index: int, stages: int, ratio: str = FULL_RATIO) -> Work:
@@ -47,4 +56,4 @@ def switch_work(manifest: Manifest, ratio: str) -> Work:
     the interpreters.
     """
     moved = tuple(OpWork("LOAD", 0, stage.bytes) for stage in manifest.stages)
-    return Work(f"switch to {ratio}", moved, decides=False, first=False)
+    return Work(f"{CHANGE} {ratio}", moved, decides=False, first=False)

@@ -20,16 +20,13 @@ from models_tflite.stage import LoadedStage, load_stages
 from runtime.cost_measurement import CostMeasurement, Invoke
 from runtime.errors import RunError
 from runtime.exit_criterion import Criterion, exit_criteria
-from runtime.stage_work import all_works, row_name, switch_work
+from runtime.stage_work import CHANGE, all_works, row_name, row_parts, switch_work
 from runtime.steps import RatioLoader
 
 from .options import backend_option, json_option, option, resolver_option
 from .quantities import energy_text, time_text
 from .render import emit, note, table, warn
 from .thread_counts import Threads
-
-CHANGE = "switch to"
-"""How the row of a change of ratio begins, which `runtime.stage_work` names."""
 
 
 @click.command("measure", short_help="Measure what a bundle's stages cost on a board.")
@@ -211,17 +208,17 @@ def _net_nj(found: CostTable, stage: str, point: OperatingPoint) -> float:
 
 def measure_report(found: CostTable) -> str:
     """Return the table as a person reads it: one line a point and ratio, all stages together."""
-    stages = list(dict.fromkeys(name.partition("@")[0] for name in found.stages))
+    stages = list(dict.fromkeys(row_parts(name)[0] for name in found.stages))
     stages = [name for name in stages if not name.startswith(CHANGE)]
-    ratios = dict.fromkeys(name.partition("@")[2] for name in found.stages)
+    ratios = dict.fromkeys(row_parts(name)[1] for name in found.stages)
     rows = []
     for point, ratio in product(found.points, ratios):
-        names = [f"{name}@{ratio}" if ratio else name for name in stages]
+        names = [row_name(name, ratio) for name in stages]
         mine = [found.row(name, point) for name in names]
         net = sum(_net_nj(found, name, point) for name in names)
         rows.append(
             [
-                f"{point} @{ratio}" if ratio else str(point),
+                str(point) if ratio == FULL_RATIO else f"{point} @{ratio}",
                 *(time_text(row.time_ns / 1000) for row in mine),
                 energy_text(sum(row.energy_nj for row in mine) / 1000),
                 energy_text(net / 1000),

@@ -2,8 +2,8 @@
  * @file
  * clock_plan.bin: which clock to run a stage at, solved ahead of time for one board.
  *
- * A plan of runtime/planner.py: the clock of the next stage by the bin of the predictor, the clock
- * in force and the time since the frame arrived. Little endian. Written by
+ * A plan of runtime/planning/planner.py: the clock of the next stage by the bin of the predictor,
+ * the clock in force and the time since the frame arrived. Little endian. Written by
  * firmware_bridge/image/clock_plan_table.py.
  *
  *     Header, 32 bytes
