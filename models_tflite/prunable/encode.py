@@ -11,6 +11,7 @@ from models_tflite.prunable.layers import LayerCodes, LayerScales, encode_layer,
 from models_tflite.prunable.layout import NO_BIAS, RATIO_NAME, Layer, RatioCodes
 from models_tflite.prunable.outline import Outline
 from models_tflite.prunable.parameters import RatioParameters
+from models_tflite.prunable.rows import Rows
 
 _MOST_NEGATIVE = -128
 """Has no negative in int8; converters do not use it for weights."""
@@ -100,8 +101,8 @@ def layer_scales(
     tensors = outline.graph.tensors
     return LayerScales(
         full=np.concatenate([np.zeros(0, np.float32), *full]),
-        scale_counts=np.array([len(own) for own in full], np.int64),
-        bias_counts=np.array([_bias_count(outline, layer, counts) for layer in layers], np.int64),
+        scale_rows=Rows(np.array([len(own) for own in full], np.int64)),
+        bias_rows=Rows(np.array([_bias_count(outline, x, counts) for x in layers], np.int64)),
         sources=np.array([of.get(x.source, tensors[x.source].scale) for x in layers], np.float32),
         outputs=np.array([of.get(x.output, tensors[x.output].scale) for x in layers], np.float32),
     )

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 from models_tflite.prunable.constants import Constant, Kept
 from models_tflite.prunable.errors import PrunableError
-from models_tflite.prunable.layers import LayerScales, LayerValues, counted, decode_layers
+from models_tflite.prunable.layers import LayerScales, LayerValues, decode_layers
 from models_tflite.prunable.layout import NO_BIAS, Layer, Layout, RatioCodes
 from models_tflite.prunable.places import WORD, Places
+from models_tflite.prunable.rows import Rows
 
 Words = NDArray[np.int32]
 """A file as 32-bit words."""
@@ -37,17 +38,25 @@ class LayerTable:
         biases = [constants.get(layer.bias) for layer in layers]
         for layer, weights, bias in zip(layers, self.weights, biases, strict=True):
             _check_layer(layer, weights, bias)
-        self._axes = [weights.channel_axis for weights in self.weights]
-        self._scales = _words([weights.scales.at for weights in self.weights])
-        self._zeros = _words([weights.zero_points.at for weights in self.weights])
-        self._channels = np.array([weights.scales.length for weights in self.weights], np.int64)
-        self._has_bias = np.array([bias is not None for bias in biases], np.bool_)
         found = [bias for bias in biases if bias is not None]
-        self._biases = _words([bias.data.at for bias in found])
-        self._bias_scales = _words([bias.scales.at for bias in found])
-        self._bias_zeros = _words([bias.zero_points.at for bias in found])
-        self._bias_axes = [bias.cuts[0][1] if bias.cuts else -1 for bias in found]
-        self._bias_full = [bias.shape[0] for bias in found]
+        self._has_bias = np.array([bias is not None for bias in biases], np.bool_)
+        self._channels = _Counts(
+            [weights.scales.length for weights in self.weights],
+            [weights.channel_axis for weights in self.weights],
+        )
+        self._bias_channels = _Counts(
+            [0 if bias is None else bias.shape[0] for bias in biases],
+            [None if bias is None else dict(bias.cuts).get(0) for bias in biases],
+        )
+        # A layer without a bias has no rows there: its place is never used.
+        self._biases = _words([0 if bias is None else bias.data.at for bias in biases])
+        self._scales = _words([weights.scales.at for weights in self.weights])
+        self._bias_scales = _words([0 if bias is None else bias.scales.at for bias in biases])
+        vectors = [(weights.scales, weights.zero_points) for weights in self.weights]
+        self._lengths = _words([v.at for pair in vectors for v in pair]) - 1
+        vectors = [(bias.scales, bias.zero_points) for bias in found]
+        self._bias_lengths = _words([v.at for pair in vectors for v in pair]) - 1
+        self._bias_bytes = _words([bias.data.at for bias in found]) - 1
         self._sources = _Edges(data, places, layout, [layer.source for layer in layers])
         self._outputs = _Edges(data, places, layout, [layer.output for layer in layers])
 
@@ -68,66 +77,76 @@ class LayerTable:
         Raises:
             PrunableError: there are fewer codes than channels, or one makes no sense.
         """
-        counts = np.array(
-            [n if axis is None else lengths[axis] for n, axis in zip(
-                self._channels, self._axes, strict=True)], np.int64,
-        )  # fmt: skip
-        biases = np.array(
-            [n if axis < 0 else lengths[axis] for n, axis in zip(
-                self._bias_full, self._bias_axes, strict=True)], np.int64,
-        )  # fmt: skip
-        bias_counts = np.zeros_like(counts)
-        bias_counts[self._has_bias] = biases
-        values = decode_layers(
-            codes,
-            LayerScales(
-                full=self._full(words, kept),
-                scale_counts=counts,
-                bias_counts=bias_counts,
-                sources=self._sources.scales(codes),
-                outputs=self._outputs.scales(codes),
-            ),
+        rows = Rows(self._channels.at(lengths))
+        bias_rows = Rows(self._bias_channels.at(lengths))
+        places = self._scales.take(rows.layer) + rows.within
+        given = LayerScales(
+            full=self._full(words, rows, places, kept),
+            scale_rows=rows,
+            bias_rows=bias_rows,
+            sources=self._sources.scales(codes),
+            outputs=self._outputs.scales(codes),
         )
-        self._scatter(words, values, counts, biases)
-        ends = np.cumsum(counts)
+        values = decode_layers(codes, given)
+        words[places] = values.scales.view(np.int32)
+        self._write_biases(words, values, rows, bias_rows)
+        # The lengths before the vectors; the zero points behind them stay: all are 0.
+        words[self._lengths] = rows.counts.repeat(2)
+        return self._signs(values, rows, codes)
+
+    def _full(
+        self, words: Words, rows: Rows, places: NDArray[np.int64], kept: Sequence[Kept]
+    ) -> NDArray[np.float32]:
+        """Return the full width's scales of the channels that stay, in a row."""
+        for layer, axis in self._channels.cut:
+            own = kept[axis]
+            if not isinstance(own, slice):
+                places = places.copy()
+                places[rows.starts[layer] : rows.ends[layer]] = self._scales[layer] + own
+        return words.take(places).view(np.float32)
+
+    def _write_biases(self, words: Words, values: LayerValues, rows: Rows, bias_rows: Rows) -> None:
+        own = self._has_bias.take(rows.layer)
+        places = self._bias_scales.take(rows.layer) + rows.within
+        words[places[own]] = values.bias_scales[own].view(np.int32)
+        words[self._biases.take(bias_rows.layer) + bias_rows.within] = values.biases
+        words[self._bias_lengths] = rows.counts[self._has_bias].repeat(2)
+        words[self._bias_bytes] = bias_rows.counts[self._has_bias] * WORD
+
+    def _signs(
+        self, values: LayerValues, rows: Rows, codes: RatioCodes
+    ) -> list[NDArray[np.int8] | None]:
+        signed = codes.widths[:, 2].tolist()
+        if not any(signed):
+            return [None] * len(signed)
         signs = (1 - 2 * values.negative.astype(np.int8)).astype(np.int8)
+        ends = rows.ends.tolist()
         return [
-            signs[end - count : end] if has_signs else None
-            for end, count, has_signs in zip(
-                ends.tolist(), counts.tolist(), codes.widths[:, 2].tolist(), strict=True
-            )
+            signs[start:end] if own else None
+            for start, end, own in zip(rows.starts.tolist(), ends, signed, strict=True)
         ]
 
-    def _full(self, words: Words, kept: Sequence[Kept]) -> NDArray[np.float32]:
-        """Return the full width's scales of the channels that stay, in a row."""
-        scales = words.view(np.float32)
-        parts = []
-        for start, count, axis in zip(
-            self._scales.tolist(), self._channels.tolist(), self._axes, strict=True
-        ):
-            own = scales[start : start + count]
-            parts.append(own if axis is None else own[kept[axis]])
-        return np.concatenate([np.zeros(0, np.float32), *parts])
 
-    def _scatter(
-        self,
-        words: Words,
-        values: LayerValues,
-        counts: NDArray[np.int64],
-        biases: NDArray[np.int64],
-    ) -> None:
-        floats = words.view(np.float32)
-        within = counted(counts)
-        floats[np.repeat(self._scales, counts) + within] = values.scales
-        own = np.repeat(self._has_bias, counts)
-        bias_scale_counts = counts[self._has_bias]
-        places = np.repeat(self._bias_scales, bias_scale_counts) + within[own]
-        floats[places] = values.bias_scales[own]
-        words[np.repeat(self._biases, biases) + counted(biases)] = values.biases
-        # The lengths before the vectors; the zero points behind them stay: all are 0.
-        words[self._scales - 1] = words[self._zeros - 1] = counts
-        words[self._bias_scales - 1] = words[self._bias_zeros - 1] = bias_scale_counts
-        words[self._biases - 1] = biases * WORD
+class _Counts:
+    """How many channels each layer keeps.
+
+    Args:
+        full: at full width.
+        axes: index of the axis that cuts them, None where none does.
+    """
+
+    def __init__(self, full: Sequence[int], axes: Sequence[int | None]) -> None:
+        self._full = np.array(full, np.int64)
+        self.cut = [(layer, axis) for layer, axis in enumerate(axes) if axis is not None]
+        """Layers that are cut, and their axes."""
+        self._layers = np.array([layer for layer, _ in self.cut], np.intp)
+        self._axes = np.array([axis for _, axis in self.cut], np.intp)
+
+    def at(self, lengths: Words) -> NDArray[np.int64]:
+        """Return the counts, shape [layers], where axes have these lengths."""
+        counts = self._full.copy()
+        counts[self._layers] = lengths[self._axes]
+        return counts
 
 
 class _Edges:

@@ -23,6 +23,7 @@ from models_tflite.prunable.coding import (
 )
 from models_tflite.prunable.errors import PrunableError, RatioParametersError
 from models_tflite.prunable.layout import RatioCodes
+from models_tflite.prunable.rows import Rows
 
 _POWERS = growth_table(SCALE_BITS)
 
@@ -32,10 +33,10 @@ class LayerScales(NamedTuple):
 
     full: NDArray[np.float32]
     """Scales of the weights at full width, those that stay: one, or one per channel, a layer."""
-    scale_counts: NDArray[np.int64]
-    """How many of them each layer has, shape [layers]."""
-    bias_counts: NDArray[np.int64]
-    """Biases that stay of each layer, 0 without any, shape [layers]."""
+    scale_rows: Rows
+    """Of these."""
+    bias_rows: Rows
+    """Of the biases that stay."""
     sources: NDArray[np.float32]
     """Scale of each layer's input at this ratio, shape [layers]."""
     outputs: NDArray[np.float32]
@@ -50,7 +51,7 @@ class LayerValues(NamedTuple):
     bias_scales: NDArray[np.float32]
     """Of the biases, likewise: one per weight scale."""
     biases: NDArray[np.int32]
-    """Shape [sum of bias_counts]."""
+    """Shape [rows of the biases]."""
     negative: NDArray[np.bool_]
     """Channels whose weights are negated, shape of `scales`."""
 
@@ -61,48 +62,43 @@ def decode_layers(codes: RatioCodes, given: LayerScales) -> LayerValues:
     Raises:
         PrunableError: there are fewer codes than channels, or one makes no sense.
     """
-    scale_counts, bias_counts = given.scale_counts, given.bias_counts
-    steps, above, negative = _unpack(codes, scale_counts, bias_counts)
+    rows, bias_rows = given.scale_rows, given.bias_rows
+    steps, above, negative = _unpack(codes, rows, bias_rows)
     with np.errstate(all="ignore"):  # what a damaged file overflows is refused below
-        ratios = np.repeat(codes.bases.astype(np.float64), scale_counts) * _POWERS[steps]
+        ratios = codes.bases.astype(np.float64).take(rows.layer) * _POWERS.take(steps)
         scales = (given.full.astype(np.float64) * ratios).astype(np.float32)
-        bias_scales = np.repeat(given.sources, scale_counts) * scales
+        bias_scales = given.sources.take(rows.layer) * scales
         # Scale of each bias's channel: its own, or the one of a layer that has one for all.
-        starts = np.cumsum(scale_counts) - scale_counts
-        within = counted(bias_counts) * np.repeat(scale_counts > 1, bias_counts)
+        several = (rows.counts > 1).take(bias_rows.layer)
+        channels = rows.starts.take(bias_rows.layer) + bias_rows.within * several
         units = bias_units(
-            np.repeat(given.sources, bias_counts),
-            scales[np.repeat(starts, bias_counts) + within],
-            np.repeat(given.outputs, bias_counts),
+            given.sources.take(bias_rows.layer),
+            scales.take(channels),
+            given.outputs.take(bias_rows.layer),
         )
     if not (np.isfinite(units).all() and np.isfinite(bias_scales).all() and (scales > 0).all()):
         raise PrunableError("a scale of the file is not above 0: it is damaged")
-    floors = np.repeat(codes.floors.astype(np.int64), bias_counts)
+    floors = codes.floors.astype(np.int64).take(bias_rows.layer)
     biases = biases_of(above.astype(np.int64) + floors, units)
     return LayerValues(scales, bias_scales, biases, negative)
 
 
-def counted(counts: NDArray[np.int64]) -> NDArray[np.int64]:
-    """Return 0, 1, ... up to each count, in a row."""
-    starts = np.cumsum(counts) - counts
-    positions: NDArray[np.int64] = np.arange(counts.sum()) - np.repeat(starts, counts)
-    return positions
-
-
 def _unpack(
-    codes: RatioCodes, scales: NDArray[np.int64], biases: NDArray[np.int64]
+    codes: RatioCodes, rows: Rows, bias_rows: Rows
 ) -> tuple[NDArray[np.uint32], NDArray[np.uint32], NDArray[np.bool_]]:
     """Return scale codes, bias codes and signs of all layers in a row."""
-    bits = codes.widths.T
-    widths = np.concatenate([np.repeat(bits[0], scales), np.repeat(bits[1], biases)])
-    if bits[2].any():
-        widths = np.concatenate([widths, np.repeat(bits[2], scales)])
+    of_scales, of_biases, of_signs = codes.widths.T
+    widths = [of_scales.take(rows.layer), of_biases.take(bias_rows.layer)]
+    signed = of_signs.any()
+    if signed:
+        widths.append(of_signs.take(rows.layer))
+    joined = np.concatenate(widths)
     packed = np.frombuffer(codes.bits, np.uint8)
-    if widths.sum() > 8 * len(packed):
+    if joined.sum() > 8 * len(packed):
         raise PrunableError(f"the codes of ratio {codes.name} are cut short: get the file again")
-    values = unpack_bits(packed, widths)
-    first, second = int(scales.sum()), int(scales.sum() + biases.sum())
-    signs = values[second:] if bits[2].any() else np.zeros(first, np.uint32)
+    values = unpack_bits(packed, joined)
+    first, second = len(rows.layer), len(rows.layer) + len(bias_rows.layer)
+    signs = values[second:] if signed else np.zeros(first, np.uint32)
     return values[:first], values[first:second], signs.astype(np.bool_)
 
 

@@ -26,7 +26,7 @@ def pack_codes(outline: Outline, codes: RatioCodes) -> bytes:
         _set_quantization(graph.tensors[index], np.array([scale]), np.array([zero], np.int64))
     given = layer_scales(outline, codes.counts, codes.scales)
     values = decode_layers(codes, given)
-    channel_ends, bias_ends = np.cumsum(given.scale_counts)[:-1], np.cumsum(given.bias_counts)[:-1]
+    channel_ends, bias_ends = given.scale_rows.ends[:-1], given.bias_rows.ends[:-1]
     for cut in layout.cuts:
         _cut_tensor(tree, graph.tensors[cut.owner], cut, _kept(outline, codes, cut))
     for cut in layout.shape_constants:

@@ -18,6 +18,7 @@ from models_tflite.prunable.flat import FlatModel
 from models_tflite.prunable.layers import LayerScales, decode_layers, encode_layer, join_layers
 from models_tflite.prunable.layout import METADATA_NAME
 from models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET
+from models_tflite.prunable.rows import Rows
 from tests.fakes.prunable_nets import depthwise, flattened
 from tests.fakes.pruned import rehashed
 from tests.fakes.ratio_parameters import random_ratio
@@ -62,9 +63,9 @@ def test_a_bias_is_met_within_an_eighth_of_an_output_step(data: st.DataObject) -
     negative = random.random(count) < 0.3
     layer = encode_layer("w", full, scales, biases.astype(np.int32), negative, (source, output))
     codes = join_layers("0.5", (), np.zeros(0, "f4"), np.zeros(0, "i2"), [layer])
-    counts = np.array([count])
+    rows = Rows(np.array([count]))
     values = decode_layers(
-        codes, LayerScales(full, counts, counts, np.array([source]), np.array([output]))
+        codes, LayerScales(full, rows, rows, np.array([source]), np.array([output]))
     )
     assert (values.negative == negative).all()
     real, wanted = values.biases * values.bias_scales, biases * source * scales
