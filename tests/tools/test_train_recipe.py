@@ -100,7 +100,7 @@ def test_the_command_refuses_before_it_trains(tmp_path: Path) -> None:
     code, said = run("digit", "--out", str(tmp_path / "b"))
     assert code == 2 and "no recipe 'digit'" in said
     code, said = run("digits-early-exit", "--out", str(tmp_path))
-    assert code == 1 and "exists already" in said
+    assert code == 2 and "exists already" in said
     data = str(tmp_path / "none")
     code, said = run("digits-early-exit", "--out", str(tmp_path / "b"), "--data", data)
     assert code == 1 and f"no data at {data}" in said

@@ -9,6 +9,7 @@ import numpy as np
 from models_tflite import Bundle
 
 from ..options import json_option, option
+from ..out_folder import refuse_existing
 from ..render import emit, table
 from ..tune.report import tune_report
 from .bundling import Scored, make_bundle, score_splits
@@ -66,8 +67,8 @@ def train_command(
         raise click.UsageError(f"--ablation is for prunable recipes, {chosen.name} is not one")
     if (out is None) != ablation:
         raise click.UsageError("give either --out, for a bundle, or --ablation")
-    if out is not None and out.exists() and not replace:
-        raise TrainError(f"{out} exists already: choose another place, or give --replace")
+    if out is not None:
+        refuse_existing(out, replace)
     source = open_source(data or chosen.data.source)
     splits = split(
         source.train, source.test, chosen.data.held_back, chosen.data.test, chosen.training.seed
