@@ -147,6 +147,33 @@ def test_ratios_share_kernels_and_have_statistics_of_their_own(nets: Any) -> Non
         assert own
 
 
+def test_a_ratio_pulls_at_the_shared_kernels_with_its_share(recipe: Recipe, splits: Splits) -> None:
+    import tensorflow as tf
+
+    from tools.train.prunable.family import Family
+    from tools.train.prunable.training import builder
+
+    build, names = builder(recipe, splits, 2)
+    family = Family(build, [names[0], names[-1]])
+    frames = splits.train.images[:8].astype(np.float32) / 200
+    narrow = family.nets[names[-1]].trainable_variables
+    own = [variable for variable in narrow if len(variable.shape) == 1]
+    shared = [v for v in family.full.trainable_variables if len(v.shape) > 1]
+
+    def gradients(pull: float) -> tuple[list[Any], list[Any]]:
+        with tf.GradientTape() as tape:
+            near, far = family.run(names[-1], frames, pull=pull)
+            loss = tf.reduce_sum(near[:, 0]) + tf.reduce_sum(far[:, 1])
+        return tape.gradient(loss, (shared, own))  # type: ignore[no-any-return]
+
+    (whole, all_of_own), (part, own_again) = gradients(1.0), gradients(0.25)
+    for mine, full in zip(part, whole, strict=True):
+        np.testing.assert_allclose(mine, 0.25 * full, rtol=1e-4, atol=1e-6)
+    for mine, full in zip(own_again, all_of_own, strict=True):
+        np.testing.assert_allclose(mine, full, rtol=1e-4, atol=1e-6)
+    assert any(np.abs(gradient).max() > 1e-3 for gradient in part)
+
+
 def test_all_ratios_learn(nets: Any, recipe: Recipe, splits: Splits) -> None:
     from tools.train.prunable.settled import accuracies
 

@@ -98,6 +98,11 @@ class PrunablePart:
     distill: float = 0.5
     """Share of a sub-net's loss that follows the full net's softened answer, 0 to 1."""
     temperature: float = 3.0
+    narrow_weight: float = 1.0
+    """Share of its gradient with which a ratio between the widest and the narrowest moves the
+    kernels that all share; normalisations and biases of its own get all of it."""
+    narrowest_weight: float = 1.0
+    """The same of the narrowest ratio, which is trained in every step."""
     trunk: str = ""
     """Prunable recipe of the same trunk, if only exit heads are to be learned: its trained nets
     stand still, and its ratios are taken."""

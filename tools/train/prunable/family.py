@@ -41,16 +41,19 @@ class Family:
             if name == FULL_RATIO or not self._takes(variable)
         ]
 
-    def run(self, ratio: str, images: Any, kernels: Sequence[Any] = ()) -> list[Any]:
+    def run(
+        self, ratio: str, images: Any, kernels: Sequence[Any] = (), pull: float = 1.0
+    ) -> list[Any]:
         """Return the logits of a sub-net in training, and move its moving statistics.
 
         Args:
             ratio: which.
             images: float, shape [n, height, width, channels].
             kernels: values of the net's trainable variables, if not its own.
+            pull: share of the gradient that reaches shared kernels; what is its own gets all.
         """
         net = self.nets[ratio]
-        values = list(kernels) or self._values(ratio)
+        values = list(kernels) or self._values(ratio, pull)
         states = [variable.value for variable in net.non_trainable_variables]
         logits, moved = net.stateless_call(values, states, images, training=True)
         for variable, value in zip(net.non_trainable_variables, moved, strict=True):
@@ -74,10 +77,10 @@ class Family:
         """Whether a variable is a kernel of the full net, cut to size."""
         return self._shared and len(variable.shape) > 1
 
-    def _values(self, ratio: str) -> list[Any]:
+    def _values(self, ratio: str, pull: float = 1.0) -> list[Any]:
         own, whole = self.nets[ratio].trainable_variables, self.full.trainable_variables
         return [
-            prefix(big.value, small.shape) if self._takes(small) else small.value
+            eased(prefix(big.value, small.shape), pull) if self._takes(small) else small.value
             for small, big in zip(own, whole, strict=True)
         ]
 
@@ -87,3 +90,8 @@ def prefix(tensor: Any, shape: Sequence[int]) -> Any:
     if tuple(tensor.shape) == tuple(shape):
         return tensor
     return tf.slice(tensor, [0] * len(shape), shape)
+
+
+def eased(tensor: Any, pull: float) -> Any:
+    """Return a tensor as it is, through which only a share of the gradient passes."""
+    return tensor if pull == 1 else pull * tensor + tf.stop_gradient((1 - pull) * tensor)

@@ -85,13 +85,15 @@ class SandwichTrainer:
             report: what to say after an epoch, beside the loss.
         """
         names = list(self._family.nets)
+        pulls = dict.fromkeys(names, self._part.narrow_weight)
+        pulls[names[-1]] = self._part.narrowest_weight
         before = self._part.mask_epochs
 
         def loss(images: Any, goal: Any, chosen: tuple[str, ...]) -> Any:
             logits = self._family.run(chosen[0], images)
             total = joint_loss(logits, goal, self._recipe.exits)
             for name in chosen[1:]:
-                narrow = self._family.run(name, images)
+                narrow = self._family.run(name, images, pull=pulls[name])
                 total += taught_loss(narrow, logits[-1], goal, self._recipe, self._part)
             return total
 

@@ -92,7 +92,12 @@ def train_alone(
     _begin(recipe)
     family = Family(build, names, shared=False)
     first, *rest = recipe.phases
-    longer = dataclasses.replace(first, epochs=first.epochs + recipe.prunable.mask_epochs)
+    # The mask's epochs are the family's warm-up; these nets need one of their own.
+    longer = dataclasses.replace(
+        first,
+        epochs=first.epochs + recipe.prunable.mask_epochs,
+        warmup_epochs=max(first.warmup_epochs, 1),
+    )
     _train(family, dataclasses.replace(recipe, phases=(longer, *rest)), splits, work)
     return save_nets(work, settled_nets(family, build, splits.train, recipe.data.peak))
 
