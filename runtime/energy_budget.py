@@ -1,5 +1,7 @@
 """An energy budget: less energy per frame by leaving earlier, and at last by the cheapest clock.
 
+A governor that chooses pruning ratios follows the pressure with those too.
+
 The budget is a mean power of the whole board. What was drawn above it since the start, in seconds
 of the mean power above idle, times a gain is the pressure: from 0 (thresholds as tuned) to 1 (every
 frame leaves at its first exit, and the plan is the one of least energy, whatever the deadlines).
@@ -7,13 +9,15 @@ Feedback on the energy drawn is integral feedback on the power, so the mean powe
 budget; a pressure that is clipped to [0, 1] and a first-order loop cannot run away.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from boards.cost_table import CostTable
+from models_tflite.manifest import FULL_RATIO
 from runtime.errors import RunError
 from runtime.exit_criterion import Threshold
 from runtime.records import ExitDecision, InferenceRecord
+from runtime.stage_work import row_name
 
 GAIN_PER_S = 0.5
 """Pressure for each second of the mean power above idle that was drawn too much."""
@@ -33,8 +37,9 @@ class EnergyBudget:
         budget_uw: mean power of the whole board.
         table: of the board: what is drawn is taken from it.
         stages: names in order.
-        thresholds: of the stages but the last, in units of `ExitDecision.confidence`.
+        thresholds: by ratio, of the stages but the last, in units of `ExitDecision.confidence`.
         lowest: the lowest confidence there is, in the same units: 0 for score margins.
+        ratio_switch: name of the table's row for a change of ratio.
 
     Raises:
         BudgetError: the budget is at or below the idle power; the message says the floor.
@@ -43,12 +48,14 @@ class EnergyBudget:
     budget_uw: int
     table: CostTable
     stages: tuple[str, ...]
-    thresholds: Sequence[Threshold]
+    thresholds: Mapping[str, Sequence[Threshold]]
     lowest: float = 0.0
+    ratio_switch: str = ""
     pressure: float = 0.0
     drawn_nj: float = 0.0
     _until_ns: int | None = None
     _started_ns: int = 0
+    _ratio: str = FULL_RATIO
 
     def __post_init__(self) -> None:
         self._floor_uw = min(self.table.idle_uw.values())
@@ -59,11 +66,11 @@ class EnergyBudget:
                 "frame"
             )
 
-    def leaves(self, stage: int, decision: ExitDecision) -> bool:
+    def leaves(self, stage: int, decision: ExitDecision, ratio: str = FULL_RATIO) -> bool:
         """Return True when a frame leaves here under pressure, though the tuned exit says stay."""
         if self.pressure <= 0.0:
             return False
-        threshold = self.thresholds[stage]
+        threshold = self.thresholds[ratio][stage]
         if isinstance(threshold, Sequence):
             threshold = threshold[decision.answer]
         relaxed = threshold + self.pressure * (self.lowest - threshold)
@@ -75,9 +82,15 @@ class EnergyBudget:
             self._until_ns = self._started_ns = record.start_ns
         busy_ns = record.switches * self.table.switch.time_ns
         self.drawn_nj += record.switches * self.table.switch.energy_nj
+        if record.ratio != self._ratio:
+            change = self.table.row(self.ratio_switch, record.points[0])
+            self._ratio = record.ratio
+            self.drawn_nj += change.energy_nj
+            busy_ns += change.time_ns
         for stage, point in enumerate(record.points):
             time_ns = record.stage_end_ns[stage] - record.stage_start_ns[stage]
-            power_uw = self.table.row(self.stages[stage], point).power_uw
+            name = row_name(self.stages[stage], record.ratio)
+            power_uw = self.table.row(name, point).power_uw
             self.drawn_nj += power_uw * time_ns / 1e6
             busy_ns += time_ns
         idle_ns = max(0, record.end_ns - self._until_ns - busy_ns)

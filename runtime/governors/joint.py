@@ -1,15 +1,31 @@
-"""The joint governor: at which pruning ratio each frame runs, then as the planner's governor."""
+"""The joint governor: at which pruning ratio each frame runs, then as the planner's governor.
+
+Under the pressure of an energy budget accuracy gets cheaper, down to nothing: the price of the loss
+falls step by step, so narrower ratios are chosen while thresholds sink. Between two steps the
+pressure may swing, since what they draw differs: so each is kept for a while, and solved once.
+"""
 
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
 from boards.operating_point import OperatingPoint
+from runtime.energy_budget import EnergyBudget
 from runtime.governors.planned import BinOf, PlannedGovernor
 from runtime.planning.lookup import PlanLookup
 from runtime.planning.plan import JointPlan, Plan
 from runtime.planning.problem import PlanProblem
-from runtime.records import Frame, InferenceRecord
+from runtime.records import ExitDecision, Frame, InferenceRecord
+
+EASING_STEPS = 8
+"""Steps of the price between no pressure and all there is."""
+EASING = 0.7
+"""Part of the price that is left after a step; after the last one nothing is."""
+STEP_NS = 1_000_000_000
+"""Least time between changes of the step: the pressure takes twice as long from end to end."""
+HIGHEST_START = 2.0
+"""Energies of a frame that a percentage point costs before the first step, at most: above it nearly
+nothing is given up, so the steps would be lost there."""
 
 
 class JointGovernor(PlannedGovernor):
@@ -21,6 +37,7 @@ class JointGovernor(PlannedGovernor):
         miss_bound: highest share of frames that may miss their deadline.
         bins_of: belief about the exit at each ratio of the problem, None where it has one bin.
         calibrate: learn from finished inferences and solve anew.
+        budget: keep a mean power by leaving earlier and by narrower ratios, whatever they lose.
         allowed_misses: share of misses that may be used up.
         executor: solves anew beside the run.
     """
@@ -33,14 +50,17 @@ class JointGovernor(PlannedGovernor):
         bins_of: Sequence[BinOf | None],
         *,
         calibrate: bool = True,
+        budget: EnergyBudget | None = None,
         allowed_misses: float | None = None,
         executor: Executor | None = None,
     ) -> None:
         self._bins_of = tuple(bins_of)
         self._ratios = problem.ratios
         self._ratio = 0
+        self._given = problem
+        self._eased = self._eased_ns = 0
         super().__init__(
-            name, problem, miss_bound, bins_of[0], calibrate=calibrate,
+            name, problem, miss_bound, bins_of[0], calibrate=calibrate, budget=budget,
             allowed_misses=allowed_misses, executor=executor,
         )  # fmt: skip
         self.predicts = any(bin_of is not None for bin_of in bins_of)
@@ -51,8 +71,10 @@ class JointGovernor(PlannedGovernor):
         self._lookups = [PlanLookup.of(path) for path in plan.paths]
         self._chosen = [[row.tobytes() for row in ratio] for ratio in plan.chosen]
         self._change_ns = plan.problem.ratio_switch_ns
-        # Solved anew, the price is where it was, and is raised at most: searching it takes long.
-        self.nominal = replace(self.nominal, loss_price_nj=plan.problem.loss_price_nj)
+        if plan.problem.loss_bound_points == self._given.loss_bound_points:
+            # Solved anew, the price is where it was, and is raised at most: searching takes long.
+            self._given = replace(self._given, loss_price_nj=plan.problem.loss_price_nj)
+            self.nominal = eased(self._given, self._eased)
         super().adopt(plan)
         self._enter(self._ratio)
 
@@ -74,8 +96,39 @@ class JointGovernor(PlannedGovernor):
             self._enter(self._ratios.index(record.ratio))
         super().learn(record)
 
+    def _leaves(self, stage: int, decision: ExitDecision) -> bool:
+        assert self.budget is not None
+        return self.budget.leaves(stage, decision, self._ratios[self._ratio])
+
+    def _calibrate(self, record: InferenceRecord) -> None:
+        if self.budget is not None:
+            self._ease(round(self.budget.pressure * EASING_STEPS), record.end_ns)
+        super()._calibrate(record)
+
+    def _ease(self, steps: int, now_ns: int) -> None:
+        if steps != self._eased and now_ns - self._eased_ns >= STEP_NS:
+            self._eased, self._eased_ns = steps, now_ns
+            self.nominal = eased(self._given, steps)
+            self._stale = True
+
     def _enter(self, ratio: int) -> None:
         self._ratio = ratio
         self._bin_of = self._bins_of[ratio]
         self._bin = 0
         self.follow(self._lookups[ratio])
+
+
+def eased(problem: PlanProblem, steps: int) -> PlanProblem:
+    """Return a joint problem in which accuracy is cheaper by some of `EASING_STEPS` steps.
+
+    Its bound on the loss is then the most that any ratio loses: the price alone decides.
+    """
+    if not steps:
+        return problem
+    most_nj = HIGHEST_START * sum(max(map(abs, row)) for row in problem.net_nj)
+    price_nj = min(problem.loss_price_nj, most_nj) * EASING**steps
+    return replace(
+        problem,
+        loss_price_nj=0.0 if steps == EASING_STEPS else price_nj,
+        loss_bound_points=max(other.loss_points for other in problem.narrower),
+    )

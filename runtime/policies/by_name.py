@@ -133,8 +133,6 @@ def _joint(context: PolicyContext) -> Governor:
     """Plan over ratios too, and predict where that pays at full width."""
     if not context.ratios:
         raise PolicyError(f"the policy {JOINT} needs a prunable bundle, whose ratios it chooses")
-    if context.budget is not None:
-        raise PolicyError(f"the policy {JOINT} keeps no power budget yet: use planned")
     sees = len(context.stages) > 2 and context.ratios[0].predictor is not None
     if sees:
         predictor = context.ratios[0].predictor

@@ -28,7 +28,8 @@ def joint_governor(
     return JointGovernor(
         NAME, replace(problem, loss_bound_points=context.loss_points), miss_bound,
         [_bin_of(one, sees) for one in chosen],
-        calibrate=context.calibrate, allowed_misses=allowed_misses, executor=context.executor,
+        calibrate=context.calibrate, budget=context.budget() if context.budget else None,
+        allowed_misses=allowed_misses, executor=context.executor,
     )  # fmt: skip
 
 
@@ -41,6 +42,8 @@ def joint_problem(context: PolicyContext, sees: bool) -> tuple[PlanProblem, list
     problems = {one.ratio: _problem(context, one, sees) for one in context.ratios}
     costs = {one.ratio: _costs(problems[one.ratio], one.exit_shares) for one in context.ratios}
     names = worth_choosing(context.ratios, costs)
+    if len(names) == 1:  # no ratio earns anything; there must be a choice all the same
+        names = [one.ratio for one in context.ratios[:2]]
     chosen = [one for one in context.ratios if one.ratio in names]
     full, *narrower = (problems[one.ratio] for one in chosen)
     change_ns, change_nj = _change(context.table, full, context.ratio_switch)

@@ -73,6 +73,12 @@ def live_governor(
         )
     stages = tuple(work.name for work in works)
     counts = {2**n for n in range(threads.bit_length())}
+    points = tuple(point for point in costs.points if point.threads in counts)
+    if not points:
+        raise PolicyError(
+            f"the cost table of {costs.board} has no operating point of {threads} threads or "
+            "fewer: fill one with edge-infer measure --threads, or give a run more --threads"
+        )
     known: Sequence[float] = (1.0,)
     predictor = None
     carried = (manifest.predictor or {}).get(FULL_RATIO)
@@ -85,11 +91,11 @@ def live_governor(
             )
         predictor = SoftmaxPredictor.from_document(carried)
         known = exit_shares_of(predictor)
-    thresholds = manifest.thresholds[FULL_RATIO].values
+    thresholds = {ratio: chosen.values for ratio, chosen in manifest.thresholds.items()}
     context = PolicyContext(
         table=costs,
         stages=stages,
-        points=tuple(p for p in costs.points if p.threads in counts),
+        points=points,
         deadline_ns=deadline_ns or NO_DEADLINE_NS,
         gaps_ns=typical_gaps_ns(arrivals),
         miss_bound=miss_bound,
@@ -101,6 +107,6 @@ def live_governor(
         executor=None if board.simulated else ThreadPoolExecutor(1, "planner"),
         budget=None
         if budget_uw is None
-        else lambda: EnergyBudget(budget_uw, costs, stages, thresholds),
+        else lambda: EnergyBudget(budget_uw, costs, stages, thresholds, ratio_switch=change.name),
     )
     return open_policy(policy, context)

@@ -18,6 +18,7 @@ from tests.fakes.plan_tables import IDLE_UW, MS, STAGES, steep_table
 PERIOD_NS = 12 * MS
 TEN_MINUTES = 600 * 1000 * MS // PERIOD_NS
 THRESHOLDS = (50.0, 40.0)
+TUNED = {"1.0": THRESHOLDS}
 TABLE = steep_table()
 
 
@@ -41,7 +42,7 @@ def governed(budget_uw: int, frames: int = TEN_MINUTES) -> tuple[ReplayResult, E
     problem = plan_problem(
         TABLE, STAGES, TABLE.points, blind_beliefs(FRAMES.exit_shares), PERIOD_NS, (PERIOD_NS,)
     )
-    budget = EnergyBudget(budget_uw, TABLE, STAGES, THRESHOLDS)
+    budget = EnergyBudget(budget_uw, TABLE, STAGES, TUNED)
     governor = PlannedGovernor("planned", problem, 0.008, budget=budget)
     order = np.random.default_rng(6).integers(0, len(FRAMES), frames).tolist()
     traffic = Traffic(order, [i * PERIOD_NS for i in range(frames)], PERIOD_NS)
@@ -77,14 +78,14 @@ def test_a_budget_above_what_is_drawn_changes_nothing() -> None:
 @pytest.mark.parametrize("budget_uw", [0, IDLE_UW // 2, IDLE_UW])
 def test_a_budget_below_idle_is_refused_with_the_floor(budget_uw: int) -> None:
     with pytest.raises(BudgetError, match=r"idle power of sim:steep, 1\.000 W: that is the floor"):
-        EnergyBudget(budget_uw, TABLE, STAGES, THRESHOLDS)
+        EnergyBudget(budget_uw, TABLE, STAGES, TUNED)
 
 
 @given(st.floats(0, 1), st.floats(0, 100), st.integers(0, 1))
 def test_pressure_only_ever_lets_frames_leave_earlier(
     pressure: float, confidence: float, stage: int
 ) -> None:
-    budget = EnergyBudget(2 * IDLE_UW, TABLE, STAGES, THRESHOLDS, pressure=pressure)
+    budget = EnergyBudget(2 * IDLE_UW, TABLE, STAGES, TUNED, pressure=pressure)
     decision = ExitDecision(confidence >= THRESHOLDS[stage], 1, confidence)
     if decision.leave and pressure:
         assert budget.leaves(stage, decision)
@@ -95,7 +96,7 @@ def test_pressure_only_ever_lets_frames_leave_earlier(
 
 
 def test_a_threshold_for_each_class_is_looked_up_by_the_answer() -> None:
-    budget = EnergyBudget(2 * IDLE_UW, TABLE, STAGES, ((10.0, 80.0), 40.0), pressure=0.5)
+    budget = EnergyBudget(2 * IDLE_UW, TABLE, STAGES, {"1.0": ((10.0, 80.0), 40.0)}, pressure=0.5)
     assert budget.leaves(0, ExitDecision(False, 0, 6.0))
     assert not budget.leaves(0, ExitDecision(False, 1, 6.0))
 

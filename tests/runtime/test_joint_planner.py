@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.planning.joint_planner import LOSS, SLOTS, JointPlanner
-from runtime.planning.loss_price import priced
+from runtime.planning.loss_price import TOLERANCE, within_loss
 from runtime.planning.plan import JointPlan
 from runtime.planning.planner import Planner
 from runtime.planning.problem import Beliefs, PlanProblem, certain_beliefs
@@ -79,10 +79,10 @@ def test_one_frame_costs_what_the_best_of_all_policies_costs(
 @settings(max_examples=20)
 @given(ratio_problems(), st.integers(0, 9))
 def test_the_price_keeps_the_loss_within_its_bound(problem: PlanProblem, bound: int) -> None:
-    found = priced(problem, 0.5, float(bound))
-    plan = JointPlanner(found.pruned(), 60).within(0.5)
+    bounded = replace(problem, loss_bound_points=float(bound), loss_price_nj=0.0)
+    plan = within_loss(bounded.pruned(), 0.5).careful
     assert isinstance(plan, JointPlan)
-    assert plan.loss_points <= bound + 1e-6
+    assert plan.loss_points <= bound + TOLERANCE
 
 
 @given(ratio_problems(), st.floats(0, 5000))

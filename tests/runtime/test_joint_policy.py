@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from boards.profile import load_profile
 from boards.simulated import SimulatedBoard
 from models_tflite import Bundle, load_stages, open_backend, open_bundle
+from runtime.energy_budget import BudgetError
 from runtime.engine import Engine
 from runtime.errors import PolicyError
 from runtime.event_loop import EventLoop
@@ -25,18 +26,14 @@ from runtime.replay.replay import Replay, Traffic
 from runtime.replay.scored_frames import score_frames, scored_bundle
 from runtime.stage_work import all_works, row_name, switch_work
 from runtime.workload.arrivals import Periodic
-from tests.fakes.prunable_bundles import write_prunable_bundle
+from tests.fakes.prunable_bundles import HELD_BACK, write_telling_bundle
 
 COUNT = 60
-ACCURACIES = {"1.0": 90.0, "0.75": 89.0, "0.5": 88.0, "0.25": 80.0}
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    made = write_prunable_bundle(tmp_path_factory.mktemp("bundles"))
-    last = made.manifest.stages[-1].name
-    told = {ratio: {"held_back": {last: found}} for ratio, found in ACCURACIES.items()}
-    return replace(made, manifest=replace(made.manifest, provenance={"ratios": told}))
+    return write_telling_bundle(tmp_path_factory.mktemp("bundles"))
 
 
 def board_of() -> SimulatedBoard:
@@ -112,7 +109,7 @@ def test_the_engine_and_the_replay_choose_the_same_ratios(
     live = Counter(record.ratio for record in records)
     assert set(live) == set(result.ratios)
     assert all(abs(live[ratio] - result.ratios[ratio]) <= 2 for ratio in live)
-    lost = sum((90.0 - ACCURACIES[ratio]) * n for ratio, n in live.items()) / len(records)
+    lost = sum((90.0 - HELD_BACK[ratio]) * n for ratio, n in live.items()) / len(records)
     if loss:
         assert 0.0 < lost <= loss
     else:
@@ -134,8 +131,8 @@ def test_what_a_joint_plan_lacks_is_said(bundle: Bundle) -> None:
     board, arrivals = board_of(), Periodic(100.0)
     with pytest.raises(PolicyError, match="it is not prunable"):
         live_governor("planned-joint", open_bundle("digits-early-exit"), board, arrivals, None)
-    with pytest.raises(PolicyError, match="keeps no power budget yet"):
-        live_governor("planned-joint", bundle, board, arrivals, 10**7, budget_uw=9 * 10**6)
+    with pytest.raises(BudgetError, match="that is the floor"):
+        live_governor("planned-joint", bundle, board, arrivals, 10**7, budget_uw=10**6)
     silent = replace(bundle.manifest, provenance={})
     with pytest.raises(PolicyError, match="does not say how accurate its ratio"):
         ratio_contexts(silent)

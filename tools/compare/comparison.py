@@ -232,8 +232,12 @@ class Comparison:
 
     def _budget(self) -> EnergyBudget:
         assert self.conditions.budget_uw is not None
-        thresholds = self.bundle.manifest.thresholds[FULL_RATIO].values
-        return EnergyBudget(self.conditions.budget_uw, self.table, self.stages, thresholds)
+        tuned = self.bundle.manifest.thresholds
+        return EnergyBudget(
+            self.conditions.budget_uw, self.table, self.stages,
+            {ratio: chosen.values for ratio, chosen in tuned.items()},
+            ratio_switch=self._ratio_switch,
+        )  # fmt: skip
 
     @property
     def _ratio_switch(self) -> str:
