@@ -9,21 +9,26 @@ from models_tflite.cut import cut
 from models_tflite.describe import StageDraft
 from models_tflite.flatbuffer import pack, unpack
 from models_tflite.graph import Graph
+from models_tflite.ratio_spec import FULL_RATIO
 from models_tflite.stage_spec import Stage
 
 PLAIN = "net"
 """Name of the one stage."""
 
 
-def plain_net(bundle: Bundle) -> StageDraft:
+def plain_net(bundle: Bundle, ratio: str = FULL_RATIO) -> StageDraft:
     """Return the net that a bundle's exits are there to spare, as one stage.
 
     The stages from the last one that reads the frame are joined to one graph again, and what only
     earlier exit heads need is dropped. Bit-exact against the stages.
+
+    Raises:
+        UnknownRatioError: the bundle has no such ratio.
     """
     stages = bundle.manifest.stages
     first = max(i for i, stage in enumerate(stages) if stage.input.reads == "frame")
-    model = _joined([bundle.stage_model(i) for i in range(first, len(stages))], stages[first:])
+    models = [bundle.stage_model(index, ratio) for index in range(first, len(stages))]
+    model = _joined(models, stages[first:])
     head = Graph(model).tensors[Graph(model).outputs[0]].name
     [whole] = cut(model, [head])
     return StageDraft(

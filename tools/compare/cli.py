@@ -5,16 +5,14 @@ from typing import Literal
 
 import click
 
-from boards.cost_table import CostTable
-from models_tflite import Bundle, open_bundle
+from models_tflite import open_bundle
 from models_tflite.backend import open_backend
 from models_tflite.manifest import FULL_RATIO
-from runtime.errors import RunError
 from runtime.policies.joint import NAME as JOINT
 from runtime.replay.costs import Disturbance
 
 from ..budget_options import battery_option, budget_uw, hours_option, power_budget_option
-from ..costs.tables import check_table, with_classic
+from ..costs.tables import measured_table, with_classic
 from ..options import backend_option, json_option, option, resolver_option
 from ..quantities import Duration
 from ..render import emit, warn
@@ -157,7 +155,10 @@ def compare_command(
     cost table, switches and waits included. No frame that a predictor was fitted on is compared on.
     """
     opened, kernels = open_bundle(bundle), open_backend(backend, resolver)
-    own_table = _table(cost_table, opened, board, str(kernels.info))
+    own_table = None
+    if cost_table is not None:
+        measured = measured_table(cost_table, opened, board, str(kernels.info))
+        own_table = with_classic(measured, opened)
     scored = read_frames(opened, kernels, data, images, FULL_RATIO)
     narrower = {}
     if not policies or JOINT in policies:
@@ -188,14 +189,3 @@ def _disturbances(
         return ()
     at = frames // 4 if at is None else at
     return (Disturbance(at, slowdown, None if cap_mhz is None else cap_mhz * 1000),)
-
-
-def _table(path: Path | None, bundle: Bundle, board: str, backend: str) -> CostTable | None:
-    if path is None:
-        return None
-    try:
-        table = CostTable.from_json(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise RunError(f"{path}: cannot be read: {error.strerror}") from error
-    check_table(table, bundle, board, backend)
-    return with_classic(table, [stage.name for stage in bundle.manifest.stages])

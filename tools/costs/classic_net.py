@@ -3,16 +3,22 @@
 from boards.work import OpWork, Work
 from models_tflite import Bundle
 from models_tflite.graph import Graph
+from models_tflite.manifest import FULL_RATIO
 from models_tflite.ops import list_ops
 from models_tflite.plain_net import plain_net
+from runtime.stage_work import row_name
 
 CLASSIC = "classic"
-"""Name of its one stage."""
+"""Name of its one stage, at full width."""
 
 
-def classic_work(bundle: Bundle) -> Work:
-    """Return the work of the last exit alone: one invocation, no exit heads, no decision."""
-    ops = list_ops(Graph(plain_net(bundle).model))
+def classic_work(bundle: Bundle, ratio: str = FULL_RATIO) -> Work:
+    """Return the work of the last exit alone: one invocation, no exit heads, no decision.
+
+    Raises:
+        UnknownRatioError: the bundle has no such ratio.
+    """
+    ops = list_ops(Graph(plain_net(bundle, ratio).model))
     arithmetic = bundle.manifest.stages[-1].arithmetic
     works = tuple(OpWork(op.op, op.macs, op.elements) for op in ops)
-    return Work(CLASSIC, works, decides=False, dtype=arithmetic)
+    return Work(row_name(CLASSIC, ratio), works, decides=False, dtype=arithmetic)

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from dataclasses import replace as replaced
 from itertools import accumulate
 from pathlib import Path
 
@@ -10,10 +9,10 @@ from boards.cost_table import CostOrigin, CostRow, CostTable
 from boards.operating_point import OperatingPoint
 from models_tflite import Bundle
 from models_tflite.manifest import BackendInfo
-from runtime.errors import PolicyError, RunError, SourceMissingError
+from runtime.errors import PolicyError
 
 from .classic_net import CLASSIC
-from .tables import board_table, check_table, with_classic
+from .tables import board_table, measured_table, with_classic
 
 
 @dataclass(frozen=True)
@@ -90,14 +89,8 @@ def read_costs(
     """
     if cost_table is None:
         return exit_costs(bundle, board_table(bundle, board), clock_mhz)
-    try:
-        table = CostTable.from_json(cost_table.read_text("utf-8"))
-    except FileNotFoundError:
-        raise SourceMissingError(f"there is no cost table {cost_table}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"{cost_table}: cannot be read: {error}") from error
-    check_table(table, bundle, board, str(backend))
-    return exit_costs(bundle, _with_plain(table, bundle), clock_mhz)
+    table = measured_table(cost_table, bundle, board, str(backend))
+    return exit_costs(bundle, with_classic(table, bundle), clock_mhz)
 
 
 def exit_costs(bundle: Bundle, table: CostTable, clock_mhz: int | None = None) -> ExitCosts:
@@ -145,12 +138,3 @@ def net_cost(row: CostRow, idle_uw: int) -> NetCost:
     # On one thread the power above idle is the same throughout: overhead costs by its time.
     execution = 1 - row.overhead_ns / row.time_ns
     return NetCost(row.time_ns, energy_nj, energy_nj * execution)
-
-
-def _with_plain(table: CostTable, bundle: Bundle) -> CostTable:
-    """Return a measured table with a row of the plain net; a big net was measured as a stage."""
-    last = bundle.manifest.stages[-1]
-    if CLASSIC in table.stages or last.input.reads != "frame":
-        return with_classic(table, [stage.name for stage in bundle.manifest.stages])
-    rows = {(CLASSIC, point): table.row(last.name, point) for point in table.points}
-    return replaced(table, rows={**table.rows, **rows})

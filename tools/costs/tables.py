@@ -3,27 +3,30 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from boards import open_board
-from boards.cost_table import CostTable
+from boards.cost_table import CostRow, CostTable
+from boards.operating_point import OperatingPoint
 from models_tflite import Bundle
 from models_tflite.manifest import FULL_RATIO
-from runtime.errors import RunError
-from runtime.stage_work import all_works, switch_work
+from runtime.errors import RunError, SourceMissingError
+from runtime.stage_work import all_works, row_name, switch_work
 
 from .classic_net import CLASSIC, classic_work
 
 
 def board_table(bundle: Bundle, board: str) -> CostTable:
-    """Return a board's cost table of a bundle's stages at all ratios, and of its classic net.
+    """Return a board's cost table of a bundle's stages and of its classic net, at all ratios.
 
     Raises:
         RunError: the board has no cost table.
         UnknownBoardError: there is no such board.
     """
     with open_board(board) as opened:
+        classic = [classic_work(bundle, ratio) for ratio in bundle.manifest.ratios]
         table = opened.cost_table(
-            [*all_works(bundle), classic_work(bundle), switch_work(bundle.manifest, FULL_RATIO)]
+            [*all_works(bundle), *classic, switch_work(bundle.manifest, FULL_RATIO)]
         )
     if table is None:
         raise RunError(
@@ -33,23 +36,56 @@ def board_table(bundle: Bundle, board: str) -> CostTable:
     return table
 
 
-def with_classic(table: CostTable, stages: Sequence[str]) -> CostTable:
-    """Return a measured table with the classic net as the sum of the stages, where it has none."""
+def measured_table(path: Path, bundle: Bundle, board: str, backend: str) -> CostTable:
+    """Return a table that `edge-infer measure` wrote.
+
+    Raises:
+        SourceMissingError: there is no such file.
+        RunError: it cannot be read, or is of another board, bundle or backend.
+        CostTableError: a row is missing; the message says how to fill it.
+    """
+    try:
+        table = CostTable.from_json(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise SourceMissingError(f"there is no cost table {path}") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise RunError(f"{path}: cannot be read: {error}") from error
+    check_table(table, bundle, board, backend)
+    return table
+
+
+def with_classic(table: CostTable, bundle: Bundle) -> CostTable:
+    """Return a measured table with the classic net at every ratio that was measured.
+
+    A big net was measured as a stage; where the last stage goes on from others, the classic net is
+    taken as the sum of the stages.
+    """
     if CLASSIC in table.stages:
         return table
-    rows = {}
-    for point in table.points:
-        parts = [table.row(stage, point) for stage in stages]
-        rows[CLASSIC, point] = replace(
-            parts[0],
-            time_ns=sum(p.time_ns for p in parts),
-            energy_nj=sum(p.energy_nj for p in parts),
-            overhead_ns=parts[-1].overhead_ns,
-            time_spread_ns=round(math.hypot(*(p.time_spread_ns for p in parts))),
-            energy_spread_nj=round(math.hypot(*(p.energy_spread_nj for p in parts))),
-        )
+    stages = bundle.manifest.stages
+    whole = stages[-1:] if stages[-1].input.reads == "frame" else stages
+    rows, known = dict(table.rows), set(table.stages)
+    for ratio in bundle.manifest.ratios:
+        names = [row_name(stage.name, ratio) for stage in whole]
+        if known.issuperset(names):
+            for point in table.points:
+                rows[row_name(CLASSIC, ratio), point] = _sum(table, names, point)
+    if len(whole) == 1:
+        return replace(table, rows=rows)
     note_text = "the classic net is the sum of the stages, exit heads included"
-    return replace(table, rows={**table.rows, **rows}, notes=(*table.notes, note_text))
+    return replace(table, rows=rows, notes=(*table.notes, note_text))
+
+
+def _sum(table: CostTable, stages: Sequence[str], point: OperatingPoint) -> CostRow:
+    parts = [table.row(stage, point) for stage in stages]
+    return replace(
+        parts[0],
+        time_ns=sum(p.time_ns for p in parts),
+        energy_nj=sum(p.energy_nj for p in parts),
+        overhead_ns=parts[-1].overhead_ns,
+        time_spread_ns=round(math.hypot(*(p.time_spread_ns for p in parts))),
+        energy_spread_nj=round(math.hypot(*(p.energy_spread_nj for p in parts))),
+    )
 
 
 def check_table(table: CostTable, bundle: Bundle, board: str, backend: str) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import FrameType
 
 import click
+from click.core import ParameterSource
 
 from boards.gpio_line import FORMS
 from models_tflite import open_bundle
@@ -18,12 +19,14 @@ from runtime.sinks import open_sink
 from runtime.summary import RunSummary, run_document
 from runtime.workload.arrivals import BackToBack, Periodic
 
+from ..budget_options import battery_option, budget_uw, hours_option, power_budget_option
 from ..exit_codes import INTERRUPTED, OK
 from ..options import backend_option, json_option, option, resolver_option, threads_option
 from ..quantities import Duration, FrameSize
 from ..render import emit, warn
 from .engine import Kernels, open_engine
 from .frames import InputOptions, open_input
+from .policy import Policy
 from .report import run_report
 
 METERED_DURATION_NS = 10_000_000_000
@@ -70,6 +73,28 @@ METERED_DURATION_NS = 10_000_000_000
     "--target", type=Duration(), help="Time of an answer that stable-latency keeps to, as 20ms."
 )
 @option(
+    "--misses",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Share of frames that planned policies may let miss their deadline.",
+)
+@option(
+    "--loss",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    help="Percentage points that planned-joint may lose by pruning ratios, on average.",
+)
+@power_budget_option
+@battery_option
+@hours_option
+@option(
+    "--cost-table",
+    type=click.Path(path_type=Path),
+    help="Plan with a table that measure wrote.  [default: the board's model]",
+)
+@option(
     "--labels",
     type=click.Path(path_type=Path),
     help="Labels of an .npy or IDX input.  [default: found beside an IDX file]",
@@ -108,6 +133,12 @@ def run_command(
     threads: int,
     ratio: str,
     target: int | None,
+    misses: float,
+    loss: float,
+    power_budget: int | None,
+    battery: int | None,
+    hours: float | None,
+    cost_table: Path | None,
     labels: Path | None,
     frame_size: tuple[int, int] | None,
     frame_format: PixelFormat,
@@ -127,11 +158,12 @@ def run_command(
     source = open_input(opened, options)
     arrivals = BackToBack() if rate is None else Periodic(rate)
     kernels = Kernels(backend, resolver, threads, ratio)
+    budget = budget_uw(power_budget, battery, hours)
+    chosen = Policy(policy, target, misses, loss, budget, cost_table)
+    chosen.refuse(name for name in ctx.params if _typed(ctx, name))
     with ExitStack() as stack:
         sink = stack.enter_context(open_sink(output)) if output else None
-        place = open_engine(
-            stack, opened, board, policy, kernels, arrivals, deadline, marker, target
-        )
+        place = open_engine(stack, opened, board, chosen, kernels, arrivals, deadline, marker)
         engine = place.engine
         summary = RunSummary(engine.exit_names, place.overhead_table, place.overhead_known)
         loop = EventLoop(
@@ -156,6 +188,7 @@ def run_command(
             source.skipped,
             interrupted=loop.stopping,
         )
+        document["calibration"] = place.calibration()
     for line in source.skipped:
         warn(f"skipped: {line}")
     for khz, reason in getattr(engine, "refused_clocks", {}).items():
@@ -165,6 +198,11 @@ def run_command(
     if failure is not None:
         raise failure
     ctx.exit(INTERRUPTED if loop.stopping else OK)
+
+
+def _typed(ctx: click.Context, name: str) -> bool:
+    """Return True for what stands on the command line: a default of a file may be for others."""
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
 
 
 def _run(loop: EventLoop) -> Exception | None:

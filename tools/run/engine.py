@@ -19,13 +19,14 @@ from models_tflite.ratio_spec import nearest_ratio
 from runtime.accounting.account import EnergyTotals
 from runtime.contract import LocalEngine
 from runtime.engine import Engine, backend_document
-from runtime.governors.stable_latency import stable_latency
+from runtime.governor import Governor
+from runtime.governors.planned import PlannedGovernor
 from runtime.marked_engine import MarkedEngine
-from runtime.policies.live import live_governor
 from runtime.summary import RunIdentity
 from runtime.workload.arrivals import Arrivals
 
 from ..render import warn
+from .policy import Policy
 
 if TYPE_CHECKING:
     from firmware_bridge.host.remote_engine import RemoteEngine
@@ -79,18 +80,23 @@ class RunPlace:
     overhead_table: CostTable | None = None
     """A simulated board's own table; its virtual time holds no measured overhead."""
     overhead_known: bool = True
+    governor: Governor | None = None
+    """One that was opened here, not by the engine."""
+
+    def calibration(self) -> dict[str, Any] | None:
+        """Return what the planner's governor has come to, None for other policies."""
+        return self.governor.state() if isinstance(self.governor, PlannedGovernor) else None
 
 
 def open_engine(
     stack: ExitStack,
     bundle: Bundle,
     board: str,
-    policy: str,
+    policy: Policy,
     kernels: Kernels,
     arrivals: Arrivals,
     deadline_ns: int | None,
     marker: str | None = None,
-    target_ns: int | None = None,
 ) -> RunPlace:
     """Open the engine for a board's name; `stack` closes it.
 
@@ -102,14 +108,12 @@ def open_engine(
     if marker is not None and board.startswith((REMOTE, SIMULATED)):
         raise GpioError(f"--marker drives a GPIO line of this computer; {board} has none here")
     if board.startswith(REMOTE):
-        return _remote(stack, bundle, board, policy, _ratio(bundle, kernels.ratio))
+        return _remote(stack, bundle, board, policy.name, _ratio(bundle, kernels.ratio))
     backend = open_backend(kernels.backend, kernels.resolver)
     _warn_of_other_kernels(bundle, backend.info)
     place = stack.enter_context(open_board(board))
     threads = kernels.threads
-    governor = stable_latency(policy, bundle, place, target_ns, threads) or live_governor(
-        policy, bundle, place, arrivals, deadline_ns, threads
-    )
+    governor = policy.governor(bundle, place, backend.info, arrivals, deadline_ns, threads)
     kind: Callable[..., Engine] = Engine
     if marker is not None:
         line = stack.enter_context(open_line(marker))
@@ -118,7 +122,7 @@ def open_engine(
         kind(
             bundle,
             place,
-            policy=policy,
+            policy=policy.name,
             backend=backend,
             threads=threads,
             ratio=_ratio(bundle, kernels.ratio),
@@ -131,11 +135,11 @@ def open_engine(
         place.name,
         place.simulated,
         backend_document(backend),
-        policy,
+        policy.name,
         *_model_notes(place, engine),
     )
     table = engine.cost_table if place.simulated else None
-    return RunPlace(engine, identity, place.meter is not None, table)
+    return RunPlace(engine, identity, place.meter is not None, table, governor=governor)
 
 
 def _ratio(bundle: Bundle, asked: str) -> str:

@@ -58,12 +58,22 @@ def _facts(document: dict[str, Any]) -> str:
     if set(document["ratios"]) - {FULL_RATIO}:
         counts = (f"{ratio} {count}" for ratio, count in document["ratios"].items())
         facts.append(("ratio", ", ".join(counts) + " frames"))
+    if document["calibration"] is not None:
+        facts.append(("governor", _governor(document["calibration"])))
     if document["simulated"]:
         facts.append(("model", _model(document)))
     if document["skipped"]:
         facts.append(("skipped", f"{len(document['skipped'])} inputs, named above"))
     width = max(len(name) for name, _ in facts)
     return "\n".join(f"{name.ljust(width)}  {text}" for name, text in facts)
+
+
+def _governor(state: dict[str, Any]) -> str:
+    solved = f"{state['solutions']} plan{'s' * (state['solutions'] != 1)} solved"
+    text = f"{solved}, the board takes {state['slowdown']:.2f} times its table's times"
+    if state["budget_pressure"] is not None:
+        text += f", {share_text(state['budget_pressure'], 0)} of what the budget may press"
+    return text
 
 
 def _model(document: dict[str, Any]) -> str:
