@@ -8,6 +8,7 @@ import click
 from models_tflite import open_bundle
 from models_tflite.backend import open_backend
 from models_tflite.manifest import FULL_RATIO
+from runtime.governors.stable_latency import NAME as STABLE
 from runtime.policies.joint import NAME as JOINT
 from runtime.replay.costs import Disturbance
 
@@ -17,10 +18,15 @@ from ..options import backend_option, json_option, option, resolver_option
 from ..quantities import Duration
 from ..render import emit, warn
 from ..thread_counts import Threads
-from .comparison import Comparison, Conditions
+from .comparison import Comparison
+from .conditions import Conditions
 from .document import compare_document
 from .frames import read_frames, read_ratios
+from .pruning import PRUNING
 from .report import compare_report
+
+BY_RATIO = (JOINT, PRUNING, STABLE)
+"""Policies, up to a colon, that frames are scored at every ratio for."""
 
 
 @click.command("compare", short_help="Compare policies on the same frames and arrivals.")
@@ -107,7 +113,12 @@ from .report import compare_report
     type=click.FloatRange(0, 100),
     default=1.0,
     show_default=True,
-    help="Percentage points that planned-joint may lose by pruning ratios, on average.",
+    help="Percentage points that planned-joint and pruning may lose by ratios, on average.",
+)
+@option(
+    "--target",
+    type=Duration(),
+    help="Time of an answer that stable-latency keeps to.  [default: the deadline]",
 )
 @option("--cost-table", type=click.Path(path_type=Path), help="A table that measure wrote.")
 @option("--strict", is_flag=True, help="Fail if no operating point can meet the deadline.")
@@ -139,6 +150,7 @@ def compare_command(
     disturb_at: int | None,
     seed: int,
     loss: float,
+    target: int | None,
     cost_table: Path | None,
     strict: bool,
     plot: Path | None,
@@ -161,13 +173,13 @@ def compare_command(
         own_table = with_classic(measured, opened)
     scored = read_frames(opened, kernels, data, images, FULL_RATIO)
     narrower = {}
-    if not policies or JOINT in policies:
+    if not policies or any(policy.partition(":")[0] in BY_RATIO for policy in policies):
         narrower = read_ratios(opened, kernels, data, images)
     conditions = Conditions(
         board, workload, load, rate, deadline, frames=frames, seed=seed, miss_bound=misses,
         threads=threads, time_scale=time_scale, late=late, queue=queue, strict=strict,
         budget_uw=budget_uw(power_budget, battery, hours), loss_points=loss,
-        disturbances=_disturbances(slowdown, cap, disturb_at, frames),
+        target_ns=target, disturbances=_disturbances(slowdown, cap, disturb_at, frames),
     )  # fmt: skip
     comparison = Comparison(opened, scored, conditions, own_table, narrower)
     names = policies or comparison.policies()

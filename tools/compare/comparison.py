@@ -1,10 +1,10 @@
 """A comparison: every policy on the same frames and arrivals, on one board's cost table."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import islice
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,8 +13,11 @@ from boards.cost_table import CostTable
 from models_tflite import Bundle
 from models_tflite.manifest import FULL_RATIO
 from runtime.energy_budget import EnergyBudget
-from runtime.errors import RunError
+from runtime.errors import PolicyError, RunError
+from runtime.governor import FixedGovernor, Governor, open_governor
 from runtime.governors.planned import BinOf, PlannedGovernor
+from runtime.governors.stable_latency import NAME as STABLE
+from runtime.governors.stable_latency import StableLatencyGovernor
 from runtime.governors.trace_limit import MOST_FRAMES
 from runtime.policies.by_name import (
     KERNEL,
@@ -23,55 +26,29 @@ from runtime.policies.by_name import (
     fixed_policies,
     open_policy,
 )
-from runtime.policies.context import PLAN_OVERHEADS, PolicyContext
+from runtime.policies.context import PolicyContext
 from runtime.policies.joint import NAME as JOINT
 from runtime.policies.ratio_context import RatioContext, ratio_contexts
 from runtime.prediction.predictor import ExitPredictor
-from runtime.replay.costs import Disturbance, ReplayCosts, scaled_table
-from runtime.replay.replay import Replay, Traffic
+from runtime.replay.costs import scaled_table
+from runtime.replay.replay import Traffic
 from runtime.replay.result import ReplayResult, pad_to
 from runtime.replay.scored_frames import ScoredFrames
-from runtime.stage_work import row_name, switch_work
 from runtime.workload.arrivals import Arrivals
 from runtime.workload.workloads import open_workload, typical_gaps_ns
 
 from ..costs.classic_net import CLASSIC
 from ..costs.tables import board_table
 from ..render import note
+from .conditions import Conditions
 from .frames import ComparisonFrames
+from .pruning import PRUNING, PrunedNet, best_pruned, pruned_nets
+from .replays import Replays
 
 MULTI = ("planned", "planned-zero-pad", "planned-perfect")
 """Policies that need a later exit to predict."""
 CLASSIC_POLICY = "classic"
 """The net without early exits at the top clock, one thread."""
-
-
-@dataclass(frozen=True)
-class Conditions:
-    """What is the same for every policy."""
-
-    board: str
-    workload: str = "periodic"
-    load: float | None = 0.6
-    """Share of the classic net's capacity at the top clock on one thread; None with a rate."""
-    rate_hz: float | None = None
-    deadline_ns: int | None = None
-    """From arrival to answer; `deadline_periods` mean gaps if None."""
-    deadline_periods: float = 1.0
-    frames: int = 20_000
-    seed: int = 0
-    miss_bound: float = 0.01
-    threads: tuple[int, ...] = (1, 2, 4)
-    time_scale: float = 1.0
-    late: Literal["run", "drop"] = "run"
-    queue: int = 4
-    calibrate: bool = True
-    disturbances: tuple[Disturbance, ...] = ()
-    strict: bool = False
-    budget_uw: int | None = None
-    """Mean power that the planner's governor keeps to."""
-    loss_points: float = 1.0
-    """Mean accuracy that pruning ratios may lose, for a policy that chooses them."""
 
 
 class Comparison:
@@ -119,6 +96,7 @@ class Comparison:
             conditions.deadline_periods * self.period_ns
         )
         self.warnings: list[str] = []
+        self.pruned: PrunedNet | None = None
         self._check_deadline()
         draw = np.random.default_rng(conditions.seed)
         self.order: list[int] = draw.integers(0, len(frames.frames), conditions.frames).tolist()
@@ -126,6 +104,9 @@ class Comparison:
         if self.arrivals.paced:
             times = list(islice(self.arrivals.times_ns(0), conditions.frames))
         self.traffic = Traffic(self.order, times, self.deadline_ns)
+        self.replays = Replays(
+            bundle, frames.frames, narrower, self.table, self.traffic, conditions
+        )
         self.context = self._context()
 
     def run(self, policies: Sequence[str]) -> list[ReplayResult]:
@@ -140,13 +121,11 @@ class Comparison:
         """Replay one policy."""
         note(f"{self.conditions.board}: {policy}")
         if policy == CLASSIC_POLICY:
-            result = self._replay(self._classic_frames(), (CLASSIC,)).run(
-                open_policy("performance", self.context), self.top
-            )
-            result.policy = policy
-            return result
-        governor = open_policy(policy, self.context)
-        replay = self._replay(self.scored.frames, self.stages, joint=policy == JOINT)
+            return self._without_exits(policy, PrunedNet(FULL_RATIO, self.top))
+        if policy == PRUNING:
+            return self._pruning()
+        governor = self._governor(policy)
+        replay = self.replays.with_exits(changes_ratio=hasattr(governor, "ratio_at"))
         result = replay.run(governor, self.top)
         if isinstance(governor, PlannedGovernor):
             self.states[policy] = governor.state() | {"predicts": governor.predicts}
@@ -164,7 +143,10 @@ class Comparison:
         names += fixed_policies(self.points)[1:] if fixed else ()
         names += [*KERNEL, *(["zero-pad"] if multi else []), "planned-blind"]
         names += MULTI if multi else ["planned"]
-        names += [JOINT] if self.narrower else []
+        names += [f"{STABLE}:powersave"] if self.narrower else []
+        names += [PRUNING, JOINT] if self.context.ratios else []
+        if self.untold:
+            self.warnings.append(f"no {PRUNING} and no {JOINT}: {self.untold}")
         names += [UNCALIBRATED] if self.conditions.disturbances else ()
         random = len(set(self.context.gaps_ns)) > 1
         if limits and multi and random and self.conditions.frames > MOST_FRAMES:
@@ -224,7 +206,7 @@ class Comparison:
             exit_of=lambda frame: exits[order[frame.number]],
             queue_limit=self.conditions.queue,
             ratios=self._ratios(),
-            ratio_switch=self._ratio_switch,
+            ratio_switch=self.replays.ratio_switch,
             loss_points=self.conditions.loss_points,
             calibrate=self.conditions.calibrate,
             budget=None if self.conditions.budget_uw is None else self._budget,
@@ -236,47 +218,61 @@ class Comparison:
         return EnergyBudget(
             self.conditions.budget_uw, self.table, self.stages,
             {ratio: chosen.values for ratio, chosen in tuned.items()},
-            ratio_switch=self._ratio_switch,
+            ratio_switch=self.replays.ratio_switch,
         )  # fmt: skip
-
-    @property
-    def _ratio_switch(self) -> str:
-        return switch_work(self.bundle.manifest, FULL_RATIO).name
 
     def _ratios(self) -> tuple[RatioContext, ...]:
-        """Return what a joint policy knows of the ratios, each scored frame asked about once."""
+        """Return what is known of the ratios, each scored frame asked about once."""
+        self.untold = ""
         if not self.narrower:
             return ()
-        frames = {FULL_RATIO: self.scored.frames, **self.narrower}
+        try:
+            told = ratio_contexts(self.bundle.manifest)
+        except PolicyError as error:
+            self.untold = str(error)
+            return ()
         return tuple(
-            replace(one, bin_of=_known_bins(one.predictor, frames[one.ratio].scores[0], self.order))
-            for one in ratio_contexts(self.bundle.manifest)
-        )
-
-    def _replay(self, frames: ScoredFrames, stages: Sequence[str], joint: bool = False) -> Replay:
-        narrower = {
-            ratio: (
-                own, ReplayCosts(self.table, [row_name(stage, ratio) for stage in self.stages])
+            replace(
+                one, bin_of=_known_bins(one.predictor, self.replays.scores(one.ratio), self.order)
             )
-            for ratio, own in self.narrower.items()
-            if joint
-        }  # fmt: skip
-        change = {
-            point: self.table.row(self._ratio_switch, point) for point in self.points if joint
-        }
-        return Replay(
-            frames, self.traffic, ReplayCosts(self.table, stages),
-            late=self.conditions.late, queue_limit=self.conditions.queue,
-            disturbances=self.conditions.disturbances, plan_overheads=PLAN_OVERHEADS,
-            narrower=narrower, ratio_switch=change,
-        )  # fmt: skip
-
-    def _classic_frames(self) -> ScoredFrames:
-        frames = self.scored.frames
-        last = [(row[-1]._replace(leave=True),) for row in frames.decisions]
-        return ScoredFrames(
-            frames.scores[-1:], tuple(last), np.zeros_like(frames.exits), frames.labels
+            for one in told
         )
+
+    def _governor(self, policy: str) -> Governor:
+        name, _, clock = policy.partition(":")
+        if name == JOINT and self.untold:
+            raise PolicyError(self.untold)
+        if name != STABLE:
+            return open_policy(policy, self.context)
+        if not self.narrower:
+            raise PolicyError(
+                f"the policy {STABLE} needs a prunable bundle, whose ratios it chooses"
+            )
+        khz = [point.clock_khz for point in self.context.single_points]
+        governor = open_governor(clock or "performance", khz, self.top.threads)
+        target_ns = self.conditions.target_ns or self.deadline_ns
+        ratios = self.bundle.manifest.ratios
+        return StableLatencyGovernor(policy, governor, self.table, self.stages, ratios, target_ns)
+
+    def _pruning(self) -> ReplayResult:
+        """Return what pruning alone comes to at best: one ratio, one point, no exits."""
+        if not self.context.ratios:
+            raise PolicyError(self.untold or f"the policy {PRUNING} needs a prunable bundle")
+        most = self.conditions.loss_points
+        ratios = [one.ratio for one in self.context.ratios if one.loss_points <= most]
+        nets = pruned_nets(self.table, ratios, self.points, self.period_ns)
+        result, self.pruned = best_pruned(
+            nets,
+            lambda net: self._without_exits(PRUNING, net),
+            self.conditions.miss_bound,
+        )
+        return result
+
+    def _without_exits(self, policy: str, net: PrunedNet) -> ReplayResult:
+        replay = self.replays.without_exits(net.ratio)
+        result = replay.run(FixedGovernor(policy, net.point), net.point)
+        result.ratios = {net.ratio: result.answered}
+        return result
 
     def _last_khz(self, result: ReplayResult) -> int:
         return next(reversed(result.residency_ns), self.top.clock_khz)

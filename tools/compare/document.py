@@ -5,10 +5,12 @@ from typing import Any
 
 import numpy as np
 
+from runtime.governors.stable_latency import NAME as STABLE
 from runtime.policies.by_name import LIMITS, PLANNED
 from runtime.replay.result import ReplayResult
 
 from .comparison import CLASSIC_POLICY, Comparison
+from .pruning import PrunedNet
 
 SETTLING, SETTLED = 50, 2000
 """Frames after a disturbance in which a policy may find its way, and those after them."""
@@ -49,6 +51,7 @@ def compare_document(comparison: Comparison, results: Sequence[ReplayResult]) ->
         "best_baseline": best and best["policy"],
         "best_fixed": best_fixed and best_fixed["policy"],
         "best_fixed_over_oracle": best_fixed and best_fixed["over_oracle"],
+        "best_pruned": comparison.pruned and _pruned(comparison.pruned),
         "disturbed_at": comparison.disturbed_at,
         "calibration": comparison.states,
     }
@@ -101,6 +104,11 @@ def _row(
     }
 
 
+def _pruned(net: PrunedNet) -> dict[str, Any]:
+    point = net.point
+    return {"ratio": net.ratio, "clock_khz": point.clock_khz, "threads": point.threads}
+
+
 def _after(result: ReplayResult, frame: int | None) -> dict[str, Any] | None:
     """Return the misses while a policy finds its way after a disturbance, and from then on."""
     if frame is None:
@@ -126,7 +134,8 @@ def _kind(policy: str) -> str:
         return "classic"
     if policy in LIMITS or policy == "planned-perfect":
         return "limit"
-    return "governor" if policy in PLANNED else "baseline"
+    ours = policy in PLANNED or policy.startswith(STABLE)
+    return "governor" if ours else "baseline"
 
 
 def _saving(nj: float, of_nj: float | None) -> float | None:

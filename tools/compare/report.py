@@ -31,6 +31,8 @@ def compare_report(document: dict[str, Any]) -> str:
             f"\nbest fixed point {document['best_fixed']}: {earn:.3f} of the oracle, so no "
             f"governor can earn more than {100 * (1 - 1 / earn):.1f} % here"
         )
+    if document["best_pruned"] is not None:
+        foot += f"\npruning alone, best in hindsight: {_pruned(document['best_pruned'])}"
     for row in document["policies"]:
         if set(row["ratios"]) - {FULL_RATIO}:
             foot += f"\n{row['policy']}: {_ratios(row)}"
@@ -42,6 +44,11 @@ def compare_report(document: dict[str, Any]) -> str:
             foot,
         ]
     )
+
+
+def _pruned(net: dict[str, Any]) -> str:
+    threads = f"{net['threads']} thread{'s' * (net['threads'] != 1)}"
+    return f"ratio {net['ratio']} at {net['clock_khz'] / 1000:g} MHz on {threads}, no early exits"
 
 
 def _ratios(row: dict[str, Any]) -> str:

@@ -7,7 +7,8 @@ from typing import Any
 from models_tflite import Bundle
 from runtime.replay.costs import Disturbance
 
-from ...compare.comparison import CLASSIC_POLICY, Comparison, Conditions
+from ...compare.comparison import CLASSIC_POLICY, Comparison
+from ...compare.conditions import Conditions
 from ...compare.document import FIXED, best_row, compare_document
 from ...compare.frames import ComparisonFrames
 from ...quantities import energy_text

@@ -17,7 +17,8 @@ from models_tflite.backend import open_backend
 from models_tflite.manifest import FULL_RATIO
 from runtime.replay.result import ReplayResult
 
-from ...compare.comparison import CLASSIC_POLICY, Comparison, Conditions
+from ...compare.comparison import CLASSIC_POLICY, Comparison
+from ...compare.conditions import Conditions
 from ...compare.document import energy_origin
 from ...compare.frames import ComparisonFrames, read_frames
 from ...options import backend_option, json_option, option, resolver_option

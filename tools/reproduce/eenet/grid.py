@@ -7,7 +7,8 @@ from models_tflite import Bundle
 from runtime.planning.problem import blind_beliefs
 from runtime.policies.by_name import KERNEL, fixed_policies
 
-from ...compare.comparison import Comparison, Conditions
+from ...compare.comparison import Comparison
+from ...compare.conditions import Conditions
 from ...compare.document import best_row, compare_document
 from ...compare.frames import ComparisonFrames
 from ...render import table
