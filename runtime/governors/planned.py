@@ -78,8 +78,9 @@ class PlannedGovernor:
         self.leaves = None if budget is None else self._leaves
         self.calibrate = calibrate
         self.slowdown = Slowdown()
-        self.reserve = Reserve(miss_bound)
-        self.allowance = MissAllowance(miss_bound if allowed_misses is None else allowed_misses)
+        allowed = miss_bound if allowed_misses is None else allowed_misses
+        self.reserve = Reserve(allowed)
+        self.allowance = MissAllowance(allowed)
         mean_gap_ns = sum(problem.gaps_ns) / len(problem.gaps_ns) if problem.gaps_ns else 0.0
         self.arrivals = ArrivalRate(mean_gap_ns)
         self.cap = ClockCap()
@@ -196,9 +197,11 @@ class PlannedGovernor:
         }
 
     def _due(self) -> Plan:
-        """Return the plan to follow now: the eager one while misses are left."""
-        careful, eager = self.plans
-        return eager if eager is not None and self.allowance.spends else careful
+        """Return the plan to follow now, by what the account of misses says."""
+        careful, eager, strict = self.plans
+        if eager is not None and self.allowance.spends:
+            return eager
+        return strict if strict is not None and self.allowance.overdrawn else careful
 
     def _slot(self, frame: Frame, now_ns: int) -> int:
         """Return the slot of the time since arrival, by what is left until the frame's deadline."""
@@ -228,7 +231,7 @@ class PlannedGovernor:
             self._stale |= self.cap.infer(ratios, nominal.clocks_khz)
         self._stale |= self.cap.frame()
         self._stale |= self.arrivals.add(record.arrival_ns)
-        if record.deadline_ns is not None and self.plan is self.plans.careful:
+        if record.deadline_ns is not None and self.plan is not self.plans.eager:
             self.reserve.add(record.missed)  # what the eager plan misses is paid for already
             self._stale |= self.reserve.level != self._level
         self._drifting = self._drifting + 1 if self._drifted(record) else 0

@@ -60,10 +60,12 @@ class PlanPair(NamedTuple):
     """Keeps the bound; where no plan does, the one with the fewest misses."""
     eager: Plan | None = None
     """The next cheaper one, which does not keep it; None where there is none."""
+    strict: Plan | None = None
+    """One that misses far less; None where the careful one hardly misses, or none misses less."""
 
     def mean(self, miss_bound: float) -> tuple[float, float]:
         """Return net energy in nJ and misses, by frame, of the mixture that uses up a bound."""
-        careful, eager = self
+        careful, eager = self.careful, self.eager
         if eager is None or eager.miss_rate <= careful.miss_rate:
             return careful.net_nj_per_frame, careful.miss_rate
         part = (miss_bound - careful.miss_rate) / (eager.miss_rate - careful.miss_rate)

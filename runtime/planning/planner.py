@@ -29,7 +29,7 @@ from runtime.planning.problem import PlanProblem
 
 SLOTS = 400
 """Slots that a deadline is divided into."""
-MOST_SWEEPS = 150
+MOST_SWEEPS = 300
 TOLERANCE = 1e-4
 """Of the mean cost per frame at which value iteration ends, relative."""
 MISS_TOLERANCE = 5e-4
@@ -37,6 +37,11 @@ MISS_TOLERANCE = 5e-4
 DAMPING = 0.8
 """Step of value iteration. A full step would not settle where the best schedule alternates
 between frames (Puterman, section 8.5.4)."""
+STEADY = 0.1
+"""A sweep changes what the one before it did, to this share of the span: then the step is a leap.
+Where another clock is a little better, but for the cost of getting there, every sweep adds that
+little alone; a leap too far is undone by the next sweep, which goes there."""
+SHORTEST_LEAP, LONGEST_LEAP, LEAP_RATIO = 32.0, 4096.0, 4.0
 COARSER = 4
 """How much coarser time is while the multiplier is searched."""
 PENALTY_RATIO, FINE_RATIO = 1.3, 1.5
@@ -44,7 +49,11 @@ PENALTY_RATIO, FINE_RATIO = 1.3, 1.5
 grid."""
 EAGER_MISSES = 0.2
 """Highest miss rate of an eager plan: beyond it lies one that lets the queue fill for good."""
-HIGHEST_PENALTY = 3000.0
+STRICT, LENIENT = 0.25, 0.5
+"""Shares of the bound: what a strict plan may miss, and from what a plan misses there is one."""
+STRICT_RATIO = 2.0
+"""Step of the multiplier on the way to a strict plan."""
+LEAST_PENALTY, HIGHEST_PENALTY = 0.01, 3000.0
 """In units of a frame's highest energy: beyond this a miss is avoided at any price."""
 
 
@@ -61,15 +70,20 @@ class Planner(FrameSweep):
         values = self.zeros() if start is None else start
         rates = np.zeros(len(values))
         scale = max(abs(e) for row in self.problem.net_nj for e in row) or 1.0
+        inside, leap = np.zeros(1), 0.0
         for _ in range(MOST_SWEEPS):
             after, tables = self.sweep(values, penalty_nj)
             change = after - values
             rates = change.reshape(len(change), -1)[:, 0].copy()
-            values = values + DAMPING * (change - rates.reshape(-1, *[1] * (change.ndim - 1)))
             total = change[ENERGY] + penalty_nj * change[MISSES]
             # Only what can recur matters: lags up to the deadline.
-            inside, late = total[..., self._inside], change[MISSES][..., self._inside]
-            if np.ptp(inside) < TOLERANCE * scale and np.ptp(late) < MISS_TOLERANCE:
+            before, inside = inside, total[..., self._inside]
+            late, span = change[MISSES][..., self._inside], np.ptp(inside)
+            steady = np.abs(inside - before).max() < STEADY * span
+            leap = min(max(LEAP_RATIO * leap, SHORTEST_LEAP), LONGEST_LEAP) if steady else 0.0
+            ahead = change - rates.reshape(-1, *[1] * (change.ndim - 1))
+            values = values + (leap or DAMPING) * ahead
+            if span < TOLERANCE * scale and np.ptp(late) < MISS_TOLERANCE:
                 break
         return self.plan(penalty_nj, rates, tables, values)
 
@@ -99,9 +113,9 @@ class Planner(FrameSweep):
         plan = self.solve(0.0)
         if _keeps(plan, miss_bound):
             return PlanPair(plan)
-        unit = sum(max(map(abs, row)) for row in self.problem.net_nj) or 1.0
+        unit = self._unit_nj
         coarse = type(self)(self.problem, self.slots // COARSER) if self.slots > COARSER else self
-        penalty_nj = coarse.bisect(miss_bound, unit * 0.01, unit * HIGHEST_PENALTY)
+        penalty_nj = coarse.bisect(miss_bound, unit * LEAST_PENALTY, unit * HIGHEST_PENALTY)
         plan = self.solve(penalty_nj, plan.values)
         while not _keeps(plan, miss_bound):
             if penalty_nj >= unit * HIGHEST_PENALTY:
@@ -113,6 +127,25 @@ class Planner(FrameSweep):
             if not _keeps(cheaper, miss_bound):
                 return PlanPair(plan, cheaper if cheaper.miss_rate <= EAGER_MISSES else None)
             plan = cheaper
+
+    def strict(self, plan: Plan, miss_bound: float) -> Plan | None:
+        """Return a plan that misses far less than another, None where that misses little or must.
+
+        Expected misses rest on what is believed of the exits: where frames leave later than that,
+        a plan that takes their lateness into account keeps no bound. This one hardly does.
+        """
+        if plan.miss_rate <= miss_bound * LENIENT:
+            return None
+        found, unit_nj = plan, self._unit_nj
+        penalty_nj = max(plan.penalty_nj, unit_nj * LEAST_PENALTY)
+        while found.miss_rate > miss_bound * STRICT and penalty_nj < unit_nj * HIGHEST_PENALTY:
+            penalty_nj *= STRICT_RATIO
+            found = self.solve(penalty_nj, found.values)
+        return found if found.miss_rate < plan.miss_rate / 2 else None
+
+    @property
+    def _unit_nj(self) -> float:
+        return sum(max(map(abs, row)) for row in self.problem.net_nj) or 1.0
 
     def bisect(self, miss_bound: float, low_nj: float, high_nj: float) -> float:
         """Return the least penalty that keeps the bound, to within `PENALTY_RATIO`."""

@@ -17,4 +17,6 @@ def solve_within(problem: PlanProblem, miss_bound: float) -> PlanPair:
     """Return the best plans around a bound on misses."""
     if problem.narrower:
         return within_loss(problem.pruned(), miss_bound)
-    return planner_of(problem).around(miss_bound)
+    planner = planner_of(problem)
+    plans = planner.around(miss_bound)
+    return plans._replace(strict=planner.strict(plans.careful, miss_bound))

@@ -132,7 +132,7 @@ def test_the_eager_plan_of_a_pair_is_cheaper_and_misses_more() -> None:
     beliefs, deadline_ns = blind_beliefs((0.6, 0.37, 0.03)), round(6.6 * MS)
     problem = plan_problem(table, STAGES, table.points, beliefs, deadline_ns, (deadline_ns,))
     bound = 0.01
-    careful, eager = pair = Planner(problem).around(bound)
+    careful, eager, _ = pair = Planner(problem).around(bound)
     assert eager is not None
     assert careful.miss_rate <= bound < eager.miss_rate
     assert eager.net_nj_per_frame < careful.net_nj_per_frame

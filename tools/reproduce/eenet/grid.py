@@ -15,10 +15,9 @@ from ...render import table
 
 WORKLOADS = (("back-to-back", 1.0), ("periodic", 0.75), ("poisson", 0.5), ("bursty", 0.3))
 """Name and load; the load of back to back does not count."""
-RANDOM = ("poisson", "bursty")
 DEADLINE_PERIODS = (1.0, 1.5, 3.0)
-FRAMES, RANDOM_FRAMES = 2_000, 1_000
-"""Of a cell; fewer where arrivals are random: there the oracle plans each of them by itself."""
+FRAMES = 2_000
+"""Of a cell. Where arrivals are random the oracle plans each of them by itself."""
 COMPARED = ("performance", "powersave", *KERNEL, "zero-pad", "planned", "oracle")
 """Besides the fixed points."""
 EARNABLE = 1.03
@@ -32,8 +31,7 @@ def grid_cells(
     """Return every cell of the grid."""
     return [
         _cell(bundle, frames, Conditions(
-            board, workload, load, deadline_periods=periods, time_scale=time_scale,
-            frames=RANDOM_FRAMES if workload in RANDOM else FRAMES,
+            board, workload, load, deadline_periods=periods, frames=FRAMES, time_scale=time_scale,
         ))
         for bundle, frames in pairs
         for board in boards
