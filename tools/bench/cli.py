@@ -28,7 +28,7 @@ from runtime.records import Frame
 from ..options import backend_option, json_option, option, resolver_option, threads_option
 from ..quantities import time_text
 from ..render import emit, table
-from .plan import plan_us
+from .plan import joint_plan_us, plan_us
 
 COLD_START = """
 import time; begin = time.perf_counter_ns()
@@ -62,7 +62,7 @@ def bench_command(
         Engine(_without_exits(opened), host, backend=chosen, threads=threads) as engine,
     ):
         bare_ns, engine_ns = _interleaved(engine, opened.golden().frames, runs)
-    plans = plan_us(opened, chosen, runs)
+    plans, joint = plan_us(opened, chosen, runs), joint_plan_us(opened, chosen, runs)
     difference_us = (engine_ns - bare_ns) / 1000
     document = {
         "bundle": opened.manifest.name,
@@ -75,6 +75,7 @@ def bench_command(
         "ratio": float(np.median(engine_ns / bare_ns)),
         "decision_us": {str(classes): _decision_us(classes) for classes in (10, 1000)},
         "plan_us": None if plans is None else _quartiles(plans),
+        "joint_plan_us": None if joint is None else _quartiles(joint),
         "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "cold_start_ms": _cold_start_ms(bundle),
     }
@@ -203,7 +204,8 @@ def _report(document: dict[str, Any]) -> str:
             f"engine / bare loop  {document['ratio']:.3f}",
             f"one exit decision   {document['decision_us']['10']:.2f} us for 10 classes, "
             f"{document['decision_us']['1000']:.2f} us for 1,000",
-            _plan_text(document["plan_us"]),
+            f"one plan            {_plan_text(document['plan_us'], 'nothing to predict')}",
+            f"one joint plan      {_plan_text(document['joint_plan_us'], 'no ratios to choose')}",
             f"memory              {document['memory_mib']:.0f} MiB at most (resident)",
             f"cold start          {time_text(document['cold_start_ms'] * 1000)} from a new process "
             "to the first answer",
@@ -211,7 +213,7 @@ def _report(document: dict[str, Any]) -> str:
     )
 
 
-def _plan_text(quartiles: dict[str, float] | None) -> str:
+def _plan_text(quartiles: dict[str, float] | None, why_none: str) -> str:
     if quartiles is None:
-        return "one plan            none: nothing to predict"
-    return f"one plan            {quartiles['p50']:.2f} us, p95 {quartiles['p95']:.2f} us"
+        return f"none: {why_none}"
+    return f"{quartiles['p50']:.2f} us, p95 {quartiles['p95']:.2f} us"
