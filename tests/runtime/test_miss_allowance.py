@@ -3,13 +3,21 @@
 from collections.abc import Sequence
 
 import numpy as np
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runtime.governors.planned import PlannedGovernor
-from runtime.planning.miss_allowance import ENOUGH, LEAST, MOST_MARGIN, MissAllowance
+from runtime.planning.miss_allowance import (
+    ENOUGH,
+    LEAST,
+    MOST_MARGIN,
+    MOST_UNSPENT,
+    UNSPENT,
+    MissAllowance,
+)
 from runtime.planning.plan import PlanPair
-from runtime.planning.problem import blind_beliefs, plan_problem
+from runtime.planning.problem import PlanProblem, blind_beliefs, plan_problem
 from runtime.planning.solving import solve_within
 from runtime.replay.costs import ReplayCosts
 from runtime.replay.replay import Replay, Traffic
@@ -62,23 +70,64 @@ def test_frames_that_were_pushed_out_are_misses() -> None:
     assert round(allowance.balance, 9) == round(5 * BOUND - 4, 9)
 
 
-def run(allowed: float, only_careful: bool = False) -> ReplayResult:
-    """Three in a hundred frames need a stage that takes long; nothing tells them from the rest."""
-    table = steep_table((1, 1, 4), tuple(range(500_000, 2_000_001, 250_000)))
-    shares, deadline_ns = (0.6, 0.37, 0.03), 9 * MS
-    exits = np.random.default_rng(7).choice(3, FRAMES, p=shares)
+def most(frames: int) -> float:
+    """Misses after so many frames, at most, if the strict plan has none."""
+    unspent = min(UNSPENT * BOUND * frames, MOST_UNSPENT)
+    return BOUND * frames + max(1.0, unspent) + 1e-9
+
+
+@given(st.lists(st.booleans(), max_size=600), st.floats(0, 1), st.integers(0, 1000))
+def test_whatever_the_careful_plan_misses_the_strict_one_pays_back(
+    outcomes: Sequence[bool], share: float, seed: int
+) -> None:
+    """Frames late under both other plans: as somebody hostile puts them, then by chance."""
+    draw, allowance, misses = np.random.default_rng(seed), MissAllowance(BOUND), 0
+    late = [*outcomes, *(draw.random(2000) < share)]
+    for number, would_miss in enumerate(late):
+        missed = bool(would_miss) and not allowance.overdrawn
+        misses += missed
+        allowance.add(number, missed)
+        assert misses <= most(number + 1)
+        assert not (allowance.overdrawn and allowance.spends)
+
+
+def test_the_strict_plan_ends_when_a_miss_is_paid_back_and_one_is_left() -> None:
+    allowance, ended = MissAllowance(BOUND), 0
+    allowance.add(0, True)
+    while allowance.overdrawn:
+        ended += 1
+        allowance.add(ended, False)
+    assert ended == 199  # (1 + 1) / BOUND frames in all
+
+
+TABLE = steep_table((1, 1, 4), tuple(range(500_000, 2_000_001, 250_000)))
+DEADLINE_NS = 9 * MS
+SHARES = (0.6, 0.37, 0.03)
+"""Three in a hundred frames need a stage that takes long; nothing tells them from the rest."""
+
+
+def planned(believed: Sequence[float], allowed: float) -> tuple[PlanProblem, PlanPair]:
     problem = plan_problem(
-        table, STAGES, table.points, blind_beliefs(shares), deadline_ns, (deadline_ns,)
+        TABLE, STAGES, TABLE.points, blind_beliefs(believed), DEADLINE_NS, (DEADLINE_NS,)
     )
-    plans = solve_within(problem, 0.8 * allowed)
-    if only_careful:
-        plans = PlanPair(plans.careful)
+    return problem, solve_within(problem, 0.8 * allowed)
+
+
+def replayed(
+    problem: PlanProblem, plans: PlanPair, shares: Sequence[float], allowed: float = BOUND
+) -> ReplayResult:
+    exits = np.random.default_rng(7).choice(3, FRAMES, p=shares)
     governor = PlannedGovernor(
         "planned", problem, 0.8 * allowed, plans=plans, allowed_misses=allowed, calibrate=False
     )
-    traffic = Traffic(range(FRAMES), [i * deadline_ns for i in range(FRAMES)], deadline_ns)
-    replay = Replay(frames_leaving_at(exits.tolist()), traffic, ReplayCosts(table, STAGES))
-    return replay.run(governor, table.points[0])
+    traffic = Traffic(range(FRAMES), [i * DEADLINE_NS for i in range(FRAMES)], DEADLINE_NS)
+    replay = Replay(frames_leaving_at(exits.tolist()), traffic, ReplayCosts(TABLE, STAGES))
+    return replay.run(governor, TABLE.points[0])
+
+
+def run(allowed: float, only_careful: bool = False) -> ReplayResult:
+    problem, plans = planned(SHARES, allowed)
+    return replayed(problem, PlanPair(plans.careful) if only_careful else plans, SHARES, allowed)
 
 
 def test_two_plans_in_turn_earn_what_one_leaves_of_the_bound() -> None:
@@ -86,3 +135,46 @@ def test_two_plans_in_turn_earn_what_one_leaves_of_the_bound() -> None:
     assert careful.miss_rate < mixed.miss_rate <= BOUND
     assert mixed.miss_rate > 0.7 * BOUND
     assert mixed.net_nj < 0.99 * careful.net_nj
+
+
+BELIEVED = (0.6, 0.3935, 0.0065)
+"""So few need the long stage that the careful plan lets all of them be late."""
+
+
+def test_a_predictor_that_counted_too_few_late_exits_breaks_the_bound_without_a_strict_plan() -> (
+    None
+):
+    problem, plans = planned(BELIEVED, BOUND)
+    assert plans.strict is not None
+    assert plans.strict.miss_rate < plans.careful.miss_rate / 2
+    assert plans.strict.net_nj_per_frame > plans.careful.net_nj_per_frame
+    without = replayed(problem, plans._replace(strict=None), SHARES)
+    assert without.miss_rate > 2 * BOUND
+    kept = replayed(problem, plans, SHARES)
+    assert kept.misses <= most(FRAMES)
+    # Paid back by the strict plan for as long as it takes, and no longer.
+    alone = replayed(problem, PlanPair(plans.strict), SHARES)
+    assert alone.misses < 0.2 * kept.misses
+    assert without.net_nj < kept.net_nj < alone.net_nj
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.floats(0, 0.9), st.floats(0, 0.8))
+def test_any_mix_of_exits_keeps_the_bound_where_the_strict_plan_alone_would(
+    first: float, last: float
+) -> None:
+    """Up to a hundred times as many frames need the long stage as is believed. If all did, the strict
+    plan would not catch up with what the careful one left: it believes that the next is short.
+    """
+    problem, plans = planned(BELIEVED, BOUND)
+    assert plans.strict is not None
+    shares = (first, (1 - first) * (1 - last), (1 - first) * last)
+    alone = replayed(problem, PlanPair(plans.strict), shares)
+    mixed = replayed(problem, plans, shares)
+    assert mixed.misses <= max(most(FRAMES), alone.misses) + 4
+
+
+@pytest.mark.parametrize("last", [0.0, 0.001])
+def test_there_is_no_strict_plan_where_the_careful_one_hardly_misses(last: float) -> None:
+    _, plans = planned((0.6, 0.4 - last, last), BOUND)
+    assert plans.strict is None

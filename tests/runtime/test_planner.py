@@ -127,6 +127,15 @@ def test_a_plan_that_is_far_behind_hurries() -> None:
     assert {plan.problem.points[index] for index in plan.first[0][:, -1]} == {fast}
 
 
+def test_a_clock_that_is_better_by_little_is_gone_to_from_any_other() -> None:
+    """A switch costs what 2,000 frames save: so many sweeps would show it, and so do leaps."""
+    costs = [[1000.0, 990.0, 1010.0]]
+    problem = problem_of([[1000] * 3], costs, certain_beliefs((1.0,)), 2000, switch_net_nj=20_000.0)
+    plan = Planner(problem).solve(0.0)
+    assert plan.first[0, :, 0].tolist() == [1, 1, 1]
+    assert plan.net_nj_per_frame == pytest.approx(990.0, rel=1e-3)
+
+
 def test_the_eager_plan_of_a_pair_is_cheaper_and_misses_more() -> None:
     table = steep_table((1, 1, 4))
     beliefs, deadline_ns = blind_beliefs((0.6, 0.37, 0.03)), round(6.6 * MS)
