@@ -174,6 +174,33 @@ def test_a_ratio_pulls_at_the_shared_kernels_with_its_share(recipe: Recipe, spli
     assert any(np.abs(gradient).max() > 1e-3 for gradient in part)
 
 
+@pytest.mark.parametrize("between", [1, 2])
+def test_a_step_trains_the_ends_and_some_between(
+    recipe: Recipe, splits: Splits, tmp_path: Path, between: int
+) -> None:
+    import dataclasses
+
+    from tools.train.prunable.family import Family
+    from tools.train.prunable.sandwich import SandwichTrainer
+    from tools.train.prunable.training import builder
+
+    assert recipe.prunable is not None
+    one_step = dataclasses.replace(
+        recipe,
+        prunable=dataclasses.replace(recipe.prunable, between=between),
+        training=dataclasses.replace(recipe.training, batch=len(splits.train)),
+        phases=(dataclasses.replace(recipe.phases[0], epochs=1, warmup_epochs=0),),
+    )
+    build, names = builder(recipe, splits, 2)
+    family = Family(build, names)
+    SandwichTrainer(family, one_step, tmp_path).train(splits.train)
+    moved = [
+        any(v.numpy().any() for v in net.trainable_variables if v.path.endswith("beta"))
+        for net in family.nets.values()
+    ]
+    assert len(names) == 4 and moved[0] and moved[-1] and sum(moved) == 2 + between
+
+
 def test_all_ratios_learn(nets: Any, recipe: Recipe, splits: Splits) -> None:
     from tools.train.prunable.settled import accuracies
 

@@ -98,6 +98,8 @@ class PrunablePart:
     distill: float = 0.5
     """Share of a sub-net's loss that follows the full net's softened answer, 0 to 1."""
     temperature: float = 3.0
+    between: int = 1
+    """How many ratios between the widest and the narrowest each step draws."""
     narrow_weight: float = 1.0
     """Share of its gradient with which a ratio between the widest and the narrowest moves the
     kernels that all share; normalisations and biases of its own get all of it."""

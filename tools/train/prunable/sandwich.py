@@ -1,6 +1,6 @@
 """Training of a family: a mask first, then all ratios together; resumable after every epoch.
 
-Each step trains the full net, the narrowest, and one between drawn at random (the sandwich rule),
+Each step trains the full net, the narrowest, and some between drawn at random (the sandwich rule),
 and the narrower ones follow the full net's softened answers of the same step (in-place
 distillation): J. Yu and T. Huang, ICCV 2019, sections 3.1 and 3.2.
 """
@@ -98,8 +98,9 @@ class SandwichTrainer:
             return total
 
         def draw(rng: np.random.Generator) -> tuple[str, ...]:
-            between = [str(rng.choice(names[1:-1]))] if len(names) > 2 else []
-            return (names[0], *between, names[-1])
+            inner = names[1:-1]
+            drawn = rng.choice(len(inner), min(self._part.between, len(inner)), replace=False)
+            return (names[0], *(inner[index] for index in sorted(drawn)), names[-1])
 
         for index, phase in enumerate(self._recipe.phases):
             run = _Run(
