@@ -14,7 +14,7 @@ from runtime.calibration import DRIFT, ArrivalRate, ClockCap, Reserve, Slowdown
 from runtime.energy_budget import EnergyBudget
 from runtime.planning.lookup import PlanLookup
 from runtime.planning.miss_allowance import MissAllowance
-from runtime.planning.plan import Plan, PlanPair
+from runtime.planning.plan import Plan, PlanSet
 from runtime.planning.problem import PlanProblem
 from runtime.planning.solving import planner_of, solve_within
 from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
@@ -29,7 +29,7 @@ SETTLE_FRAMES = 3
 class Solution(NamedTuple):
     """What solving anew came to."""
 
-    plans: PlanPair
+    plans: PlanSet
     level: float
     """The part of the deadline that the plan holds back."""
     refused: bool
@@ -64,7 +64,7 @@ class PlannedGovernor:
         kind_of: Callable[[Frame], int] | None = None,
         calibrate: bool = True,
         budget: EnergyBudget | None = None,
-        plans: PlanPair | None = None,
+        plans: PlanSet | None = None,
         allowed_misses: float | None = None,
         executor: Executor | None = None,
     ) -> None:
@@ -103,7 +103,7 @@ class PlannedGovernor:
         """The numbers of interpreter threads that points may ask for, ascending."""
         return tuple(sorted({point.threads for point in self.nominal.points}))
 
-    def take(self, plans: PlanPair) -> None:
+    def take(self, plans: PlanSet) -> None:
         """Take newly solved plans into use."""
         self.plans = plans
         self.solutions += 1
@@ -178,6 +178,7 @@ class PlannedGovernor:
 
     def state(self) -> dict[str, Any]:
         """Return what calibration has come to, for the log."""
+        careful, eager, strict = self.plans
         return {
             "slowdown": round(math.exp(self.slowdown.board), 4),
             "slowdown_by_point": {
@@ -187,11 +188,10 @@ class PlannedGovernor:
             "reserve_share": round(self._level, 4),
             "gap_factor": round(self.arrivals.factor, 4),
             "budget_pressure": None if self.budget is None else round(self.budget.pressure, 4),
-            "penalty_nj": round(self.plans.careful.penalty_nj),
-            "planned_miss_rate": round(self.plans.careful.miss_rate, 6),
-            "eager_miss_rate": None
-            if self.plans.eager is None
-            else round(self.plans.eager.miss_rate, 6),
+            "penalty_nj": round(careful.penalty_nj),
+            "planned_miss_rate": round(careful.miss_rate, 6),
+            "eager_miss_rate": None if eager is None else round(eager.miss_rate, 6),
+            "strict_miss_rate": None if strict is None else round(strict.miss_rate, 6),
             "misses_allowed": round(self.allowance.balance, 4),
             "solutions": self.solutions,
         }
@@ -284,7 +284,7 @@ def _solution(problem: PlanProblem, miss_bound: float | None, level: float) -> S
     solutions are kept.
     """
     if miss_bound is None:
-        return Solution(PlanPair(planner_of(problem).solve(0.0)), level, False)
+        return Solution(PlanSet(planner_of(problem).solve(0.0)), level, False)
     plans = solve_within(problem.due_earlier(level), miss_bound)
     if level and plans.careful.miss_rate > miss_bound:
         return Solution(solve_within(problem, miss_bound), 0.0, True)

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from runtime.planning.frame_sweep import Array
 from runtime.planning.joint_planner import JointPlanner
-from runtime.planning.plan import JointPlan, Plan, PlanPair
+from runtime.planning.plan import JointPlan, Plan, PlanSet
 from runtime.planning.planner import HIGHEST_PENALTY
 from runtime.planning.problem import PlanProblem
 
@@ -26,7 +26,7 @@ LEAST, MOST = 1e-3, 1e4
 misses: where not both bounds can be kept, the loss is, and the deadline as well as can be."""
 
 
-def within_loss(problem: PlanProblem, miss_bound: float) -> PlanPair:
+def within_loss(problem: PlanProblem, miss_bound: float) -> PlanSet:
     """Return the best plans around a bound on misses that keep the problem's bound on the loss.
 
     Args:

@@ -48,12 +48,13 @@ class JointPlan(Plan):
     """Expected accuracy that the ratios lose, in percentage points."""
 
 
-class PlanPair(NamedTuple):
-    """Two plans around a bound on misses, to run in turn so that the bound is used up.
+class PlanSet(NamedTuple):
+    """Plans around a bound on misses, to run in turn so that the bound is used up and no more.
 
     Plans jump: of the plans of least energy one misses less than the bound allows, the next one
     more. The best policy under a bound is a mixture of two such (Altman, Constrained Markov
-    Decision Processes, 1999, chapter 6), not either of them.
+    Decision Processes, 1999, chapter 6), not either of them. The strict one is for when frames
+    leave later than all plans expect.
     """
 
     careful: Plan

@@ -24,7 +24,7 @@ import math
 import numpy as np
 
 from runtime.planning.frame_sweep import ENERGY, MISSES, Array, FrameSweep, PlanTables
-from runtime.planning.plan import Plan, PlanPair
+from runtime.planning.plan import Plan, PlanSet
 from runtime.planning.problem import PlanProblem
 
 SLOTS = 400
@@ -105,27 +105,27 @@ class Planner(FrameSweep):
         """
         return self.around(miss_bound).careful
 
-    def around(self, miss_bound: float) -> PlanPair:
+    def around(self, miss_bound: float) -> PlanSet:
         """Return the plan of least energy within a bound on misses, and the next cheaper one.
 
         The multiplier is found on a coarse grid of time first, then settled on the fine one.
         """
         plan = self.solve(0.0)
         if _keeps(plan, miss_bound):
-            return PlanPair(plan)
+            return PlanSet(plan)
         unit = self._unit_nj
         coarse = type(self)(self.problem, self.slots // COARSER) if self.slots > COARSER else self
         penalty_nj = coarse.bisect(miss_bound, unit * LEAST_PENALTY, unit * HIGHEST_PENALTY)
         plan = self.solve(penalty_nj, plan.values)
         while not _keeps(plan, miss_bound):
             if penalty_nj >= unit * HIGHEST_PENALTY:
-                return PlanPair(plan)
+                return PlanSet(plan)
             penalty_nj *= FINE_RATIO
             plan = self.solve(penalty_nj, plan.values)
         while True:
             cheaper = self.solve(plan.penalty_nj / FINE_RATIO, plan.values)
             if not _keeps(cheaper, miss_bound):
-                return PlanPair(plan, cheaper if cheaper.miss_rate <= EAGER_MISSES else None)
+                return PlanSet(plan, cheaper if cheaper.miss_rate <= EAGER_MISSES else None)
             plan = cheaper
 
     def strict(self, plan: Plan, miss_bound: float) -> Plan | None:

@@ -2,7 +2,7 @@
 
 from runtime.planning.joint_planner import JointPlanner
 from runtime.planning.loss_price import within_loss
-from runtime.planning.plan import PlanPair
+from runtime.planning.plan import PlanSet
 from runtime.planning.planner import Planner
 from runtime.planning.problem import PlanProblem
 
@@ -13,7 +13,7 @@ def planner_of(problem: PlanProblem) -> Planner:
     return JointPlanner(pruned) if pruned.narrower else Planner(pruned)
 
 
-def solve_within(problem: PlanProblem, miss_bound: float) -> PlanPair:
+def solve_within(problem: PlanProblem, miss_bound: float) -> PlanSet:
     """Return the best plans around a bound on misses."""
     if problem.narrower:
         return within_loss(problem.pruned(), miss_bound)

@@ -16,7 +16,7 @@ from runtime.governors.planned import BinOf, PlannedGovernor
 from runtime.governors.schedutil import SchedutilGovernor
 from runtime.governors.trace_limit import MOST_FRAMES, TraceLimitGovernor
 from runtime.governors.zero_pad import LowestClockGovernor
-from runtime.planning.plan import PlanPair
+from runtime.planning.plan import PlanSet
 from runtime.planning.problem import (
     Beliefs,
     PlanProblem,
@@ -174,14 +174,14 @@ def _better(name: str, context: PolicyContext, beliefs: Beliefs, bin_of: BinOf) 
     return _governor(name, context, blind_beliefs(context.exit_shares), None, plans=blind)
 
 
-def _rank(plans: PlanPair, bound: float) -> tuple[float, float]:
+def _rank(plans: PlanSet, bound: float) -> tuple[float, float]:
     """Fewest misses above the bound first, then the least energy."""
     net_nj, miss_rate = plans.mean(bound)
     return round(max(miss_rate - bound, 0.0), 4), net_nj
 
 
 @lru_cache(maxsize=32)
-def _solved(problem: PlanProblem, bound: float) -> PlanPair:
+def _solved(problem: PlanProblem, bound: float) -> PlanSet:
     return solve_within(problem, bound)
 
 
@@ -191,7 +191,7 @@ def _governor(
     beliefs: Beliefs,
     bin_of: BinOf | None,
     kind_of: Callable[[Frame], int] | None = None,
-    plans: PlanPair | None = None,
+    plans: PlanSet | None = None,
 ) -> PlannedGovernor:
     overheads = context.plan_overheads if bin_of is not None else 0.0
     problem = context.problem(beliefs, overheads)

@@ -25,7 +25,7 @@ from models_tflite.backend import open_backend
 from models_tflite.bundle import Bundle, open_bundle, shipped_names
 from models_tflite.stage import load_stages
 from runtime.governors.planned import PlannedGovernor
-from runtime.planning.plan import Plan, PlanPair
+from runtime.planning.plan import Plan, PlanSet
 from runtime.planning.planner import Planner
 from runtime.planning.problem import plan_problem, predicted_beliefs
 from runtime.prediction.predictor import SoftmaxPredictor
@@ -282,7 +282,7 @@ def test_clocks_and_predictions_of_all_samples(name: str, device_driver: Driver)
     assert _govern(device, "planned")["policy"] == "planned"
     governor = PlannedGovernor(
         "planned", plan.problem, 0.01, lambda _, scores: predictor.bin_of(scores),
-        calibrate=False, plans=PlanPair(plan),
+        calibrate=False, plans=PlanSet(plan),
     )  # fmt: skip
     stages = load_stages(bundle, open_backend("tflite-runtime", "reference"))
     random = np.random.default_rng(4)

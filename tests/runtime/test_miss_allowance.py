@@ -16,7 +16,7 @@ from runtime.planning.miss_allowance import (
     UNSPENT,
     MissAllowance,
 )
-from runtime.planning.plan import PlanPair
+from runtime.planning.plan import PlanSet
 from runtime.planning.problem import PlanProblem, blind_beliefs, plan_problem
 from runtime.planning.solving import solve_within
 from runtime.replay.costs import ReplayCosts
@@ -106,7 +106,7 @@ SHARES = (0.6, 0.37, 0.03)
 """Three in a hundred frames need a stage that takes long; nothing tells them from the rest."""
 
 
-def planned(believed: Sequence[float], allowed: float) -> tuple[PlanProblem, PlanPair]:
+def planned(believed: Sequence[float], allowed: float) -> tuple[PlanProblem, PlanSet]:
     problem = plan_problem(
         TABLE, STAGES, TABLE.points, blind_beliefs(believed), DEADLINE_NS, (DEADLINE_NS,)
     )
@@ -114,7 +114,7 @@ def planned(believed: Sequence[float], allowed: float) -> tuple[PlanProblem, Pla
 
 
 def replayed(
-    problem: PlanProblem, plans: PlanPair, shares: Sequence[float], allowed: float = BOUND
+    problem: PlanProblem, plans: PlanSet, shares: Sequence[float], allowed: float = BOUND
 ) -> ReplayResult:
     exits = np.random.default_rng(7).choice(3, FRAMES, p=shares)
     governor = PlannedGovernor(
@@ -127,7 +127,7 @@ def replayed(
 
 def run(allowed: float, only_careful: bool = False) -> ReplayResult:
     problem, plans = planned(SHARES, allowed)
-    return replayed(problem, PlanPair(plans.careful) if only_careful else plans, SHARES, allowed)
+    return replayed(problem, PlanSet(plans.careful) if only_careful else plans, SHARES, allowed)
 
 
 def test_two_plans_in_turn_earn_what_one_leaves_of_the_bound() -> None:
@@ -153,7 +153,7 @@ def test_a_predictor_that_counted_too_few_late_exits_breaks_the_bound_without_a_
     kept = replayed(problem, plans, SHARES)
     assert kept.misses <= most(FRAMES)
     # Paid back by the strict plan for as long as it takes, and no longer.
-    alone = replayed(problem, PlanPair(plans.strict), SHARES)
+    alone = replayed(problem, PlanSet(plans.strict), SHARES)
     assert alone.misses < 0.2 * kept.misses
     assert without.net_nj < kept.net_nj < alone.net_nj
 
@@ -163,13 +163,13 @@ def test_a_predictor_that_counted_too_few_late_exits_breaks_the_bound_without_a_
 def test_any_mix_of_exits_keeps_the_bound_where_the_strict_plan_alone_would(
     first: float, last: float
 ) -> None:
-    """Up to a hundred times as many frames need the long stage as is believed. If all did, the strict
+    """Up to a hundred times as many frames need the long stage as believed. If all did, the strict
     plan would not catch up with what the careful one left: it believes that the next is short.
     """
     problem, plans = planned(BELIEVED, BOUND)
     assert plans.strict is not None
     shares = (first, (1 - first) * (1 - last), (1 - first) * last)
-    alone = replayed(problem, PlanPair(plans.strict), shares)
+    alone = replayed(problem, PlanSet(plans.strict), shares)
     mixed = replayed(problem, plans, shares)
     assert mixed.misses <= max(most(FRAMES), alone.misses) + 4
 
