@@ -30,6 +30,10 @@ class JointPlanner(Planner):
     loss in it.
     """
 
+    # A ratio that is better by little, but for the frame that a change of it makes late, is found
+    # slowly if at all: longer than this does not pay.
+    most_sweeps = 120
+
     def __init__(self, problem: PlanProblem, slots: int = SLOTS) -> None:
         every = (problem, *problem.narrower)
         # Every time that every ratio can lead to would be too many: those of the full width.

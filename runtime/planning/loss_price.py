@@ -39,18 +39,21 @@ def within_loss(problem: PlanProblem, miss_bound: float) -> PlanSet:
         tried = priced(problem, miss_bound, most_points)
     highest_nj = _unit(problem) * MOST
     while True:
-        plans = JointPlanner(tried).around(miss_bound)
+        planner = JointPlanner(tried)
+        plans = planner.around(miss_bound)
         if _keeps(plans.careful, most_points) or tried.loss_price_nj >= highest_nj:
             break
         # The grid was too coarse: a little dearer.
         tried = replace(tried, loss_price_nj=max(tried.loss_price_nj, highest_nj / 1e6) * RATIO)
-    keeps = plans.eager is None or _keeps(plans.eager, most_points)
-    return plans if keeps else plans._replace(eager=None)
+    strict = planner.strict(plans.careful, miss_bound)
+    return plans._replace(
+        eager=plans.eager if _keeps(plans.eager, most_points) else None,
+        strict=strict if _keeps(strict, most_points) else None,
+    )
 
 
-def _keeps(plan: Plan, most_points: float) -> bool:
-    assert isinstance(plan, JointPlan)
-    return plan.loss_points <= most_points + TOLERANCE
+def _keeps(plan: Plan | None, most_points: float) -> bool:
+    return isinstance(plan, JointPlan) and plan.loss_points <= most_points + TOLERANCE
 
 
 def _unit(problem: PlanProblem) -> float:

@@ -60,6 +60,8 @@ LEAST_PENALTY, HIGHEST_PENALTY = 0.01, 3000.0
 class Planner(FrameSweep):
     """Solves one problem for any penalty. Arrays are [energy or misses, ..., clock, slot]."""
 
+    most_sweeps = MOST_SWEEPS
+
     def __init__(
         self, problem: PlanProblem, slots: int = SLOTS, ages_ns: tuple[int, ...] | None = None
     ) -> None:
@@ -71,7 +73,7 @@ class Planner(FrameSweep):
         rates = np.zeros(len(values))
         scale = max(abs(e) for row in self.problem.net_nj for e in row) or 1.0
         inside, leap = np.zeros(1), 0.0
-        for _ in range(MOST_SWEEPS):
+        for _ in range(self.most_sweeps):
             after, tables = self.sweep(values, penalty_nj)
             change = after - values
             rates = change.reshape(len(change), -1)[:, 0].copy()
