@@ -9,20 +9,25 @@ Feedback on the energy drawn is integral feedback on the power, so the mean powe
 budget; a pressure that is clipped to [0, 1] and a first-order loop cannot run away.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from boards.cost_table import CostTable
-from models_tflite.manifest import FULL_RATIO
+from models_tflite.manifest import FULL_RATIO, Manifest
 from runtime.errors import RunError
 from runtime.exit_criterion import Threshold
 from runtime.records import ExitDecision, InferenceRecord
-from runtime.stage_work import row_name
+from runtime.stage_work import row_name, switch_work
 
 GAIN_PER_S = 0.5
 """Pressure for each second of the mean power above idle that was drawn too much."""
 LEAST_SCALE = 0.001
 """Of the idle power: what the mean power above idle is at least taken for."""
+
+
+LOWEST_SCORES = {"int8": -128.0, "uint8": 0.0, "float32": 0.0}
+"""Of a head, by dtype; float32 as of probabilities."""
 
 
 class BudgetError(RunError, ValueError):
@@ -56,6 +61,22 @@ class EnergyBudget:
     _until_ns: int | None = None
     _started_ns: int = 0
     _ratio: str = FULL_RATIO
+
+    @classmethod
+    def of(cls, manifest: Manifest, table: CostTable, budget_uw: int) -> "EnergyBudget":
+        """Return the budget of a bundle's run: a table of all its ratios if it has several.
+
+        Raises:
+            BudgetError: as the constructor.
+        """
+        head, name = manifest.stages[0].scores, manifest.thresholds[FULL_RATIO].criterion
+        lowest = {"entropy": -math.log(head.classes), "top-score": LOWEST_SCORES[head.dtype]}
+        sign = -1 if name == "entropy" else 1
+        return cls(
+            budget_uw, table, tuple(stage.name for stage in manifest.stages),
+            {ratio: _times(sign, chosen.values) for ratio, chosen in manifest.thresholds.items()},
+            lowest.get(name, 0.0), switch_work(manifest, FULL_RATIO).name,
+        )  # fmt: skip
 
     def __post_init__(self) -> None:
         self._floor_uw = min(self.table.idle_uw.values())
@@ -110,6 +131,14 @@ class EnergyBudget:
         """Mean power so far, by the cost table."""
         ran_ns = (self._until_ns or 0) - self._started_ns
         return self.drawn_nj * 1e6 / ran_ns if ran_ns else 0.0
+
+
+def _times(sign: int, thresholds: Sequence[Threshold]) -> tuple[Threshold, ...]:
+    """Return thresholds in units of `ExitDecision.confidence`: entropies are negative there."""
+    return tuple(
+        tuple(sign * bound for bound in one) if isinstance(one, Sequence) else sign * one
+        for one in thresholds
+    )
 
 
 def battery_budget_uw(capacity_mwh: int, hours: float) -> int:

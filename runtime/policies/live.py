@@ -91,7 +91,6 @@ def live_governor(
             )
         predictor = SoftmaxPredictor.from_document(carried)
         known = exit_shares_of(predictor)
-    thresholds = {ratio: chosen.values for ratio, chosen in manifest.thresholds.items()}
     context = PolicyContext(
         table=costs,
         stages=stages,
@@ -105,8 +104,6 @@ def live_governor(
         ratio_switch=change.name,
         loss_points=loss_points,
         executor=None if board.simulated else ThreadPoolExecutor(1, "planner"),
-        budget=None
-        if budget_uw is None
-        else lambda: EnergyBudget(budget_uw, costs, stages, thresholds, ratio_switch=change.name),
+        budget=None if budget_uw is None else lambda: EnergyBudget.of(manifest, costs, budget_uw),
     )
     return open_policy(policy, context)

@@ -1,11 +1,16 @@
 """A power budget is held, on time, and refused where it is below the floor."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from boards import open_board
+from models_tflite import open_bundle
 from runtime.energy_budget import BudgetError, EnergyBudget, battery_budget_uw
+from runtime.exit_criterion import CriterionName, exit_criterion
 from runtime.governors.planned import PlannedGovernor
 from runtime.planning.problem import blind_beliefs, plan_problem
 from runtime.records import ExitDecision
@@ -13,6 +18,7 @@ from runtime.replay.costs import ReplayCosts
 from runtime.replay.replay import Replay, Traffic
 from runtime.replay.result import ReplayResult
 from runtime.replay.scored_frames import ScoredFrames
+from runtime.stage_work import works_of
 from tests.fakes.plan_tables import IDLE_UW, MS, STAGES, steep_table
 
 PERIOD_NS = 12 * MS
@@ -99,6 +105,34 @@ def test_a_threshold_for_each_class_is_looked_up_by_the_answer() -> None:
     budget = EnergyBudget(2 * IDLE_UW, TABLE, STAGES, {"1.0": ((10.0, 80.0), 40.0)}, pressure=0.5)
     assert budget.leaves(0, ExitDecision(False, 0, 6.0))
     assert not budget.leaves(0, ExitDecision(False, 1, 6.0))
+
+
+@pytest.mark.parametrize(
+    ("criterion", "tuned", "scores"),
+    [
+        ("score-margin", 40.0, [10, 3, -5]),
+        ("top-score", 90.0, [12, 3, -5]),
+        ("entropy", 0.2, [40, 33, 25]),
+        ("entropy", (0.2, 0.3, 0.1), [40, 33, 25]),
+    ],
+)
+def test_whatever_the_criterion_all_leave_under_full_pressure_and_some_under_less(
+    criterion: CriterionName, tuned: float | tuple[float, ...], scores: list[int]
+) -> None:
+    manifest = open_bundle("digits-early-exit").manifest
+    chosen = replace(manifest.thresholds["1.0"], criterion=criterion, values=(tuned, tuned))
+    manifest = replace(manifest, thresholds={"1.0": chosen})
+    with open_board("sim:raspberry-pi-5") as board:
+        table = board.cost_table(works_of(open_bundle("digits-early-exit")))
+    assert table is not None
+    budget = EnergyBudget.of(manifest, table, 10**7)
+    scale = 0.1 if criterion == "entropy" else 1.0
+    decision = exit_criterion(criterion, tuned, scale)(np.array(scores, np.int8))
+    assert not decision.leave
+    found = []
+    for budget.pressure in (0.0, 0.05, 1.0):
+        found.append(budget.leaves(0, decision))
+    assert found == [False, False, True]
 
 
 def test_a_battery_is_a_budget() -> None:

@@ -214,12 +214,7 @@ class Comparison:
 
     def _budget(self) -> EnergyBudget:
         assert self.conditions.budget_uw is not None
-        tuned = self.bundle.manifest.thresholds
-        return EnergyBudget(
-            self.conditions.budget_uw, self.table, self.stages,
-            {ratio: chosen.values for ratio, chosen in tuned.items()},
-            ratio_switch=self.replays.ratio_switch,
-        )  # fmt: skip
+        return EnergyBudget.of(self.bundle.manifest, self.table, self.conditions.budget_uw)
 
     def _ratios(self) -> tuple[RatioContext, ...]:
         """Return what is known of the ratios, each scored frame asked about once."""
