@@ -104,7 +104,7 @@ def test_ratios_over_the_line(
     with _running(program) as name:
         link = Link(DescriptorPort(name))
         assert flash(link, bundle_file(bundle), confirm=True).confirmed
-        for ratio in ("0.56", "0.2", "1.0"):
+        for ratio in ("0.53", "0.2", "1.0"):
             engine = RemoteEngine(link, ratio=ratio)
             assert engine.info["ratio"] == ratio
             records = [engine.infer(Frame(i, frame)) for i, frame in enumerate(frames)]
@@ -113,7 +113,7 @@ def test_ratios_over_the_line(
             assert {r.ratio for r in records} == {ratio}
         link.port.close()
         run = ["run", "cifar10-prunable", str(tmp_path / "frames.npy"), "--board", f"serial:{name}"]
-        assert _cli(capsys, *run, "--ratio", "nearest:0.55")["ratios"] == {"0.56": 4}
+        assert _cli(capsys, *run, "--ratio", "nearest:0.54")["ratios"] == {"0.53": 4}
 
 
 def test_smpmgr_updates_it(program: Path, tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def test_every_ratio_of_a_shipped_stage(name: str, file: str, runner: Driver) ->
         assert ran.outputs == [reference.run(run) for run in runs], ratio
         arenas[ratio] = ran.kept_bytes + ran.activation_bytes
     # A ratio's biases are decoded into the arena; the full width's stay in flash.
-    assert max(arenas.values()) <= 1.09 * arenas["1.0"], arenas
+    assert max(arenas.values()) <= 1.17 * arenas["1.0"], arenas
     assert arenas[opened.ratios[-1]] < 0.7 * arenas["1.0"], arenas
 
 

@@ -162,7 +162,7 @@ def rows(tmp_path_factory: pytest.TempPathFactory) -> Any:
     bundle, rng = open_bundle(UNION), np.random.default_rng(0)
     folder = tmp_path_factory.mktemp("plain")
     ratios: dict[str, RatioAnswers] = {}
-    for ratio, right in (("1.0", [0.6, 0.7, 0.8]), ("0.56", [0.55, 0.68, 0.785])):
+    for ratio, right in (("1.0", [0.6, 0.7, 0.8]), ("0.53", [0.55, 0.68, 0.785])):
         plain, exits = bundle_at(bundle, ratio, folder / ratio), answers(rng, right)
         first = answers(rng, [0.785, 0.8]) if ratios else None
         ratios[ratio] = RatioAnswers(plain, alone(exits), exits, first)
@@ -254,7 +254,7 @@ def test_a_deadline_that_the_full_net_cannot_keep_leaves_the_narrower_ones(rows:
         if row["deadline_us"] == tight and row["allowed_loss_points"] == 3.0
     }
     assert found["clock"]["net_uj"] is None and found["early-exit"]["net_uj"] is None
-    assert found["pruning"]["choice"] == found["all-in-one"]["choice"] == "0.56"
+    assert found["pruning"]["choice"] == found["all-in-one"]["choice"] == "0.53"
 
 
 def test_a_ratio_as_a_bundle_of_its_own_answers_the_same(tmp_path: Path) -> None:
@@ -262,10 +262,10 @@ def test_a_ratio_as_a_bundle_of_its_own_answers_the_same(tmp_path: Path) -> None
     from models_tflite.golden_making import run_all, synthetic_frames
 
     bundle, backend = open_bundle(UNION), open_backend()
-    plain = bundle_at(bundle, "0.56", tmp_path)
+    plain = bundle_at(bundle, "0.53", tmp_path)
     assert plain.manifest.ratios == ("1.0",) and plain.manifest.prunable is None
-    assert plain.manifest.thresholds["1.0"] == bundle.manifest.thresholds["0.56"]
+    assert plain.manifest.thresholds["1.0"] == bundle.manifest.thresholds["0.53"]
     frames = synthetic_frames(plain.manifest.stages[0].input, 0, 4)
-    ours = run_all(load_stages(bundle, backend, ratio="0.56"), frames)
+    ours = run_all(load_stages(bundle, backend, ratio="0.53"), frames)
     for mine, theirs in zip(ours, run_all(load_stages(plain, backend), frames), strict=True):
         assert (mine == theirs).all()
