@@ -31,8 +31,8 @@ class JointPlanner(Planner):
     """
 
     # A ratio that is better by little, but for the frame that a change of it makes late, is found
-    # slowly if at all: longer than this does not pay.
-    most_sweeps = 120
+    # slowly if at all: more sweeps do not pay, and leaps end somewhere on the way.
+    most_sweeps, longest_leap = 150, 0.0
 
     def __init__(self, problem: PlanProblem, slots: int = SLOTS) -> None:
         every = (problem, *problem.narrower)

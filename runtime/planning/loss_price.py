@@ -37,14 +37,15 @@ def within_loss(problem: PlanProblem, miss_bound: float) -> PlanSet:
     most_points, tried = problem.loss_bound_points, problem
     if not problem.loss_price_nj:
         tried = priced(problem, miss_bound, most_points)
-    highest_nj = _unit(problem) * MOST
+    highest_nj, step = _unit(problem) * MOST, RATIO
     while True:
         planner = JointPlanner(tried)
         plans = planner.around(miss_bound)
         if _keeps(plans.careful, most_points) or tried.loss_price_nj >= highest_nj:
             break
-        # The grid was too coarse: a little dearer.
-        tried = replace(tried, loss_price_nj=max(tried.loss_price_nj, highest_nj / 1e6) * RATIO)
+        # The grid was too coarse: a little dearer, then a lot.
+        price_nj = max(tried.loss_price_nj, highest_nj / 1e6) * step
+        tried, step = replace(tried, loss_price_nj=min(price_nj, highest_nj)), step * step
     strict = planner.strict(plans.careful, miss_bound)
     return plans._replace(
         eager=plans.eager if _keeps(plans.eager, most_points) else None,

@@ -60,7 +60,7 @@ LEAST_PENALTY, HIGHEST_PENALTY = 0.01, 3000.0
 class Planner(FrameSweep):
     """Solves one problem for any penalty. Arrays are [energy or misses, ..., clock, slot]."""
 
-    most_sweeps = MOST_SWEEPS
+    most_sweeps, longest_leap = MOST_SWEEPS, LONGEST_LEAP
 
     def __init__(
         self, problem: PlanProblem, slots: int = SLOTS, ages_ns: tuple[int, ...] | None = None
@@ -82,7 +82,7 @@ class Planner(FrameSweep):
             before, inside = inside, total[..., self._inside]
             late, span = change[MISSES][..., self._inside], np.ptp(inside)
             steady = np.abs(inside - before).max() < STEADY * span
-            leap = min(max(LEAP_RATIO * leap, SHORTEST_LEAP), LONGEST_LEAP) if steady else 0.0
+            leap = min(max(LEAP_RATIO * leap, SHORTEST_LEAP), self.longest_leap) if steady else 0.0
             ahead = change - rates.reshape(-1, *[1] * (change.ndim - 1))
             values = values + (leap or DAMPING) * ahead
             if span < TOLERANCE * scale and np.ptp(late) < MISS_TOLERANCE:

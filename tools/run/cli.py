@@ -42,7 +42,7 @@ METERED_DURATION_NS = 10_000_000_000
     default="performance",
     show_default=True,
     help="Clock: performance, powersave, fixed:<MHz>, or planned for each stage; "
-    "stable-latency[:CLOCK] chooses the pruning ratio for the clock.",
+    "stable-latency[:CLOCK] chooses the pruning ratio for the clock, planned-joint both.",
 )
 @option("--rate", type=float, help="Frames per second.  [default: back to back]")
 @option("--deadline", type=Duration(), help="Time from arrival to the due answer, as 20ms.")
