@@ -37,10 +37,11 @@ MISS_TOLERANCE = 5e-4
 DAMPING = 0.8
 """Step of value iteration. A full step would not settle where the best schedule alternates
 between frames (Puterman, section 8.5.4)."""
-STEADY = 0.1
+STEADY = 0.05
 """A sweep changes what the one before it did, to this share of the span: then the step is a leap.
 Where another clock is a little better, but for the cost of getting there, every sweep adds that
-little alone; a leap too far is undone by the next sweep, which goes there."""
+little alone; a leap too far is undone by the next sweep, which goes there. What decays by more is
+left alone: the shortest leap would swing it to and fro."""
 SHORTEST_LEAP, LONGEST_LEAP, LEAP_RATIO = 32.0, 4096.0, 4.0
 COARSER = 4
 """How much coarser time is while the multiplier is searched."""
