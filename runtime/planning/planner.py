@@ -50,8 +50,8 @@ PENALTY_RATIO, FINE_RATIO = 1.3, 1.5
 grid."""
 EAGER_MISSES = 0.2
 """Highest miss rate of an eager plan: beyond it lies one that lets the queue fill for good."""
-STRICT, LENIENT = 0.25, 0.5
-"""Shares of the bound: what a strict plan may miss, and from what a plan misses there is one."""
+STRICT = 0.25
+"""Share of the bound, and of what another plan misses, that a strict plan may miss."""
 STRICT_RATIO = 2.0
 """Step of the multiplier on the way to a strict plan."""
 LEAST_PENALTY, HIGHEST_PENALTY = 0.01, 3000.0
@@ -137,11 +137,12 @@ class Planner(FrameSweep):
         Expected misses rest on what is believed of the exits: where frames leave later than that,
         a plan that takes their lateness into account keeps no bound. This one hardly does.
         """
-        if plan.miss_rate <= miss_bound * LENIENT:
+        if plan.miss_rate <= MISS_TOLERANCE:
             return None
+        most = STRICT * min(miss_bound, plan.miss_rate)
         found, unit_nj = plan, self._unit_nj
         penalty_nj = max(plan.penalty_nj, unit_nj * LEAST_PENALTY)
-        while found.miss_rate > miss_bound * STRICT and penalty_nj < unit_nj * HIGHEST_PENALTY:
+        while found.miss_rate > most and penalty_nj < unit_nj * HIGHEST_PENALTY:
             penalty_nj *= STRICT_RATIO
             found = self.solve(penalty_nj, found.values)
         return found if found.miss_rate < plan.miss_rate / 2 else None

@@ -61,10 +61,14 @@ def test_the_ablation_adds_one_part_at_a_time(capsys: pytest.CaptureFixture[str]
 def test_the_grid_is_printed_whole_losses_included(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compare_grid, "WORKLOADS", (("periodic", 0.6),))
-    monkeypatch.setattr(compare_grid, "FRAMES", 200)
+    monkeypatch.setattr(compare_grid, "WORKLOADS", (("periodic", 0.6), ("poisson", 0.5)))
+    monkeypatch.setattr(compare_grid, "DEADLINE_PERIODS", (1.0, 3.0))
+    monkeypatch.setattr(compare_grid, "FRAMES", 300)
+    monkeypatch.setattr(compare_grid, "RANDOM_FRAMES", 5_000)
     document = reproduced(capsys, "--grid", "--board", "sim:raspberry-pi-5")
-    assert len(document["grid"]) == len(compare_grid.DEADLINE_PERIODS)
+    assert [cell["workload"] for cell in document["grid"]] == ["periodic"] * 2 + ["poisson"] * 2
+    # Of more random arrivals than an oracle plans, it plans the first ones.
+    assert all(cell["over_oracle"] >= 0.99 for cell in document["grid"])
     lost = compare_grid.grid_report([{**document["grid"][0], "kept": False}])
     assert "LOST" in lost
     assert "0 of 1 cells" in lost

@@ -1,5 +1,6 @@
 """A grid of comparisons: boards, workloads, deadlines and bundles, printed whole."""
 
+import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,8 +17,11 @@ from ...render import table
 WORKLOADS = (("back-to-back", 1.0), ("periodic", 0.75), ("poisson", 0.5), ("bursty", 0.3))
 """Name and load; the load of back to back does not count."""
 DEADLINE_PERIODS = (1.0, 1.5, 3.0)
-FRAMES = 2_000
-"""Of a cell. Where arrivals are random the oracle plans each of them by itself."""
+FRAMES, RANDOM_FRAMES = 2_000, 20_000
+"""Of a cell; the second where arrivals are random. A burst pushes several frames out of the queue
+at once, so over a few thousand frames it is luck which fixed point keeps the bound."""
+RANDOM = ("poisson", "bursty")
+"""Workloads of which the oracle plans every arrival by itself: over the shorter run."""
 COMPARED = ("performance", "powersave", *KERNEL, "zero-pad", "planned", "oracle")
 """Besides the fixed points."""
 EARNABLE = 1.03
@@ -31,7 +35,8 @@ def grid_cells(
     """Return every cell of the grid."""
     return [
         _cell(bundle, frames, Conditions(
-            board, workload, load, deadline_periods=periods, frames=FRAMES, time_scale=time_scale,
+            board, workload, load, deadline_periods=periods, time_scale=time_scale,
+            frames=RANDOM_FRAMES if workload in RANDOM else FRAMES,
         ))
         for bundle, frames in pairs
         for board in boards
@@ -41,15 +46,13 @@ def grid_cells(
 
 
 def _cell(bundle: Bundle, frames: ComparisonFrames, conditions: Conditions) -> dict[str, Any]:
-    comparison = Comparison(bundle, frames, conditions)
-    policies = [policy for policy in comparison.policies() if policy in COMPARED] + _fixed(
-        comparison
-    )
-    document = compare_document(comparison, comparison.run(policies))
-    rows = {row["policy"]: row for row in document["policies"]}
-    best = best_row(document["policies"], "baseline")
-    fixed = rows.get(document["best_fixed"] or "")
-    ours, oracle = rows["planned"], rows.get("oracle")
+    document, rows = _compared(Comparison(bundle, frames, conditions), COMPARED)
+    best, ours = best_row(document["policies"], "baseline"), rows["planned"]
+    limits, limited = document, rows
+    if conditions.workload in RANDOM:
+        shorter = dataclasses.replace(conditions, frames=FRAMES)
+        limits, limited = _compared(Comparison(bundle, frames, shorter), ("planned", "oracle"))
+    fixed, oracle = limited.get(limits["best_fixed"] or ""), limited.get("oracle")
     against = _over(ours, best)
     return {
         "bundle": document["bundle"],
@@ -62,10 +65,19 @@ def _cell(bundle: Bundle, frames: ComparisonFrames, conditions: Conditions) -> d
         "meets_bound": ours["meets_bound"],
         "best_baseline": document["best_baseline"],
         "over_best_baseline": against,
-        "over_oracle": _over(ours, oracle),
+        "over_oracle": _over(limited["planned"], oracle),
         "best_fixed_over_oracle": _over(fixed, oracle),
         "kept": _kept(ours, best),
     }
+
+
+def _compared(
+    comparison: Comparison, others: Sequence[str]
+) -> tuple[dict[str, Any], dict[str, dict[str, Any]]]:
+    """Replay the fixed points and others; return the document, and its rows by policy."""
+    policies = [policy for policy in comparison.policies() if policy in others]
+    document = compare_document(comparison, comparison.run(policies + _fixed(comparison)))
+    return document, {row["policy"]: row for row in document["policies"]}
 
 
 def _fixed(comparison: Comparison) -> list[str]:
