@@ -165,13 +165,14 @@ def test_any_mix_of_exits_keeps_the_bound_where_the_strict_plan_alone_would(
 ) -> None:
     """Up to a hundred times as many frames need the long stage as believed. If all did, the strict
     plan would not catch up with what the careful one left: it believes that the next is short.
+    When it begins, one frame is in work, four may wait and one is about to come: six it cannot save.
     """
     problem, plans = planned(BELIEVED, BOUND)
     assert plans.strict is not None
     shares = (first, (1 - first) * (1 - last), (1 - first) * last)
     alone = replayed(problem, PlanSet(plans.strict), shares)
     mixed = replayed(problem, plans, shares)
-    assert mixed.misses <= max(most(FRAMES), alone.misses) + 4
+    assert mixed.misses <= max(most(FRAMES), alone.misses) + 6
 
 
 @pytest.mark.parametrize("last", [0.0, 0.0001])
