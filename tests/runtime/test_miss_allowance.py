@@ -165,7 +165,7 @@ def test_any_mix_of_exits_keeps_the_bound_where_the_strict_plan_alone_would(
 ) -> None:
     """Up to a hundred times as many frames need the long stage as believed. If all did, the strict
     plan would not catch up with what the careful one left: it believes that the next is short.
-    When it begins, one frame is in work, four may wait and one is about to come: six it cannot save.
+    When it begins, one frame is in work, four may wait and one is about to come: too late.
     """
     problem, plans = planned(BELIEVED, BOUND)
     assert plans.strict is not None
