@@ -213,7 +213,7 @@ def test_published_models_are_looked_through_before_they_run(place: Path) -> Non
 def test_two_published_image_nets_of_different_sizes_are_a_pair(place: Path) -> None:
     coral = MODELS / "coral"
     nets = [coral / f"mobilenet_v1_{size}_quant.tflite" for size in ("0.5_160", "0.75_192")]
-    # Views of four photographs, and for their class what the big net answers.
+    # Views of three photographs, and for their class what the big net answers.
     alone = invoke("build", "--single", nets[1], "--resize", "bilinear", "--name", "alone")
     assert alone.exit_code == 0, alone.output
     frames = photograph_views([coral / f"{name}.bmp" for name in ("bird", "cat", "sunflower")], 16)
