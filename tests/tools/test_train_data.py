@@ -1,6 +1,7 @@
 import gzip
 import io
 import struct
+import sys
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -169,6 +170,15 @@ def test_npz_as_keras_writes_them(tmp_path: Path) -> None:
     np.savez(tmp_path / "b.npz", images=x)
     with pytest.raises(TrainError, match=r"holds \['images'\], wanted x_train"):
         open_source(str(tmp_path / "b.npz"))
+
+
+def test_images_need_the_small_extra_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "train" / "cat"
+    place.mkdir(parents=True)
+    Image.new("L", (4, 4)).save(place / "a.png")
+    monkeypatch.setitem(sys.modules, "PIL", None)  # as if it was not installed
+    with pytest.raises(TrainError, match=r"needs PIL: pip install 'edge-infer\[images\]'"):
+        open_source(str(tmp_path))
 
 
 def test_a_place_without_data_is_named() -> None:

@@ -109,7 +109,8 @@ def open_source(where: str) -> Source:
     try:
         return _open(where)
     except ImportError as error:
-        raise TrainError(f"{where} needs {error.name}: pip install 'edge-infer[train]'") from None
+        extra = "images" if error.name == "PIL" else "train"
+        raise TrainError(f"{where} needs {error.name}: pip install 'edge-infer[{extra}]'") from None
 
 
 def _open(where: str) -> Source:
