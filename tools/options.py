@@ -64,3 +64,27 @@ threads_option = option(
     show_default=True,
     help="Interpreter threads.",
 )
+queue_option = option(
+    "--queue",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Frames that may wait; the oldest is dropped for a newer one.",
+)
+load_option = option(
+    "--load",
+    type=float,
+    default=0.6,
+    show_default=True,
+    help="Arrival rate as a share of what the classic net can do at the top clock.",
+)
+replayed_option = option(
+    "--frames", type=click.IntRange(1), default=20_000, show_default=True, help="Frames to replay."
+)
+time_scale_option = option(
+    "--time-scale",
+    type=click.FloatRange(0.01, 1000),
+    default=1.0,
+    show_default=True,
+    help="Stage times and energies times this: synthetic.",
+)

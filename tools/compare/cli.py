@@ -14,7 +14,16 @@ from runtime.replay.costs import Disturbance
 
 from ..budget_options import battery_option, budget_uw, hours_option, power_budget_option
 from ..costs.tables import measured_table, with_classic
-from ..options import backend_option, json_option, option, resolver_option
+from ..options import (
+    backend_option,
+    json_option,
+    load_option,
+    option,
+    queue_option,
+    replayed_option,
+    resolver_option,
+    time_scale_option,
+)
 from ..quantities import Duration
 from ..render import emit, warn
 from ..thread_counts import Threads
@@ -38,18 +47,10 @@ BY_RATIO = (JOINT, PRUNING, STABLE)
     show_default=True,
     help="Arrivals: back-to-back, periodic, poisson, bursty or trace:FILE (CSV, seconds).",
 )
-@option(
-    "--load",
-    type=float,
-    default=0.6,
-    show_default=True,
-    help="Arrival rate as a share of what the classic net can do at the top clock.",
-)
+@load_option
 @option("--rate", type=float, help="Arrival rate in frames per second, instead of a load.")
 @option("--deadline", type=Duration(), help="Time from arrival to answer.  [default: mean gap]")
-@option(
-    "--frames", type=click.IntRange(1), default=20_000, show_default=True, help="Frames to replay."
-)
+@replayed_option
 @option(
     "--images",
     type=click.IntRange(2),
@@ -77,13 +78,7 @@ BY_RATIO = (JOINT, PRUNING, STABLE)
     show_default=True,
     help="Thread counts that policies may choose from.",
 )
-@option(
-    "--time-scale",
-    type=click.FloatRange(0.01, 1000),
-    default=1.0,
-    show_default=True,
-    help="Stage times and energies times this: synthetic.",
-)
+@time_scale_option
 @option(
     "--late",
     type=click.Choice(["run", "drop"]),
@@ -91,13 +86,7 @@ BY_RATIO = (JOINT, PRUNING, STABLE)
     show_default=True,
     help="What to do with a frame that is past its deadline; it counts as missed.",
 )
-@option(
-    "--queue",
-    type=click.IntRange(1),
-    default=4,
-    show_default=True,
-    help="Frames that may wait; the oldest is dropped for a newer one.",
-)
+@queue_option
 @option(
     "--slowdown",
     type=click.FloatRange(0.25, 8),

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from runtime.errors import RunError
+from ..picture import picture
 
 COLOURS = {"classic": "0.3", "baseline": "tab:blue", "governor": "tab:green", "limit": "tab:orange"}
 
@@ -14,26 +14,13 @@ def save_plot(document: dict[str, Any], path: Path) -> None:
     Raises:
         RunError: matplotlib is missing, or the file cannot be written.
     """
-    try:
-        import matplotlib
-
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
-    except ImportError:
-        raise RunError("a plot needs matplotlib: pip install 'edge-infer[plot]'") from None
-    figure, axes = pyplot.subplots(figsize=(8, 5))
-    for row in document["policies"]:
-        at = row["net_uj_per_inference"] / 1000, max(row["miss_percent"], 0.01)
-        axes.scatter(*at, color=COLOURS[row["kind"]], s=25)
-        axes.annotate(row["policy"], at, fontsize=7, xytext=(3, 3), textcoords="offset points")
-    axes.axhline(100 * document["miss_bound"], color="tab:red", linewidth=0.8)
-    axes.set_yscale("log")
-    axes.set_xlabel(f"net energy per inference, mJ ({document['origin']})")
-    axes.set_ylabel("missed deadlines, % (0.01 and below at the foot)")
-    axes.set_title(f"{document['bundle']} on {document['board']}", fontsize=10)
-    try:
-        figure.savefig(path, dpi=150, bbox_inches="tight")
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be written: {error}") from error
-    finally:
-        pyplot.close(figure)
+    with picture(path, 8, 5) as axes:
+        for row in document["policies"]:
+            at = row["net_uj_per_inference"] / 1000, max(row["miss_percent"], 0.01)
+            axes.scatter(*at, color=COLOURS[row["kind"]], s=25)
+            axes.annotate(row["policy"], at, fontsize=7, xytext=(3, 3), textcoords="offset points")
+        axes.axhline(100 * document["miss_bound"], color="tab:red", linewidth=0.8)
+        axes.set_yscale("log")
+        axes.set_xlabel(f"net energy per inference, mJ ({document['origin']})")
+        axes.set_ylabel("missed deadlines, % (0.01 and below at the foot)")
+        axes.set_title(f"{document['bundle']} on {document['board']}", fontsize=10)

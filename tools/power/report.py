@@ -7,9 +7,9 @@ import click
 
 from boards.power_csv import PowerLog, read_power_log
 from boards.power_summary import summarise
-from runtime.errors import RunError
 
 from ..options import json_option, option
+from ..picture import picture
 from ..render import emit, table
 
 POINTS = 4000
@@ -76,29 +76,16 @@ def _text(report: dict[str, Any]) -> str:
 
 def save_plot(log: PowerLog, report: dict[str, Any], path: Path) -> None:
     """Draw power over time. Raises RunError without matplotlib, or if it cannot be written."""
-    try:
-        import matplotlib
-
-        matplotlib.use("Agg")
-        from matplotlib import pyplot
-    except ImportError:
-        raise RunError("a plot needs matplotlib: pip install 'edge-infer[plot]'") from None
     step = max(1, len(log.samples) // POINTS)
     shown = log.samples[::step]
     start_ns = log.samples[0].timestamp_ns
-    figure, axes = pyplot.subplots(figsize=(9, 4))
-    axes.plot(
-        [(s.timestamp_ns - start_ns) / 1e9 for s in shown],
-        [s.power_uw / 1e6 for s in shown],
-        linewidth=0.7,
-    )
-    axes.axhline(report["mean_uw"] / 1e6, color="tab:red", linewidth=0.8)
-    axes.set_xlabel("time, s")
-    axes.set_ylabel(f"power, W ({log.origin})")
-    axes.set_title(f"{report['log']}: {report['energy_uj'] / 1e6:.3f} J", fontsize=10)
-    try:
-        figure.savefig(path, dpi=150, bbox_inches="tight")
-    except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be written: {error}") from error
-    finally:
-        pyplot.close(figure)
+    with picture(path, 9, 4) as axes:
+        axes.plot(
+            [(s.timestamp_ns - start_ns) / 1e9 for s in shown],
+            [s.power_uw / 1e6 for s in shown],
+            linewidth=0.7,
+        )
+        axes.axhline(report["mean_uw"] / 1e6, color="tab:red", linewidth=0.8)
+        axes.set_xlabel("time, s")
+        axes.set_ylabel(f"power, W ({log.origin})")
+        axes.set_title(f"{report['log']}: {report['energy_uj'] / 1e6:.3f} J", fontsize=10)

@@ -21,7 +21,14 @@ from runtime.workload.arrivals import BackToBack, Periodic
 
 from ..budget_options import battery_option, budget_uw, hours_option, power_budget_option
 from ..exit_codes import INTERRUPTED, OK
-from ..options import backend_option, json_option, option, resolver_option, threads_option
+from ..options import (
+    backend_option,
+    json_option,
+    option,
+    queue_option,
+    resolver_option,
+    threads_option,
+)
 from ..quantities import Duration, FrameSize
 from ..render import emit, warn
 from .engine import Kernels, open_engine
@@ -53,13 +60,7 @@ METERED_DURATION_NS = 10_000_000_000
     "[default: one pass; 10s for a bundle's own samples on a board with a meter]",
 )
 @option("--frames", type=click.IntRange(1), help="Answer this many frames, repeating the input.")
-@option(
-    "--queue",
-    type=click.IntRange(1),
-    default=4,
-    show_default=True,
-    help="Frames that may wait; the oldest is dropped for a newer one.",
-)
+@queue_option
 @backend_option
 @resolver_option
 @threads_option

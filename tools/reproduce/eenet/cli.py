@@ -21,7 +21,15 @@ from ...compare.comparison import CLASSIC_POLICY, Comparison
 from ...compare.conditions import Conditions
 from ...compare.document import energy_origin
 from ...compare.frames import ComparisonFrames, read_frames
-from ...options import backend_option, json_option, option, resolver_option
+from ...options import (
+    backend_option,
+    json_option,
+    load_option,
+    option,
+    replayed_option,
+    resolver_option,
+    time_scale_option,
+)
 from ...quantities import share_text
 from ...render import emit, table, warn
 from ...thread_counts import Threads
@@ -39,16 +47,8 @@ POLICIES = (CLASSIC_POLICY, "performance", "powersave", "planned", "oracle")
     type=click.Path(path_type=Path),
     help="Folder with the data sets.  [default: the bundle's samples]",
 )
-@option(
-    "--load",
-    type=float,
-    default=0.6,
-    show_default=True,
-    help="Arrival rate as a share of what the classic net can do at the top clock.",
-)
-@option(
-    "--frames", type=click.IntRange(1), default=20_000, show_default=True, help="Frames to replay."
-)
+@load_option
+@replayed_option
 @option(
     "--images",
     type=click.IntRange(2),
@@ -63,13 +63,7 @@ POLICIES = (CLASSIC_POLICY, "performance", "powersave", "planned", "oracle")
     show_default=True,
     help="Thread counts that policies may choose from.",
 )
-@option(
-    "--time-scale",
-    type=click.FloatRange(0.01, 1000),
-    default=1.0,
-    show_default=True,
-    help="Stage times and energies times this: synthetic.",
-)
+@time_scale_option
 @option("--board", "boards", multiple=True, help="May be repeated.  [default: every simulated]")
 @option("--grid", is_flag=True, help="Also every board, workload and deadline, losses included.")
 @option(
