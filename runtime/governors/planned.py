@@ -48,8 +48,7 @@ class PlannedGovernor:
         calibrate: learn from finished inferences and solve anew.
         budget: keep a mean power by leaving earlier.
         plans: a solution of `problem` for `miss_bound`, if it is at hand.
-        allowed_misses: share of misses that the eager one of two plans may use up; `miss_bound` if
-            None.
+        allowed_misses: share of misses that the eager plan may use up; `miss_bound` if None.
         executor: solves anew beside the run, which goes on by the old plan meanwhile; None solves
             at once, which costs a simulated board no time.
     """
