@@ -17,15 +17,16 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks.streaming import streaming_overhead
-from firmware_bridge.host.link import Link
-from firmware_bridge.image.keys import TrustedKeys
-from firmware_bridge.line.port import DescriptorPort
-from firmware_bridge.line.server import SerialOpener, Server
-from firmware_bridge.slots.slot_storage import FolderStorage
-from firmware_bridge.smp.framing import Framing
-from firmware_bridge.smp.message import Op
 from tests.fakes.bridge_device import KEY, BridgeDevice, bundle_file
 from tests.fakes.pty_line import PtyLine
+
+from edge_infer.firmware_bridge.host.link import Link
+from edge_infer.firmware_bridge.image.keys import TrustedKeys
+from edge_infer.firmware_bridge.line.port import DescriptorPort
+from edge_infer.firmware_bridge.line.server import SerialOpener, Server
+from edge_infer.firmware_bridge.slots.slot_storage import FolderStorage
+from edge_infer.firmware_bridge.smp.framing import Framing
+from edge_infer.firmware_bridge.smp.message import Op
 
 LINE_BYTES_PER_S = 11_520
 """115,200 baud, 10 bits a byte."""

@@ -15,30 +15,31 @@ from functools import partial
 from multiprocessing.connection import Connection
 from pathlib import Path
 
-from boards.fixed_clock import FixedClock
-from boards.linux_board import LinuxBoard
-from boards.power import MeterStatistics, Origin, PowerSample
-from boards.profile import load_profile
-from boards.sysfs import RealSysfs
-from firmware_bridge.groups import edge_group
-from firmware_bridge.host.link import Link
-from firmware_bridge.host.log_reader import LogReader
-from firmware_bridge.line.port import DescriptorPort
-from firmware_bridge.line.server import SerialOpener, Server
-from firmware_bridge.log.power_log import PowerLog
-from firmware_bridge.slots.slots import Slots
-from firmware_bridge.smp.agent import Agent
-from firmware_bridge.smp.message import Body, Op
-from firmware_bridge.worker.child_worker import ChildWorker
-from firmware_bridge.worker.runner import Runner
-from firmware_bridge.worker.worker import REPORT_S, Worker
-from firmware_bridge.worker.worker_messages import WorkerSettings
-from models_tflite import Bundle, open_bundle
-from runtime.engine import Engine
-from runtime.records import Frame
 from tests.fakes.bridge_device import KEYS
 from tests.fakes.cut_storage import CutStorage
 from tests.fakes.pty_line import PtyLine
+
+from edge_infer.boards.fixed_clock import FixedClock
+from edge_infer.boards.linux_board import LinuxBoard
+from edge_infer.boards.power import MeterStatistics, Origin, PowerSample
+from edge_infer.boards.profile import load_profile
+from edge_infer.boards.sysfs import RealSysfs
+from edge_infer.firmware_bridge.groups import edge_group
+from edge_infer.firmware_bridge.host.link import Link
+from edge_infer.firmware_bridge.host.log_reader import LogReader
+from edge_infer.firmware_bridge.line.port import DescriptorPort
+from edge_infer.firmware_bridge.line.server import SerialOpener, Server
+from edge_infer.firmware_bridge.log.power_log import PowerLog
+from edge_infer.firmware_bridge.slots.slots import Slots
+from edge_infer.firmware_bridge.smp.agent import Agent
+from edge_infer.firmware_bridge.smp.message import Body, Op
+from edge_infer.firmware_bridge.worker.child_worker import ChildWorker
+from edge_infer.firmware_bridge.worker.runner import Runner
+from edge_infer.firmware_bridge.worker.worker import REPORT_S, Worker
+from edge_infer.firmware_bridge.worker.worker_messages import WorkerSettings
+from edge_infer.models_tflite import Bundle, open_bundle
+from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.records import Frame
 
 _PERIOD_NS = 1_000_000_000 // 900
 

@@ -22,8 +22,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from models_tflite import open_backend
-from models_tflite.prunable import PrunableModel
+from edge_infer.models_tflite import open_backend
+from edge_infer.models_tflite.prunable import PrunableModel
 
 PARTS = ("materialise", "interpreter", "first_invoke")
 
@@ -60,7 +60,7 @@ CHILD = """
 import sys
 from pathlib import Path
 from models_tflite import open_backend
-from models_tflite.prunable import PrunableModel
+from edge_infer.models_tflite.prunable import PrunableModel
 
 def rss():
     lines = Path("/proc/self/status").read_text().splitlines()

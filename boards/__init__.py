@@ -6,9 +6,9 @@
 Knows no model and no serial protocol; imports nothing else of this project.
 """
 
-from boards.contract import Board, Clock, Thermometer
-from boards.cost_table import CostTable
-from boards.errors import (
+from edge_infer.boards.contract import Board, Clock, Thermometer
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.boards.errors import (
     BoardError,
     BusError,
     ClockError,
@@ -16,9 +16,9 @@ from boards.errors import (
     ProfileError,
     UnknownBoardError,
 )
-from boards.operating_point import OperatingPoint
-from boards.power import PowerMeter, PowerSample
-from boards.registry import board_names, open_board
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.power import PowerMeter, PowerSample
+from edge_infer.boards.registry import board_names, open_board
 
 __all__ = [
     "open_board",

@@ -11,7 +11,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from boards.errors import MeterError
+from edge_infer.boards.errors import MeterError
 
 MIN_READINGS = 16
 COVERAGE = 2.0

@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from boards.errors import BusError
-from boards.power import MeterStatistics, Origin, PowerSample, SampleFlag
+from edge_infer.boards.errors import BusError
+from edge_infer.boards.power import MeterStatistics, Origin, PowerSample, SampleFlag
 
 BUFFER_SAMPLES = 1 << 16
 """About a minute of an INA219; when nobody drains, the oldest samples go and count as lost."""

@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
 
-from boards.errors import ClockError
+from edge_infer.boards.errors import ClockError
 
 DEFAULT_FOLDER = Path("/run/edge-infer")
 

@@ -10,8 +10,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from boards.errors import BoardError
-from boards.operating_point import OperatingPoint
+from edge_infer.boards.errors import BoardError
+from edge_infer.boards.operating_point import OperatingPoint
 
 FORMAT_VERSION = 1
 

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from boards.clock_lease import Claim, ClockLease
-from boards.cpufreq_policy import (
+from edge_infer.boards.clock_lease import Claim, ClockLease
+from edge_infer.boards.cpufreq_policy import (
     GOVERNOR,
     MAX_KHZ,
     MIN_KHZ,
@@ -12,8 +12,8 @@ from boards.cpufreq_policy import (
     CpufreqPolicy,
     find_policies,
 )
-from boards.errors import ClockError
-from boards.sysfs import Sysfs
+from edge_infer.boards.errors import ClockError
+from edge_infer.boards.sysfs import Sysfs
 
 READ_BACKS = 20
 """Reads of the clock in which a change must show; about 10 us each."""

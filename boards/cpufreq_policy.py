@@ -5,8 +5,8 @@ Linux documentation: admin-guide/pm/cpufreq.rst. A policy is written, never a si
 
 from collections.abc import Mapping
 
-from boards.errors import ClockError
-from boards.sysfs import Sysfs
+from edge_infer.boards.errors import ClockError
+from edge_infer.boards.sysfs import Sysfs
 
 POLICIES = "devices/system/cpu/cpufreq"
 GOVERNOR = "scaling_governor"

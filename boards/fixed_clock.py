@@ -1,6 +1,6 @@
 """A clock with one point, for boards whose clock software cannot set."""
 
-from boards.errors import ClockError
+from edge_infer.boards.errors import ClockError
 
 
 class FixedClock:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from boards.closing import Closing
-from boards.errors import GpioError
+from edge_infer.boards.closing import Closing
+from edge_infer.boards.errors import GpioError
 
 DEVICES = Path("/dev")
 CONSUMER = b"edge-infer"

@@ -4,9 +4,16 @@ import fcntl
 import os
 from pathlib import Path
 
-from boards.closing import Closing
-from boards.errors import GpioError
-from boards.gpio_chip import DEVICES, LINE_VALUES, SET_VALUES, GpioChip, Ioctl, chip_names
+from edge_infer.boards.closing import Closing
+from edge_infer.boards.errors import GpioError
+from edge_infer.boards.gpio_chip import (
+    DEVICES,
+    LINE_VALUES,
+    SET_VALUES,
+    GpioChip,
+    Ioctl,
+    chip_names,
+)
 
 FORMS = "gpiochip0:17 (chip and line), or a line's name as GPIO17"
 HIGH, LOW = LINE_VALUES.pack(1, 1), LINE_VALUES.pack(0, 1)

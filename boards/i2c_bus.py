@@ -3,7 +3,7 @@
 import errno
 from typing import Protocol, cast
 
-from boards.errors import BusError
+from edge_infer.boards.errors import BusError
 
 
 class RegisterBus(Protocol):

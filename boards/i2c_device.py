@@ -2,7 +2,7 @@
 
 import errno
 
-from boards.i2c_bus import RegisterBus, bus_error
+from edge_infer.boards.i2c_bus import RegisterBus, bus_error
 
 FATAL = frozenset({errno.EACCES, errno.EBUSY, errno.ENODEV, errno.ENOENT})
 """Errors that asking again does not mend."""

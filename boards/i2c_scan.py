@@ -5,10 +5,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from boards.errors import BusError
-from boards.i2c_bus import RegisterBus, open_i2c_bus
-from boards.i2c_device import I2cDevice
-from boards.ina226 import DIE_ID, INA226_DIE
+from edge_infer.boards.errors import BusError
+from edge_infer.boards.i2c_bus import RegisterBus, open_i2c_bus
+from edge_infer.boards.i2c_device import I2cDevice
+from edge_infer.boards.ina226 import DIE_ID, INA226_DIE
 
 ADDRESSES = range(0x40, 0x50)
 """Where INA219 and INA226 can be; others may answer there as well."""

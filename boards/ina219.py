@@ -3,10 +3,10 @@
 TI datasheet SBOS448G, August 2008, revised December 2015.
 """
 
-from boards.calibration import Calibration
-from boards.errors import MeterError
-from boards.i2c_device import I2cDevice
-from boards.ina219_registers import (
+from edge_infer.boards.calibration import Calibration
+from edge_infer.boards.errors import MeterError
+from edge_infer.boards.i2c_device import I2cDevice
+from edge_infer.boards.ina219_registers import (
     BUS_STEP_MV,
     BUS_VOLTAGE,
     CONFIGURATION,
@@ -18,8 +18,8 @@ from boards.ina219_registers import (
     SHUNT_VOLTAGE,
     Ina219Settings,
 )
-from boards.shunt_monitor import TYPICAL_SUPPLY_MV, Reading, ShuntMonitor
-from boards.timebase import Timebase
+from edge_infer.boards.shunt_monitor import TYPICAL_SUPPLY_MV, Reading, ShuntMonitor
+from edge_infer.boards.timebase import Timebase
 
 CURRENT_ERROR_PPM = 10_000
 """Section 7.5, grade A, over temperature: 1 %."""

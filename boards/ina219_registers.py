@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from boards.errors import MeterError
+from edge_infer.boards.errors import MeterError
 
 # Section 8.6.1, table 2.
 CONFIGURATION = 0x00  # 16 bit rw

@@ -5,11 +5,11 @@ TI datasheet SBOS547A, June 2011, revised August 2015.
 
 from dataclasses import dataclass
 
-from boards.calibration import Calibration
-from boards.errors import MeterError
-from boards.i2c_device import I2cDevice
-from boards.shunt_monitor import TYPICAL_SUPPLY_MV, Reading, ShuntMonitor
-from boards.timebase import Timebase
+from edge_infer.boards.calibration import Calibration
+from edge_infer.boards.errors import MeterError
+from edge_infer.boards.i2c_device import I2cDevice
+from edge_infer.boards.shunt_monitor import TYPICAL_SUPPLY_MV, Reading, ShuntMonitor
+from edge_infer.boards.timebase import Timebase
 
 # Section 7.6, table 4.
 CONFIGURATION = 0x00  # 16 bit rw: RST 15, AVG 11..9, VBUSCT 8..6, VSHCT 5..3, MODE 2..0

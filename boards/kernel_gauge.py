@@ -7,11 +7,11 @@ drivers/iio/adc/ina2xx-adc.c (voltage0 shunt, voltage1 bus, current3, power2, sh
 
 from dataclasses import dataclass
 
-from boards.calibration import Calibration
-from boards.errors import BusError, MeterError
-from boards.ina219 import BUS_ERROR_PPM, CURRENT_ERROR_PPM
-from boards.polled_chip import Power
-from boards.sysfs import Sysfs
+from edge_infer.boards.calibration import Calibration
+from edge_infer.boards.errors import BusError, MeterError
+from edge_infer.boards.ina219 import BUS_ERROR_PPM, CURRENT_ERROR_PPM
+from edge_infer.boards.polled_chip import Power
+from edge_infer.boards.sysfs import Sysfs
 
 HWMON = "class/hwmon"
 IIO = "bus/iio/devices"

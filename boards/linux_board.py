@@ -4,18 +4,18 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Self
 
-from boards.closing import Closing
-from boards.contract import Clock
-from boards.cost_model import modelled_cost_table
-from boards.cost_table import CostTable
-from boards.operating_point import OperatingPoint
-from boards.power import PowerMeter
-from boards.profile import BoardProfile
-from boards.sysfs import Sysfs
-from boards.termination import exit_on_sigterm
-from boards.thermal import LinuxThermometer
-from boards.timebase import MonotonicTimebase
-from boards.work import Work
+from edge_infer.boards.closing import Closing
+from edge_infer.boards.contract import Clock
+from edge_infer.boards.cost_model import modelled_cost_table
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.power import PowerMeter
+from edge_infer.boards.profile import BoardProfile
+from edge_infer.boards.sysfs import Sysfs
+from edge_infer.boards.termination import exit_on_sigterm
+from edge_infer.boards.thermal import LinuxThermometer
+from edge_infer.boards.timebase import MonotonicTimebase
+from edge_infer.boards.work import Work
 
 
 class LinuxBoard(Closing):

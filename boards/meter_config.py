@@ -13,9 +13,9 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-from boards.calibration import Calibration
-from boards.errors import MeterError
-from boards.profile_sections import MeterProfile
+from edge_infer.boards.calibration import Calibration
+from edge_infer.boards.errors import MeterError
+from edge_infer.boards.profile_sections import MeterProfile
 
 MeterKind = Literal["ina219", "ina226", "kernel", "pmic", "log"]
 KINDS: tuple[MeterKind, ...] = get_args(MeterKind)

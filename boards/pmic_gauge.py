@@ -8,10 +8,10 @@ here cover that correction.
 
 import re
 
-from boards.calibration import Calibration
-from boards.errors import MeterError
-from boards.polled_chip import Power
-from boards.videocore import Firmware
+from edge_infer.boards.calibration import Calibration
+from edge_infer.boards.errors import MeterError
+from edge_infer.boards.polled_chip import Power
+from edge_infer.boards.videocore import Firmware
 
 COMMAND = "pmic_read_adc"
 LINE = re.compile(r"(\w+)_([AV]) (?:current|volt)\(\d+\)=(\d+(?:\.\d+)?)[AV]\b")

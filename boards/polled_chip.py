@@ -2,11 +2,11 @@
 
 from typing import NamedTuple, Protocol
 
-from boards.calibration import Calibration
-from boards.errors import BusError
-from boards.power import MeterStatistics, PowerSample, SampleFlag
-from boards.shunt_monitor import GIVE_UP_NS
-from boards.timebase import Timebase
+from edge_infer.boards.calibration import Calibration
+from edge_infer.boards.errors import BusError
+from edge_infer.boards.power import MeterStatistics, PowerSample, SampleFlag
+from edge_infer.boards.shunt_monitor import GIVE_UP_NS
+from edge_infer.boards.timebase import Timebase
 
 
 class Power(NamedTuple):

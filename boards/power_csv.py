@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, cast, get_args
 
-from boards.errors import MeterError
-from boards.power import Origin, PowerMeter, PowerSample, SampleFlag
+from edge_infer.boards.errors import MeterError
+from edge_infer.boards.power import Origin, PowerMeter, PowerSample, SampleFlag
 
 TITLE = "# edge-infer power log"
 COLUMNS = PowerSample._fields

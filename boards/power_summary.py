@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from boards.errors import MeterError
-from boards.power import PowerSample, SampleFlag
+from edge_infer.boards.errors import MeterError
+from edge_infer.boards.power import PowerSample, SampleFlag
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, cast, get_args
 
-from boards.errors import ProfileError, UnknownBoardError
-from boards.profile_sections import (
+from edge_infer.boards.errors import ProfileError, UnknownBoardError
+from edge_infer.boards.profile_sections import (
     AcceleratorProfile,
     CpuProfile,
     KernelRates,
@@ -28,7 +28,7 @@ from boards.profile_sections import (
     read_published,
     read_rates,
 )
-from boards.toml_reader import Figure, TomlReader
+from edge_infer.boards.toml_reader import Figure, TomlReader
 
 FORMAT_VERSION = 1
 Place = Literal["here", "wire", "simulation"]
@@ -71,7 +71,7 @@ class BoardProfile:
 
 def profile_names() -> tuple[str, ...]:
     """Return the names of the profiles that come with this package, sorted."""
-    folder = resources.files("boards") / "profiles"
+    folder = resources.files("edge_infer.boards") / "profiles"
     files = (entry.name for entry in folder.iterdir())
     return tuple(sorted(name[: -len(".toml")] for name in files if name.endswith(".toml")))
 
@@ -80,7 +80,7 @@ def load_profile(name: str) -> BoardProfile:
     """Return the profile `name`. Raises UnknownBoardError, which lists what exists."""
     if name not in profile_names():
         raise UnknownBoardError(f"no board {name}; there are: {', '.join(profile_names())}")
-    path = resources.files("boards") / "profiles" / f"{name}.toml"
+    path = resources.files("edge_infer.boards") / "profiles" / f"{name}.toml"
     return parse_profile(path.read_text(encoding="utf-8"), name)
 
 

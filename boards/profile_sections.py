@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from boards.toml_reader import TomlReader
+from edge_infer.boards.toml_reader import TomlReader
 
 OTHER = "OTHER"
 """Row of a rate table that stands for every operator without one of its own."""

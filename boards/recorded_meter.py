@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from itertools import takewhile
 
-from boards.power import MeterStatistics, Origin, PowerSample, SampleFlag
-from boards.power_csv import PowerLog
+from edge_infer.boards.power import MeterStatistics, Origin, PowerSample, SampleFlag
+from edge_infer.boards.power_csv import PowerLog
 
 
 class RecordedMeter:

@@ -4,23 +4,23 @@ import errno
 import logging
 from pathlib import Path
 
-from boards.clock_lease import ClockLease
-from boards.contract import Board, Thermometer
-from boards.cpufreq import CpufreqClock
-from boards.errors import BoardError, BusError, ClockError, UnknownBoardError
-from boards.fixed_clock import FixedClock
-from boards.i2c_bus import i2c_path
-from boards.kernel_gauge import kernel_devices
-from boards.linux_board import LinuxBoard
-from boards.meter_config import MeterConfig, meter_file, profile_meter, read_meter_file
-from boards.meters import open_chip, open_meter
-from boards.power import PowerMeter
-from boards.profile import BoardProfile, load_profile, profile_names
-from boards.sampler import ThreadSampler
-from boards.simulated import SimulatedBoard
-from boards.sysfs import RealSysfs, Sysfs
-from boards.thermal import LinuxThermometer
-from boards.videocore import VideoCore, measured_clock_khz
+from edge_infer.boards.clock_lease import ClockLease
+from edge_infer.boards.contract import Board, Thermometer
+from edge_infer.boards.cpufreq import CpufreqClock
+from edge_infer.boards.errors import BoardError, BusError, ClockError, UnknownBoardError
+from edge_infer.boards.fixed_clock import FixedClock
+from edge_infer.boards.i2c_bus import i2c_path
+from edge_infer.boards.kernel_gauge import kernel_devices
+from edge_infer.boards.linux_board import LinuxBoard
+from edge_infer.boards.meter_config import MeterConfig, meter_file, profile_meter, read_meter_file
+from edge_infer.boards.meters import open_chip, open_meter
+from edge_infer.boards.power import PowerMeter
+from edge_infer.boards.profile import BoardProfile, load_profile, profile_names
+from edge_infer.boards.sampler import ThreadSampler
+from edge_infer.boards.simulated import SimulatedBoard
+from edge_infer.boards.sysfs import RealSysfs, Sysfs
+from edge_infer.boards.thermal import LinuxThermometer
+from edge_infer.boards.videocore import VideoCore, measured_clock_khz
 
 DEVICE_TREE = "firmware/devicetree/base/compatible"
 """What the board is, as the firmware told the kernel: strings, each ended by a zero byte."""

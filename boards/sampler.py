@@ -3,9 +3,9 @@
 import threading
 from collections.abc import Callable, Sequence
 
-from boards.chip_meter import ChipMeter, MeterChip
-from boards.power import Origin, PowerSample
-from boards.timebase import Timebase
+from edge_infer.boards.chip_meter import ChipMeter, MeterChip
+from edge_infer.boards.power import Origin, PowerSample
+from edge_infer.boards.timebase import Timebase
 
 
 class InlineSampler(ChipMeter):

@@ -7,12 +7,12 @@ calibration register is used. A chip adds its registers: see `Ina219` and `Ina22
 from abc import ABC, abstractmethod
 from typing import NamedTuple
 
-from boards.calibration import Calibration
-from boards.errors import BusError
-from boards.i2c_device import FATAL, I2cDevice
-from boards.pair_clock import PairClock
-from boards.power import MeterStatistics, PowerSample, SampleFlag
-from boards.timebase import Timebase
+from edge_infer.boards.calibration import Calibration
+from edge_infer.boards.errors import BusError
+from edge_infer.boards.i2c_device import FATAL, I2cDevice
+from edge_infer.boards.pair_clock import PairClock
+from edge_infer.boards.power import MeterStatistics, PowerSample, SampleFlag
+from edge_infer.boards.timebase import Timebase
 
 GIVE_UP_NS = 1_000_000_000
 """Errors without a break for this long mean that the bus has failed for good."""

@@ -1,6 +1,6 @@
 """Temperature and throttling of a Linux board, Raspberry Pi firmware flags included."""
 
-from boards.sysfs import Sysfs
+from edge_infer.boards.sysfs import Sysfs
 
 TEMPERATURE = "class/thermal/thermal_zone0/temp"
 """m degC."""

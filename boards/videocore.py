@@ -11,7 +11,7 @@ import struct
 from pathlib import Path
 from typing import Protocol
 
-from boards.errors import BusError
+from edge_infer.boards.errors import BusError
 
 DEVICE = Path("/dev/vcio")
 TAG_GENCMD = 0x00030080

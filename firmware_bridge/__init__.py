@@ -9,7 +9,7 @@ PROTOCOL.md describes what goes over the line, firmware/ is the device side in C
 Only the errors are imported here: a run on this board needs neither a line nor cryptography.
 """
 
-from firmware_bridge.errors import (
+from edge_infer.firmware_bridge.errors import (
     DeviceRefusedError,
     FrameError,
     ImageError,

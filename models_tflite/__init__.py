@@ -7,9 +7,9 @@ Open one with `open_bundle`, choose kernels with `open_backend`, and run its sta
     scores = stages[0].run(stages[0].prepare(frame))
 """
 
-from models_tflite.backend import BACKEND_NAMES, RESOLVER_NAMES, Backend, open_backend
-from models_tflite.bundle import Bundle, open_bundle, shipped_names
-from models_tflite.errors import (
+from edge_infer.models_tflite.backend import BACKEND_NAMES, RESOLVER_NAMES, Backend, open_backend
+from edge_infer.models_tflite.bundle import Bundle, open_bundle, shipped_names
+from edge_infer.models_tflite.errors import (
     BackendError,
     BundleEmptyError,
     BundleError,
@@ -23,9 +23,9 @@ from models_tflite.errors import (
     UnknownBackendError,
     UnknownRatioError,
 )
-from models_tflite.manifest import Manifest
-from models_tflite.quantization import FrameInput
-from models_tflite.stage import LoadedStage, load_stages
+from edge_infer.models_tflite.manifest import Manifest
+from edge_infer.models_tflite.quantization import FrameInput
+from edge_infer.models_tflite.stage import LoadedStage, load_stages
 
 __all__ = [
     "open_bundle",

@@ -12,11 +12,11 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from models_tflite import edgetpu
-from models_tflite.errors import BackendError, ModelError, UnknownBackendError
-from models_tflite.interpreter import Interpreter
-from models_tflite.manifest import BackendInfo
-from models_tflite.quiet import native_log_hidden
+from edge_infer.models_tflite import edgetpu
+from edge_infer.models_tflite.errors import BackendError, ModelError, UnknownBackendError
+from edge_infer.models_tflite.interpreter import Interpreter
+from edge_infer.models_tflite.manifest import BackendInfo
+from edge_infer.models_tflite.quiet import native_log_hidden
 
 Resolver = Literal["auto", "builtin", "reference"]
 

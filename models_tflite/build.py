@@ -12,15 +12,20 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.backend import Backend, open_backend
-from models_tflite.bundle import Bundle, open_bundle
-from models_tflite.describe import StageDraft, describe_stage
-from models_tflite.errors import BundleError, ModelNotSupportedError
-from models_tflite.golden import scores_key
-from models_tflite.golden_making import GOLDEN_COUNT, run_all, synthetic_golden, wide_margin
-from models_tflite.graph import Graph
-from models_tflite.lint import lint_stage
-from models_tflite.manifest import (
+from edge_infer.models_tflite.backend import Backend, open_backend
+from edge_infer.models_tflite.bundle import Bundle, open_bundle
+from edge_infer.models_tflite.describe import StageDraft, describe_stage
+from edge_infer.models_tflite.errors import BundleError, ModelNotSupportedError
+from edge_infer.models_tflite.golden import scores_key
+from edge_infer.models_tflite.golden_making import (
+    GOLDEN_COUNT,
+    run_all,
+    synthetic_golden,
+    wide_margin,
+)
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.lint import lint_stage
+from edge_infer.models_tflite.manifest import (
     FULL_RATIO,
     MANIFEST_FILE,
     BackendInfo,
@@ -32,12 +37,12 @@ from models_tflite.manifest import (
     Samples,
     Thresholds,
 )
-from models_tflite.manifest_text import manifest_text, read_manifest
-from models_tflite.probe import probe
-from models_tflite.prunable.model import PrunableModel
-from models_tflite.ratio_spec import Prunable, stage_at
-from models_tflite.stage import LoadedStage, check_model
-from models_tflite.stage_spec import Stage
+from edge_infer.models_tflite.manifest_text import manifest_text, read_manifest
+from edge_infer.models_tflite.probe import probe
+from edge_infer.models_tflite.prunable.model import PrunableModel
+from edge_infer.models_tflite.ratio_spec import Prunable, stage_at
+from edge_infer.models_tflite.stage import LoadedStage, check_model
+from edge_infer.models_tflite.stage_spec import Stage
 
 GOLDEN_FILE = "golden.npz"
 SAMPLES_FILE = "samples.npz"

@@ -11,16 +11,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.errors import (
+from edge_infer.models_tflite.errors import (
     BundleEmptyError,
     BundleNotFoundError,
     BundleVerificationError,
 )
-from models_tflite.golden import GoldenVectors, scores_key
-from models_tflite.manifest import MANIFEST_FILE, FileInfo, Manifest
-from models_tflite.manifest_text import read_manifest
-from models_tflite.prunable.model import PrunableModel
-from models_tflite.ratio_spec import FULL_RATIO
+from edge_infer.models_tflite.golden import GoldenVectors, scores_key
+from edge_infer.models_tflite.manifest import MANIFEST_FILE, FileInfo, Manifest
+from edge_infer.models_tflite.manifest_text import read_manifest
+from edge_infer.models_tflite.prunable.model import PrunableModel
+from edge_infer.models_tflite.ratio_spec import FULL_RATIO
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ def shipped_names() -> tuple[str, ...]:
 
 
 def _shipped_folder() -> Path:
-    return Path(str(resources.files("models_tflite"))) / "bundles"
+    return Path(str(resources.files("edge_infer.models_tflite"))) / "bundles"
 
 
 def _find(path_or_name: str | Path) -> Path:

@@ -7,11 +7,11 @@ from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any, Literal
 
-from models_tflite.describe import StageDraft, identity_preprocess
-from models_tflite.errors import BundleNotFoundError, ModelError, ModelNotSupportedError
-from models_tflite.graph import Graph
-from models_tflite.lint import lint_model, lint_stage
-from models_tflite.stage_spec import Preprocess
+from edge_infer.models_tflite.describe import StageDraft, identity_preprocess
+from edge_infer.models_tflite.errors import BundleNotFoundError, ModelError, ModelNotSupportedError
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.lint import lint_model, lint_stage
+from edge_infer.models_tflite.stage_spec import Preprocess
 
 BACKGROUND_CLASSES = 1
 """ImageNet models of the TF-slim family put a background class before the 1000 labels."""

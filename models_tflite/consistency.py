@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 
-from models_tflite.errors import ManifestError
-from models_tflite.manifest import Manifest, Thresholds
-from models_tflite.ratio_spec import FULL_RATIO, Prunable, RatioSpec, RatioStage
-from models_tflite.stage_spec import Scores, Stage
+from edge_infer.models_tflite.errors import ManifestError
+from edge_infer.models_tflite.manifest import Manifest, Thresholds
+from edge_infer.models_tflite.ratio_spec import FULL_RATIO, Prunable, RatioSpec, RatioStage
+from edge_infer.models_tflite.stage_spec import Scores, Stage
 
 
 def check_consistency(manifest: Manifest) -> None:

@@ -14,10 +14,10 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 
-from models_tflite.errors import CutError
-from models_tflite.flatbuffer import pack
-from models_tflite.graph import NO_TENSOR, Graph
-from models_tflite.stage_spec import Dtype
+from edge_infer.models_tflite.errors import CutError
+from edge_infer.models_tflite.flatbuffer import pack
+from edge_infer.models_tflite.graph import NO_TENSOR, Graph
+from edge_infer.models_tflite.stage_spec import Dtype
 
 
 @dataclass(frozen=True, slots=True)

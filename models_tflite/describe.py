@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from typing import Literal, cast
 
-from models_tflite.errors import ModelNotSupportedError
-from models_tflite.graph import Graph, Tensor
-from models_tflite.lint import find_head_kind, has_state
-from models_tflite.ops import activation, list_ops, node_macs
-from models_tflite.stage_spec import (
+from edge_infer.models_tflite.errors import ModelNotSupportedError
+from edge_infer.models_tflite.graph import Graph, Tensor
+from edge_infer.models_tflite.lint import find_head_kind, has_state
+from edge_infer.models_tflite.ops import activation, list_ops, node_macs
+from edge_infer.models_tflite.stage_spec import (
     Dtype,
     Preprocess,
     Scores,

@@ -9,7 +9,7 @@ import re
 from types import ModuleType
 from typing import Any
 
-from models_tflite.errors import BackendError, UnknownBackendError
+from edge_infer.models_tflite.errors import BackendError, UnknownBackendError
 
 NAME = "edgetpu"
 LIBRARY = "libedgetpu.so.1"

@@ -5,15 +5,15 @@ from collections.abc import Sequence
 from itertools import pairwise
 from typing import Any
 
-from models_tflite.build import BundleDraft
-from models_tflite.classifier import Classifier, FrameOptions, fit_labels
-from models_tflite.cut import cut
-from models_tflite.describe import StageDraft
-from models_tflite.errors import CutError
-from models_tflite.graph import Graph, Tensor
-from models_tflite.manifest import FULL_RATIO, Kind
-from models_tflite.ops import list_ops
-from models_tflite.threshold_values import untuned
+from edge_infer.models_tflite.build import BundleDraft
+from edge_infer.models_tflite.classifier import Classifier, FrameOptions, fit_labels
+from edge_infer.models_tflite.cut import cut
+from edge_infer.models_tflite.describe import StageDraft
+from edge_infer.models_tflite.errors import CutError
+from edge_infer.models_tflite.graph import Graph, Tensor
+from edge_infer.models_tflite.manifest import FULL_RATIO, Kind
+from edge_infer.models_tflite.ops import list_ops
+from edge_infer.models_tflite.threshold_values import untuned
 
 _STAGE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,90}")
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from models_tflite.errors import BackendError, ModelError
+from edge_infer.models_tflite.errors import BackendError, ModelError
 
 BUFFER_ALIGNMENT = 16
 """Buffer.data is `force_align: 16` in the TFLite schema, which kernels may rely on."""

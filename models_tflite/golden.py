@@ -5,7 +5,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from models_tflite.ratio_spec import FULL_RATIO
+from edge_infer.models_tflite.ratio_spec import FULL_RATIO
 
 
 @dataclass(frozen=True, eq=False)

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.resize import resize_bilinear
-from models_tflite.stage import LoadedStage
-from models_tflite.stage_spec import Scores, StageInput
+from edge_infer.models_tflite.resize import resize_bilinear
+from edge_infer.models_tflite.stage import LoadedStage
+from edge_infer.models_tflite.stage_spec import Scores, StageInput
 
 GOLDEN_COUNT = 16
 _GOLDEN_BYTES = 1 << 18

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models_tflite.errors import ModelError, ModelNotSupportedError
-from models_tflite.flatbuffer import op_name, type_name, unpack
+from edge_infer.models_tflite.errors import ModelError, ModelNotSupportedError
+from edge_infer.models_tflite.flatbuffer import op_name, type_name, unpack
 
 NO_TENSOR = -1
 """Index of an optional input that is left out."""

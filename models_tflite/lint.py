@@ -8,12 +8,12 @@ from importlib import resources
 from itertools import pairwise
 from typing import Any, Literal, get_args
 
-from models_tflite.bundle import Bundle
-from models_tflite.graph import NO_TENSOR, Graph, Tensor
-from models_tflite.ops import activation, node_macs
-from models_tflite.ratio_spec import FULL_RATIO
-from models_tflite.stage import SCALE_TOLERANCE
-from models_tflite.stage_spec import Dtype
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.graph import NO_TENSOR, Graph, Tensor
+from edge_infer.models_tflite.ops import activation, node_macs
+from edge_infer.models_tflite.ratio_spec import FULL_RATIO
+from edge_infer.models_tflite.stage import SCALE_TOLERANCE
+from edge_infer.models_tflite.stage_spec import Dtype
 
 Severity = Literal["error", "warning", "note"]
 """error: cannot run as a stage; warning: runs, and not as one expects; note: not on a target."""
@@ -202,7 +202,9 @@ def _run(
 
 @cache
 def _op_support() -> Mapping[str, Any]:
-    text = resources.files("models_tflite").joinpath("op_support.toml").read_text("utf-8")
+    text = (
+        resources.files("edge_infer.models_tflite").joinpath("op_support.toml").read_text("utf-8")
+    )
     return tomllib.loads(text)
 
 

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from models_tflite.errors import UnknownRatioError
-from models_tflite.ratio_spec import FULL_RATIO, Prunable, stage_at
-from models_tflite.stage_spec import Stage
+from edge_infer.models_tflite.errors import UnknownRatioError
+from edge_infer.models_tflite.ratio_spec import FULL_RATIO, Prunable, stage_at
+from edge_infer.models_tflite.stage_spec import Stage
 
 __all__ = [
     "BackendInfo",

@@ -4,11 +4,11 @@ import json
 import math
 from typing import Any
 
-from models_tflite.consistency import check_consistency
-from models_tflite.document import from_document, to_document
-from models_tflite.errors import ManifestError
-from models_tflite.manifest import Manifest
-from models_tflite.schema import check_schema
+from edge_infer.models_tflite.consistency import check_consistency
+from edge_infer.models_tflite.document import from_document, to_document
+from edge_infer.models_tflite.errors import ManifestError
+from edge_infer.models_tflite.manifest import Manifest
+from edge_infer.models_tflite.schema import check_schema
 
 SCHEMA_VERSION = 1
 

@@ -2,8 +2,8 @@
 
 import math
 
-from models_tflite.graph import NO_TENSOR, Graph, Node, Tensor
-from models_tflite.stage_spec import Op
+from edge_infer.models_tflite.graph import NO_TENSOR, Graph, Node, Tensor
+from edge_infer.models_tflite.stage_spec import Op
 
 
 def list_ops(graph: Graph) -> tuple[Op, ...]:

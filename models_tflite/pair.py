@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from dataclasses import replace as replaced
 from typing import Any
 
-from models_tflite.build import BundleDraft
-from models_tflite.classifier import Classifier, FrameOptions, fit_labels
-from models_tflite.errors import ModelNotSupportedError
-from models_tflite.graph import Tensor
-from models_tflite.manifest import FULL_RATIO
-from models_tflite.threshold_values import untuned
+from edge_infer.models_tflite.build import BundleDraft
+from edge_infer.models_tflite.classifier import Classifier, FrameOptions, fit_labels
+from edge_infer.models_tflite.errors import ModelNotSupportedError
+from edge_infer.models_tflite.graph import Tensor
+from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.models_tflite.threshold_values import untuned
 
 LITTLE, BIG = "little", "big"
 

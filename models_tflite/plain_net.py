@@ -4,13 +4,13 @@ from typing import Any
 
 import numpy as np
 
-from models_tflite.bundle import Bundle
-from models_tflite.cut import cut
-from models_tflite.describe import StageDraft
-from models_tflite.flatbuffer import pack, unpack
-from models_tflite.graph import Graph
-from models_tflite.ratio_spec import FULL_RATIO
-from models_tflite.stage_spec import Stage
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.cut import cut
+from edge_infer.models_tflite.describe import StageDraft
+from edge_infer.models_tflite.flatbuffer import pack, unpack
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.ratio_spec import FULL_RATIO
+from edge_infer.models_tflite.stage_spec import Stage
 
 PLAIN = "net"
 """Name of the one stage."""

@@ -12,8 +12,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
-from models_tflite.backend import Backend, open_backend
-from models_tflite.errors import BundleError, ModelError
+from edge_infer.models_tflite.backend import Backend, open_backend
+from edge_infer.models_tflite.errors import BundleError, ModelError
 
 TIMEOUT_S = 60
 """Enough for one slow reference invocation of a large model on a small board."""
@@ -33,7 +33,14 @@ def probe(models: Mapping[str, bytes], backend: Backend, timeout_s: float = TIME
         ModelError: in one line, the model, and the interpreter's reason, the crash, or the limit.
     """
     sizes = [str(len(model)) for model in models.values()]
-    command = [sys.executable, "-P", "-m", "models_tflite.probe", backend.name, backend.resolver]
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "edge_infer.models_tflite.probe",
+        backend.name,
+        backend.resolver,
+    ]
     # The child finds what this process found, wherever the packages lie.
     path = [str(Path(__file__).resolve().parents[1]), *filter(None, sys.path)]
     try:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.errors import FrameError
-from models_tflite.resize import resize_bilinear, resize_nearest
-from models_tflite.stage_spec import StageInput
+from edge_infer.models_tflite.errors import FrameError
+from edge_infer.models_tflite.resize import resize_bilinear, resize_nearest
+from edge_infer.models_tflite.stage_spec import StageInput
 
 _RESIZERS = {"bilinear": resize_bilinear, "nearest": resize_nearest}
 

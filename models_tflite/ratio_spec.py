@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from models_tflite.stage_spec import Op, Stage, TensorSpec
+from edge_infer.models_tflite.stage_spec import Op, Stage, TensorSpec
 
 FULL_RATIO = "1.0"
 """The full width, which every bundle has."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from models_tflite.backend import Backend
-from models_tflite.bundle import Bundle
-from models_tflite.prunable.model import PrunableModel
-from models_tflite.stage import LoadedStage, connect_stages
+from edge_infer.models_tflite.backend import Backend
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.prunable.model import PrunableModel
+from edge_infer.models_tflite.stage import LoadedStage, connect_stages
 
 
 class RatioStages:

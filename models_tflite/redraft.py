@@ -1,8 +1,8 @@
 """A bundle as a draft again, to be written with something changed."""
 
-from models_tflite.build import BundleDraft, SampleSet
-from models_tflite.bundle import Bundle
-from models_tflite.describe import StageDraft
+from edge_infer.models_tflite.build import BundleDraft, SampleSet
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.describe import StageDraft
 
 
 def redraft(bundle: Bundle) -> BundleDraft:

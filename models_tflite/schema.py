@@ -6,7 +6,7 @@ from functools import cache
 from importlib import resources
 from typing import Any
 
-from models_tflite.errors import ManifestError
+from edge_infer.models_tflite.errors import ManifestError
 
 SCHEMA_FILE = "manifest.schema.json"
 
@@ -15,7 +15,7 @@ SCHEMA_FILE = "manifest.schema.json"
 def _validator() -> Callable[[Any], Any]:
     import fastjsonschema  # compiles only when a bundle is opened
 
-    text = resources.files("models_tflite").joinpath(SCHEMA_FILE).read_text("utf-8")
+    text = resources.files("edge_infer.models_tflite").joinpath(SCHEMA_FILE).read_text("utf-8")
     compiled: Callable[[Any], Any] = fastjsonschema.compile(json.loads(text))
     return compiled
 

@@ -13,14 +13,14 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.backend import Backend
-from models_tflite.bundle import Bundle
-from models_tflite.golden import GoldenVectors
-from models_tflite.golden_making import run_all
-from models_tflite.manifest import BackendInfo
-from models_tflite.probe import probe
-from models_tflite.ratio_spec import FULL_RATIO
-from models_tflite.stage import load_stages
+from edge_infer.models_tflite.backend import Backend
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.golden import GoldenVectors
+from edge_infer.models_tflite.golden_making import run_all
+from edge_infer.models_tflite.manifest import BackendInfo
+from edge_infer.models_tflite.probe import probe
+from edge_infer.models_tflite.ratio_spec import FULL_RATIO
+from edge_infer.models_tflite.stage import load_stages
 
 _FLOAT_TOLERANCE = 1e-5
 """Of the spread of the scores: float reference kernels differ between processors."""

@@ -4,9 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from models_tflite.build import BundleDraft, SampleSet, write_bundle
-from models_tflite.bundle import Bundle
-from models_tflite.classifier import Classifier, FrameOptions, fit_labels, read_classifier
+from edge_infer.models_tflite.build import BundleDraft, SampleSet, write_bundle
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.classifier import (
+    Classifier,
+    FrameOptions,
+    fit_labels,
+    read_classifier,
+)
 
 
 def build_single(

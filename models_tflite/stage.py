@@ -6,13 +6,13 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.backend import Backend
-from models_tflite.bundle import Bundle
-from models_tflite.errors import ModelError
-from models_tflite.interpreter import Interpreter
-from models_tflite.quantization import FrameInput
-from models_tflite.ratio_spec import FULL_RATIO
-from models_tflite.stage_spec import Stage
+from edge_infer.models_tflite.backend import Backend
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.errors import ModelError
+from edge_infer.models_tflite.interpreter import Interpreter
+from edge_infer.models_tflite.quantization import FrameInput
+from edge_infer.models_tflite.ratio_spec import FULL_RATIO
+from edge_infer.models_tflite.stage_spec import Stage
 
 SCALE_TOLERANCE = 1e-6
 """Relative; boundaries that were calibrated twice differ in the last bits of a float32."""

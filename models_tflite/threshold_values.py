@@ -5,8 +5,8 @@ from math import ceil, inf
 
 import numpy as np
 
-from models_tflite.graph import Tensor
-from models_tflite.manifest import ChosenOn, Criterion, Thresholds
+from edge_infer.models_tflite.graph import Tensor
+from edge_infer.models_tflite.manifest import ChosenOn, Criterion, Thresholds
 
 
 def untuned(heads: Sequence[Tensor], criterion: Criterion = "score-margin") -> Thresholds:

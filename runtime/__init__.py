@@ -4,11 +4,11 @@
 run came to.
 """
 
-from runtime.engine import Engine
-from runtime.event_loop import EventLoop
-from runtime.frames.sources import open_source
-from runtime.records import Frame, InferenceEnergy, InferenceRecord
-from runtime.summary import RunSummary
+from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.event_loop import EventLoop
+from edge_infer.runtime.frames.sources import open_source
+from edge_infer.runtime.records import Frame, InferenceEnergy, InferenceRecord
+from edge_infer.runtime.summary import RunSummary
 
 __all__ = [
     "Engine",

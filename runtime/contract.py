@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Protocol
 
-from runtime.records import Frame, InferenceRecord
+from edge_infer.runtime.records import Frame, InferenceRecord
 
 
 class InferenceEngine(Protocol):

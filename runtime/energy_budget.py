@@ -13,12 +13,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from boards.cost_table import CostTable
-from models_tflite.manifest import FULL_RATIO, Manifest
-from runtime.errors import RunError
-from runtime.exit_criterion import Threshold
-from runtime.records import ExitDecision, InferenceRecord
-from runtime.stage_work import row_name, switch_work
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.models_tflite.manifest import FULL_RATIO, Manifest
+from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.exit_criterion import Threshold
+from edge_infer.runtime.records import ExitDecision, InferenceRecord
+from edge_infer.runtime.stage_work import row_name, switch_work
 
 GAIN_PER_S = 0.5
 """Pressure for each second of the mean power above idle that was drawn too much."""

@@ -11,22 +11,22 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from boards.closing import Closing
-from boards.contract import Board
-from boards.errors import ClockError
-from boards.operating_point import OperatingPoint
-from boards.timebase import Timebase
-from models_tflite.backend import Backend, open_backend
-from models_tflite.bundle import Bundle
-from models_tflite.manifest import FULL_RATIO
-from models_tflite.stage import LoadedStage
-from runtime.accounting.account import EnergyTotals
-from runtime.accounting.choice import idle_reference, open_account
-from runtime.errors import RunError
-from runtime.governor import Governor, open_governor
-from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
-from runtime.stage_work import all_works, switch_work
-from runtime.steps import LoadedRatio, RatioLoader
+from edge_infer.boards.closing import Closing
+from edge_infer.boards.contract import Board
+from edge_infer.boards.errors import ClockError
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.timebase import Timebase
+from edge_infer.models_tflite.backend import Backend, open_backend
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.models_tflite.stage import LoadedStage
+from edge_infer.runtime.accounting.account import EnergyTotals
+from edge_infer.runtime.accounting.choice import idle_reference, open_account
+from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.governor import Governor, open_governor
+from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
+from edge_infer.runtime.stage_work import all_works, switch_work
+from edge_infer.runtime.steps import LoadedRatio, RatioLoader
 
 
 class Engine(Closing):
@@ -35,7 +35,7 @@ class Engine(Closing):
     Args:
         bundle: an open, verified bundle.
         board: an open board.
-        policy: name of a governor's policy, see `runtime.governor`.
+        policy: name of a governor's policy, see `edge_infer.runtime.governor`.
         backend: interpreter backend; the platform's default if None.
         threads: interpreter threads.
         ratio: pruning ratio, as the manifest names it.

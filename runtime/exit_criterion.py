@@ -15,9 +15,9 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.manifest import FULL_RATIO, Manifest
-from runtime.errors import RunError
-from runtime.records import ExitDecision
+from edge_infer.models_tflite.manifest import FULL_RATIO, Manifest
+from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.records import ExitDecision
 
 CriterionName = Literal["score-margin", "top-score", "entropy"]
 Threshold = float | Sequence[float]

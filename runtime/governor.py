@@ -7,9 +7,9 @@ backlog, the finished records); the fixed governors here use none of it.
 from collections.abc import Sequence
 from typing import Protocol
 
-from boards.operating_point import OperatingPoint
-from runtime.errors import PolicyError
-from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.runtime.errors import PolicyError
+from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 POLICIES = ("performance", "powersave", "fixed:<MHz>")
 

@@ -2,10 +2,10 @@
 
 from typing import Any, Protocol
 
-from boards.contract import Board
-from models_tflite.bundle import Bundle
-from runtime.engine import Engine
-from runtime.records import Frame, InferenceRecord
+from edge_infer.boards.contract import Board
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.records import Frame, InferenceRecord
 
 
 class Marker(Protocol):

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from boards.operating_point import OperatingPoint
-from boards.power import Origin
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.power import Origin
 
 
 class Frame(NamedTuple):

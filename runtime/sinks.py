@@ -6,9 +6,9 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from boards.closing import Closing
-from runtime.errors import RunError
-from runtime.records import InferenceRecord
+from edge_infer.boards.closing import Closing
+from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.records import InferenceRecord
 
 COLUMNS = (
     "number",

@@ -1,9 +1,9 @@
 """Stages of a bundle as a board model understands them."""
 
-from boards.work import OpWork, Work
-from models_tflite.bundle import Bundle
-from models_tflite.manifest import FULL_RATIO, Manifest
-from models_tflite.stage_spec import Stage
+from edge_infer.boards.work import OpWork, Work
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.manifest import FULL_RATIO, Manifest
+from edge_infer.models_tflite.stage_spec import Stage
 
 CHANGE = "switch to"
 """How the row of a change of ratio begins in a cost table."""

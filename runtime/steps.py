@@ -5,15 +5,15 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from boards.work import Work
-from models_tflite.backend import Backend
-from models_tflite.bundle import Bundle
-from models_tflite.errors import ModelError
-from models_tflite.ratio_stages import RatioStages
-from models_tflite.stage import LoadedStage
-from runtime.errors import RunError
-from runtime.exit_criterion import Criterion, exit_criteria
-from runtime.stage_work import works_of
+from edge_infer.boards.work import Work
+from edge_infer.models_tflite.backend import Backend
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.errors import ModelError
+from edge_infer.models_tflite.ratio_stages import RatioStages
+from edge_infer.models_tflite.stage import LoadedStage
+from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.exit_criterion import Criterion, exit_criteria
+from edge_infer.runtime.stage_work import works_of
 
 
 class Step(NamedTuple):

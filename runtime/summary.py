@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from boards.cost_table import CostTable
-from runtime.accounting.account import EnergyTotals
-from runtime.event_loop import LoopCounts
-from runtime.records import InferenceRecord
-from runtime.stage_work import row_name
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.runtime.accounting.account import EnergyTotals
+from edge_infer.runtime.event_loop import LoopCounts
+from edge_infer.runtime.records import InferenceRecord
+from edge_infer.runtime.stage_work import row_name
 
 
 @dataclass(slots=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.cli import COMMANDS
+from edge_infer.commands.root import COMMANDS
 
 README = (Path(__file__).parents[1] / "README.md").read_text()
 

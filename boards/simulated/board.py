@@ -3,21 +3,21 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from boards.calibration import Calibration
-from boards.closing import Closing
-from boards.cost_model import CostModel, modelled_cost_table
-from boards.cost_table import CostTable
-from boards.cpufreq import CpufreqClock
-from boards.operating_point import OperatingPoint
-from boards.power import PowerMeter
-from boards.profile import BoardProfile
-from boards.simulated.cpufreq import SimulatedCpufreq
-from boards.simulated.disturbance import Disturbance, MeterFaults, RowError
-from boards.simulated.meter import simulated_meter
-from boards.simulated.power_trace import PowerTrace
-from boards.simulated.timebase import NEVER_NS, VirtualTimebase
-from boards.thermal import LinuxThermometer
-from boards.work import Work
+from edge_infer.boards.calibration import Calibration
+from edge_infer.boards.closing import Closing
+from edge_infer.boards.cost_model import CostModel, modelled_cost_table
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.boards.cpufreq import CpufreqClock
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.power import PowerMeter
+from edge_infer.boards.profile import BoardProfile
+from edge_infer.boards.simulated.cpufreq import SimulatedCpufreq
+from edge_infer.boards.simulated.disturbance import Disturbance, MeterFaults, RowError
+from edge_infer.boards.simulated.meter import simulated_meter
+from edge_infer.boards.simulated.power_trace import PowerTrace
+from edge_infer.boards.simulated.timebase import NEVER_NS, VirtualTimebase
+from edge_infer.boards.thermal import LinuxThermometer
+from edge_infer.boards.work import Work
 
 SWITCH = "switch"
 """Name of the changes of clock among the activities."""

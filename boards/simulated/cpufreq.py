@@ -9,8 +9,8 @@ import errno
 import os
 from collections.abc import Callable, Sequence
 
-from boards.cpufreq_policy import POLICIES
-from boards.thermal import TEMPERATURE, THROTTLED
+from edge_infer.boards.cpufreq_policy import POLICIES
+from edge_infer.boards.thermal import TEMPERATURE, THROTTLED
 
 FOUND_GOVERNOR = "ondemand"
 """Raspberry Pi OS starts with it. Here it runs at the maximum; its sampling is not simulated."""

@@ -6,7 +6,7 @@ then left in it.
 
 from typing import Protocol
 
-from boards.ina219_registers import (
+from edge_infer.boards.ina219_registers import (
     ADC_BY_CODE,
     BRNG_OF_RANGE_V,
     BUS_STEP_MV,
@@ -23,7 +23,7 @@ from boards.ina219_registers import (
     RESET,
     SHUNT_VOLTAGE,
 )
-from boards.simulated.disturbance import MeterFaults
+from edge_infer.boards.simulated.disturbance import MeterFaults
 
 _RANGE_MV_OF_PGA = {code: mv for mv, code in PGA_OF_RANGE_MV.items()}
 _RANGE_V_OF_BRNG = {code: volts for volts, code in BRNG_OF_RANGE_V.items()}

@@ -3,17 +3,17 @@
 from collections.abc import Callable
 from random import Random
 
-from boards.calibration import Calibration, KnownLoad, calibrate
-from boards.errors import MeterError
-from boards.i2c_device import I2cDevice
-from boards.ina219 import Ina219
-from boards.ina219_registers import BUS_STEP_MV, Ina219Settings
-from boards.profile_sections import MeterProfile
-from boards.sampler import InlineSampler
-from boards.simulated.disturbance import MeterFaults
-from boards.simulated.i2c import BusTime, SimulatedI2cBus
-from boards.simulated.ina219_chip import Ina219Chip, Load
-from boards.simulated.timebase import NEVER_NS
+from edge_infer.boards.calibration import Calibration, KnownLoad, calibrate
+from edge_infer.boards.errors import MeterError
+from edge_infer.boards.i2c_device import I2cDevice
+from edge_infer.boards.ina219 import Ina219
+from edge_infer.boards.ina219_registers import BUS_STEP_MV, Ina219Settings
+from edge_infer.boards.profile_sections import MeterProfile
+from edge_infer.boards.sampler import InlineSampler
+from edge_infer.boards.simulated.disturbance import MeterFaults
+from edge_infer.boards.simulated.i2c import BusTime, SimulatedI2cBus
+from edge_infer.boards.simulated.ina219_chip import Ina219Chip, Load
+from edge_infer.boards.simulated.timebase import NEVER_NS
 
 KNOWN_LOADS_UW = (1_000_000, 8_000_000)
 """What a simulated chip is calibrated with; the reference instrument is ideal."""

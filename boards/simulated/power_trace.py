@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 
-from boards.errors import MeterError
+from edge_infer.boards.errors import MeterError
 
 HISTORY = 1 << 17
 """Segments kept behind the reader before the oldest are dropped."""

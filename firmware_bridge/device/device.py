@@ -6,21 +6,21 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware_bridge.errors import ImageError
-from firmware_bridge.groups.edge_group import EdgeGroup
-from firmware_bridge.groups.enumeration_group import enumeration_group
-from firmware_bridge.groups.image_group import ImageGroup, SelfTests
-from firmware_bridge.groups.os_group import os_group
-from firmware_bridge.image.keys import TrustedKeys
-from firmware_bridge.log.power_log import PowerLog
-from firmware_bridge.slots.bundle_folders import BundleFolders
-from firmware_bridge.slots.self_test import ChildSelfTests
-from firmware_bridge.slots.slot_storage import FolderStorage
-from firmware_bridge.slots.slots import Slots
-from firmware_bridge.slots.upload import Upload
-from firmware_bridge.smp.agent import Agent
-from firmware_bridge.worker.child_worker import ChildWorker
-from firmware_bridge.worker.runner import Runner, StartWorker
+from edge_infer.firmware_bridge.errors import ImageError
+from edge_infer.firmware_bridge.groups.edge_group import EdgeGroup
+from edge_infer.firmware_bridge.groups.enumeration_group import enumeration_group
+from edge_infer.firmware_bridge.groups.image_group import ImageGroup, SelfTests
+from edge_infer.firmware_bridge.groups.os_group import os_group
+from edge_infer.firmware_bridge.image.keys import TrustedKeys
+from edge_infer.firmware_bridge.log.power_log import PowerLog
+from edge_infer.firmware_bridge.slots.bundle_folders import BundleFolders
+from edge_infer.firmware_bridge.slots.self_test import ChildSelfTests
+from edge_infer.firmware_bridge.slots.slot_storage import FolderStorage
+from edge_infer.firmware_bridge.slots.slots import Slots
+from edge_infer.firmware_bridge.slots.upload import Upload
+from edge_infer.firmware_bridge.smp.agent import Agent
+from edge_infer.firmware_bridge.worker.child_worker import ChildWorker
+from edge_infer.firmware_bridge.worker.runner import Runner, StartWorker
 
 _log = logging.getLogger(__name__)
 

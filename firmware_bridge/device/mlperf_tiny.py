@@ -11,11 +11,11 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.stage import LoadedStage
-from models_tflite.stage_spec import Scores
-from runtime.contract import LocalEngine
-from runtime.frames.spec import FrameSpec
-from runtime.records import Frame, InferenceRecord
+from edge_infer.models_tflite.stage import LoadedStage
+from edge_infer.models_tflite.stage_spec import Scores
+from edge_infer.runtime.contract import LocalEngine
+from edge_infer.runtime.frames.spec import FrameSpec
+from edge_infer.runtime.records import Frame, InferenceRecord
 
 COMMAND_BYTES = 80
 """EE_CMD_SIZE; what is longer is cut, as there."""

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from firmware_bridge.device.device import Device
-from firmware_bridge.log.log_text import CSV_HEADER, csv_line, entry_fields, gap_fields
+from edge_infer.firmware_bridge.device.device import Device
+from edge_infer.firmware_bridge.log.log_text import CSV_HEADER, csv_line, entry_fields, gap_fields
 
 _MAX_LINES = 200
 """Said at once; the rest comes with the next poll."""

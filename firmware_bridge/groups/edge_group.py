@@ -4,12 +4,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from firmware_bridge.errors import SlotError
-from firmware_bridge.log import log_codec
-from firmware_bridge.log.power_log import PowerLog
-from firmware_bridge.slots.slots import Slots
-from firmware_bridge.smp.agent import BUFFER_BYTES
-from firmware_bridge.smp.dispatch import (
+from edge_infer.firmware_bridge.errors import SlotError
+from edge_infer.firmware_bridge.log import log_codec
+from edge_infer.firmware_bridge.log.power_log import PowerLog
+from edge_infer.firmware_bridge.slots.slots import Slots
+from edge_infer.firmware_bridge.smp.agent import BUFFER_BYTES
+from edge_infer.firmware_bridge.smp.dispatch import (
     CommandGroup,
     Later,
     RefusalError,
@@ -17,9 +17,9 @@ from firmware_bridge.smp.dispatch import (
     integer,
     text,
 )
-from firmware_bridge.smp.message import Body, Code, Group, Op
-from firmware_bridge.worker.runner import Runner
-from firmware_bridge.worker.worker_messages import (
+from edge_infer.firmware_bridge.smp.message import Body, Code, Group, Op
+from edge_infer.firmware_bridge.worker.runner import Runner
+from edge_infer.firmware_bridge.worker.worker_messages import (
     FinishEngine,
     InferFrame,
     OpenEngine,

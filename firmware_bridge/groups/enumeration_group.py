@@ -5,8 +5,8 @@ Zephyr documentation, "Enumeration Management".
 
 from collections.abc import Sequence
 
-from firmware_bridge.smp.dispatch import CommandGroup, RefusalError, integer
-from firmware_bridge.smp.message import Body, Code, Group, Op
+from edge_infer.firmware_bridge.smp.dispatch import CommandGroup, RefusalError, integer
+from edge_infer.firmware_bridge.smp.message import Body, Code, Group, Op
 
 COUNT, LIST, SINGLE, DETAILS = 0, 1, 2, 3
 

@@ -7,12 +7,12 @@ Zephyr documentation, "Application/software image management group". Image 0 is 
 from collections.abc import Callable
 from typing import Protocol
 
-from firmware_bridge.errors import ImageError, SlotError
-from firmware_bridge.slots.image_codes import ImageCode
-from firmware_bridge.slots.slots import SlotImage, Slots
-from firmware_bridge.slots.upload import Upload
-from firmware_bridge.smp.dispatch import CommandGroup, Later, RefusalError, data, integer
-from firmware_bridge.smp.message import Body, Code, Group, Op
+from edge_infer.firmware_bridge.errors import ImageError, SlotError
+from edge_infer.firmware_bridge.slots.image_codes import ImageCode
+from edge_infer.firmware_bridge.slots.slots import SlotImage, Slots
+from edge_infer.firmware_bridge.slots.upload import Upload
+from edge_infer.firmware_bridge.smp.dispatch import CommandGroup, Later, RefusalError, data, integer
+from edge_infer.firmware_bridge.smp.message import Body, Code, Group, Op
 
 STATE, UPLOAD, ERASE = 0, 1, 5
 

@@ -7,9 +7,9 @@ import os
 import platform
 from collections.abc import Callable
 
-from firmware_bridge.smp.agent import BUFFER_BYTES, BUFFER_COUNT
-from firmware_bridge.smp.dispatch import CommandGroup, Later, RefusalError, text
-from firmware_bridge.smp.message import Body, Code, Group, Op
+from edge_infer.firmware_bridge.smp.agent import BUFFER_BYTES, BUFFER_COUNT
+from edge_infer.firmware_bridge.smp.dispatch import CommandGroup, Later, RefusalError, text
+from edge_infer.firmware_bridge.smp.message import Body, Code, Group, Op
 
 ECHO, RESET, PARAMETERS, INFO, BOOTLOADER = 0, 5, 6, 7, 8
 

@@ -5,12 +5,12 @@ from dataclasses import dataclass
 
 from serial.tools import list_ports
 
-from firmware_bridge.errors import LinkError, LinkLostError
-from firmware_bridge.groups import os_group
-from firmware_bridge.host.link import Link
-from firmware_bridge.line.byte_port import BytePort
-from firmware_bridge.line.port import DEFAULT_BAUD, DescriptorPort
-from firmware_bridge.smp.message import Group, Op
+from edge_infer.firmware_bridge.errors import LinkError, LinkLostError
+from edge_infer.firmware_bridge.groups import os_group
+from edge_infer.firmware_bridge.host.link import Link
+from edge_infer.firmware_bridge.line.byte_port import BytePort
+from edge_infer.firmware_bridge.line.port import DEFAULT_BAUD, DescriptorPort
+from edge_infer.firmware_bridge.smp.message import Group, Op
 
 _ANSWER_NS = 500_000_000
 

@@ -4,16 +4,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from firmware_bridge.errors import (
+from edge_infer.firmware_bridge.errors import (
     DeviceRefusedError,
     ImageError,
     LinkTimeoutError,
     RolledBackError,
 )
-from firmware_bridge.groups import edge_group, image_group, os_group
-from firmware_bridge.host.link import Link, Progress
-from firmware_bridge.image import mcuboot_image
-from firmware_bridge.smp.message import Body, Code, Group, Op
+from edge_infer.firmware_bridge.groups import edge_group, image_group, os_group
+from edge_infer.firmware_bridge.host.link import Link, Progress
+from edge_infer.firmware_bridge.image import mcuboot_image
+from edge_infer.firmware_bridge.smp.message import Body, Code, Group, Op
 
 SELF_TEST_NS = 150_000_000_000
 START_NS = 60_000_000_000

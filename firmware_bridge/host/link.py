@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Callable
 
-from firmware_bridge.errors import DeviceRefusedError, LinkLostError, LinkTimeoutError
-from firmware_bridge.groups import image_group, os_group
-from firmware_bridge.host.upload_sender import UploadSender
-from firmware_bridge.line.byte_port import BytePort
-from firmware_bridge.smp.client import Client, raise_refusal
-from firmware_bridge.smp.framing import Framing
-from firmware_bridge.smp.message import Body, Code, Group, Op
+from edge_infer.firmware_bridge.errors import DeviceRefusedError, LinkLostError, LinkTimeoutError
+from edge_infer.firmware_bridge.groups import image_group, os_group
+from edge_infer.firmware_bridge.host.upload_sender import UploadSender
+from edge_infer.firmware_bridge.line.byte_port import BytePort
+from edge_infer.firmware_bridge.smp.client import Client, raise_refusal
+from edge_infer.firmware_bridge.smp.framing import Framing
+from edge_infer.firmware_bridge.smp.message import Body, Code, Group, Op
 
 ANSWER_NS = 1_500_000_000
 """How long one answer may take before the question is repeated."""

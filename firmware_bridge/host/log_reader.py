@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 
-from firmware_bridge.errors import FrameError, LinkLostError, LinkTimeoutError
-from firmware_bridge.groups import edge_group
-from firmware_bridge.host.link import Link
-from firmware_bridge.log import log_codec
-from firmware_bridge.log.clock_sync import ClockFit, ClockSync, Exchange
-from firmware_bridge.log.power_log import LogEntry
-from firmware_bridge.smp.message import Group, Op
+from edge_infer.firmware_bridge.errors import FrameError, LinkLostError, LinkTimeoutError
+from edge_infer.firmware_bridge.groups import edge_group
+from edge_infer.firmware_bridge.host.link import Link
+from edge_infer.firmware_bridge.log import log_codec
+from edge_infer.firmware_bridge.log.clock_sync import ClockFit, ClockSync, Exchange
+from edge_infer.firmware_bridge.log.power_log import LogEntry
+from edge_infer.firmware_bridge.smp.message import Group, Op
 
 FROM_NOW = 1 << 62
 """Above any sequence number: the device answers with its newest."""

@@ -9,18 +9,22 @@ import secrets
 from collections import deque
 from collections.abc import Sequence
 
-from boards.closing import Closing
-from boards.timebase import MonotonicTimebase
-from firmware_bridge.errors import LinkError
-from firmware_bridge.groups import edge_group
-from firmware_bridge.host.flashing import START_NS, edge_info
-from firmware_bridge.host.link import Link
-from firmware_bridge.line.port import DEFAULT_BAUD, DescriptorPort
-from firmware_bridge.log.clock_sync import ClockSync, Exchange
-from firmware_bridge.smp.message import Body, Group, Op
-from firmware_bridge.worker.record_body import energy_from_list, from_body, totals_from_body
-from runtime.accounting.account import EnergyTotals
-from runtime.records import Frame, InferenceRecord
+from edge_infer.boards.closing import Closing
+from edge_infer.boards.timebase import MonotonicTimebase
+from edge_infer.firmware_bridge.errors import LinkError
+from edge_infer.firmware_bridge.groups import edge_group
+from edge_infer.firmware_bridge.host.flashing import START_NS, edge_info
+from edge_infer.firmware_bridge.host.link import Link
+from edge_infer.firmware_bridge.line.port import DEFAULT_BAUD, DescriptorPort
+from edge_infer.firmware_bridge.log.clock_sync import ClockSync, Exchange
+from edge_infer.firmware_bridge.smp.message import Body, Group, Op
+from edge_infer.firmware_bridge.worker.record_body import (
+    energy_from_list,
+    from_body,
+    totals_from_body,
+)
+from edge_infer.runtime.accounting.account import EnergyTotals
+from edge_infer.runtime.records import Frame, InferenceRecord
 
 REMOTE = "serial:"
 """What the name of a board at the end of a line begins with."""

@@ -7,7 +7,7 @@ only it is sent again. A device that does not keep early chunks is noticed by th
 
 from dataclasses import dataclass
 
-from firmware_bridge.errors import LinkTimeoutError
+from edge_infer.firmware_bridge.errors import LinkTimeoutError
 
 FIRST_CHUNK_BYTES = 128
 """The first request opens the session; small, since a resumed upload throws its data away, but

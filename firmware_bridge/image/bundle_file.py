@@ -8,17 +8,17 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from firmware_bridge.errors import ImageError
-from firmware_bridge.image import mcuboot_image, stored_zip
-from firmware_bridge.image.clock_plan_table import CLOCK_PLAN_FILE, clock_plan_table
-from firmware_bridge.image.decision_table import DECISIONS_FILE, decision_table
-from firmware_bridge.image.golden_table import GOLDEN_FILE, golden_table
-from firmware_bridge.image.keys import SigningKey, TrustedKeys
-from firmware_bridge.image.mcuboot_image import Image, ImageVersion
-from firmware_bridge.image.predictor_table import PREDICTOR_FILE, predictor_table
-from models_tflite.bundle import open_bundle
-from models_tflite.manifest import MANIFEST_FILE
-from runtime.planning.plan import Plan
+from edge_infer.firmware_bridge.errors import ImageError
+from edge_infer.firmware_bridge.image import mcuboot_image, stored_zip
+from edge_infer.firmware_bridge.image.clock_plan_table import CLOCK_PLAN_FILE, clock_plan_table
+from edge_infer.firmware_bridge.image.decision_table import DECISIONS_FILE, decision_table
+from edge_infer.firmware_bridge.image.golden_table import GOLDEN_FILE, golden_table
+from edge_infer.firmware_bridge.image.keys import SigningKey, TrustedKeys
+from edge_infer.firmware_bridge.image.mcuboot_image import Image, ImageVersion
+from edge_infer.firmware_bridge.image.predictor_table import PREDICTOR_FILE, predictor_table
+from edge_infer.models_tflite.bundle import open_bundle
+from edge_infer.models_tflite.manifest import MANIFEST_FILE
+from edge_infer.runtime.planning.plan import Plan
 
 MAX_FILE_BYTES = 1 << 28
 """Larger files are not read: no board this is for has room for them."""

@@ -7,9 +7,9 @@ which the plan says the same become one run, so a lookup there gives what `Plan`
 import struct
 from collections.abc import Iterator, Sequence
 
-from boards.registry import SIMULATED
-from firmware_bridge.errors import ImageError
-from runtime.planning.plan import Plan
+from edge_infer.boards.registry import SIMULATED
+from edge_infer.firmware_bridge.errors import ImageError
+from edge_infer.runtime.planning.plan import Plan
 
 CLOCK_PLAN_FILE = "clock_plan.bin"
 """Name of the entry in a bundle file."""

@@ -9,9 +9,9 @@ import struct
 
 import numpy as np
 
-from models_tflite.manifest import FULL_RATIO, Manifest, Thresholds
-from models_tflite.quantization import FrameInput
-from models_tflite.stage_spec import Stage, StageInput
+from edge_infer.models_tflite.manifest import FULL_RATIO, Manifest, Thresholds
+from edge_infer.models_tflite.quantization import FrameInput
+from edge_infer.models_tflite.stage_spec import Stage, StageInput
 
 DECISIONS_FILE = "decisions.bin"
 """Name of the entry in a bundle file."""

@@ -8,8 +8,8 @@ import struct
 
 import numpy as np
 
-from models_tflite.bundle import Bundle
-from models_tflite.quantization import FrameInput
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.quantization import FrameInput
 
 GOLDEN_FILE = "golden.bin"
 """Name of the entry in a bundle file."""

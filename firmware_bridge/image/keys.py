@@ -13,7 +13,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
-from firmware_bridge.errors import ImageError
+from edge_infer.firmware_bridge.errors import ImageError
 
 KEY_HASH_BYTES = 32
 

@@ -11,8 +11,8 @@ import struct
 from dataclasses import dataclass
 from enum import IntEnum
 
-from firmware_bridge.errors import ImageError
-from firmware_bridge.image.keys import KEY_HASH_BYTES, SigningKey, TrustedKeys
+from edge_infer.firmware_bridge.errors import ImageError
+from edge_infer.firmware_bridge.image.keys import KEY_HASH_BYTES, SigningKey, TrustedKeys
 
 MAGIC = 0x96F3B83D
 HEADER_BYTES = 32

@@ -6,8 +6,8 @@ ones that the host multiplies raw features with, so that both compute the same n
 
 import struct
 
-from models_tflite.manifest import FULL_RATIO, Manifest
-from runtime.prediction.predictor import KIND, SoftmaxPredictor
+from edge_infer.models_tflite.manifest import FULL_RATIO, Manifest
+from edge_infer.runtime.prediction.predictor import KIND, SoftmaxPredictor
 
 PREDICTOR_FILE = "predictor.bin"
 """Name of the entry in a bundle file."""

@@ -13,7 +13,7 @@ import zipfile
 import zlib
 from collections.abc import Mapping
 
-from firmware_bridge.errors import ImageError
+from edge_infer.firmware_bridge.errors import ImageError
 
 ALIGNMENT_BYTES = 16
 """A .tflite file can be mapped in place: its buffers want 16 bytes (FlatBuffers, TFLite schema)."""

@@ -14,7 +14,7 @@ from typing import Protocol
 
 import serial
 
-from firmware_bridge.errors import LinkLostError
+from edge_infer.firmware_bridge.errors import LinkLostError
 
 SOCKET_PREFIX = "socket://"
 DEFAULT_BAUD = 115_200

@@ -8,8 +8,8 @@ import time
 from collections.abc import Sequence
 from typing import Protocol
 
-from firmware_bridge.errors import LinkLostError
-from firmware_bridge.line.port import (
+from edge_infer.firmware_bridge.errors import LinkLostError
+from edge_infer.firmware_bridge.line.port import (
     DEFAULT_BAUD,
     SOCKET_PREFIX,
     DescriptorPort,

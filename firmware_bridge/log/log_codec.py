@@ -6,10 +6,10 @@ batch stands alone: its first entry is a difference to zero. PROTOCOL.md shows o
 
 from collections.abc import Sequence
 
-from boards.power import PowerSample, SampleFlag
-from firmware_bridge.errors import FrameError
-from firmware_bridge.log.power_log import LogEntry, Mark, MarkEntry
-from firmware_bridge.log.varint import Reader, put, put_signed
+from edge_infer.boards.power import PowerSample, SampleFlag
+from edge_infer.firmware_bridge.errors import FrameError
+from edge_infer.firmware_bridge.log.power_log import LogEntry, Mark, MarkEntry
+from edge_infer.firmware_bridge.log.varint import Reader, put, put_signed
 
 _SAMPLE = 0
 """Kinds of entry are the values of Mark, and this. Power samples carry three bits more:"""

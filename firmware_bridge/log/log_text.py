@@ -3,9 +3,9 @@
 import json
 from typing import Any
 
-from boards.power import PowerSample
-from firmware_bridge.log.clock_sync import ClockFit
-from firmware_bridge.log.power_log import LogEntry
+from edge_infer.boards.power import PowerSample
+from edge_infer.firmware_bridge.log.clock_sync import ClockFit
+from edge_infer.firmware_bridge.log.power_log import LogEntry
 
 COLUMNS = (
     "entry",

@@ -9,7 +9,7 @@ from enum import IntEnum
 from itertools import islice
 from typing import NamedTuple
 
-from boards.power import PowerSample
+from edge_infer.boards.power import PowerSample
 
 
 class Mark(IntEnum):

@@ -3,7 +3,7 @@
 Protocol Buffers documentation, "Encoding", sections "Base 128 Varints" and "Signed Integers".
 """
 
-from firmware_bridge.errors import FrameError
+from edge_infer.firmware_bridge.errors import FrameError
 
 _MAX_SHIFT = 63
 

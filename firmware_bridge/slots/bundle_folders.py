@@ -3,8 +3,8 @@
 import shutil
 from pathlib import Path
 
-from firmware_bridge.image.bundle_file import is_laid_out, lay_out
-from firmware_bridge.image.mcuboot_image import Image
+from edge_infer.firmware_bridge.image.bundle_file import is_laid_out, lay_out
+from edge_infer.firmware_bridge.image.mcuboot_image import Image
 
 _NAME_DIGITS = 16
 

@@ -8,12 +8,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from firmware_bridge.slots.bundle_folders import BundleFolders
-from firmware_bridge.slots.slots import Slots
-from models_tflite import open_backend, open_bundle
-from models_tflite.errors import BundleError
-from models_tflite.self_test import self_test
-from runtime.exit_criterion import exit_criteria
+from edge_infer.firmware_bridge.slots.bundle_folders import BundleFolders
+from edge_infer.firmware_bridge.slots.slots import Slots
+from edge_infer.models_tflite import open_backend, open_bundle
+from edge_infer.models_tflite.errors import BundleError
+from edge_infer.models_tflite.self_test import self_test
+from edge_infer.runtime.exit_criterion import exit_criteria
 
 TIME_LIMIT_S = 120.0
 

@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from firmware_bridge.slots.slot_storage import SlotStorage
+from edge_infer.firmware_bridge.slots.slot_storage import SlotStorage
 
 STATE_FILE = "state.json"
 

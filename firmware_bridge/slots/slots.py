@@ -12,13 +12,19 @@ old bundle or the new one.
 import logging
 from dataclasses import dataclass, replace
 
-from firmware_bridge.errors import ImageError, SlotError
-from firmware_bridge.image.bundle_file import check_image
-from firmware_bridge.image.keys import TrustedKeys
-from firmware_bridge.image.mcuboot_image import Image
-from firmware_bridge.slots.image_codes import ImageCode
-from firmware_bridge.slots.slot_state import Pending, Revert, SlotState, load_state, save_state
-from firmware_bridge.slots.slot_storage import SlotStorage
+from edge_infer.firmware_bridge.errors import ImageError, SlotError
+from edge_infer.firmware_bridge.image.bundle_file import check_image
+from edge_infer.firmware_bridge.image.keys import TrustedKeys
+from edge_infer.firmware_bridge.image.mcuboot_image import Image
+from edge_infer.firmware_bridge.slots.image_codes import ImageCode
+from edge_infer.firmware_bridge.slots.slot_state import (
+    Pending,
+    Revert,
+    SlotState,
+    load_state,
+    save_state,
+)
+from edge_infer.firmware_bridge.slots.slot_storage import SlotStorage
 
 NAMES = ("a", "b")
 MAX_IMAGE_BYTES = 64 << 20

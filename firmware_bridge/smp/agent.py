@@ -9,10 +9,18 @@ import logging
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from firmware_bridge.errors import FrameError
-from firmware_bridge.smp.dispatch import CommandGroup, Handler, Later, RefusalError
-from firmware_bridge.smp.framing import FrameDecoder, Framing, Received, encode
-from firmware_bridge.smp.message import Body, Code, Header, Message, Op, error_body, read_body
+from edge_infer.firmware_bridge.errors import FrameError
+from edge_infer.firmware_bridge.smp.dispatch import CommandGroup, Handler, Later, RefusalError
+from edge_infer.firmware_bridge.smp.framing import FrameDecoder, Framing, Received, encode
+from edge_infer.firmware_bridge.smp.message import (
+    Body,
+    Code,
+    Header,
+    Message,
+    Op,
+    error_body,
+    read_body,
+)
 
 BUFFER_BYTES = 2048
 """Longest message that is taken or given, advertised to clients."""

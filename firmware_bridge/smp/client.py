@@ -5,9 +5,9 @@ It speaks protocol version 1 (0 in the header), whose refusals carry their reaso
 
 from typing import Any
 
-from firmware_bridge.errors import DeviceRefusedError, FrameError
-from firmware_bridge.smp.framing import MAX_MESSAGE_BYTES, FrameDecoder, Framing, encode
-from firmware_bridge.smp.message import Body, Header, Message, Op, refused
+from edge_infer.firmware_bridge.errors import DeviceRefusedError, FrameError
+from edge_infer.firmware_bridge.smp.framing import MAX_MESSAGE_BYTES, FrameDecoder, Framing, encode
+from edge_infer.firmware_bridge.smp.message import Body, Header, Message, Op, refused
 
 _ANSWERS = {Op.READ: Op.READ_RESPONSE, Op.WRITE: Op.WRITE_RESPONSE}
 

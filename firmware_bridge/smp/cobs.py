@@ -4,7 +4,7 @@ Cheshire and Baker, "Consistent Overhead Byte Stuffing", IEEE/ACM Transactions o
 7(2), 1999, section III. One byte of overhead for every 254 begun.
 """
 
-from firmware_bridge.errors import FrameError
+from edge_infer.firmware_bridge.errors import FrameError
 
 DELIMITER = b"\x00"
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from firmware_bridge.smp.message import Body, Code, Op
+from edge_infer.firmware_bridge.smp.message import Body, Code, Op
 
 
 class RefusalError(Exception):

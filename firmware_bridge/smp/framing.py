@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
-from firmware_bridge.errors import FrameError
-from firmware_bridge.smp import cobs
+from edge_infer.firmware_bridge.errors import FrameError
+from edge_infer.firmware_bridge.smp import cobs
 
 MAX_MESSAGE_BYTES = 4096
 """Longest message a decoder accepts unless told otherwise; bounds its memory."""

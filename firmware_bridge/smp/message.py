@@ -11,7 +11,7 @@ from typing import Any
 
 import cbor2
 
-from firmware_bridge.errors import FrameError
+from edge_infer.firmware_bridge.errors import FrameError
 
 Body = dict[str, Any]
 

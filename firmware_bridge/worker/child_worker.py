@@ -7,8 +7,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
-from firmware_bridge.worker.worker_messages import WorkerEvent, WorkerRequest, WorkerSettings
-from firmware_bridge.worker.worker_process import run_worker
+from edge_infer.firmware_bridge.worker.worker_messages import (
+    WorkerEvent,
+    WorkerRequest,
+    WorkerSettings,
+)
+from edge_infer.firmware_bridge.worker.worker_process import run_worker
 
 _END_S = 2.0
 """How long a worker may take to put the clock back before it is killed."""

@@ -2,11 +2,11 @@
 
 from typing import Any
 
-from boards.operating_point import OperatingPoint
-from firmware_bridge.errors import FrameError
-from firmware_bridge.smp.message import Body
-from runtime.accounting.account import EnergyTotals, IdleReference
-from runtime.records import InferenceEnergy, InferenceRecord
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.firmware_bridge.errors import FrameError
+from edge_infer.firmware_bridge.smp.message import Body
+from edge_infer.runtime.accounting.account import EnergyTotals, IdleReference
+from edge_infer.runtime.records import InferenceEnergy, InferenceRecord
 
 
 def to_body(record: InferenceRecord) -> Body:

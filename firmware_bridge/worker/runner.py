@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from firmware_bridge.log.power_log import PowerLog
-from firmware_bridge.smp.dispatch import RefusalError
-from firmware_bridge.smp.message import Body, Code
-from firmware_bridge.worker.child_worker import WorkerHandle
-from firmware_bridge.worker.worker_messages import (
+from edge_infer.firmware_bridge.log.power_log import PowerLog
+from edge_infer.firmware_bridge.smp.dispatch import RefusalError
+from edge_infer.firmware_bridge.smp.message import Body, Code
+from edge_infer.firmware_bridge.worker.child_worker import WorkerHandle
+from edge_infer.firmware_bridge.worker.worker_messages import (
     Done,
     Failed,
     Logged,

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from boards.closing import Closing
-from boards.contract import Board
-from boards.power import MeterStatistics, Origin, PowerMeter, PowerSample
+from edge_infer.boards.closing import Closing
+from edge_infer.boards.contract import Board
+from edge_infer.boards.power import MeterStatistics, Origin, PowerMeter, PowerSample
 
 
 class TappedMeter:

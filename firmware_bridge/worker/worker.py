@@ -10,13 +10,13 @@ from typing import Protocol
 
 import numpy as np
 
-from boards.contract import Board
-from boards.errors import BoardError
-from firmware_bridge.smp.message import Body
-from firmware_bridge.worker.record_body import to_body, totals_to_body
-from firmware_bridge.worker.tapped_meter import TappedBoard
-from firmware_bridge.worker.worker_log import WorkerLog
-from firmware_bridge.worker.worker_messages import (
+from edge_infer.boards.contract import Board
+from edge_infer.boards.errors import BoardError
+from edge_infer.firmware_bridge.smp.message import Body
+from edge_infer.firmware_bridge.worker.record_body import to_body, totals_to_body
+from edge_infer.firmware_bridge.worker.tapped_meter import TappedBoard
+from edge_infer.firmware_bridge.worker.worker_log import WorkerLog
+from edge_infer.firmware_bridge.worker.worker_messages import (
     Done,
     Failed,
     FinishEngine,
@@ -30,12 +30,12 @@ from firmware_bridge.worker.worker_messages import (
     WorkerRequest,
     WorkerSettings,
 )
-from models_tflite import open_bundle
-from models_tflite.errors import BundleError
-from models_tflite.manifest import FULL_RATIO
-from runtime.engine import Engine, backend_document
-from runtime.errors import RunError
-from runtime.records import Frame, InferenceRecord
+from edge_infer.models_tflite import open_bundle
+from edge_infer.models_tflite.errors import BundleError
+from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.runtime.engine import Engine, backend_document
+from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.records import Frame, InferenceRecord
 
 REPORT_S = 0.1
 _BURST_S = 0.005

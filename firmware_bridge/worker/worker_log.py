@@ -1,9 +1,9 @@
 """What a worker writes into the power log: samples, inferences, clocks, heat."""
 
-from boards.power import PowerSample
-from firmware_bridge.log.power_log import LogEntry, Mark, MarkEntry
-from firmware_bridge.worker.tapped_meter import TappedBoard
-from runtime.records import InferenceRecord
+from edge_infer.boards.power import PowerSample
+from edge_infer.firmware_bridge.log.power_log import LogEntry, Mark, MarkEntry
+from edge_infer.firmware_bridge.worker.tapped_meter import TappedBoard
+from edge_infer.runtime.records import InferenceRecord
 
 MARKED_PER_REPORT = 10
 """Inferences that get marks of their own in one report, so that thousands a second do not push

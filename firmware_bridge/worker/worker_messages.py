@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from firmware_bridge.log.power_log import LogEntry
-from firmware_bridge.smp.message import Body
-from firmware_bridge.worker.record_body import energy_to_list
-from runtime.records import InferenceRecord
+from edge_infer.firmware_bridge.log.power_log import LogEntry
+from edge_infer.firmware_bridge.smp.message import Body
+from edge_infer.firmware_bridge.worker.record_body import energy_to_list
+from edge_infer.runtime.records import InferenceRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,9 +3,9 @@
 import signal
 from multiprocessing.connection import Connection
 
-from boards import open_board
-from firmware_bridge.worker.worker import EXPECTED, Worker
-from firmware_bridge.worker.worker_messages import Failed, WorkerSettings
+from edge_infer.boards import open_board
+from edge_infer.firmware_bridge.worker.worker import EXPECTED, Worker
+from edge_infer.firmware_bridge.worker.worker_messages import Failed, WorkerSettings
 
 
 def run_worker(connection: Connection, settings: WorkerSettings) -> None:

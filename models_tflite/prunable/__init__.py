@@ -13,15 +13,15 @@ On a device (numpy alone):
 The format is described in FORMAT.md.
 """
 
-from models_tflite.errors import UnknownRatioError
-from models_tflite.prunable.channels import Axis, ChannelGroups, Group, Segment
-from models_tflite.prunable.errors import PrunableError, RatioParametersError
-from models_tflite.prunable.follow import follow_channels
-from models_tflite.prunable.model import PrunableModel
-from models_tflite.prunable.own_constants import own_constants
-from models_tflite.prunable.parameters import RatioParameters
-from models_tflite.prunable.sorting import sort_channels
-from models_tflite.prunable.write import pack_ratio, prunable_stages, write_prunable
+from edge_infer.models_tflite.errors import UnknownRatioError
+from edge_infer.models_tflite.prunable.channels import Axis, ChannelGroups, Group, Segment
+from edge_infer.models_tflite.prunable.errors import PrunableError, RatioParametersError
+from edge_infer.models_tflite.prunable.follow import follow_channels
+from edge_infer.models_tflite.prunable.model import PrunableModel
+from edge_infer.models_tflite.prunable.own_constants import own_constants
+from edge_infer.models_tflite.prunable.parameters import RatioParameters
+from edge_infer.models_tflite.prunable.sorting import sort_channels
+from edge_infer.models_tflite.prunable.write import pack_ratio, prunable_stages, write_prunable
 
 __all__ = [
     "own_constants",

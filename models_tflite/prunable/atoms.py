@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.prunable.channels import Axis, Segment
+from edge_infer.models_tflite.prunable.channels import Axis, Segment
 
 Atoms = NDArray[np.intp]
 """One atom per position of a dimension."""

@@ -3,17 +3,23 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from models_tflite.build import BundleDraft
-from models_tflite.describe import StageDraft, describe_stage
-from models_tflite.graph import Graph, Tensor
-from models_tflite.manifest import Thresholds
-from models_tflite.prunable.channels import ChannelGroups
-from models_tflite.prunable.follow import follow_channels
-from models_tflite.prunable.model import PrunableModel
-from models_tflite.prunable.parameters import RatioParameters
-from models_tflite.prunable.write import write_prunable
-from models_tflite.ratio_spec import FULL_RATIO, ChannelGroup, Prunable, RatioSpec, RatioStage
-from models_tflite.threshold_values import untuned
+from edge_infer.models_tflite.build import BundleDraft
+from edge_infer.models_tflite.describe import StageDraft, describe_stage
+from edge_infer.models_tflite.graph import Graph, Tensor
+from edge_infer.models_tflite.manifest import Thresholds
+from edge_infer.models_tflite.prunable.channels import ChannelGroups
+from edge_infer.models_tflite.prunable.follow import follow_channels
+from edge_infer.models_tflite.prunable.model import PrunableModel
+from edge_infer.models_tflite.prunable.parameters import RatioParameters
+from edge_infer.models_tflite.prunable.write import write_prunable
+from edge_infer.models_tflite.ratio_spec import (
+    FULL_RATIO,
+    ChannelGroup,
+    Prunable,
+    RatioSpec,
+    RatioStage,
+)
+from edge_infer.models_tflite.threshold_values import untuned
 
 
 def with_ratios(

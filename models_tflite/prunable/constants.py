@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.prunable.errors import PrunableError
-from models_tflite.prunable.flat import ITEM_BYTES, Vector
-from models_tflite.prunable.places import WORD, Places
+from edge_infer.models_tflite.prunable.errors import PrunableError
+from edge_infer.models_tflite.prunable.flat import ITEM_BYTES, Vector
+from edge_infer.models_tflite.prunable.places import WORD, Places
 
 Source = bytes | mmap.mmap
 """A file, to read from."""

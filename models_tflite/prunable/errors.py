@@ -1,6 +1,6 @@
 """What can go wrong with a prunable file."""
 
-from models_tflite.errors import BundleError, ModelError
+from edge_infer.models_tflite.errors import BundleError, ModelError
 
 
 class PrunableError(ModelError):

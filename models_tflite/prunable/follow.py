@@ -1,10 +1,10 @@
 """Which channels of a model must be cut together, and where they lie."""
 
-from models_tflite.graph import Graph
-from models_tflite.prunable.atoms import Atoms, Blocks
-from models_tflite.prunable.channels import Axis, ChannelGroups, Group
-from models_tflite.prunable.own_constants import own_constants
-from models_tflite.prunable.walk import ChannelWalk
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.prunable.atoms import Atoms, Blocks
+from edge_infer.models_tflite.prunable.channels import Axis, ChannelGroups, Group
+from edge_infer.models_tflite.prunable.own_constants import own_constants
+from edge_infer.models_tflite.prunable.walk import ChannelWalk
 
 _Place = tuple[int, int]
 """Tensor and dimension."""

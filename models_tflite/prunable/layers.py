@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.prunable.coding import (
+from edge_infer.models_tflite.prunable.coding import (
     BIAS_STEP,
     MOST_BITS,
     SCALE_BITS,
@@ -21,9 +21,9 @@ from models_tflite.prunable.coding import (
     unpack_bits,
     width_of,
 )
-from models_tflite.prunable.errors import PrunableError, RatioParametersError
-from models_tflite.prunable.layout import RatioCodes
-from models_tflite.prunable.rows import Rows
+from edge_infer.models_tflite.prunable.errors import PrunableError, RatioParametersError
+from edge_infer.models_tflite.prunable.layout import RatioCodes
+from edge_infer.models_tflite.prunable.rows import Rows
 
 _POWERS = growth_table(SCALE_BITS)
 

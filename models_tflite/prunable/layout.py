@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.prunable.channels import Axis
+from edge_infer.models_tflite.prunable.channels import Axis
 
 METADATA_NAME = "edge_infer.prunable"
 """Name of the metadata entry."""

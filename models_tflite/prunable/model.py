@@ -7,14 +7,19 @@ from io import BytesIO, FileIO
 from pathlib import Path
 from typing import Self
 
-from models_tflite.errors import UnknownRatioError
-from models_tflite.prunable.constants import Source
-from models_tflite.prunable.errors import PrunableError
-from models_tflite.prunable.flat import FlatModel, Vector
-from models_tflite.prunable.layout import METADATA_NAME, RatioCodes
-from models_tflite.prunable.patch import PatchPlan
-from models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET, check_header, read_payload
-from models_tflite.ratio_spec import FULL_RATIO, nearest_ratio
+from edge_infer.models_tflite.errors import UnknownRatioError
+from edge_infer.models_tflite.prunable.constants import Source
+from edge_infer.models_tflite.prunable.errors import PrunableError
+from edge_infer.models_tflite.prunable.flat import FlatModel, Vector
+from edge_infer.models_tflite.prunable.layout import METADATA_NAME, RatioCodes
+from edge_infer.models_tflite.prunable.patch import PatchPlan
+from edge_infer.models_tflite.prunable.payload import (
+    HASH_BYTES,
+    HASH_OFFSET,
+    check_header,
+    read_payload,
+)
+from edge_infer.models_tflite.ratio_spec import FULL_RATIO, nearest_ratio
 
 
 class PrunableModel:

@@ -4,11 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
-from models_tflite.graph import NO_TENSOR, Graph, Node, Tensor
-from models_tflite.prunable.channels import Axis, ChannelGroups, Segment
-from models_tflite.prunable.errors import RatioParametersError
-from models_tflite.prunable.layout import NO_BIAS, Cut, Layer, Layout
-from models_tflite.prunable.parameters import RatioParameters
+from edge_infer.models_tflite.graph import NO_TENSOR, Graph, Node, Tensor
+from edge_infer.models_tflite.prunable.channels import Axis, ChannelGroups, Segment
+from edge_infer.models_tflite.prunable.errors import RatioParametersError
+from edge_infer.models_tflite.prunable.layout import NO_BIAS, Cut, Layer, Layout
+from edge_infer.models_tflite.prunable.parameters import RatioParameters
 
 _LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _MOST = 0xFFFF

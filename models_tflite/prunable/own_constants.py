@@ -4,8 +4,8 @@ import copy
 from collections import Counter
 from typing import Any
 
-from models_tflite.flatbuffer import pack, unpack
-from models_tflite.graph import NO_TENSOR
+from edge_infer.models_tflite.flatbuffer import pack, unpack
+from edge_infer.models_tflite.graph import NO_TENSOR
 
 
 def own_constants(model: bytes) -> bytes:

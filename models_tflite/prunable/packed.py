@@ -9,11 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.flatbuffer import pack
-from models_tflite.prunable.encode import layer_scales
-from models_tflite.prunable.layers import LayerValues, decode_layers
-from models_tflite.prunable.layout import NO_BIAS, Cut, Layer, RatioCodes
-from models_tflite.prunable.outline import Outline
+from edge_infer.models_tflite.flatbuffer import pack
+from edge_infer.models_tflite.prunable.encode import layer_scales
+from edge_infer.models_tflite.prunable.layers import LayerValues, decode_layers
+from edge_infer.models_tflite.prunable.layout import NO_BIAS, Cut, Layer, RatioCodes
+from edge_infer.models_tflite.prunable.outline import Outline
 
 _DTYPES = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
 

@@ -9,13 +9,13 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.prunable.channels import Axis
-from models_tflite.prunable.constants import Constant, Copy, Kept, Source, find_constant
-from models_tflite.prunable.errors import PrunableError
-from models_tflite.prunable.flat import FlatModel
-from models_tflite.prunable.layer_table import LayerTable
-from models_tflite.prunable.layout import NO_BIAS, Layout, RatioCodes
-from models_tflite.prunable.places import WORD, Places
+from edge_infer.models_tflite.prunable.channels import Axis
+from edge_infer.models_tflite.prunable.constants import Constant, Copy, Kept, Source, find_constant
+from edge_infer.models_tflite.prunable.errors import PrunableError
+from edge_infer.models_tflite.prunable.flat import FlatModel
+from edge_infer.models_tflite.prunable.layer_table import LayerTable
+from edge_infer.models_tflite.prunable.layout import NO_BIAS, Layout, RatioCodes
+from edge_infer.models_tflite.prunable.places import WORD, Places
 
 
 class PatchPlan:

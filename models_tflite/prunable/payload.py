@@ -10,10 +10,17 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.prunable.channels import Axis, Segment
-from models_tflite.prunable.coding import MOST_BITS, SCALE_BITS
-from models_tflite.prunable.errors import PrunableError
-from models_tflite.prunable.layout import RATIO_NAME, VERSION, Cut, Layer, Layout, RatioCodes
+from edge_infer.models_tflite.prunable.channels import Axis, Segment
+from edge_infer.models_tflite.prunable.coding import MOST_BITS, SCALE_BITS
+from edge_infer.models_tflite.prunable.errors import PrunableError
+from edge_infer.models_tflite.prunable.layout import (
+    RATIO_NAME,
+    VERSION,
+    Cut,
+    Layer,
+    Layout,
+    RatioCodes,
+)
 
 MAGIC = b"EIPR"
 HEADER = struct.Struct("<4sH2x32s")

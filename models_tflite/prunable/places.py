@@ -4,9 +4,9 @@ import math
 import struct
 from itertools import pairwise
 
-from models_tflite.prunable.errors import PrunableError
-from models_tflite.prunable.flat import INT32, FlatModel, FlatTensor, Vector
-from models_tflite.prunable.layout import Cut, Layout
+from edge_infer.models_tflite.prunable.errors import PrunableError
+from edge_infer.models_tflite.prunable.flat import INT32, FlatModel, FlatTensor, Vector
+from edge_infer.models_tflite.prunable.layout import Cut, Layout
 
 WORD = 4
 """Bytes of a length."""

@@ -5,9 +5,9 @@ from collections.abc import Callable
 
 import numpy as np
 
-from models_tflite.graph import NO_TENSOR, Graph, Node, Tensor
-from models_tflite.prunable.atoms import Atoms, AtomSet
-from models_tflite.prunable.channels import ENDS
+from edge_infer.models_tflite.graph import NO_TENSOR, Graph, Node, Tensor
+from edge_infer.models_tflite.prunable.atoms import Atoms, AtomSet
+from edge_infer.models_tflite.prunable.channels import ENDS
 
 _PASSING = """
 RELU RELU6 RELU_N1_TO_1 RELU_0_TO_1 LEAKY_RELU ELU GELU LOGISTIC TANH HARD_SWISH ABS NEG

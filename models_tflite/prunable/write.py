@@ -3,21 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from models_tflite.cut import CutStage, cut
-from models_tflite.flatbuffer import pack, with_metadata
-from models_tflite.graph import Graph
-from models_tflite.prunable.channels import ChannelGroups
-from models_tflite.prunable.encode import check_names, check_parameters, encode_ratio
-from models_tflite.prunable.errors import RatioParametersError
-from models_tflite.prunable.flat import FlatModel
-from models_tflite.prunable.follow import follow_channels
-from models_tflite.prunable.layout import METADATA_NAME
-from models_tflite.prunable.model import PrunableModel, file_hash
-from models_tflite.prunable.outline import Outline, outline
-from models_tflite.prunable.own_constants import own_constants
-from models_tflite.prunable.packed import pack_codes
-from models_tflite.prunable.parameters import RatioParameters
-from models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET, write_payload
+from edge_infer.models_tflite.cut import CutStage, cut
+from edge_infer.models_tflite.flatbuffer import pack, with_metadata
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.prunable.channels import ChannelGroups
+from edge_infer.models_tflite.prunable.encode import check_names, check_parameters, encode_ratio
+from edge_infer.models_tflite.prunable.errors import RatioParametersError
+from edge_infer.models_tflite.prunable.flat import FlatModel
+from edge_infer.models_tflite.prunable.follow import follow_channels
+from edge_infer.models_tflite.prunable.layout import METADATA_NAME
+from edge_infer.models_tflite.prunable.model import PrunableModel, file_hash
+from edge_infer.models_tflite.prunable.outline import Outline, outline
+from edge_infer.models_tflite.prunable.own_constants import own_constants
+from edge_infer.models_tflite.prunable.packed import pack_codes
+from edge_infer.models_tflite.prunable.parameters import RatioParameters
+from edge_infer.models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET, write_payload
 
 
 def write_prunable(

@@ -9,9 +9,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from boards.contract import Board
-from boards.power import Origin, PowerMeter
-from runtime.records import InferenceRecord
+from edge_infer.boards.contract import Board
+from edge_infer.boards.power import Origin, PowerMeter
+from edge_infer.runtime.records import InferenceRecord
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,10 +13,10 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from boards.cost_table import CostTable
-from boards.operating_point import OperatingPoint
-from models_tflite.manifest import FULL_RATIO
-from runtime.stage_work import row_name
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.runtime.stage_work import row_name
 
 PRIOR_SPREAD = 0.3
 """Standard deviation of a modelled power above idle, as a share of it: what a model of a board

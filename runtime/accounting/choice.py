@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 
-from boards.contract import Board
-from boards.cost_table import CostTable
-from runtime.accounting.account import Account, IdleReference, UnmeteredAccount, measure_idle
-from runtime.accounting.metered import MeteredAccount
-from runtime.accounting.modelled import ModelledAccount
+from edge_infer.boards.contract import Board
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.runtime.accounting.account import (
+    Account,
+    IdleReference,
+    UnmeteredAccount,
+    measure_idle,
+)
+from edge_infer.runtime.accounting.metered import MeteredAccount
+from edge_infer.runtime.accounting.modelled import ModelledAccount
 
 IDLE_REFERENCE_NS = 1_000_000_000
 """How long the idle reference is measured before the first frame."""

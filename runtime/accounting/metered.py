@@ -19,13 +19,13 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from boards.cost_table import CostTable
-from boards.errors import BusError
-from boards.operating_point import OperatingPoint
-from boards.power import PowerMeter, PowerSample, SampleFlag
-from runtime.accounting.account import EnergyTotals, IdleReference
-from runtime.accounting.activity_power import Activity, ActivityPower
-from runtime.records import InferenceEnergy, InferenceRecord
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.boards.errors import BusError
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.power import PowerMeter, PowerSample, SampleFlag
+from edge_infer.runtime.accounting.account import EnergyTotals, IdleReference
+from edge_infer.runtime.accounting.activity_power import Activity, ActivityPower
+from edge_infer.runtime.records import InferenceEnergy, InferenceRecord
 
 CONFIDENCE_FACTOR = 2.0
 """Standard errors in a half width: about 95 % for a normal error."""

@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 
-from boards.cost_table import CostTable
-from runtime.accounting.account import EnergyTotals, IdleReference
-from runtime.records import InferenceEnergy, InferenceRecord
-from runtime.stage_work import row_name
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.runtime.accounting.account import EnergyTotals, IdleReference
+from edge_infer.runtime.records import InferenceEnergy, InferenceRecord
+from edge_infer.runtime.stage_work import row_name
 
 
 class ModelledAccount:

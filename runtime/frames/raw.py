@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.errors import SourceError
+from edge_infer.runtime.errors import SourceError
 
 PixelFormat = Literal["gray", "rgb", "yuv420"]
 PIXEL_FORMATS: tuple[PixelFormat, ...] = ("gray", "rgb", "yuv420")

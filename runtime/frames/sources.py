@@ -12,12 +12,12 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.errors import FrameError
-from runtime.errors import SourceError, SourceMissingError
-from runtime.frames.idx import read_idx
-from runtime.frames.images import IMAGE_SUFFIXES, list_images, read_image
-from runtime.frames.raw import RawFormat, read_raw_frames
-from runtime.frames.spec import FrameSpec
+from edge_infer.models_tflite.errors import FrameError
+from edge_infer.runtime.errors import SourceError, SourceMissingError
+from edge_infer.runtime.frames.idx import read_idx
+from edge_infer.runtime.frames.images import IMAGE_SUFFIXES, list_images, read_image
+from edge_infer.runtime.frames.raw import RawFormat, read_raw_frames
+from edge_infer.runtime.frames.spec import FrameSpec
 
 
 class RawFrame(NamedTuple):

@@ -6,8 +6,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.bundle import Bundle
-from models_tflite.errors import FrameError
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.errors import FrameError
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from boards.operating_point import OperatingPoint
-from runtime.governors.sampling import NO_IDLE_PERIODS, SamplingGovernor
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.runtime.governors.sampling import NO_IDLE_PERIODS, SamplingGovernor
 
 UP_THRESHOLD, DOWN_THRESHOLD = 80, 20
 FREQUENCY_STEP_PERCENT = 5

@@ -9,13 +9,13 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
-from boards.operating_point import OperatingPoint
-from runtime.energy_budget import EnergyBudget
-from runtime.governors.planned import BinOf, PlannedGovernor
-from runtime.planning.lookup import PlanLookup
-from runtime.planning.plan import JointPlan, Plan
-from runtime.planning.problem import PlanProblem
-from runtime.records import ExitDecision, Frame, InferenceRecord
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.runtime.energy_budget import EnergyBudget
+from edge_infer.runtime.governors.planned import BinOf, PlannedGovernor
+from edge_infer.runtime.planning.lookup import PlanLookup
+from edge_infer.runtime.planning.plan import JointPlan, Plan
+from edge_infer.runtime.planning.problem import PlanProblem
+from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord
 
 EASING_STEPS = 8
 """Steps of the price between no pressure and all there is."""

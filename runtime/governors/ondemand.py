@@ -1,6 +1,6 @@
 """The kernel's ondemand governor: drivers/cpufreq/cpufreq_ondemand.c, od_update, Linux 6.6."""
 
-from runtime.governors.sampling import SamplingGovernor
+from edge_infer.runtime.governors.sampling import SamplingGovernor
 
 UP_THRESHOLD = 95
 """MICRO_FREQUENCY_UP_THRESHOLD: the default where idle time is accounted in us."""

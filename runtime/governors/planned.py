@@ -9,15 +9,15 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from boards.operating_point import OperatingPoint
-from runtime.calibration import DRIFT, ArrivalRate, ClockCap, Reserve, Slowdown
-from runtime.energy_budget import EnergyBudget
-from runtime.planning.lookup import PlanLookup
-from runtime.planning.miss_allowance import MissAllowance
-from runtime.planning.plan import Plan, PlanSet
-from runtime.planning.problem import PlanProblem
-from runtime.planning.solving import planner_of, solve_within
-from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.runtime.calibration import DRIFT, ArrivalRate, ClockCap, Reserve, Slowdown
+from edge_infer.runtime.energy_budget import EnergyBudget
+from edge_infer.runtime.planning.lookup import PlanLookup
+from edge_infer.runtime.planning.miss_allowance import MissAllowance
+from edge_infer.runtime.planning.plan import Plan, PlanSet
+from edge_infer.runtime.planning.problem import PlanProblem
+from edge_infer.runtime.planning.solving import planner_of, solve_within
+from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 BinOf = Callable[[Frame, NDArray[Any]], int]
 """From a frame and its first exit's raw scores to the bin of belief."""

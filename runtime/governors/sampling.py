@@ -3,8 +3,8 @@
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from boards.operating_point import OperatingPoint
-from runtime.governors.ticking import TickingGovernor
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.runtime.governors.ticking import TickingGovernor
 
 NO_IDLE_PERIODS = -1
 

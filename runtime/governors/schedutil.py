@@ -8,8 +8,8 @@ scheduling classes play no part.
 import math
 from collections.abc import Sequence
 
-from boards.operating_point import OperatingPoint
-from runtime.governors.ticking import TickingGovernor
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.runtime.governors.ticking import TickingGovernor
 
 FULL = 1024.0
 """SCHED_CAPACITY_SCALE."""

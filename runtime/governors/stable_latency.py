@@ -6,14 +6,14 @@ another policy's, the kernel's or a heat limit's; a ratio is chosen for the one 
 
 from collections.abc import Sequence
 
-from boards.contract import Board
-from boards.cost_table import CostTable
-from boards.operating_point import OperatingPoint
-from models_tflite.bundle import Bundle
-from runtime.errors import PolicyError
-from runtime.governor import Governor, open_governor
-from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
-from runtime.stage_work import all_works, row_name
+from edge_infer.boards.contract import Board
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.runtime.errors import PolicyError
+from edge_infer.runtime.governor import Governor, open_governor
+from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
+from edge_infer.runtime.stage_work import all_works, row_name
 
 NAME = "stable-latency"
 """`stable-latency` or `stable-latency:CLOCK-POLICY`."""

@@ -3,8 +3,8 @@
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 
-from boards.operating_point import OperatingPoint
-from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 
 class TickingGovernor(ABC):

@@ -13,11 +13,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from boards.operating_point import OperatingPoint
-from runtime.planning.frame_sweep import ENERGY, MISSES
-from runtime.planning.planner import Planner
-from runtime.planning.problem import PlanProblem
-from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.runtime.planning.frame_sweep import ENERGY, MISSES
+from edge_infer.runtime.planning.planner import Planner
+from edge_infer.runtime.planning.problem import PlanProblem
+from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 SLOTS = 128
 """Even steps of time up to the deadline; coarser than a planner's, with a plan for each frame."""

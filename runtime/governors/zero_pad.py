@@ -5,9 +5,9 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from boards.operating_point import OperatingPoint
-from runtime.planning.problem import PlanProblem
-from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.runtime.planning.problem import PlanProblem
+from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 
 class LowestClockGovernor:

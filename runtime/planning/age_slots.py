@@ -2,7 +2,7 @@
 
 import math
 
-from runtime.planning.problem import PlanProblem
+from edge_infer.runtime.planning.problem import PlanProblem
 
 
 def age_slots_ns(problem: PlanProblem, slots: int) -> tuple[int, ...]:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.planning.age_slots import age_slots_ns
-from runtime.planning.gap_coupling import GapCoupling, overflow_odds
-from runtime.planning.problem import PlanProblem
+from edge_infer.runtime.planning.age_slots import age_slots_ns
+from edge_infer.runtime.planning.gap_coupling import GapCoupling, overflow_odds
+from edge_infer.runtime.planning.problem import PlanProblem
 
 Array = NDArray[np.float64]
 ENERGY, MISSES = 0, 1

@@ -2,7 +2,7 @@
 
 from typing import NamedTuple
 
-from runtime.planning.plan import Plan
+from edge_infer.runtime.planning.plan import Plan
 
 
 class PlanLookup(NamedTuple):

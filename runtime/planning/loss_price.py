@@ -8,11 +8,11 @@ time, as the multiplier of the misses is.
 import math
 from dataclasses import replace
 
-from runtime.planning.frame_sweep import Array
-from runtime.planning.joint_planner import JointPlanner
-from runtime.planning.plan import JointPlan, Plan, PlanSet
-from runtime.planning.planner import HIGHEST_PENALTY
-from runtime.planning.problem import PlanProblem
+from edge_infer.runtime.planning.frame_sweep import Array
+from edge_infer.runtime.planning.joint_planner import JointPlanner
+from edge_infer.runtime.planning.plan import JointPlan, Plan, PlanSet
+from edge_infer.runtime.planning.planner import HIGHEST_PENALTY
+from edge_infer.runtime.planning.problem import PlanProblem
 
 TOLERANCE = 0.01
 """Of the loss, in percentage points."""

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from runtime.planning.problem import PlanProblem
+from edge_infer.runtime.planning.problem import PlanProblem
 
 
 @dataclass(frozen=True)

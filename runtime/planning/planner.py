@@ -23,9 +23,9 @@ import math
 
 import numpy as np
 
-from runtime.planning.frame_sweep import ENERGY, MISSES, Array, FrameSweep, PlanTables
-from runtime.planning.plan import Plan, PlanSet
-from runtime.planning.problem import PlanProblem
+from edge_infer.runtime.planning.frame_sweep import ENERGY, MISSES, Array, FrameSweep, PlanTables
+from edge_infer.runtime.planning.plan import Plan, PlanSet
+from edge_infer.runtime.planning.problem import PlanProblem
 
 SLOTS = 400
 """Slots that a deadline is divided into."""

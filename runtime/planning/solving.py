@@ -1,10 +1,10 @@
 """Solve a planning problem: over points alone, or over pruning ratios too."""
 
-from runtime.planning.joint_planner import JointPlanner
-from runtime.planning.loss_price import within_loss
-from runtime.planning.plan import PlanSet
-from runtime.planning.planner import Planner
-from runtime.planning.problem import PlanProblem
+from edge_infer.runtime.planning.joint_planner import JointPlanner
+from edge_infer.runtime.planning.loss_price import within_loss
+from edge_infer.runtime.planning.plan import PlanSet
+from edge_infer.runtime.planning.planner import Planner
+from edge_infer.runtime.planning.problem import PlanProblem
 
 
 def planner_of(problem: PlanProblem) -> Planner:

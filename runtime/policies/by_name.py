@@ -7,29 +7,29 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from boards.operating_point import OperatingPoint
-from runtime.errors import PolicyError
-from runtime.governor import FixedGovernor, Governor, open_governor
-from runtime.governors.conservative import ConservativeGovernor
-from runtime.governors.ondemand import OndemandGovernor
-from runtime.governors.planned import BinOf, PlannedGovernor
-from runtime.governors.schedutil import SchedutilGovernor
-from runtime.governors.trace_limit import MOST_FRAMES, TraceLimitGovernor
-from runtime.governors.zero_pad import LowestClockGovernor
-from runtime.planning.plan import PlanSet
-from runtime.planning.problem import (
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.runtime.errors import PolicyError
+from edge_infer.runtime.governor import FixedGovernor, Governor, open_governor
+from edge_infer.runtime.governors.conservative import ConservativeGovernor
+from edge_infer.runtime.governors.ondemand import OndemandGovernor
+from edge_infer.runtime.governors.planned import BinOf, PlannedGovernor
+from edge_infer.runtime.governors.schedutil import SchedutilGovernor
+from edge_infer.runtime.governors.trace_limit import MOST_FRAMES, TraceLimitGovernor
+from edge_infer.runtime.governors.zero_pad import LowestClockGovernor
+from edge_infer.runtime.planning.plan import PlanSet
+from edge_infer.runtime.planning.problem import (
     Beliefs,
     PlanProblem,
     blind_beliefs,
     certain_beliefs,
     predicted_beliefs,
 )
-from runtime.planning.solving import solve_within
-from runtime.policies.context import PolicyContext
-from runtime.policies.joint import NAME as JOINT
-from runtime.policies.joint import joint_governor
-from runtime.prediction.predictor import ExitPredictor
-from runtime.records import Frame
+from edge_infer.runtime.planning.solving import solve_within
+from edge_infer.runtime.policies.context import PolicyContext
+from edge_infer.runtime.policies.joint import NAME as JOINT
+from edge_infer.runtime.policies.joint import joint_governor
+from edge_infer.runtime.prediction.predictor import ExitPredictor
+from edge_infer.runtime.records import Frame
 
 MUST_EARN = 0.005
 """Share of the energy that predicting must be expected to earn: the expectation is of the inputs

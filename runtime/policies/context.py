@@ -4,15 +4,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
-from boards.cost_table import CostTable
-from boards.operating_point import OperatingPoint
-from runtime.energy_budget import EnergyBudget
-from runtime.governors.planned import BinOf
-from runtime.planning.problem import Beliefs, PlanProblem, plan_problem
-from runtime.policies.ratio_context import RatioContext
-from runtime.prediction.predictor import ExitPredictor
-from runtime.prediction.zero_pad import ZeroPadPredictor
-from runtime.records import Frame
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.runtime.energy_budget import EnergyBudget
+from edge_infer.runtime.governors.planned import BinOf
+from edge_infer.runtime.planning.problem import Beliefs, PlanProblem, plan_problem
+from edge_infer.runtime.policies.ratio_context import RatioContext
+from edge_infer.runtime.prediction.predictor import ExitPredictor
+from edge_infer.runtime.prediction.zero_pad import ZeroPadPredictor
+from edge_infer.runtime.records import Frame
 
 PLAN_OVERHEADS = 1.3
 """What a prediction and a plan cost, in units of the first stage's decision and runtime overhead:

@@ -3,12 +3,17 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from boards.cost_table import CostTable
-from runtime.governors.joint import JointGovernor
-from runtime.governors.planned import BinOf
-from runtime.planning.problem import Beliefs, PlanProblem, blind_beliefs, predicted_beliefs
-from runtime.policies.context import PolicyContext
-from runtime.policies.ratio_context import RatioContext, worth_choosing
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.runtime.governors.joint import JointGovernor
+from edge_infer.runtime.governors.planned import BinOf
+from edge_infer.runtime.planning.problem import (
+    Beliefs,
+    PlanProblem,
+    blind_beliefs,
+    predicted_beliefs,
+)
+from edge_infer.runtime.policies.context import PolicyContext
+from edge_infer.runtime.policies.ratio_context import RatioContext, worth_choosing
 
 NAME = "planned-joint"
 

@@ -3,22 +3,22 @@
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from boards.contract import Board
-from boards.cost_table import CostTable
-from models_tflite.bundle import Bundle
-from models_tflite.manifest import FULL_RATIO
-from runtime.energy_budget import EnergyBudget
-from runtime.errors import PolicyError
-from runtime.governor import Governor
-from runtime.planning.problem import exit_shares_of
-from runtime.policies.by_name import PLANNED, open_policy
-from runtime.policies.context import PolicyContext
-from runtime.policies.joint import NAME as JOINT
-from runtime.policies.ratio_context import ratio_contexts
-from runtime.prediction.predictor import SoftmaxPredictor
-from runtime.stage_work import all_works, switch_work, works_of
-from runtime.workload.arrivals import Arrivals
-from runtime.workload.workloads import typical_gaps_ns
+from edge_infer.boards.contract import Board
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.runtime.energy_budget import EnergyBudget
+from edge_infer.runtime.errors import PolicyError
+from edge_infer.runtime.governor import Governor
+from edge_infer.runtime.planning.problem import exit_shares_of
+from edge_infer.runtime.policies.by_name import PLANNED, open_policy
+from edge_infer.runtime.policies.context import PolicyContext
+from edge_infer.runtime.policies.joint import NAME as JOINT
+from edge_infer.runtime.policies.ratio_context import ratio_contexts
+from edge_infer.runtime.prediction.predictor import SoftmaxPredictor
+from edge_infer.runtime.stage_work import all_works, switch_work, works_of
+from edge_infer.runtime.workload.arrivals import Arrivals
+from edge_infer.runtime.workload.workloads import typical_gaps_ns
 
 LIVE = ("planned", "planned-blind", JOINT)
 """The planner's policies that need nothing but the bundle."""

@@ -4,12 +4,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from models_tflite.manifest import Manifest
-from runtime.errors import PolicyError
-from runtime.governors.planned import BinOf
-from runtime.planning.problem import exit_shares_of
-from runtime.prediction.predictor import SoftmaxPredictor
-from runtime.stage_work import row_name
+from edge_infer.models_tflite.manifest import Manifest
+from edge_infer.runtime.errors import PolicyError
+from edge_infer.runtime.governors.planned import BinOf
+from edge_infer.runtime.planning.problem import exit_shares_of
+from edge_infer.runtime.prediction.predictor import SoftmaxPredictor
+from edge_infer.runtime.stage_work import row_name
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from itertools import count
 from typing import Protocol
 
-from runtime.errors import RunError
+from edge_infer.runtime.errors import RunError
 
 
 class Arrivals(Protocol):

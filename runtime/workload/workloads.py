@@ -9,8 +9,8 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
 
-from runtime.errors import RunError, SourceMissingError
-from runtime.workload.arrivals import Arrivals, BackToBack, Periodic
+from edge_infer.runtime.errors import RunError, SourceMissingError
+from edge_infer.runtime.workload.arrivals import Arrivals, BackToBack, Periodic
 
 WORKLOADS = ("back-to-back", "periodic", "poisson", "bursty", "trace:FILE")
 

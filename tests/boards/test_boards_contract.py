@@ -8,8 +8,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import pytest
+from tests.fakes.ina226_chip import Ina226Chip
+from tests.fakes.kernel_power import HWMON_FILES, IIO_FILES, AnsweringFirmware, make_device
+from tests.fakes.networks import resnet_8
+from tests.fakes.register_bus import TableBus
+from tests.fakes.sysfs_tree import make_tree
 
-from boards import (
+from edge_infer.boards import (
     Board,
     BoardError,
     Clock,
@@ -20,32 +25,27 @@ from boards import (
     board_names,
     open_board,
 )
-from boards.chip_meter import MeterChip
-from boards.cpufreq import CpufreqClock
-from boards.fixed_clock import FixedClock
-from boards.i2c_device import I2cDevice
-from boards.ina219 import Ina219
-from boards.ina219_registers import BUS_VOLTAGE, POWER, SHUNT_VOLTAGE
-from boards.ina226 import Ina226
-from boards.kernel_gauge import KernelGauge, kernel_devices
-from boards.operating_point import OperatingPoint
-from boards.pmic_gauge import PmicGauge
-from boards.polled_chip import PolledChip
-from boards.power import MeterStatistics, PowerSample
-from boards.power_csv import PowerCsvWriter, read_power_log
-from boards.profile import load_profile
-from boards.recorded_meter import RecordedMeter
-from boards.sampler import InlineSampler, ThreadSampler
-from boards.simulated import SimulatedBoard
-from boards.simulated.cpufreq import SimulatedCpufreq
-from boards.simulated.i2c import BusTime, SimulatedI2cBus
-from boards.sysfs import RealSysfs
-from boards.timebase import MonotonicTimebase
-from tests.fakes.ina226_chip import Ina226Chip
-from tests.fakes.kernel_power import HWMON_FILES, IIO_FILES, AnsweringFirmware, make_device
-from tests.fakes.networks import resnet_8
-from tests.fakes.register_bus import TableBus
-from tests.fakes.sysfs_tree import make_tree
+from edge_infer.boards.chip_meter import MeterChip
+from edge_infer.boards.cpufreq import CpufreqClock
+from edge_infer.boards.fixed_clock import FixedClock
+from edge_infer.boards.i2c_device import I2cDevice
+from edge_infer.boards.ina219 import Ina219
+from edge_infer.boards.ina219_registers import BUS_VOLTAGE, POWER, SHUNT_VOLTAGE
+from edge_infer.boards.ina226 import Ina226
+from edge_infer.boards.kernel_gauge import KernelGauge, kernel_devices
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.pmic_gauge import PmicGauge
+from edge_infer.boards.polled_chip import PolledChip
+from edge_infer.boards.power import MeterStatistics, PowerSample
+from edge_infer.boards.power_csv import PowerCsvWriter, read_power_log
+from edge_infer.boards.profile import load_profile
+from edge_infer.boards.recorded_meter import RecordedMeter
+from edge_infer.boards.sampler import InlineSampler, ThreadSampler
+from edge_infer.boards.simulated import SimulatedBoard
+from edge_infer.boards.simulated.cpufreq import SimulatedCpufreq
+from edge_infer.boards.simulated.i2c import BusTime, SimulatedI2cBus
+from edge_infer.boards.sysfs import RealSysfs
+from edge_infer.boards.timebase import MonotonicTimebase
 
 OPENABLE = [name for name in board_names() if name == "host" or name.startswith("sim:")]
 

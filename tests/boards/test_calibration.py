@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boards.calibration import Calibration, KnownLoad, calibrate
-from boards.errors import MeterError
+from edge_infer.boards.calibration import Calibration, KnownLoad, calibrate
+from edge_infer.boards.errors import MeterError
 
 
 def readings(power_uw: float, gain: float, offset_uw: float, noise_uw: int, seed: int) -> list[int]:

@@ -11,13 +11,13 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from boards.clock_lease import ClockLease, ProcessIdentity, start_ticks
-from boards.cpufreq import CpufreqClock
-from boards.cpufreq_policy import POLICIES
-from boards.errors import ClockError
-from boards.simulated.cpufreq import SimulatedCpufreq
 from tests.fakes.sysfs_tree import Killed, KillingSysfs, make_tree, policy_files
+
+from edge_infer.boards.clock_lease import ClockLease, ProcessIdentity, start_ticks
+from edge_infer.boards.cpufreq import CpufreqClock
+from edge_infer.boards.cpufreq_policy import POLICIES
+from edge_infer.boards.errors import ClockError
+from edge_infer.boards.simulated.cpufreq import SimulatedCpufreq
 
 CLOCKS = (600_000, 700_000, 800_000, 900_000, 1_000_000)
 P = f"{POLICIES}/policy0"
@@ -192,11 +192,11 @@ def test_a_process_is_told_from_another_of_its_number() -> None:
 CHILD = """
 import signal, sys
 from pathlib import Path
-from boards.clock_lease import ClockLease
-from boards.cpufreq import CpufreqClock
-from boards.linux_board import LinuxBoard
-from boards.profile import load_profile
-from boards.sysfs import RealSysfs
+from edge_infer.boards.clock_lease import ClockLease
+from edge_infer.boards.cpufreq import CpufreqClock
+from edge_infer.boards.linux_board import LinuxBoard
+from edge_infer.boards.profile import load_profile
+from edge_infer.boards.sysfs import RealSysfs
 
 root, folder = map(Path, sys.argv[1:3])
 clock = CpufreqClock(RealSysfs(root), ClockLease(folder))

@@ -3,14 +3,14 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from boards.cost_model import CostModel, modelled_cost_table
-from boards.errors import ProfileError
-from boards.operating_point import OperatingPoint
-from boards.profile import BoardProfile, load_profile, profile_names
-from boards.profile_sections import PublishedLatency
-from boards.work import OpWork, Work
 from tests.fakes.networks import NETWORKS, mobilenet_v2, resnet_8
+
+from edge_infer.boards.cost_model import CostModel, modelled_cost_table
+from edge_infer.boards.errors import ProfileError
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.profile import BoardProfile, load_profile, profile_names
+from edge_infer.boards.profile_sections import PublishedLatency
+from edge_infer.boards.work import OpWork, Work
 
 PI_4, PI_5 = load_profile("raspberry-pi-4b"), load_profile("raspberry-pi-5")
 BOARDS = [PI_4, PI_5]

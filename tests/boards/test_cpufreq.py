@@ -1,13 +1,13 @@
 from pathlib import Path
 
 import pytest
-
-from boards.cpufreq import CpufreqClock
-from boards.cpufreq_policy import POLICIES
-from boards.errors import ClockError
-from boards.simulated.cpufreq import SimulatedCpufreq
-from boards.sysfs import RealSysfs
 from tests.fakes.sysfs_tree import CLOCKS_KHZ, make_tree, policy_files
+
+from edge_infer.boards.cpufreq import CpufreqClock
+from edge_infer.boards.cpufreq_policy import POLICIES
+from edge_infer.boards.errors import ClockError
+from edge_infer.boards.simulated.cpufreq import SimulatedCpufreq
+from edge_infer.boards.sysfs import RealSysfs
 
 CLOCKS = (600_000, 700_000, 800_000, 900_000, 1_000_000)
 P = f"{POLICIES}/policy0"

@@ -3,11 +3,11 @@ import os
 from pathlib import Path
 
 import pytest
-
-from boards.errors import GpioError
-from boards.gpio_chip import GpioChip, chip_names
-from boards.gpio_line import GpioLine, open_line
 from tests.fakes.gpio_kernel import GpioKernel
+
+from edge_infer.boards.errors import GpioError
+from edge_infer.boards.gpio_chip import GpioChip, chip_names
+from edge_infer.boards.gpio_line import GpioLine, open_line
 
 CHIPS = {"gpiochip0": ["ID_SDA", "", "GPIO2"], "gpiochip10": ["", "GPIO17"], "gpiochip2": []}
 

@@ -2,11 +2,11 @@ import errno
 from pathlib import Path
 
 import pytest
-
-from boards.errors import BoardError, BusError
-from boards.i2c_bus import bus_error, i2c_path, open_i2c_bus
-from boards.i2c_device import I2cDevice
 from tests.fakes.register_bus import TableBus
+
+from edge_infer.boards.errors import BoardError, BusError
+from edge_infer.boards.i2c_bus import bus_error, i2c_path, open_i2c_bus
+from edge_infer.boards.i2c_device import I2cDevice
 
 
 def test_words_go_high_byte_first() -> None:

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from boards.errors import BusError
-from boards.i2c_scan import Answer, bus_numbers, scan
+from edge_infer.boards.errors import BusError
+from edge_infer.boards.i2c_scan import Answer, bus_numbers, scan
 
 
 class Addresses:

@@ -4,19 +4,19 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-
-from boards.calibration import Calibration
-from boards.errors import BusError, MeterError
-from boards.i2c_device import I2cDevice
-from boards.ina219 import Ina219
-from boards.ina219_registers import Ina219Settings
-from boards.power import PowerSample, SampleFlag
-from boards.simulated.disturbance import MeterFaults
-from boards.simulated.i2c import BusTime, SimulatedI2cBus
-from boards.simulated.ina219_chip import Ina219Chip
-from boards.simulated.meter import ConstantLoad
-from boards.timebase import MonotonicTimebase
 from tests.fakes.register_bus import TableBus
+
+from edge_infer.boards.calibration import Calibration
+from edge_infer.boards.errors import BusError, MeterError
+from edge_infer.boards.i2c_device import I2cDevice
+from edge_infer.boards.ina219 import Ina219
+from edge_infer.boards.ina219_registers import Ina219Settings
+from edge_infer.boards.power import PowerSample, SampleFlag
+from edge_infer.boards.simulated.disturbance import MeterFaults
+from edge_infer.boards.simulated.i2c import BusTime, SimulatedI2cBus
+from edge_infer.boards.simulated.ina219_chip import Ina219Chip
+from edge_infer.boards.simulated.meter import ConstantLoad
+from edge_infer.boards.timebase import MonotonicTimebase
 
 SECOND_NS = 1_000_000_000
 EXACT = Calibration()

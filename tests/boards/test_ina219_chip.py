@@ -1,6 +1,6 @@
 import pytest
 
-from boards.ina219_registers import (
+from edge_infer.boards.ina219_registers import (
     BUS_VOLTAGE,
     CALIBRATION,
     CONFIGURATION,
@@ -10,10 +10,10 @@ from boards.ina219_registers import (
     SHUNT_VOLTAGE,
     Ina219Settings,
 )
-from boards.simulated.disturbance import MeterFaults
-from boards.simulated.ina219_chip import Ina219Chip
-from boards.simulated.meter import ConstantLoad
-from boards.simulated.power_trace import PowerTrace
+from edge_infer.boards.simulated.disturbance import MeterFaults
+from edge_infer.boards.simulated.ina219_chip import Ina219Chip
+from edge_infer.boards.simulated.meter import ConstantLoad
+from edge_infer.boards.simulated.power_trace import PowerTrace
 
 PAIR_NS = 2 * 532_000
 

@@ -1,7 +1,7 @@
 import pytest
 
-from boards.errors import MeterError
-from boards.ina219_registers import CONFIGURATION_AT_RESET, Ina219Settings
+from edge_infer.boards.errors import MeterError
+from edge_infer.boards.ina219_registers import CONFIGURATION_AT_RESET, Ina219Settings
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,11 @@
 from pathlib import Path
 
 import pytest
-
-from boards.errors import BusError, MeterError
-from boards.kernel_gauge import KernelGauge, kernel_devices
-from boards.sysfs import RealSysfs
 from tests.fakes.kernel_power import HWMON_FILES, IIO_FILES, make_device
+
+from edge_infer.boards.errors import BusError, MeterError
+from edge_infer.boards.kernel_gauge import KernelGauge, kernel_devices
+from edge_infer.boards.sysfs import RealSysfs
 
 HWMON, IIO = "class/hwmon/hwmon3", "bus/iio/devices/iio:device0"
 

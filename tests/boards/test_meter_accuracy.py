@@ -4,11 +4,11 @@ from itertools import pairwise
 
 import pytest
 
-from boards.operating_point import OperatingPoint
-from boards.power import PowerSample
-from boards.profile import load_profile
-from boards.simulated import MeterFaults, SimulatedBoard
-from boards.work import OpWork, Work
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.power import PowerSample
+from edge_infer.boards.profile import load_profile
+from edge_infer.boards.simulated import MeterFaults, SimulatedBoard
+from edge_infer.boards.work import OpWork, Work
 
 PI_5 = load_profile("raspberry-pi-5")
 TOP = OperatingPoint(2_400_000)
@@ -91,7 +91,7 @@ def test_a_constant_load_stays_within_what_calibration_states(seed: int) -> None
 
 
 def test_an_uncalibrated_chip_would_miss_by_more_than_calibration_leaves() -> None:
-    from boards.calibration import Calibration
+    from edge_infer.boards.calibration import Calibration
 
     board = SimulatedBoard(PI_5, meter_faults=WORST, calibration=Calibration())
     assert board.meter is not None

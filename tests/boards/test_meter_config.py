@@ -3,10 +3,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes.kernel_power import HWMON_FILES, make_device
 
-from boards.calibration import Calibration
-from boards.errors import MeterError
-from boards.meter_config import (
+from edge_infer.boards.calibration import Calibration
+from edge_infer.boards.errors import MeterError
+from edge_infer.boards.meter_config import (
     KINDS,
     MeterConfig,
     meter_file,
@@ -15,10 +16,9 @@ from boards.meter_config import (
     profile_meter,
     read_meter_file,
 )
-from boards.meters import open_chip, open_meter
-from boards.profile import load_profile
-from boards.sysfs import RealSysfs
-from tests.fakes.kernel_power import HWMON_FILES, make_device
+from edge_infer.boards.meters import open_chip, open_meter
+from edge_infer.boards.profile import load_profile
+from edge_infer.boards.sysfs import RealSysfs
 
 TEXTS = st.text(st.characters(min_codepoint=0x20, exclude_characters="\x7f"), max_size=20)
 NUMBERS = st.integers(-(10**9), 10**9)

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boards.pair_clock import PairClock
+from edge_infer.boards.pair_clock import PairClock
 
 NOMINAL_NS, READ_NS = 1_064_000, 120_000
 

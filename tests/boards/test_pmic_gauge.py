@@ -4,11 +4,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from boards.errors import BusError, MeterError
-from boards.pmic_gauge import PmicGauge, power_of
-from boards.videocore import IOCTL_PROPERTY, MESSAGE_BYTES, VideoCore, measured_clock_khz
 from tests.fakes.kernel_power import PMIC_ANSWER, AnsweringFirmware
+
+from edge_infer.boards.errors import BusError, MeterError
+from edge_infer.boards.pmic_gauge import PmicGauge, power_of
+from edge_infer.boards.videocore import IOCTL_PROPERTY, MESSAGE_BYTES, VideoCore, measured_clock_khz
 
 
 def test_the_power_is_the_sum_over_rails_with_current_and_voltage() -> None:

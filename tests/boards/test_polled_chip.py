@@ -1,14 +1,14 @@
 import errno
 
 import pytest
-
-from boards.calibration import Calibration
-from boards.errors import BusError
-from boards.pmic_gauge import PmicGauge
-from boards.polled_chip import PolledChip
-from boards.power import PowerSample, SampleFlag
-from boards.simulated.i2c import BusTime
 from tests.fakes.kernel_power import AnsweringFirmware
+
+from edge_infer.boards.calibration import Calibration
+from edge_infer.boards.errors import BusError
+from edge_infer.boards.pmic_gauge import PmicGauge
+from edge_infer.boards.polled_chip import PolledChip
+from edge_infer.boards.power import PowerSample, SampleFlag
+from edge_infer.boards.simulated.i2c import BusTime
 
 PERIOD_NS = 100_000_000
 

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boards.errors import MeterError
-from boards.simulated.power_trace import HISTORY, PowerTrace
+from edge_infer.boards.errors import MeterError
+from edge_infer.boards.simulated.power_trace import HISTORY, PowerTrace
 
 STEPS = st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**7)), max_size=40)
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boards.errors import ProfileError, UnknownBoardError
-from boards.profile import (
+from edge_infer.boards.errors import ProfileError, UnknownBoardError
+from edge_infer.boards.profile import (
     load_profile,
     parse_profile,
     profile_from,
@@ -19,7 +19,7 @@ NAMES = profile_names()
 
 
 def source_text(name: str) -> str:
-    return (resources.files("boards") / "profiles" / f"{name}.toml").read_text()
+    return (resources.files("edge_infer.boards") / "profiles" / f"{name}.toml").read_text()
 
 
 def numbers(value: Any, path: str = "") -> list[str]:

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boards.errors import MeterError
-from boards.power import PowerSample, SampleFlag
-from boards.power_csv import COLUMNS, PowerCsvWriter, PowerLog, read_power_log
-from boards.recorded_meter import RecordedMeter
+from edge_infer.boards.errors import MeterError
+from edge_infer.boards.power import PowerSample, SampleFlag
+from edge_infer.boards.power_csv import COLUMNS, PowerCsvWriter, PowerLog, read_power_log
+from edge_infer.boards.recorded_meter import RecordedMeter
 
 HEADING = (
     "# edge-infer power log, origin: measured, gain_uncertainty_ppm: 1, "

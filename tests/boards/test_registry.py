@@ -2,17 +2,17 @@ import errno
 from pathlib import Path
 
 import pytest
-
-from boards import meters, registry
-from boards.cpufreq import CpufreqClock
-from boards.errors import BoardError, BusError, MeterError
-from boards.profile import load_profile
-from boards.sampler import ThreadSampler
-from boards.simulated.cpufreq import SimulatedCpufreq
-from boards.sysfs import RealSysfs
-from boards.thermal import LinuxThermometer
 from tests.fakes.kernel_power import HWMON_FILES, IIO_FILES, AnsweringFirmware, make_device
 from tests.fakes.register_bus import TableBus
+
+from edge_infer.boards import meters, registry
+from edge_infer.boards.cpufreq import CpufreqClock
+from edge_infer.boards.errors import BoardError, BusError, MeterError
+from edge_infer.boards.profile import load_profile
+from edge_infer.boards.sampler import ThreadSampler
+from edge_infer.boards.simulated.cpufreq import SimulatedCpufreq
+from edge_infer.boards.sysfs import RealSysfs
+from edge_infer.boards.thermal import LinuxThermometer
 
 PI_5 = load_profile("raspberry-pi-5")
 NO_SYSFS = RealSysfs(Path("/nonexistent"))

@@ -3,11 +3,11 @@ from collections.abc import Callable
 
 import pytest
 
-from boards import chip_meter
-from boards.errors import BusError
-from boards.power import MeterStatistics, PowerMeter, PowerSample, SampleFlag
-from boards.sampler import InlineSampler, ThreadSampler
-from boards.simulated.i2c import BusTime
+from edge_infer.boards import chip_meter
+from edge_infer.boards.errors import BusError
+from edge_infer.boards.power import MeterStatistics, PowerMeter, PowerSample, SampleFlag
+from edge_infer.boards.sampler import InlineSampler, ThreadSampler
+from edge_infer.boards.simulated.i2c import BusTime
 
 
 class ScriptedChip:

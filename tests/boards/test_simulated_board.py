@@ -4,18 +4,18 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from boards.cost_model import CostModel
-from boards.cpufreq_policy import POLICIES
-from boards.errors import BusError, MeterError, ProfileError
-from boards.operating_point import OperatingPoint
-from boards.power import PowerSample
-from boards.profile import load_profile
-from boards.simulated import Disturbance, RowError, SimulatedBoard
-from boards.simulated.board import SWITCH
-from boards.simulated.power_trace import HISTORY
-from boards.work import OpWork, Work
 from tests.fakes.networks import resnet_8
+
+from edge_infer.boards.cost_model import CostModel
+from edge_infer.boards.cpufreq_policy import POLICIES
+from edge_infer.boards.errors import BusError, MeterError, ProfileError
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.power import PowerSample
+from edge_infer.boards.profile import load_profile
+from edge_infer.boards.simulated import Disturbance, RowError, SimulatedBoard
+from edge_infer.boards.simulated.board import SWITCH
+from edge_infer.boards.simulated.power_trace import HISTORY
+from edge_infer.boards.work import OpWork, Work
 
 PI_4, PI_5 = load_profile("raspberry-pi-4b"), load_profile("raspberry-pi-5")
 TOP, LOW = OperatingPoint(2_400_000), OperatingPoint(1_500_000)

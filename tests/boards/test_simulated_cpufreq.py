@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boards.cpufreq_policy import POLICIES
-from boards.simulated.cpufreq import SimulatedCpufreq
-from boards.thermal import LinuxThermometer
+from edge_infer.boards.cpufreq_policy import POLICIES
+from edge_infer.boards.simulated.cpufreq import SimulatedCpufreq
+from edge_infer.boards.thermal import LinuxThermometer
 
 CLOCKS = (600_000, 700_000, 800_000, 900_000, 1_000_000)
 P = f"{POLICIES}/policy0"

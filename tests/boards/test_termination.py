@@ -4,7 +4,7 @@ import threading
 
 import pytest
 
-from boards.termination import exit_on_sigterm
+from edge_infer.boards.termination import exit_on_sigterm
 
 
 def test_sigterm_unwinds_with_the_shells_code() -> None:

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from boards.sysfs import RealSysfs
-from boards.thermal import TEMPERATURE, THROTTLED, LinuxThermometer
+from edge_infer.boards.sysfs import RealSysfs
+from edge_infer.boards.thermal import TEMPERATURE, THROTTLED, LinuxThermometer
 
 
 def write(root: Path, path: str, text: str) -> None:

@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boards.simulated.timebase import NEVER_NS, VirtualTimebase
+from edge_infer.boards.simulated.timebase import NEVER_NS, VirtualTimebase
 
 
 def test_time_moves_only_when_it_is_let_pass() -> None:

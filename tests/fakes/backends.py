@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from models_tflite.backend import BACKEND_NAMES, RESOLVER_NAMES, Backend, open_backend
-from models_tflite.errors import BackendError
+from edge_infer.models_tflite.backend import BACKEND_NAMES, RESOLVER_NAMES, Backend, open_backend
+from edge_infer.models_tflite.errors import BackendError
 
 
 def _marks(name: str) -> Sequence[pytest.MarkDecorator]:

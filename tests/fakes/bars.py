@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from tools.train.dataset import Dataset, Splits, hold_out
+from edge_infer.lab.train.dataset import Dataset, Splits, hold_out
 
 
 def bars(n: int, seed: int) -> Dataset:

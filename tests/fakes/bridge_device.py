@@ -1,17 +1,18 @@
 """A device for the host side to talk to: real agent and slots, memory for a disk, no worker."""
 
-from firmware_bridge.groups.enumeration_group import enumeration_group
-from firmware_bridge.groups.image_group import ImageGroup
-from firmware_bridge.groups.os_group import os_group
-from firmware_bridge.image import mcuboot_image, stored_zip
-from firmware_bridge.image.keys import SigningKey, TrustedKeys
-from firmware_bridge.image.mcuboot_image import ImageVersion
-from firmware_bridge.slots.slot_storage import FolderStorage
-from firmware_bridge.slots.slots import Slots
-from firmware_bridge.slots.upload import Upload
-from firmware_bridge.smp.agent import Agent
-from firmware_bridge.smp.dispatch import CommandGroup
 from tests.fakes.cut_storage import CutStorage
+
+from edge_infer.firmware_bridge.groups.enumeration_group import enumeration_group
+from edge_infer.firmware_bridge.groups.image_group import ImageGroup
+from edge_infer.firmware_bridge.groups.os_group import os_group
+from edge_infer.firmware_bridge.image import mcuboot_image, stored_zip
+from edge_infer.firmware_bridge.image.keys import SigningKey, TrustedKeys
+from edge_infer.firmware_bridge.image.mcuboot_image import ImageVersion
+from edge_infer.firmware_bridge.slots.slot_storage import FolderStorage
+from edge_infer.firmware_bridge.slots.slots import Slots
+from edge_infer.firmware_bridge.slots.upload import Upload
+from edge_infer.firmware_bridge.smp.agent import Agent
+from edge_infer.firmware_bridge.smp.dispatch import CommandGroup
 
 KEY = SigningKey.generate()
 KEYS = TrustedKeys([("release", KEY.public)])

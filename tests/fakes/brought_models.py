@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
 from tests.fakes.tiny_models import ModelBuilder
 
 CLASSES = 5

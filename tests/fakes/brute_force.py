@@ -2,7 +2,7 @@
 
 from itertools import product
 
-from runtime.planning.problem import PlanProblem
+from edge_infer.runtime.planning.problem import PlanProblem
 
 
 def outcomes(problem: PlanProblem, start: int, late_ns: int = 0) -> list[tuple[float, float]]:

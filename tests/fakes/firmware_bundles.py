@@ -6,22 +6,22 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-
-from firmware_bridge.image import mcuboot_image, stored_zip
-from firmware_bridge.image.clock_plan_table import CLOCK_PLAN_FILE, clock_plan_table
-from firmware_bridge.image.decision_table import DECISIONS_FILE, decision_table
-from firmware_bridge.image.golden_table import GOLDEN_FILE, golden_table
-from firmware_bridge.image.keys import SigningKey
-from firmware_bridge.image.predictor_table import PREDICTOR_FILE, predictor_table
-from models_tflite.backend import open_backend
-from models_tflite.bundle import Bundle
-from models_tflite.manifest import MANIFEST_FILE
-from models_tflite.ratio_spec import FULL_RATIO
-from models_tflite.stage import load_stages
-from runtime.exit_criterion import exit_criterion
-from runtime.planning.plan import Plan
 from tests.fakes.firmware_build import Driver
 from tests.fakes.firmware_models import millionths
+
+from edge_infer.firmware_bridge.image import mcuboot_image, stored_zip
+from edge_infer.firmware_bridge.image.clock_plan_table import CLOCK_PLAN_FILE, clock_plan_table
+from edge_infer.firmware_bridge.image.decision_table import DECISIONS_FILE, decision_table
+from edge_infer.firmware_bridge.image.golden_table import GOLDEN_FILE, golden_table
+from edge_infer.firmware_bridge.image.keys import SigningKey
+from edge_infer.firmware_bridge.image.predictor_table import PREDICTOR_FILE, predictor_table
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.manifest import MANIFEST_FILE
+from edge_infer.models_tflite.ratio_spec import FULL_RATIO
+from edge_infer.models_tflite.stage import load_stages
+from edge_infer.runtime.exit_criterion import exit_criterion
+from edge_infer.runtime.planning.plan import Plan
 
 
 class Answer(NamedTuple):

@@ -7,9 +7,9 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
-from models_tflite.ratio_spec import FULL_RATIO
 from tests.fakes.firmware_build import Driver
+
+from edge_infer.models_tflite.ratio_spec import FULL_RATIO
 
 _ON_ZEROS = 0xFFFFFFFF
 """Instead of a number of runs: one whose outputs nobody wants."""

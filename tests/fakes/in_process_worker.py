@@ -3,9 +3,13 @@ not work: hung or dead."""
 
 from collections import deque
 
-from boards import open_board
-from firmware_bridge.worker.worker import REPORT_S, Worker
-from firmware_bridge.worker.worker_messages import WorkerEvent, WorkerRequest, WorkerSettings
+from edge_infer.boards import open_board
+from edge_infer.firmware_bridge.worker.worker import REPORT_S, Worker
+from edge_infer.firmware_bridge.worker.worker_messages import (
+    WorkerEvent,
+    WorkerRequest,
+    WorkerSettings,
+)
 
 
 class _Pipe:

@@ -1,6 +1,6 @@
 """Register model of an INA226 in virtual time (TI datasheet SBOS547A), for the driver's tests."""
 
-from boards.ina226 import (
+from edge_infer.boards.ina226 import (
     AVERAGES,
     BUS_VOLTAGE,
     CONFIGURATION,

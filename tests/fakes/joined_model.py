@@ -4,8 +4,8 @@ from typing import Any
 
 import numpy as np
 
-from models_tflite.bundle import Bundle
-from models_tflite.flatbuffer import pack, unpack
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.flatbuffer import pack, unpack
 
 
 def joined_model(bundle: Bundle) -> bytes:

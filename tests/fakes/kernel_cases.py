@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
-
 from tests.fakes.tiny_models import ModelBuilder
 
 _ACTIVATIONS = ("NONE", "RELU", "RELU6", "RELU_N1_TO_1")

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from pathlib import Path
 
-from boards.errors import BusError
+from edge_infer.boards.errors import BusError
 
 HWMON_FILES = {
     "name": "ina219",

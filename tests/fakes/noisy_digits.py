@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from models_tflite.bundle import Bundle
+from edge_infer.models_tflite.bundle import Bundle
 
 
 def write_noisy_digits(bundle: Bundle, folder: Path, copies: int = 2, seed: int = 4) -> Path:

@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from boards.cost_table import CostRow, CostTable, SwitchCost
-from boards.operating_point import OperatingPoint
-from runtime.planning.problem import Beliefs, PlanProblem
+from edge_infer.boards.cost_table import CostRow, CostTable, SwitchCost
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.runtime.planning.problem import Beliefs, PlanProblem
 
 MS = 1_000_000
 CLOCKS_KHZ = (500_000, 1_000_000, 2_000_000)

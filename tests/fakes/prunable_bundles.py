@@ -4,17 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-
-from models_tflite.build import BundleDraft, SampleSet, write_bundle
-from models_tflite.bundle import Bundle
-from models_tflite.cut import cut
-from models_tflite.describe import StageDraft
-from models_tflite.manifest import ChosenOn, Thresholds
-from models_tflite.prunable import own_constants
-from models_tflite.prunable.bundling import with_ratios
-from models_tflite.stage_spec import Preprocess
 from tests.fakes.prunable_nets import early_exits
 from tests.fakes.ratio_parameters import random_ratio
+
+from edge_infer.models_tflite.build import BundleDraft, SampleSet, write_bundle
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.cut import cut
+from edge_infer.models_tflite.describe import StageDraft
+from edge_infer.models_tflite.manifest import ChosenOn, Thresholds
+from edge_infer.models_tflite.prunable import own_constants
+from edge_infer.models_tflite.prunable.bundling import with_ratios
+from edge_infer.models_tflite.stage_spec import Preprocess
 
 RATIOS = ("0.75", "0.5", "0.25")
 CHOSEN_ON = ChosenOn("nothing", "by hand", None, None, 0)

@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 from ai_edge_litert import schema_py_generated as schema
-
-from models_tflite.prunable import follow_channels, own_constants, write_prunable
 from tests.fakes.prunable_nets import ChannelNet
 from tests.fakes.ratio_parameters import random_ratio
+
+from edge_infer.models_tflite.prunable import follow_channels, own_constants, write_prunable
 
 RATIOS = ("0.75", "0.5", "0.125")
 

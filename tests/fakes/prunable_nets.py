@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-
 from tests.fakes.tiny_models import ModelBuilder
 
 _SCALE = 0.05

@@ -5,16 +5,16 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from models_tflite.backend import Backend
-from models_tflite.flatbuffer import pack
-from models_tflite.graph import NO_TENSOR, Graph, Node
-from models_tflite.prunable import follow_channels, own_constants
-from models_tflite.prunable.flat import FlatModel
-from models_tflite.prunable.layout import METADATA_NAME
-from models_tflite.prunable.model import file_hash
-from models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET
 from tests.fakes.ratio_parameters import LAYERS
+
+from edge_infer.models_tflite.backend import Backend
+from edge_infer.models_tflite.flatbuffer import pack
+from edge_infer.models_tflite.graph import NO_TENSOR, Graph, Node
+from edge_infer.models_tflite.prunable import follow_channels, own_constants
+from edge_infer.models_tflite.prunable.flat import FlatModel
+from edge_infer.models_tflite.prunable.layout import METADATA_NAME
+from edge_infer.models_tflite.prunable.model import file_hash
+from edge_infer.models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET
 
 _DTYPES = {"int8": np.int8, "int32": np.int32, "float32": np.float32}
 

@@ -6,8 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from models_tflite.graph import NO_TENSOR, Graph, Tensor
-from models_tflite.prunable import ChannelGroups, RatioParameters, follow_channels, own_constants
+from edge_infer.models_tflite.graph import NO_TENSOR, Graph, Tensor
+from edge_infer.models_tflite.prunable import (
+    ChannelGroups,
+    RatioParameters,
+    follow_channels,
+    own_constants,
+)
 
 LAYERS = {"CONV_2D": 0, "DEPTHWISE_CONV_2D": 3, "FULLY_CONNECTED": 0}
 """Dimension of the output channels in the weights."""

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Sequence
 
-from boards.operating_point import OperatingPoint
-from boards.power import MeterStatistics, Origin, PowerSample, SampleFlag
-from runtime.records import Frame, InferenceRecord
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.power import MeterStatistics, Origin, PowerSample, SampleFlag
+from edge_infer.runtime.records import Frame, InferenceRecord
 
 POINT = OperatingPoint(1_000_000)
 

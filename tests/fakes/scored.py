@@ -4,8 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from runtime.records import ExitDecision
-from runtime.replay.scored_frames import ScoredFrames
+from edge_infer.lab.replay.scored_frames import ScoredFrames
+from edge_infer.runtime.records import ExitDecision
 
 
 def frames_leaving_at(exits: Sequence[int], stages: int = 3) -> ScoredFrames:

@@ -10,7 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from firmware_bridge.errors import LinkLostError
+from edge_infer.firmware_bridge.errors import LinkLostError
 
 PIECE_BYTES = 64
 """Bytes arrive in pieces, as a UART's FIFO or a USB packet gives them."""

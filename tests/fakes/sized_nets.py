@@ -1,8 +1,9 @@
 """Prunable files of real sizes with random weights and ratios: for what ratios cost."""
 
-from models_tflite.prunable import write_prunable
 from tests.fakes.prunable_nets import ChannelNet
 from tests.fakes.ratio_parameters import random_ratio
+
+from edge_infer.models_tflite.prunable import write_prunable
 
 SEVEN = ("0.87", "0.75", "0.62", "0.5", "0.37", "0.25")
 """And the full width, which needs nothing."""

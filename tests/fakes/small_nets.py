@@ -2,7 +2,6 @@
 
 import numpy as np
 from ai_edge_litert import schema_py_generated as schema
-
 from tests.fakes.kernel_cases import Case
 
 _SCALE = 0.05

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from boards.cpufreq_policy import POLICIES
-from boards.sysfs import Sysfs
+from edge_infer.boards.cpufreq_policy import POLICIES
+from edge_infer.boards.sysfs import Sysfs
 
 CLOCKS_KHZ = (600_000, 1_000_000, 1_500_000)
 

@@ -4,14 +4,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
-from models_tflite.build import BundleDraft, SampleSet, write_bundle
-from models_tflite.bundle import Bundle
-from models_tflite.cut import cut
-from models_tflite.describe import StageDraft
-from models_tflite.manifest import ChosenOn, Thresholds
-from models_tflite.stage_spec import Preprocess
 from tests.fakes.tiny_models import EXITS, FRAME, early_exit_model, single_model
+
+from edge_infer.models_tflite.build import BundleDraft, SampleSet, write_bundle
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.cut import cut
+from edge_infer.models_tflite.describe import StageDraft
+from edge_infer.models_tflite.manifest import ChosenOn, Thresholds
+from edge_infer.models_tflite.stage_spec import Preprocess
 
 PIXELS = Preprocess(mean=(0.0,), std=(255.0,))
 """Fits the scale 1/255 and zero point -128 of the small models: raw = pixel - 128."""

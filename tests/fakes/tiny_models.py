@@ -7,7 +7,7 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
-from models_tflite.flatbuffer import pack
+from edge_infer.models_tflite.flatbuffer import pack
 
 _TYPES = {
     "float32": schema.TensorType.FLOAT32,

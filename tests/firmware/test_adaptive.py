@@ -10,14 +10,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from firmware_bridge.image import mcuboot_image, stored_zip
-from firmware_bridge.image.decision_table import DECISIONS_FILE, decision_table
-from models_tflite.build import write_bundle
-from models_tflite.bundle import Bundle, open_bundle, shipped_names
-from models_tflite.describe import StageDraft
-from models_tflite.manifest import Thresholds
-from models_tflite.stage_spec import Preprocess
 from tests.fakes.firmware_build import Driver, build_driver
 from tests.fakes.firmware_bundles import (
     bundle_file,
@@ -28,6 +20,14 @@ from tests.fakes.firmware_bundles import (
 )
 from tests.fakes.tiny_bundles import CHOSEN_ON, early_exit_draft, single_draft
 from tests.fakes.tiny_models import FRAME, ModelBuilder
+
+from edge_infer.firmware_bridge.image import mcuboot_image, stored_zip
+from edge_infer.firmware_bridge.image.decision_table import DECISIONS_FILE, decision_table
+from edge_infer.models_tflite.build import write_bundle
+from edge_infer.models_tflite.bundle import Bundle, open_bundle, shipped_names
+from edge_infer.models_tflite.describe import StageDraft
+from edge_infer.models_tflite.manifest import Thresholds
+from edge_infer.models_tflite.stage_spec import Preprocess
 
 HASH, NO_ENTRY, UNSUPPORTED = 3, 4, 5
 """Values of ei_status."""

@@ -9,23 +9,23 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from boards.power import PowerSample, SampleFlag
-from firmware_bridge.errors import DeviceRefusedError
-from firmware_bridge.groups import edge_group
-from firmware_bridge.image import mcuboot_image, stored_zip
-from firmware_bridge.image.golden_table import GOLDEN_FILE
-from firmware_bridge.log import log_codec
-from firmware_bridge.log.power_log import Mark, MarkEntry
-from firmware_bridge.slots.image_codes import ImageCode
-from firmware_bridge.smp.framing import FrameDecoder, Framing, encode
-from firmware_bridge.smp.message import Code, Group, Header, Message, Op
-from models_tflite.build import write_bundle
-from models_tflite.bundle import Bundle, open_bundle
 from tests.fakes.firmware_build import Driver, build_driver
 from tests.fakes.firmware_bundles import bundle_file, on_the_runtime
 from tests.fakes.firmware_device import SAMPLE_REGISTERS, FirmwareDevice
 from tests.fakes.tiny_bundles import early_exit_draft, single_draft
+
+from edge_infer.boards.power import PowerSample, SampleFlag
+from edge_infer.firmware_bridge.errors import DeviceRefusedError
+from edge_infer.firmware_bridge.groups import edge_group
+from edge_infer.firmware_bridge.image import mcuboot_image, stored_zip
+from edge_infer.firmware_bridge.image.golden_table import GOLDEN_FILE
+from edge_infer.firmware_bridge.log import log_codec
+from edge_infer.firmware_bridge.log.power_log import Mark, MarkEntry
+from edge_infer.firmware_bridge.slots.image_codes import ImageCode
+from edge_infer.firmware_bridge.smp.framing import FrameDecoder, Framing, encode
+from edge_infer.firmware_bridge.smp.message import Code, Group, Header, Message, Op
+from edge_infer.models_tflite.build import write_bundle
+from edge_infer.models_tflite.bundle import Bundle, open_bundle
 
 CUTS = int(os.environ.get("EDGE_INFER_POWER_CUTS", "60"))
 """Power cuts; `make test-mcu` makes more."""

@@ -8,13 +8,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
-
-from firmware_bridge.smp.message import Body, Group, Header, Message, Op
-from models_tflite.build import write_bundle
 from tests.fakes.firmware_build import FIRMWARE
 from tests.fakes.firmware_bundles import bundle_file
 from tests.fakes.prunable_cases import prunable_case
 from tests.fakes.tiny_bundles import single_draft
+
+from edge_infer.firmware_bridge.smp.message import Body, Group, Header, Message, Op
+from edge_infer.models_tflite.build import write_bundle
 
 pytestmark = pytest.mark.usefixtures("test_mcu_only")
 

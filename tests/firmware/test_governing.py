@@ -12,28 +12,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-
-from boards.operating_point import OperatingPoint
-from firmware_bridge.errors import DeviceRefusedError, ImageError
-from firmware_bridge.groups import edge_group
-from firmware_bridge.image.clock_plan_table import clock_plan_table
-from firmware_bridge.image.mcuboot_image import parse
-from firmware_bridge.image.predictor_table import predictor_table
-from firmware_bridge.smp.message import Group, Op
-from firmware_bridge.worker.record_body import from_body
-from models_tflite.backend import open_backend
-from models_tflite.bundle import Bundle, open_bundle, shipped_names
-from models_tflite.stage import load_stages
-from runtime.governors.planned import PlannedGovernor
-from runtime.planning.plan import Plan, PlanSet
-from runtime.planning.planner import Planner
-from runtime.planning.problem import plan_problem, predicted_beliefs
-from runtime.prediction.predictor import SoftmaxPredictor
-from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 from tests.fakes.firmware_build import Driver, build_driver
 from tests.fakes.firmware_bundles import bundle_file
 from tests.fakes.firmware_device import FirmwareDevice
 from tests.fakes.plan_tables import STAGES, steep_table
+
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.firmware_bridge.errors import DeviceRefusedError, ImageError
+from edge_infer.firmware_bridge.groups import edge_group
+from edge_infer.firmware_bridge.image.clock_plan_table import clock_plan_table
+from edge_infer.firmware_bridge.image.mcuboot_image import parse
+from edge_infer.firmware_bridge.image.predictor_table import predictor_table
+from edge_infer.firmware_bridge.smp.message import Group, Op
+from edge_infer.firmware_bridge.worker.record_body import from_body
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.bundle import Bundle, open_bundle, shipped_names
+from edge_infer.models_tflite.stage import load_stages
+from edge_infer.runtime.governors.planned import PlannedGovernor
+from edge_infer.runtime.planning.plan import Plan, PlanSet
+from edge_infer.runtime.planning.planner import Planner
+from edge_infer.runtime.planning.problem import plan_problem, predicted_beliefs
+from edge_infer.runtime.prediction.predictor import SoftmaxPredictor
+from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 OK, TRUNCATED, CORRUPT, UNSUPPORTED = 0, 1, 2, 5
 """Values of ei_status."""

@@ -6,17 +6,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-
-from firmware_bridge.errors import DeviceRefusedError
-from firmware_bridge.host.flashing import flash
-from firmware_bridge.host.link import Link
-from firmware_bridge.host.remote_engine import RemoteEngine
-from firmware_bridge.image.keys import SigningKey
-from firmware_bridge.line.port import DescriptorPort
-from models_tflite.bundle import open_bundle
-from runtime.records import Frame
 from tests.fakes.firmware_build import build_host_device
 from tests.fakes.firmware_bundles import bundle_file, on_the_runtime
+
+from edge_infer.firmware_bridge.errors import DeviceRefusedError
+from edge_infer.firmware_bridge.host.flashing import flash
+from edge_infer.firmware_bridge.host.link import Link
+from edge_infer.firmware_bridge.host.remote_engine import RemoteEngine
+from edge_infer.firmware_bridge.image.keys import SigningKey
+from edge_infer.firmware_bridge.line.port import DescriptorPort
+from edge_infer.models_tflite.bundle import open_bundle
+from edge_infer.runtime.records import Frame
 
 
 @contextmanager

@@ -5,7 +5,6 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-
 from tests.fakes.firmware_build import Driver, build_driver
 from tests.fakes.firmware_models import Reference, run_on_firmware
 from tests.fakes.kernel_cases import KERNELS, Case

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
 from tests.fakes.firmware_build import Driver, build_driver
 from tests.fakes.firmware_models import Reference, run_on_firmware
 from tests.fakes.small_nets import ds_cnn, mobilenet

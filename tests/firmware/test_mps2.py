@@ -13,11 +13,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from firmware_bridge.image.predictor_table import predictor_table
-from models_tflite.bundle import open_bundle, shipped_names
-from models_tflite.prunable import PrunableModel
-from runtime.prediction.predictor import SoftmaxPredictor
 from tests.fakes.firmware_build import (
     INSTRUCTIONS_PER_TICK,
     Driver,
@@ -33,6 +28,11 @@ from tests.fakes.firmware_bundles import (
 from tests.fakes.firmware_models import Reference, run_on_firmware
 from tests.fakes.kernel_cases import KERNELS, Case
 from tests.fakes.tiny_models import ModelBuilder
+
+from edge_infer.firmware_bridge.image.predictor_table import predictor_table
+from edge_infer.models_tflite.bundle import open_bundle, shipped_names
+from edge_infer.models_tflite.prunable import PrunableModel
+from edge_infer.runtime.prediction.predictor import SoftmaxPredictor
 
 pytestmark = pytest.mark.usefixtures("test_mcu_only")
 

@@ -11,24 +11,24 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from firmware_bridge.host.flashing import edge_info, flash, images, slot_of
-from firmware_bridge.host.link import Link
-from firmware_bridge.host.log_reader import LogReader
-from firmware_bridge.host.remote_engine import RemoteEngine
-from firmware_bridge.image import mcuboot_image
-from firmware_bridge.line.port import DescriptorPort
-from firmware_bridge.log.power_log import Mark, MarkEntry
-from models_tflite.bundle import Bundle, open_bundle
-from runtime.planning.plan import Plan
-from runtime.planning.planner import Planner
-from runtime.planning.problem import plan_problem, predicted_beliefs
-from runtime.prediction.predictor import SoftmaxPredictor
-from runtime.records import Frame
 from tests.fakes.firmware_build import build_mps2_device
 from tests.fakes.firmware_bundles import bundle_file, on_the_runtime
 from tests.fakes.plan_tables import STAGES, steep_table
-from tools.cli import run_line
+
+from edge_infer.commands.root import run_line
+from edge_infer.firmware_bridge.host.flashing import edge_info, flash, images, slot_of
+from edge_infer.firmware_bridge.host.link import Link
+from edge_infer.firmware_bridge.host.log_reader import LogReader
+from edge_infer.firmware_bridge.host.remote_engine import RemoteEngine
+from edge_infer.firmware_bridge.image import mcuboot_image
+from edge_infer.firmware_bridge.line.port import DescriptorPort
+from edge_infer.firmware_bridge.log.power_log import Mark, MarkEntry
+from edge_infer.models_tflite.bundle import Bundle, open_bundle
+from edge_infer.runtime.planning.plan import Plan
+from edge_infer.runtime.planning.planner import Planner
+from edge_infer.runtime.planning.problem import plan_problem, predicted_beliefs
+from edge_infer.runtime.prediction.predictor import SoftmaxPredictor
+from edge_infer.runtime.records import Frame
 
 pytestmark = pytest.mark.usefixtures("test_mcu_only")
 

@@ -10,21 +10,21 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from firmware_bridge.errors import DeviceRefusedError
-from firmware_bridge.groups import edge_group
-from firmware_bridge.image.decision_table import decision_table
-from firmware_bridge.image.mcuboot_image import ImageVersion, build, parse
-from firmware_bridge.image.stored_zip import pack, unpack
-from firmware_bridge.smp.message import Group, Op
-from models_tflite.bundle import Bundle, open_bundle, shipped_names
-from models_tflite.prunable import PrunableModel
 from tests.fakes.firmware_build import Driver, build_driver
 from tests.fakes.firmware_bundles import bundle_file, on_the_firmware, on_the_runtime
 from tests.fakes.firmware_device import FirmwareDevice
 from tests.fakes.firmware_models import Reference, run_on_firmware, try_on_firmware
 from tests.fakes.prunable_bundles import write_prunable_bundle
 from tests.fakes.prunable_cases import RATIOS, PrunableCase, prunable_case
+
+from edge_infer.firmware_bridge.errors import DeviceRefusedError
+from edge_infer.firmware_bridge.groups import edge_group
+from edge_infer.firmware_bridge.image.decision_table import decision_table
+from edge_infer.firmware_bridge.image.mcuboot_image import ImageVersion, build, parse
+from edge_infer.firmware_bridge.image.stored_zip import pack, unpack
+from edge_infer.firmware_bridge.smp.message import Group, Op
+from edge_infer.models_tflite.bundle import Bundle, open_bundle, shipped_names
+from edge_infer.models_tflite.prunable import PrunableModel
 
 CASES = int(os.environ.get("EDGE_INFER_RATIO_CASES", "20"))
 """Random nets, each at four ratios; `make test-mcu` takes more."""

@@ -10,15 +10,15 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from firmware_bridge.errors import DeviceRefusedError
-from firmware_bridge.image import mcuboot_image
-from firmware_bridge.image.keys import SigningKey
-from firmware_bridge.image.mcuboot_image import Tlv
-from models_tflite.bundle import open_bundle
 from tests.fakes.firmware_build import Driver, build_driver
 from tests.fakes.firmware_bundles import bundle_file
 from tests.fakes.firmware_device import FirmwareDevice
+
+from edge_infer.firmware_bridge.errors import DeviceRefusedError
+from edge_infer.firmware_bridge.image import mcuboot_image
+from edge_infer.firmware_bridge.image.keys import SigningKey
+from edge_infer.firmware_bridge.image.mcuboot_image import Tlv
+from edge_infer.models_tflite.bundle import open_bundle
 
 ORDER = 2**252 + 27742317777372353535851937790883648493
 PRIME = 2**255 - 19

@@ -6,7 +6,6 @@ import subprocess
 from pathlib import Path
 
 import pytest
-
 from tests.fakes.firmware_build import FIRMWARE
 
 SOURCES = sorted(

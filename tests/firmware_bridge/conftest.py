@@ -1,12 +1,12 @@
 from pathlib import Path
 
 import pytest
-
-from firmware_bridge.image.bundle_file import pack_bundle
-from firmware_bridge.image.mcuboot_image import ImageVersion
-from models_tflite import Bundle
 from tests.fakes.bridge_device import KEY
 from tests.fakes.tiny_bundles import write_early_exit
+
+from edge_infer.firmware_bridge.image.bundle_file import pack_bundle
+from edge_infer.firmware_bridge.image.mcuboot_image import ImageVersion
+from edge_infer.models_tflite import Bundle
 
 
 @pytest.fixture(scope="session")

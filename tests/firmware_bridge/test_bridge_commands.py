@@ -13,34 +13,34 @@ from typing import Any
 import click
 import pytest
 from click.testing import CliRunner
-
-from boards.cost_table import CostTableError
-from firmware_bridge.device.device import Device, DeviceSettings
-from firmware_bridge.errors import ImageError, LinkError, LinkLostError, RolledBackError
-from firmware_bridge.host.find_port import PortInfo, find_port
-from firmware_bridge.host.log_reader import LogPart, LogReader
-from firmware_bridge.host.remote_engine import open_remote_engine
-from firmware_bridge.image.keys import TrustedKeys
-from firmware_bridge.image.mcuboot_image import parse
-from firmware_bridge.image.stored_zip import unpack
-from firmware_bridge.line.server import Server, TcpOpener
-from models_tflite import Bundle, open_bundle
-from runtime.contract import LocalEngine
-from runtime.errors import PolicyError
-from runtime.event_loop import EventLoop
-from runtime.frames.sources import ArraySource
-from runtime.frames.spec import FrameSpec
-from runtime.summary import RunSummary
-from runtime.workload.arrivals import BackToBack
 from tests.fakes.bridge_device import KEY, KEYS, BridgeDevice, FakeSelfTests
 from tests.fakes.in_process_worker import InProcessWorker
 from tests.fakes.plan_tables import steep_table
 from tests.fakes.serial_line import SerialLine
-from tools.power.stream import power_stream_command
-from tools.wire.device import device_group
-from tools.wire.flash import flash_command
-from tools.wire.pack import keygen_command, pack_command, sign_command, verify_file
-from tools.wire.serve import serve_command
+
+from edge_infer.boards.cost_table import CostTableError
+from edge_infer.commands.bundle_pack import keygen_command, pack_command, sign_command, verify_file
+from edge_infer.commands.device import device_group
+from edge_infer.commands.flash import flash_command
+from edge_infer.commands.power_stream import power_stream_command
+from edge_infer.commands.serve import serve_command
+from edge_infer.firmware_bridge.device.device import Device, DeviceSettings
+from edge_infer.firmware_bridge.errors import ImageError, LinkError, LinkLostError, RolledBackError
+from edge_infer.firmware_bridge.host.find_port import PortInfo, find_port
+from edge_infer.firmware_bridge.host.log_reader import LogPart, LogReader
+from edge_infer.firmware_bridge.host.remote_engine import open_remote_engine
+from edge_infer.firmware_bridge.image.keys import TrustedKeys
+from edge_infer.firmware_bridge.image.mcuboot_image import parse
+from edge_infer.firmware_bridge.image.stored_zip import unpack
+from edge_infer.firmware_bridge.line.server import Server, TcpOpener
+from edge_infer.models_tflite import Bundle, open_bundle
+from edge_infer.runtime.contract import LocalEngine
+from edge_infer.runtime.errors import PolicyError
+from edge_infer.runtime.event_loop import EventLoop
+from edge_infer.runtime.frames.sources import ArraySource
+from edge_infer.runtime.frames.spec import FrameSpec
+from edge_infer.runtime.summary import RunSummary
+from edge_infer.runtime.workload.arrivals import BackToBack
 
 ROOT = Path(__file__).parents[2]
 
@@ -219,8 +219,8 @@ def test_rollback_that_changed_nothing_is_an_error(
     port: str, key: Path, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     invoke(flash_command, tiny_bundle.path, "--key", key, "-p", port, "--confirm")
-    monkeypatch.setattr("tools.wire.device.reset", lambda link: None)
-    monkeypatch.setattr("firmware_bridge.slots.slots.Slots.roll_back", lambda *_: None)
+    monkeypatch.setattr("edge_infer.commands.device.reset", lambda link: None)
+    monkeypatch.setattr("edge_infer.firmware_bridge.slots.slots.Slots.roll_back", lambda *_: None)
     with pytest.raises(RolledBackError, match="the same bundle"):
         invoke(device_group, "rollback", "-p", port)
 
@@ -246,7 +246,11 @@ def test_serve_as_a_program_until_interrupted(tmp_path: Path, tiny_files: list[b
     trust.mkdir()
     KEY.save_public(trust / "release.pub.pem")
     assert len(TrustedKeys.load(trust)) == 1
-    command = [sys.executable, "-c", "from tools.wire.serve import serve_command; serve_command()"]
+    command = [
+        sys.executable,
+        "-c",
+        "from edge_infer.commands.serve import serve_command; serve_command()",
+    ]
     options = ["-p", "socket://127.0.0.1:0", "--board", "sim:raspberry-pi-4b",
                "--state", str(tmp_path / "state"), "--trust", str(trust)]  # fmt: skip
     with subprocess.Popen([*command, *options], stderr=subprocess.PIPE, text=True, cwd=ROOT) as p:

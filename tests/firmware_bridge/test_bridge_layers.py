@@ -14,8 +14,10 @@ def _imported(path: Path) -> set[str]:
     """Return the parts of firmware_bridge that a module imports."""
     parts = set()
     for node in ast.walk(ast.parse(path.read_text())):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("firmware_bridge"):
-            parts.add((node.module or "").split(".")[1])
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(
+            "edge_infer.firmware_bridge"
+        ):
+            parts.add((node.module or "").split(".")[2])
     return parts
 
 

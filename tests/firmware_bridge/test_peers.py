@@ -16,12 +16,12 @@ from smpclient.requests.image_management import ImageErase, ImageStatesRead, Ima
 from smpclient.requests.os_management import EchoWrite, MCUMgrParametersRead, ResetWrite
 from smpclient.transport import SMPTransport
 from smpclient.transport.serial import Cobs, SMPSerialRawTransport, SMPSerialTransport
-
-from firmware_bridge.line.server import SerialOpener, Server
-from firmware_bridge.smp.agent import BUFFER_BYTES
 from tests.fakes.bridge_device import BridgeDevice, bundle_file, digest
 from tests.fakes.cut_storage import CutStorage
 from tests.fakes.pty_line import PtyLine
+
+from edge_infer.firmware_bridge.line.server import SerialOpener, Server
+from edge_infer.firmware_bridge.smp.agent import BUFFER_BYTES
 
 OLD = bundle_file(1)
 NEW = bundle_file(2, size=1 << 20, counter=1)

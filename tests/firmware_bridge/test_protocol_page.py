@@ -4,14 +4,15 @@ import base64
 import re
 from pathlib import Path
 
-from boards.power import PowerSample
-from firmware_bridge.groups import edge_group
-from firmware_bridge.log import log_codec
-from firmware_bridge.log.power_log import Mark, MarkEntry, PowerLog
-from firmware_bridge.smp.agent import BUFFER_BYTES, BUFFER_COUNT
-from firmware_bridge.smp.framing import GAP_NS, Framing, encode
-from firmware_bridge.smp.message import Header, Message, Op
 from tests.fakes.bridge_device import BridgeDevice
+
+from edge_infer.boards.power import PowerSample
+from edge_infer.firmware_bridge.groups import edge_group
+from edge_infer.firmware_bridge.log import log_codec
+from edge_infer.firmware_bridge.log.power_log import Mark, MarkEntry, PowerLog
+from edge_infer.firmware_bridge.smp.agent import BUFFER_BYTES, BUFFER_COUNT
+from edge_infer.firmware_bridge.smp.framing import GAP_NS, Framing, encode
+from edge_infer.firmware_bridge.smp.message import Header, Message, Op
 
 PAGE = (Path(__file__).parents[2] / "firmware_bridge" / "PROTOCOL.md").read_text()
 

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-
-from models_tflite.bundle import Bundle
 from tests.fakes.tiny_bundles import write_early_exit, write_single
+
+from edge_infer.models_tflite.bundle import Bundle
 
 
 @pytest.fixture(scope="session")

@@ -7,14 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from models_tflite.backend import (
-    default_backend_name,
-    open_backend,
-)
-from models_tflite.errors import BackendError, ModelError, UnknownBackendError
 from tests.fakes.backends import KERNELS, open_or_skip
 from tests.fakes.tiny_models import single_model
+
+from edge_infer.models_tflite.backend import default_backend_name, open_backend
+from edge_infer.models_tflite.errors import BackendError, ModelError, UnknownBackendError
 
 
 @pytest.mark.parametrize(("name", "resolver"), KERNELS)
@@ -79,7 +76,7 @@ def test_a_refusal_is_one_line_with_the_reason() -> None:
 def test_native_start_up_notes_do_not_reach_standard_error() -> None:
     # In a fresh process: the note comes with its first interpreter only.
     code = (
-        "import sys; from models_tflite.backend import open_backend;"
+        "import sys; from edge_infer.models_tflite.backend import open_backend;"
         "open_backend('litert').load(sys.stdin.buffer.read())"
     )
     child = subprocess.run(

@@ -6,13 +6,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.fakes.tiny_bundles import PIXELS, early_exit_draft, single_draft
+from tests.fakes.tiny_models import ModelBuilder, little_big_model, single_model, stateful_model
 
-from models_tflite.backend import open_backend
-from models_tflite.build import write_bundle
-from models_tflite.bundle import Bundle, open_bundle
-from models_tflite.cut import cut
-from models_tflite.describe import StageDraft
-from models_tflite.errors import (
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.build import write_bundle
+from edge_infer.models_tflite.bundle import Bundle, open_bundle
+from edge_infer.models_tflite.cut import cut
+from edge_infer.models_tflite.describe import StageDraft
+from edge_infer.models_tflite.errors import (
     BundleError,
     BundleNotFoundError,
     FrameError,
@@ -20,15 +22,13 @@ from models_tflite.errors import (
     ModelError,
     ModelNotSupportedError,
 )
-from models_tflite.golden_making import run_all, synthetic_frames, wide_margin
-from models_tflite.graph import Graph
-from models_tflite.lint import lint_bundle
-from models_tflite.ops import list_ops
-from models_tflite.single import build_single
-from models_tflite.stage import load_stages
-from models_tflite.stage_spec import Scores
-from tests.fakes.tiny_bundles import PIXELS, early_exit_draft, single_draft
-from tests.fakes.tiny_models import ModelBuilder, little_big_model, single_model, stateful_model
+from edge_infer.models_tflite.golden_making import run_all, synthetic_frames, wide_margin
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.lint import lint_bundle
+from edge_infer.models_tflite.ops import list_ops
+from edge_infer.models_tflite.single import build_single
+from edge_infer.models_tflite.stage import load_stages
+from edge_infer.models_tflite.stage_spec import Scores
 
 
 def contents(folder: Path) -> dict[str, bytes]:

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from models_tflite.bundle import Bundle, open_bundle, shipped_names
-from models_tflite.errors import (
+from edge_infer.models_tflite.bundle import Bundle, open_bundle, shipped_names
+from edge_infer.models_tflite.errors import (
     BundleEmptyError,
     BundleError,
     BundleNotFoundError,

@@ -9,12 +9,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-
-from models_tflite.backend import Backend, open_backend
-from models_tflite.cut import CutStage, cut
-from models_tflite.errors import CutError, ModelError, ModelNotSupportedError
-from models_tflite.flatbuffer import BUFFER_ALIGNMENT, pack
-from models_tflite.graph import Graph
 from tests.fakes.backends import KERNELS
 from tests.fakes.tiny_models import (
     EXITS,
@@ -23,6 +17,12 @@ from tests.fakes.tiny_models import (
     frame_tensor,
     little_big_model,
 )
+
+from edge_infer.models_tflite.backend import Backend, open_backend
+from edge_infer.models_tflite.cut import CutStage, cut
+from edge_infer.models_tflite.errors import CutError, ModelError, ModelNotSupportedError
+from edge_infer.models_tflite.flatbuffer import BUFFER_ALIGNMENT, pack
+from edge_infer.models_tflite.graph import Graph
 
 Array = NDArray[Any]
 

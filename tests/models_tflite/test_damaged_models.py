@@ -5,13 +5,13 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from models_tflite.cut import cut
-from models_tflite.describe import StageDraft, describe_stage
-from models_tflite.errors import BundleError
-from models_tflite.graph import Graph
-from models_tflite.lint import lint_model
 from tests.fakes.tiny_models import EXITS, early_exit_model
+
+from edge_infer.models_tflite.cut import cut
+from edge_infer.models_tflite.describe import StageDraft, describe_stage
+from edge_infer.models_tflite.errors import BundleError
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.lint import lint_model
 
 WHOLE = early_exit_model()
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from models_tflite import backend, edgetpu
-from models_tflite.errors import BackendError, UnknownBackendError
+from edge_infer.models_tflite import backend, edgetpu
+from edge_infer.models_tflite.errors import BackendError, UnknownBackendError
 
 
 @pytest.mark.parametrize(

@@ -4,10 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from models_tflite.bundle import Bundle
-from models_tflite.graph import Graph
-from models_tflite.lint import Finding, find_head_kind, lint_bundle, lint_model
 from tests.fakes.tiny_models import (
     ModelBuilder,
     early_exit_model,
@@ -16,6 +12,10 @@ from tests.fakes.tiny_models import (
     single_model,
     stateful_model,
 )
+
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.lint import Finding, find_head_kind, lint_bundle, lint_model
 
 
 def lint(model: bytes) -> list[Finding]:

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models_tflite.bundle import Bundle
-from models_tflite.errors import ManifestError
-from models_tflite.manifest_text import manifest_text, read_manifest
-from models_tflite.stage_spec import Op
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.errors import ManifestError
+from edge_infer.models_tflite.manifest_text import manifest_text, read_manifest
+from edge_infer.models_tflite.stage_spec import Op
 
 Document = dict[str, Any]
 

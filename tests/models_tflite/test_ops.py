@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from models_tflite.graph import Graph
-from models_tflite.ops import list_ops
-from models_tflite.stage_spec import Op
 from tests.fakes.tiny_models import ModelBuilder, early_exit_model, stateful_model
+
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.ops import list_ops
+from edge_infer.models_tflite.stage_spec import Op
 
 
 def one_op(

@@ -3,15 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from models_tflite.backend import open_backend
-from models_tflite.build import NO_EXITS, write_bundle
-from models_tflite.bundle import open_bundle
-from models_tflite.golden_making import run_all
-from models_tflite.plain_net import plain_net
-from models_tflite.redraft import redraft
-from models_tflite.stage import load_stages
 from tests.fakes.tiny_bundles import write_early_exit
+
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.build import NO_EXITS, write_bundle
+from edge_infer.models_tflite.bundle import open_bundle
+from edge_infer.models_tflite.golden_making import run_all
+from edge_infer.models_tflite.plain_net import plain_net
+from edge_infer.models_tflite.redraft import redraft
+from edge_infer.models_tflite.stage import load_stages
 
 
 @pytest.mark.parametrize("name", ["tiny-early-exit", "digits-early-exit", "digits-little-big"])

@@ -3,12 +3,12 @@
 import random
 
 import pytest
-
-from models_tflite.backend import open_backend
-from models_tflite.errors import ModelError
-from models_tflite.probe import probe
 from tests.fakes.backends import BACKENDS, open_or_skip
 from tests.fakes.tiny_models import ModelBuilder, single_model
+
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.errors import ModelError
+from edge_infer.models_tflite.probe import probe
 
 
 def damaged(model: bytes, seed: int, count: int) -> bytes:

@@ -12,28 +12,34 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from models_tflite import ModelError, UnknownRatioError, load_stages, open_backend, open_bundle
-from models_tflite.build import write_bundle
-from models_tflite.bundle import Bundle
-from models_tflite.cut import cut
-from models_tflite.errors import BundleVerificationError, ManifestError
-from models_tflite.flatbuffer import pack, unpack
-from models_tflite.golden_making import run_all
-from models_tflite.graph import Graph
-from models_tflite.lint import lint_bundle
-from models_tflite.manifest import FileInfo
-from models_tflite.manifest_text import manifest_text, read_manifest
-from models_tflite.ops import list_ops
-from models_tflite.prunable import PrunableError, PrunableModel, own_constants
-from models_tflite.ratio_stages import RatioStages
-from models_tflite.redraft import redraft
-from models_tflite.self_test import self_test
-from models_tflite.stage import connect_stages
-from runtime.exit_criterion import exit_criteria
 from tests.fakes.backends import KERNELS, open_or_skip
 from tests.fakes.prunable_bundles import RATIOS, write_prunable_bundle
 from tests.fakes.prunable_nets import early_exits
+
+from edge_infer.models_tflite import (
+    ModelError,
+    UnknownRatioError,
+    load_stages,
+    open_backend,
+    open_bundle,
+)
+from edge_infer.models_tflite.build import write_bundle
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.cut import cut
+from edge_infer.models_tflite.errors import BundleVerificationError, ManifestError
+from edge_infer.models_tflite.flatbuffer import pack, unpack
+from edge_infer.models_tflite.golden_making import run_all
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.lint import lint_bundle
+from edge_infer.models_tflite.manifest import FileInfo
+from edge_infer.models_tflite.manifest_text import manifest_text, read_manifest
+from edge_infer.models_tflite.ops import list_ops
+from edge_infer.models_tflite.prunable import PrunableError, PrunableModel, own_constants
+from edge_infer.models_tflite.ratio_stages import RatioStages
+from edge_infer.models_tflite.redraft import redraft
+from edge_infer.models_tflite.self_test import self_test
+from edge_infer.models_tflite.stage import connect_stages
+from edge_infer.runtime.exit_criterion import exit_criteria
 
 
 @pytest.fixture(scope="module")

@@ -7,10 +7,14 @@ import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fakes.backends import open_or_skip
+from tests.fakes.prunable_nets import ARCHITECTURES, ChannelNet, depthwise, flattened, residual
+from tests.fakes.pruned import outputs, zeroed
+from tests.fakes.tiny_models import ModelBuilder
 
-from models_tflite import open_backend
-from models_tflite.graph import Graph
-from models_tflite.prunable import (
+from edge_infer.models_tflite import open_backend
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.prunable import (
     Axis,
     PrunableModel,
     RatioParameters,
@@ -21,10 +25,6 @@ from models_tflite.prunable import (
     sort_channels,
     write_prunable,
 )
-from tests.fakes.backends import open_or_skip
-from tests.fakes.prunable_nets import ARCHITECTURES, ChannelNet, depthwise, flattened, residual
-from tests.fakes.pruned import outputs, zeroed
-from tests.fakes.tiny_models import ModelBuilder
 
 
 def sizes(model: bytes) -> dict[str, int]:

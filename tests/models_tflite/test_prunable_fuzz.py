@@ -4,9 +4,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fakes.prunable_nets import depthwise, flattened
+from tests.fakes.pruned import rehashed
+from tests.fakes.ratio_parameters import random_ratio
 
-from models_tflite.prunable import PrunableError, PrunableModel, write_prunable
-from models_tflite.prunable.coding import (
+from edge_infer.models_tflite.prunable import PrunableError, PrunableModel, write_prunable
+from edge_infer.models_tflite.prunable.coding import (
     GROWTH,
     MOST_BITS,
     growth_table,
@@ -14,14 +17,16 @@ from models_tflite.prunable.coding import (
     scale_codes,
     unpack_bits,
 )
-from models_tflite.prunable.flat import FlatModel
-from models_tflite.prunable.layers import LayerScales, decode_layers, encode_layer, join_layers
-from models_tflite.prunable.layout import METADATA_NAME
-from models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET
-from models_tflite.prunable.rows import Rows
-from tests.fakes.prunable_nets import depthwise, flattened
-from tests.fakes.pruned import rehashed
-from tests.fakes.ratio_parameters import random_ratio
+from edge_infer.models_tflite.prunable.flat import FlatModel
+from edge_infer.models_tflite.prunable.layers import (
+    LayerScales,
+    decode_layers,
+    encode_layer,
+    join_layers,
+)
+from edge_infer.models_tflite.prunable.layout import METADATA_NAME
+from edge_infer.models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET
+from edge_infer.models_tflite.prunable.rows import Rows
 
 
 @given(

@@ -7,10 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.fakes.prunable_nets import ARCHITECTURES, early_exits, residual
+from tests.fakes.pruned import outputs, zeroed
+from tests.fakes.ratio_parameters import keep_of, random_ratio
 
-from models_tflite import UnknownRatioError, open_backend
-from models_tflite.flatbuffer import pack, unpack
-from models_tflite.prunable import (
+from edge_infer.models_tflite import UnknownRatioError, open_backend
+from edge_infer.models_tflite.flatbuffer import pack, unpack
+from edge_infer.models_tflite.prunable import (
     PrunableError,
     PrunableModel,
     RatioParameters,
@@ -21,14 +24,11 @@ from models_tflite.prunable import (
     prunable_stages,
     write_prunable,
 )
-from models_tflite.prunable.flat import FlatModel
-from models_tflite.prunable.layout import METADATA_NAME
-from models_tflite.prunable.model import check_hash
-from models_tflite.prunable.patch import PatchPlan
-from models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET, read_payload
-from tests.fakes.prunable_nets import ARCHITECTURES, early_exits, residual
-from tests.fakes.pruned import outputs, zeroed
-from tests.fakes.ratio_parameters import keep_of, random_ratio
+from edge_infer.models_tflite.prunable.flat import FlatModel
+from edge_infer.models_tflite.prunable.layout import METADATA_NAME
+from edge_infer.models_tflite.prunable.model import check_hash
+from edge_infer.models_tflite.prunable.patch import PatchPlan
+from edge_infer.models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET, read_payload
 
 BACKENDS = ("litert", "tflite-runtime")
 RATIOS = ("0.75", "0.5", "0.25")

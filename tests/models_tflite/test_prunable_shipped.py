@@ -5,17 +5,17 @@ import sys
 
 import numpy as np
 import pytest
-
-from models_tflite import open_bundle
-from models_tflite.bundle import Bundle, shipped_names
-from models_tflite.golden_making import run_all
-from models_tflite.graph import Graph
-from models_tflite.prunable.model import check_hash
-from models_tflite.prunable.outline import Outline
-from models_tflite.prunable.packed import pack_codes
-from models_tflite.prunable.payload import read_payload
-from models_tflite.stage import connect_stages, load_stages
 from tests.fakes.backends import BACKENDS, open_or_skip
+
+from edge_infer.models_tflite import open_bundle
+from edge_infer.models_tflite.bundle import Bundle, shipped_names
+from edge_infer.models_tflite.golden_making import run_all
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.prunable.model import check_hash
+from edge_infer.models_tflite.prunable.outline import Outline
+from edge_infer.models_tflite.prunable.packed import pack_codes
+from edge_infer.models_tflite.prunable.payload import read_payload
+from edge_infer.models_tflite.stage import connect_stages, load_stages
 
 PRUNABLE = [name for name in shipped_names() if open_bundle(name).manifest.prunable is not None]
 
@@ -74,8 +74,8 @@ import sys
 for library in ("ai_edge_litert", "tensorflow", "flatbuffers", "tflite"):
     sys.modules[library] = None
 from models_tflite import load_stages, open_backend, open_bundle
-from models_tflite.golden_making import run_all
-from models_tflite.ratio_stages import RatioStages
+from edge_infer.models_tflite.golden_making import run_all
+from edge_infer.models_tflite.ratio_stages import RatioStages
 
 bundle = open_bundle(sys.argv[1])
 quick = RatioStages(bundle, open_backend("tflite-runtime"))

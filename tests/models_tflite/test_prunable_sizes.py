@@ -3,11 +3,11 @@
 from collections.abc import Callable
 
 import pytest
-
-from models_tflite.graph import Graph
-from models_tflite.prunable import PrunableModel, own_constants
 from tests.fakes.ratio_parameters import LAYERS
 from tests.fakes.sized_nets import SEVEN, cifar_net, mobilenet_v2, with_seven_ratios
+
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.prunable import PrunableModel, own_constants
 
 
 @pytest.mark.parametrize(

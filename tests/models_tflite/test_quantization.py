@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from models_tflite.backend import open_backend
-from models_tflite.describe import identity_preprocess
-from models_tflite.errors import FrameError
-from models_tflite.graph import Graph
-from models_tflite.quantization import FrameInput, quantize
-from models_tflite.stage_spec import Dtype, Preprocess, StageInput, TensorSpec
 from tests.fakes.tiny_models import ModelBuilder, single_model
+
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.describe import identity_preprocess
+from edge_infer.models_tflite.errors import FrameError
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.quantization import FrameInput, quantize
+from edge_infer.models_tflite.stage_spec import Dtype, Preprocess, StageInput, TensorSpec
 
 SHAPE = (4, 6, 3)
 

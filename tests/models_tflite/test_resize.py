@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from models_tflite.backend import open_backend
-from models_tflite.resize import resize_bilinear, resize_nearest
 from tests.fakes.tiny_models import ModelBuilder
+
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.resize import resize_bilinear, resize_nearest
 
 SIZES = st.integers(1, 23)
 

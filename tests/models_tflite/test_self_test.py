@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
-from models_tflite import self_test as module
-from models_tflite.backend import open_backend
-from models_tflite.bundle import Bundle
-from models_tflite.errors import ModelError
-from models_tflite.golden import GoldenVectors
-from models_tflite.manifest import Manifest
-from models_tflite.ratio_spec import FULL_RATIO
-from models_tflite.self_test import Criterion, SelfTestReport, self_test
 from tests.fakes.backends import BACKENDS, KERNELS, open_or_skip
+
+from edge_infer.models_tflite import self_test as module
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.errors import ModelError
+from edge_infer.models_tflite.golden import GoldenVectors
+from edge_infer.models_tflite.manifest import Manifest
+from edge_infer.models_tflite.ratio_spec import FULL_RATIO
+from edge_infer.models_tflite.self_test import Criterion, SelfTestReport, self_test
 
 
 class Verdict(NamedTuple):

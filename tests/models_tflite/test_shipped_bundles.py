@@ -6,16 +6,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from models_tflite.backend import open_backend
-from models_tflite.bundle import open_bundle, shipped_names
-from models_tflite.golden_making import run_all
-from models_tflite.lint import lint_bundle
-from models_tflite.self_test import self_test
-from models_tflite.stage import load_stages
-from runtime.exit_criterion import exit_criteria
 from tests.fakes.backends import KERNELS
 from tests.fakes.joined_model import joined_model
+
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.bundle import open_bundle, shipped_names
+from edge_infer.models_tflite.golden_making import run_all
+from edge_infer.models_tflite.lint import lint_bundle
+from edge_infer.models_tflite.self_test import self_test
+from edge_infer.models_tflite.stage import load_stages
+from edge_infer.runtime.exit_criterion import exit_criteria
 
 each_bundle = pytest.mark.parametrize("name", shipped_names())
 

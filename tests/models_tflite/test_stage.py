@@ -5,16 +5,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from models_tflite.backend import open_backend
-from models_tflite.bundle import Bundle
-from models_tflite.describe import StageDraft, describe_stage
-from models_tflite.errors import FrameError, ModelError
-from models_tflite.golden_making import run_all
-from models_tflite.graph import Graph
-from models_tflite.manifest import Stage
-from models_tflite.stage import LoadedStage, check_model, load_stages
-from models_tflite.stage_spec import Preprocess
 from tests.fakes.backends import BACKENDS, KERNELS
 from tests.fakes.tiny_bundles import PIXELS
 from tests.fakes.tiny_models import (
@@ -24,6 +14,16 @@ from tests.fakes.tiny_models import (
     single_model,
     stateful_model,
 )
+
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.describe import StageDraft, describe_stage
+from edge_infer.models_tflite.errors import FrameError, ModelError
+from edge_infer.models_tflite.golden_making import run_all
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.manifest import Stage
+from edge_infer.models_tflite.stage import LoadedStage, check_model, load_stages
+from edge_infer.models_tflite.stage_spec import Preprocess
 
 
 def loaded(model: bytes, backend: str = "litert", **draft: Any) -> LoadedStage:

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from tests.fakes.plan_tables import MS, STAGES, steep_table
+from tests.fakes.scored import frames_leaving_at
 
-from boards.operating_point import OperatingPoint
-from runtime.calibration import (
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.lab.replay.costs import Disturbance, ReplayCosts
+from edge_infer.lab.replay.replay import Replay, Traffic
+from edge_infer.lab.replay.result import ReplayResult
+from edge_infer.runtime.calibration import (
     LEAST_FACTOR,
     MOST_FACTOR,
     ArrivalRate,
@@ -16,13 +21,8 @@ from runtime.calibration import (
     Reserve,
     Slowdown,
 )
-from runtime.governors.planned import PlannedGovernor
-from runtime.planning.problem import certain_beliefs, plan_problem
-from runtime.replay.costs import Disturbance, ReplayCosts
-from runtime.replay.replay import Replay, Traffic
-from runtime.replay.result import ReplayResult
-from tests.fakes.plan_tables import MS, STAGES, steep_table
-from tests.fakes.scored import frames_leaving_at
+from edge_infer.runtime.governors.planned import PlannedGovernor
+from edge_infer.runtime.planning.problem import certain_beliefs, plan_problem
 
 POINT, OTHER = OperatingPoint(1_000_000), OperatingPoint(2_000_000)
 SHARES = (0.6, 0.3, 0.1)

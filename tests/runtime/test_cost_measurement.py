@@ -2,13 +2,13 @@
 
 import pytest
 
-from boards import open_board
-from boards.operating_point import OperatingPoint
-from boards.profile import load_profile
-from boards.simulated import Disturbance, SimulatedBoard
-from boards.simulated.disturbance import RowError
-from boards.work import OpWork, Work
-from runtime.cost_measurement import CostMeasurement, Mean
+from edge_infer.boards import open_board
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.profile import load_profile
+from edge_infer.boards.simulated import Disturbance, SimulatedBoard
+from edge_infer.boards.simulated.disturbance import RowError
+from edge_infer.boards.work import OpWork, Work
+from edge_infer.lab.costs.cost_measurement import CostMeasurement, Mean
 
 SHORT = Work("short", (OpWork("CONV_2D", 200_000, 2_000),))
 LONG = Work("long", (OpWork("CONV_2D", 40_000_000, 20_000),), decides=False)

@@ -6,20 +6,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from boards import open_board
-from models_tflite import open_bundle
-from runtime.energy_budget import BudgetError, EnergyBudget, battery_budget_uw
-from runtime.exit_criterion import CriterionName, exit_criterion
-from runtime.governors.planned import PlannedGovernor
-from runtime.planning.problem import blind_beliefs, plan_problem
-from runtime.records import ExitDecision
-from runtime.replay.costs import ReplayCosts
-from runtime.replay.replay import Replay, Traffic
-from runtime.replay.result import ReplayResult
-from runtime.replay.scored_frames import ScoredFrames
-from runtime.stage_work import works_of
 from tests.fakes.plan_tables import IDLE_UW, MS, STAGES, steep_table
+
+from edge_infer.boards import open_board
+from edge_infer.lab.replay.costs import ReplayCosts
+from edge_infer.lab.replay.replay import Replay, Traffic
+from edge_infer.lab.replay.result import ReplayResult
+from edge_infer.lab.replay.scored_frames import ScoredFrames
+from edge_infer.models_tflite import open_bundle
+from edge_infer.runtime.energy_budget import BudgetError, EnergyBudget, battery_budget_uw
+from edge_infer.runtime.exit_criterion import CriterionName, exit_criterion
+from edge_infer.runtime.governors.planned import PlannedGovernor
+from edge_infer.runtime.planning.problem import blind_beliefs, plan_problem
+from edge_infer.runtime.records import ExitDecision
+from edge_infer.runtime.stage_work import works_of
 
 PERIOD_NS = 12 * MS
 TEN_MINUTES = 600 * 1000 * MS // PERIOD_NS

@@ -10,16 +10,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
-
-from boards.operating_point import OperatingPoint
-from boards.profile import load_profile
-from boards.simulated.board import SimulatedBoard
-from boards.simulated.disturbance import Disturbance, MeterFaults, RowError
-from boards.work import OpWork, Work
-from runtime.accounting.account import EnergyTotals, measure_idle
-from runtime.accounting.metered import MeteredAccount
-from runtime.records import Frame, InferenceRecord
 from tests.fakes.runtime_fakes import record_of
+
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.profile import load_profile
+from edge_infer.boards.simulated.board import SimulatedBoard
+from edge_infer.boards.simulated.disturbance import Disturbance, MeterFaults, RowError
+from edge_infer.boards.work import OpWork, Work
+from edge_infer.runtime.accounting.account import EnergyTotals, measure_idle
+from edge_infer.runtime.accounting.metered import MeteredAccount
+from edge_infer.runtime.records import Frame, InferenceRecord
 
 S = 1_000_000_000
 LENGTHS_US = (50, 1_000, 20_000, 200_000)

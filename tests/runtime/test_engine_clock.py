@@ -2,15 +2,15 @@
 
 import pytest
 
-from boards.errors import ClockError
-from boards.profile import load_profile
-from boards.simulated import SimulatedBoard
-from models_tflite import open_bundle
-from runtime.engine import Engine
-from runtime.governors.planned import PlannedGovernor
-from runtime.planning.problem import blind_beliefs, plan_problem
-from runtime.records import Frame
-from runtime.stage_work import works_of
+from edge_infer.boards.errors import ClockError
+from edge_infer.boards.profile import load_profile
+from edge_infer.boards.simulated import SimulatedBoard
+from edge_infer.models_tflite import open_bundle
+from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.governors.planned import PlannedGovernor
+from edge_infer.runtime.planning.problem import blind_beliefs, plan_problem
+from edge_infer.runtime.records import Frame
+from edge_infer.runtime.stage_work import works_of
 
 BUNDLE = open_bundle("digits-early-exit")
 

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-
 from tests.fakes.backends import BACKENDS
 
 ROOT = Path(__file__).parents[2]
@@ -16,9 +15,9 @@ REFUSING = """
 import json, os, resource, sys
 from boards import open_board
 from models_tflite import open_backend, open_bundle
-from runtime.engine import Engine
-from runtime.errors import RunError
-from runtime.records import Frame
+from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.records import Frame
 
 def size_bytes():
     lines = open("/proc/self/status").read().splitlines()
@@ -81,8 +80,8 @@ CYCLES = """
 import json, sys
 from boards import open_board
 from models_tflite import open_backend, open_bundle
-from runtime.engine import Engine
-from runtime.records import Frame
+from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.records import Frame
 
 def kb(key):
     lines = open("/proc/self/status").read().splitlines()

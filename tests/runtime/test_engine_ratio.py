@@ -4,20 +4,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from boards import open_board
-from boards.operating_point import OperatingPoint
-from models_tflite import UnknownRatioError, load_stages, open_backend
-from models_tflite.bundle import Bundle
-from models_tflite.golden_making import run_all
-from models_tflite.prunable import PrunableModel
-from runtime.engine import Engine
-from runtime.errors import PolicyError, RunError
-from runtime.exit_criterion import exit_criteria
-from runtime.governors.stable_latency import stable_latency
-from runtime.records import Frame, InferenceRecord
-from runtime.stage_work import all_works, works_of
 from tests.fakes.prunable_bundles import RATIOS, write_prunable_bundle
+
+from edge_infer.boards import open_board
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.models_tflite import UnknownRatioError, load_stages, open_backend
+from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.golden_making import run_all
+from edge_infer.models_tflite.prunable import PrunableModel
+from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.errors import PolicyError, RunError
+from edge_infer.runtime.exit_criterion import exit_criteria
+from edge_infer.runtime.governors.stable_latency import stable_latency
+from edge_infer.runtime.records import Frame, InferenceRecord
+from edge_infer.runtime.stage_work import all_works, works_of
 
 BOARD = "sim:raspberry-pi-4b"
 

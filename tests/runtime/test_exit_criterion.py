@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from runtime.errors import RunError
-from runtime.exit_criterion import (
+from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.exit_criterion import (
     CRITERIA,
     FEW_CLASSES,
     confidences,

@@ -1,9 +1,9 @@
 import pytest
 
-from boards.operating_point import OperatingPoint
-from runtime.errors import PolicyError
-from runtime.governor import open_governor
-from runtime.records import Frame
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.runtime.errors import PolicyError
+from edge_infer.runtime.governor import open_governor
+from edge_infer.runtime.records import Frame
 
 CLOCKS = (600_000, 1_000_000, 1_500_000)
 FRAME = Frame(0, None)  # type: ignore[arg-type]  # fixed governors do not look at it

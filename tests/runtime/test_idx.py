@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 
-from runtime.errors import SourceError, SourceMissingError
-from runtime.frames.idx import parse_idx, read_idx
+from edge_infer.runtime.errors import SourceError, SourceMissingError
+from edge_infer.runtime.frames.idx import parse_idx, read_idx
 
 Array = NDArray[Any]
 

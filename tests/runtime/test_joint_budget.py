@@ -5,17 +5,17 @@ from functools import cache
 
 import numpy as np
 import pytest
-
-from boards.cost_table import CostRow, CostTable
-from runtime.energy_budget import EnergyBudget
-from runtime.governors.joint import EASING_STEPS, JointGovernor, eased
-from runtime.planning.problem import PlanProblem, blind_beliefs, plan_problem
-from runtime.records import ExitDecision
-from runtime.replay.costs import ReplayCosts
-from runtime.replay.replay import Replay, Traffic
-from runtime.replay.result import ReplayResult
-from runtime.replay.scored_frames import ScoredFrames
 from tests.fakes.plan_tables import IDLE_UW, MS, steep_table
+
+from edge_infer.boards.cost_table import CostRow, CostTable
+from edge_infer.lab.replay.costs import ReplayCosts
+from edge_infer.lab.replay.replay import Replay, Traffic
+from edge_infer.lab.replay.result import ReplayResult
+from edge_infer.lab.replay.scored_frames import ScoredFrames
+from edge_infer.runtime.energy_budget import EnergyBudget
+from edge_infer.runtime.governors.joint import EASING_STEPS, JointGovernor, eased
+from edge_infer.runtime.planning.problem import PlanProblem, blind_beliefs, plan_problem
+from edge_infer.runtime.records import ExitDecision
 
 PERIOD_NS = 12 * MS
 TEN_MINUTES = 600 * 1000 * MS // PERIOD_NS

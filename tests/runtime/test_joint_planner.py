@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from runtime.planning.joint_planner import LOSS, SLOTS, JointPlanner
-from runtime.planning.loss_price import TOLERANCE, within_loss
-from runtime.planning.plan import JointPlan
-from runtime.planning.planner import Planner
-from runtime.planning.problem import Beliefs, PlanProblem, certain_beliefs
 from tests.fakes.brute_force import outcomes
 from tests.fakes.plan_tables import problem_of
+
+from edge_infer.runtime.planning.joint_planner import LOSS, SLOTS, JointPlanner
+from edge_infer.runtime.planning.loss_price import TOLERANCE, within_loss
+from edge_infer.runtime.planning.plan import JointPlan
+from edge_infer.runtime.planning.planner import Planner
+from edge_infer.runtime.planning.problem import Beliefs, PlanProblem, certain_beliefs
 
 DEADLINE = SLOTS * 100
 

@@ -7,26 +7,26 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-
-from boards.profile import load_profile
-from boards.simulated import SimulatedBoard
-from models_tflite import Bundle, load_stages, open_backend, open_bundle
-from runtime.energy_budget import BudgetError
-from runtime.engine import Engine
-from runtime.errors import PolicyError
-from runtime.event_loop import EventLoop
-from runtime.frames.sources import ArraySource
-from runtime.frames.spec import FrameSpec
-from runtime.governor import Governor
-from runtime.policies.live import live_governor
-from runtime.policies.ratio_context import RatioContext, ratio_contexts, worth_choosing
-from runtime.records import InferenceRecord
-from runtime.replay.costs import ReplayCosts
-from runtime.replay.replay import Replay, Traffic
-from runtime.replay.scored_frames import score_frames, scored_bundle
-from runtime.stage_work import all_works, row_name, switch_work
-from runtime.workload.arrivals import Periodic
 from tests.fakes.prunable_bundles import HELD_BACK, write_telling_bundle
+
+from edge_infer.boards.profile import load_profile
+from edge_infer.boards.simulated import SimulatedBoard
+from edge_infer.lab.replay.costs import ReplayCosts
+from edge_infer.lab.replay.replay import Replay, Traffic
+from edge_infer.lab.replay.scored_frames import score_frames, scored_bundle
+from edge_infer.models_tflite import Bundle, load_stages, open_backend, open_bundle
+from edge_infer.runtime.energy_budget import BudgetError
+from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.errors import PolicyError
+from edge_infer.runtime.event_loop import EventLoop
+from edge_infer.runtime.frames.sources import ArraySource
+from edge_infer.runtime.frames.spec import FrameSpec
+from edge_infer.runtime.governor import Governor
+from edge_infer.runtime.policies.live import live_governor
+from edge_infer.runtime.policies.ratio_context import RatioContext, ratio_contexts, worth_choosing
+from edge_infer.runtime.records import InferenceRecord
+from edge_infer.runtime.stage_work import all_works, row_name, switch_work
+from edge_infer.runtime.workload.arrivals import Periodic
 
 COUNT = 60
 

@@ -5,25 +5,25 @@ from dataclasses import replace
 
 import pytest
 
-from boards.profile import load_profile
-from boards.simulated import Disturbance, SimulatedBoard
-from models_tflite import Bundle, open_backend, open_bundle
-from models_tflite.stage import load_stages
-from runtime.energy_budget import BudgetError
-from runtime.engine import Engine
-from runtime.errors import PolicyError
-from runtime.event_loop import EventLoop
-from runtime.frames.sources import ArraySource
-from runtime.frames.spec import FrameSpec
-from runtime.governors.planned import PlannedGovernor
-from runtime.policies.live import live_governor
-from runtime.prediction.fitting import fit_predictor
-from runtime.records import InferenceRecord
-from runtime.replay.costs import ReplayCosts
-from runtime.replay.replay import Replay, Traffic
-from runtime.replay.scored_frames import ScoredFrames, score_frames, scored_bundle
-from runtime.stage_work import works_of
-from runtime.workload.arrivals import BackToBack, Periodic
+from edge_infer.boards.profile import load_profile
+from edge_infer.boards.simulated import Disturbance, SimulatedBoard
+from edge_infer.lab.replay.costs import ReplayCosts
+from edge_infer.lab.replay.replay import Replay, Traffic
+from edge_infer.lab.replay.scored_frames import ScoredFrames, score_frames, scored_bundle
+from edge_infer.lab.tuning.predictor_fitting import fit_predictor
+from edge_infer.models_tflite import Bundle, open_backend, open_bundle
+from edge_infer.models_tflite.stage import load_stages
+from edge_infer.runtime.energy_budget import BudgetError
+from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.errors import PolicyError
+from edge_infer.runtime.event_loop import EventLoop
+from edge_infer.runtime.frames.sources import ArraySource
+from edge_infer.runtime.frames.spec import FrameSpec
+from edge_infer.runtime.governors.planned import PlannedGovernor
+from edge_infer.runtime.policies.live import live_governor
+from edge_infer.runtime.records import InferenceRecord
+from edge_infer.runtime.stage_work import works_of
+from edge_infer.runtime.workload.arrivals import BackToBack, Periodic
 
 COUNT = 150
 RATE_HZ = 6000.0

@@ -1,13 +1,13 @@
 import numpy as np
 import pytest
 
-from boards import open_board
-from boards.timebase import Timebase
-from models_tflite import open_bundle
-from models_tflite.errors import FrameError
-from runtime.engine import Engine
-from runtime.marked_engine import MarkedEngine
-from runtime.records import Frame
+from edge_infer.boards import open_board
+from edge_infer.boards.timebase import Timebase
+from edge_infer.models_tflite import open_bundle
+from edge_infer.models_tflite.errors import FrameError
+from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.marked_engine import MarkedEngine
+from edge_infer.runtime.records import Frame
 
 
 class WatchedLine:

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from boards.cost_table import CostRow, CostTable, SwitchCost
-from boards.errors import BusError
-from boards.power import SampleFlag
-from runtime.accounting.account import IdleReference
-from runtime.accounting.metered import MeteredAccount
-from runtime.records import Frame, InferenceRecord
 from tests.fakes.runtime_fakes import POINT, IdealMeter, record_of
+
+from edge_infer.boards.cost_table import CostRow, CostTable, SwitchCost
+from edge_infer.boards.errors import BusError
+from edge_infer.boards.power import SampleFlag
+from edge_infer.runtime.accounting.account import IdleReference
+from edge_infer.runtime.accounting.metered import MeteredAccount
+from edge_infer.runtime.records import Frame, InferenceRecord
 
 US, MS = 1_000, 1_000_000
 IDLE_UW, STAGE_UW = 2_000_000, (3_000_000, 4_500_000)

@@ -6,9 +6,14 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fakes.plan_tables import MS, STAGES, steep_table
+from tests.fakes.scored import frames_leaving_at
 
-from runtime.governors.planned import PlannedGovernor
-from runtime.planning.miss_allowance import (
+from edge_infer.lab.replay.costs import ReplayCosts
+from edge_infer.lab.replay.replay import Replay, Traffic
+from edge_infer.lab.replay.result import ReplayResult
+from edge_infer.runtime.governors.planned import PlannedGovernor
+from edge_infer.runtime.planning.miss_allowance import (
     ENOUGH,
     LEAST,
     MOST_MARGIN,
@@ -16,14 +21,9 @@ from runtime.planning.miss_allowance import (
     UNSPENT,
     MissAllowance,
 )
-from runtime.planning.plan import PlanSet
-from runtime.planning.problem import PlanProblem, blind_beliefs, plan_problem
-from runtime.planning.solving import solve_within
-from runtime.replay.costs import ReplayCosts
-from runtime.replay.replay import Replay, Traffic
-from runtime.replay.result import ReplayResult
-from tests.fakes.plan_tables import MS, STAGES, steep_table
-from tests.fakes.scored import frames_leaving_at
+from edge_infer.runtime.planning.plan import PlanSet
+from edge_infer.runtime.planning.problem import PlanProblem, blind_beliefs, plan_problem
+from edge_infer.runtime.planning.solving import solve_within
 
 BOUND, FRAMES = 0.01, 6000
 

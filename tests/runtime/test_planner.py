@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fakes.brute_force import outcomes
+from tests.fakes.plan_tables import CLOCKS_KHZ, MS, STAGES, problem_of, steep_table
 
-from boards.operating_point import OperatingPoint
-from runtime.planning.frame_sweep import Array
-from runtime.planning.gap_coupling import overflow_odds
-from runtime.planning.plan import Plan
-from runtime.planning.planner import FINE_RATIO, SLOTS, Planner
-from runtime.planning.problem import (
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.runtime.planning.frame_sweep import Array
+from edge_infer.runtime.planning.gap_coupling import overflow_odds
+from edge_infer.runtime.planning.plan import Plan
+from edge_infer.runtime.planning.planner import FINE_RATIO, SLOTS, Planner
+from edge_infer.runtime.planning.problem import (
     Beliefs,
     PlanProblem,
     blind_beliefs,
@@ -20,8 +22,6 @@ from runtime.planning.problem import (
     plan_problem,
     predicted_beliefs,
 )
-from tests.fakes.brute_force import outcomes
-from tests.fakes.plan_tables import CLOCKS_KHZ, MS, STAGES, problem_of, steep_table
 
 DEADLINE = SLOTS * 100  # slots of exactly 100 ns: times that are multiples of 100 round nowhere
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from boards.operating_point import OperatingPoint
-from boards.power import MeterStatistics, Origin, PowerSample
-from runtime.accounting.account import IdleReference
-from runtime.accounting.metered import MeteredAccount
-from runtime.records import InferenceRecord
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.power import MeterStatistics, Origin, PowerSample
+from edge_infer.runtime.accounting.account import IdleReference
+from edge_infer.runtime.accounting.metered import MeteredAccount
+from edge_infer.runtime.records import InferenceRecord
 
 RUNS = Path(__file__).parents[2].parent / "shared" / "data" / "power" / "v0.5_Nucleo-L4R5ZI"
 POINT = OperatingPoint(120_000)

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.errors import SourceError
-from runtime.frames.raw import RawFormat, read_raw_frames
+from edge_infer.runtime.errors import SourceError
+from edge_infer.runtime.frames.raw import RawFormat, read_raw_frames
 
 
 class Trickle(io.RawIOBase):

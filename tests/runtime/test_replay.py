@@ -3,15 +3,15 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from boards.operating_point import OperatingPoint
-from runtime.governor import FixedGovernor
-from runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
-from runtime.replay.costs import Disturbance, ReplayCosts, scaled_table
-from runtime.replay.replay import Replay, Traffic
-from runtime.replay.result import pad_to
 from tests.fakes.plan_tables import IDLE_UW, MS, STAGES, steep_table
 from tests.fakes.scored import frames_leaving_at
+
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.lab.replay.costs import Disturbance, ReplayCosts, scaled_table
+from edge_infer.lab.replay.replay import Replay, Traffic
+from edge_infer.lab.replay.result import pad_to
+from edge_infer.runtime.governor import FixedGovernor
+from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 SLOW, MIDDLE, FAST = (OperatingPoint(khz) for khz in (500_000, 1_000_000, 2_000_000))
 

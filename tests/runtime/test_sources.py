@@ -3,12 +3,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-
-from models_tflite.errors import FrameError
-from runtime.errors import SourceError, SourceMissingError
-from runtime.frames.sources import ArraySource, open_source
-from runtime.frames.spec import FrameSpec
 from tests.runtime.test_idx import idx_bytes
+
+from edge_infer.models_tflite.errors import FrameError
+from edge_infer.runtime.errors import SourceError, SourceMissingError
+from edge_infer.runtime.frames.sources import ArraySource, open_source
+from edge_infer.runtime.frames.spec import FrameSpec
 
 GREY = FrameSpec((4, 6, 1), np.dtype(np.uint8))
 COLOUR = FrameSpec((4, 6, 3), np.dtype(np.uint8))

@@ -6,15 +6,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from runtime.governors.planned import PlannedGovernor
-from runtime.governors.trace_limit import TraceLimitGovernor, TracePlanner
-from runtime.planning.frame_sweep import ENERGY, MISSES
-from runtime.planning.problem import certain_beliefs, plan_problem
-from runtime.replay.costs import ReplayCosts
-from runtime.replay.replay import Replay, Traffic
 from tests.fakes.plan_tables import MS, STAGES, problem_of, steep_table
 from tests.fakes.scored import frames_leaving_at
+
+from edge_infer.lab.replay.costs import ReplayCosts
+from edge_infer.lab.replay.replay import Replay, Traffic
+from edge_infer.runtime.governors.planned import PlannedGovernor
+from edge_infer.runtime.governors.trace_limit import TraceLimitGovernor, TracePlanner
+from edge_infer.runtime.planning.frame_sweep import ENERGY, MISSES
+from edge_infer.runtime.planning.problem import certain_beliefs, plan_problem
 
 DEADLINE = 128 * 100  # even steps of exactly 100 ns
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fakes.score_pool import score_pool
 
-from runtime.exit_criterion import CRITERIA, exit_criterion
-from runtime.tuning import (
+from edge_infer.lab.tuning import (
     Allowance,
     ExitOutcomes,
     LossTest,
@@ -15,9 +15,9 @@ from runtime.tuning import (
     choose_thresholds,
     split_calibration,
 )
-from runtime.tuning.threshold_choice import accepted
-from runtime.tuning.threshold_path import learned_path, learned_points, sinking_path
-from tests.fakes.score_pool import score_pool
+from edge_infer.lab.tuning.threshold_choice import accepted
+from edge_infer.lab.tuning.threshold_path import learned_path, learned_points, sinking_path
+from edge_infer.runtime.exit_criterion import CRITERIA, exit_criterion
 
 ENERGY_NJ = (16.0, 45.0, 64.0, 97.0)
 LITTLE_BIG_NJ = (10.0, 107.0)

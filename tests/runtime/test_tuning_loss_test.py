@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runtime.tuning import LossTest, samples_needed
+from edge_infer.lab.tuning import LossTest, samples_needed
 
 
 def trinomial(samples: int, harmed: int, helped: int, p_harmed: float, p_helped: float) -> float:

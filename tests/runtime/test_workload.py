@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runtime.errors import RunError, SourceMissingError
-from runtime.workload.workloads import (
+from edge_infer.runtime.errors import RunError, SourceMissingError
+from edge_infer.runtime.workload.workloads import (
     TraceArrivals,
     WorkloadError,
     open_workload,

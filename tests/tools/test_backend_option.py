@@ -2,9 +2,9 @@ from typing import Any
 
 import pytest
 
-from models_tflite import edgetpu
-from models_tflite.errors import BackendError
-from tools.cli import run_line
+from edge_infer.commands.root import run_line
+from edge_infer.models_tflite import edgetpu
+from edge_infer.models_tflite.errors import BackendError
 
 RUN = ["run", "digits-early-exit", "--frames", "5"]
 

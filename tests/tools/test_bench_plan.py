@@ -4,10 +4,10 @@ import dataclasses
 from pathlib import Path
 
 import pytest
-
-from models_tflite import Bundle, open_backend, open_bundle
 from tests.fakes.prunable_bundles import write_prunable_bundle, write_telling_bundle
-from tools.bench.plan import joint_plan_us, plan_us
+
+from edge_infer.lab.bench_plan import joint_plan_us, plan_us
+from edge_infer.models_tflite import Bundle, open_backend, open_bundle
 
 
 def first_stage_alone(bundle: Bundle) -> Bundle:

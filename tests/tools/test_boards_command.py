@@ -5,10 +5,10 @@ from typing import Any
 import fastjsonschema
 import pytest
 
-from boards import board_names
-from tools.cli import run_line
+from edge_infer.boards import board_names
+from edge_infer.commands.root import run_line
 
-SCHEMAS = Path(__file__).parents[2] / "tools" / "schemas"
+SCHEMAS = Path(__file__).parents[2] / "tools" / "commands" / "schemas"
 
 
 def boards_json(capsys: pytest.CaptureFixture[str], verb: str, *arguments: str) -> Any:

@@ -8,22 +8,22 @@ import fastjsonschema
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-
-from models_tflite.backend import open_backend
-from models_tflite.bundle import open_bundle
-from models_tflite.errors import CutError, ModelError, ModelNotSupportedError
-from models_tflite.graph import Graph
-from models_tflite.stage import load_stages
-from runtime.replay.scored_frames import score_frames
 from tests.fakes.brought_models import CLASSES, Kind, patch_frames, template_model
 from tests.fakes.joined_model import joined_model
 from tests.fakes.noisy_digits import write_noisy_digits
 from tests.fakes.tiny_models import early_exit_model, single_model, stateful_model
-from tools.bundle.cli import bundle_group
-from tools.exit_codes import exit_code_of
-from tools.tune.calibration_data import CalibrationError
 
-SCHEMAS = Path(__file__).parents[2] / "tools" / "schemas"
+from edge_infer.commands.bundle import bundle_group
+from edge_infer.commands.exit_codes import exit_code_of
+from edge_infer.lab.replay.scored_frames import score_frames
+from edge_infer.lab.tuning.calibration_data import CalibrationError
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.bundle import open_bundle
+from edge_infer.models_tflite.errors import CutError, ModelError, ModelNotSupportedError
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.stage import load_stages
+
+SCHEMAS = Path(__file__).parents[2] / "tools" / "commands" / "schemas"
 MODELS = Path(__file__).parents[2].parent / "shared" / "data" / "models"
 SAMPLES = 700
 

@@ -11,9 +11,13 @@ import fastjsonschema
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from tests.fakes.backends import BACKENDS, open_or_skip
+from tests.fakes.tiny_bundles import write_early_exit
+from tests.fakes.tiny_models import little_big_model, single_model
 
-from models_tflite.bundle import Bundle, open_bundle
-from models_tflite.errors import (
+from edge_infer.commands.bundle import bundle_group
+from edge_infer.models_tflite.bundle import Bundle, open_bundle
+from edge_infer.models_tflite.errors import (
     BundleEmptyError,
     BundleError,
     BundleNotFoundError,
@@ -21,12 +25,8 @@ from models_tflite.errors import (
     ModelError,
     ModelNotSupportedError,
 )
-from tests.fakes.backends import BACKENDS, open_or_skip
-from tests.fakes.tiny_bundles import write_early_exit
-from tests.fakes.tiny_models import little_big_model, single_model
-from tools.bundle.cli import bundle_group
 
-SCHEMAS = Path(__file__).parents[2] / "tools" / "schemas"
+SCHEMAS = Path(__file__).parents[2] / "tools" / "commands" / "schemas"
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_a_board_without_litert_can_verify_and_self_test(bundle: Bundle) -> None
     open_or_skip("tflite-runtime")
     code = (
         "import sys; sys.modules['ai_edge_litert'] = None\n"
-        "from tools.bundle.cli import bundle_group\n"
+        "from edge_infer.commands.bundle import bundle_group\n"
         "for command in (['verify'], ['self-test', '--backend', 'tflite-runtime']):\n"
         "    bundle_group([*command, sys.argv[1]], standalone_mode=False)\n"
     )

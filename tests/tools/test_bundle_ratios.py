@@ -7,15 +7,15 @@ from typing import Any
 import fastjsonschema
 import pytest
 from click.testing import CliRunner
-
-from models_tflite.bundle import open_bundle
-from models_tflite.errors import BackendError
 from tests.fakes.prunable_bundles import RATIOS, write_prunable_bundle
-from tools.bundle import report as bundle_report
-from tools.bundle.cli import bundle_group
-from tools.bundle.ratios import bundle_at
 
-SCHEMAS = Path(__file__).parents[2] / "tools" / "schemas"
+from edge_infer.commands import bundle_report as bundle_report
+from edge_infer.commands.bundle import bundle_group
+from edge_infer.lab.ratio_accuracy import bundle_at
+from edge_infer.models_tflite.bundle import open_bundle
+from edge_infer.models_tflite.errors import BackendError
+
+SCHEMAS = Path(__file__).parents[2] / "tools" / "commands" / "schemas"
 SHIPPED = "cifar10-all-in-one"
 
 

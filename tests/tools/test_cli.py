@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.cli import COMMANDS, run_line
+from edge_infer.commands.root import COMMANDS, run_line
 
 
 def test_help_names_every_command_without_importing_one(capsys: pytest.CaptureFixture[str]) -> None:

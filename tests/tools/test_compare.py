@@ -7,7 +7,7 @@ from typing import Any
 import fastjsonschema
 import pytest
 
-from tools.cli import run_line
+from edge_infer.commands.root import run_line
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = "digits-early-exit"
@@ -15,7 +15,7 @@ SHORT = ["--frames", "400", "--images", "200", "--time-scale", "50", "--threads"
 
 
 def schema(name: str) -> Any:
-    text = (ROOT / "tools" / "schemas" / f"{name}.schema.json").read_text()
+    text = (ROOT / "tools" / "commands" / "schemas" / f"{name}.schema.json").read_text()
     return fastjsonschema.compile(json.loads(text))
 
 

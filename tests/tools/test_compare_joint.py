@@ -5,15 +5,15 @@ from pathlib import Path
 
 import fastjsonschema
 import pytest
-
-from boards import open_board
-from models_tflite import open_bundle
-from models_tflite.build import write_bundle
-from runtime.stage_work import works_of
 from tests.fakes.prunable_bundles import HELD_BACK, prunable_draft, write_telling_bundle
-from tools.cli import run_line
 
-SCHEMA = Path(__file__).parents[2] / "tools" / "schemas" / "compare.schema.json"
+from edge_infer.boards import open_board
+from edge_infer.commands.root import run_line
+from edge_infer.models_tflite import open_bundle
+from edge_infer.models_tflite.build import write_bundle
+from edge_infer.runtime.stage_work import works_of
+
+SCHEMA = Path(__file__).parents[2] / "tools" / "commands" / "schemas" / "compare.schema.json"
 LINE = ["--frames", "40", "--threads", "1", "--load", "0.2", "--board", "sim:coral-dev-board"]
 POLICIES = ["--policy", "classic", "--policy", "planned-joint"]
 

@@ -5,11 +5,11 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
-from boards.cost_table import CostTable
-from runtime.replay.result import ReplayResult
 from tests.fakes.plan_tables import steep_table
-from tools.compare.pruning import PrunedNet, best_pruned, pruned_nets
+
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.lab.comparison.best_pruned import PrunedNet, best_pruned, pruned_nets
+from edge_infer.lab.replay.result import ReplayResult
 
 PERIOD_NS = 5_000_000
 

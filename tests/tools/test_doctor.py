@@ -5,20 +5,20 @@ from pathlib import Path
 
 import fastjsonschema
 import pytest
-
-from boards.sysfs import RealSysfs
-from boards.thermal import THROTTLED
-from firmware_bridge.host.find_port import PortInfo
 from tests.fakes.gpio_kernel import GpioKernel
 from tests.fakes.kernel_power import IIO_FILES, make_device
 from tests.fakes.sysfs_tree import make_tree
-from tools.cli import run_line
-from tools.doctor import board as doctor_board
-from tools.doctor import host as doctor_host
-from tools.doctor import software as doctor_software
-from tools.doctor.finding import Finding
 
-SCHEMA = Path(__file__).parents[2] / "tools/schemas/doctor.schema.json"
+from edge_infer.boards.sysfs import RealSysfs
+from edge_infer.boards.thermal import THROTTLED
+from edge_infer.commands import doctor_board as doctor_board
+from edge_infer.commands import doctor_host as doctor_host
+from edge_infer.commands import doctor_software as doctor_software
+from edge_infer.commands.doctor_finding import Finding
+from edge_infer.commands.root import run_line
+from edge_infer.firmware_bridge.host.find_port import PortInfo
+
+SCHEMA = Path(__file__).parents[2] / "tools/commands/schemas/doctor.schema.json"
 
 
 def only(findings: list[Finding], check: str) -> Finding:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from boards.errors import BoardError
-from tools.cli import run_line
-from tools.service.plan import (
+from edge_infer.boards.errors import BoardError
+from edge_infer.commands.root import run_line
+from edge_infer.commands.service_plan import (
     FILES,
     CheckReachable,
     Remove,

@@ -6,11 +6,11 @@ from typing import Any
 
 import fastjsonschema
 import pytest
-
-from boards.cost_table import CostTable
-from runtime.stage_work import row_name
 from tests.fakes.prunable_bundles import write_prunable_bundle
-from tools.cli import run_line
+
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.commands.root import run_line
+from edge_infer.runtime.stage_work import row_name
 
 ROOT = Path(__file__).parents[2]
 
@@ -22,7 +22,7 @@ def test_a_simulated_board_is_measured_through_its_meter(
     line = ["measure", "digits-early-exit", "--board", "sim:raspberry-pi-5", "--threads", "1,2,8"]
     assert run_line([*line, "-o", str(path), "--json"]) == 0
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
-    text = (ROOT / "tools" / "schemas" / "measure.schema.json").read_text()
+    text = (ROOT / "tools" / "commands" / "schemas" / "measure.schema.json").read_text()
     fastjsonschema.compile(json.loads(text))(document)
     assert document["origin"] == "simulated"
     assert len(document["rows"]) == 3 * 10 * 2  # stages, clocks, and the thread counts it can

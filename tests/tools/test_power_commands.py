@@ -4,17 +4,17 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-
-from boards.calibration import Calibration
-from boards.errors import MeterError
-from boards.meter_config import read_meter_file
-from boards.power import PowerSample, SampleFlag
-from boards.power_csv import COLUMNS, read_power_log
-from boards.power_summary import summarise
-from boards.sysfs import RealSysfs
 from tests.fakes.kernel_power import HWMON_FILES, make_device
-from tools.cli import run_line
-from tools.power import source as power_source
+
+from edge_infer.boards.calibration import Calibration
+from edge_infer.boards.errors import MeterError
+from edge_infer.boards.meter_config import read_meter_file
+from edge_infer.boards.power import PowerSample, SampleFlag
+from edge_infer.boards.power_csv import COLUMNS, read_power_log
+from edge_infer.boards.power_summary import summarise
+from edge_infer.boards.sysfs import RealSysfs
+from edge_infer.commands import power_source as power_source
+from edge_infer.commands.root import run_line
 
 SIM = "sim:raspberry-pi-5"
 MS = 1_000_000

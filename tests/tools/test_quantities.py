@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.quantities import Duration, FrameSize, energy_text, share_text, time_text
+from edge_infer.commands.quantities import Duration, FrameSize, energy_text, share_text, time_text
 
 
 @pytest.mark.parametrize(

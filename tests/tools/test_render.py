@@ -1,4 +1,4 @@
-from tools.render import table
+from edge_infer.commands.render import table
 
 
 def test_numbers_stand_right_and_words_left() -> None:

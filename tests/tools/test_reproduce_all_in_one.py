@@ -10,21 +10,27 @@ import fastjsonschema
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-
-from boards import open_board
-from models_tflite import open_bundle
-from models_tflite.build import write_bundle
-from models_tflite.graph import Graph
-from runtime.stage_work import work_of
-from runtime.tuning import ExitOutcomes
 from tests.fakes.prunable_bundles import prunable_draft, write_prunable_bundle
-from tools.bundle.ratios import bundle_at
-from tools.reproduce.all_in_one.ideas import WAYS, Answers, RatioAnswers, compare_ideas
-from tools.reproduce.all_in_one.latency import level_latency
-from tools.reproduce.all_in_one.report import _ideas, _key, against_alone
-from tools.reproduce.cli import reproduce_group
 
-SCHEMA = Path(__file__).parents[2] / "tools" / "schemas" / "reproduce-all-in-one.schema.json"
+from edge_infer.boards import open_board
+from edge_infer.commands.reproduce import reproduce_group
+from edge_infer.commands.reproduce_all_in_one_report import _ideas, _key, against_alone
+from edge_infer.lab.ratio_accuracy import bundle_at
+from edge_infer.lab.reproduce.all_in_one_ideas import WAYS, Answers, RatioAnswers, compare_ideas
+from edge_infer.lab.reproduce.all_in_one_latency import level_latency
+from edge_infer.lab.tuning import ExitOutcomes
+from edge_infer.models_tflite import open_bundle
+from edge_infer.models_tflite.build import write_bundle
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.runtime.stage_work import work_of
+
+SCHEMA = (
+    Path(__file__).parents[2]
+    / "tools"
+    / "commands"
+    / "schemas"
+    / "reproduce-all-in-one.schema.json"
+)
 BUNDLE, UNION, PI_4 = "cifar10-prunable", "cifar10-all-in-one", "sim:raspberry-pi-4b"
 
 
@@ -258,8 +264,8 @@ def test_a_deadline_that_the_full_net_cannot_keep_leaves_the_narrower_ones(rows:
 
 
 def test_a_ratio_as_a_bundle_of_its_own_answers_the_same(tmp_path: Path) -> None:
-    from models_tflite import load_stages, open_backend
-    from models_tflite.golden_making import run_all, synthetic_frames
+    from edge_infer.models_tflite import load_stages, open_backend
+    from edge_infer.models_tflite.golden_making import run_all, synthetic_frames
 
     bundle, backend = open_bundle(UNION), open_backend()
     plain = bundle_at(bundle, "0.53", tmp_path)

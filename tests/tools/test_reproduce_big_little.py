@@ -7,16 +7,22 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
-from boards.cost_table import CostTable
-from models_tflite.backend import open_backend
-from models_tflite.bundle import open_bundle
-from models_tflite.stage import load_stages
-from runtime.replay.scored_frames import score_frames, scored_bundle
-from tools.costs.tables import board_table
-from tools.reproduce.cascade_figures import CascadeAnswers, board_figures
-from tools.reproduce.cli import reproduce_group
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.commands.reproduce import reproduce_group
+from edge_infer.lab.costs.board_tables import board_table
+from edge_infer.lab.replay.scored_frames import score_frames, scored_bundle
+from edge_infer.lab.reproduce.cascade_figures import CascadeAnswers, board_figures
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.bundle import open_bundle
+from edge_infer.models_tflite.stage import load_stages
 
-SCHEMA = Path(__file__).parents[2] / "tools" / "schemas" / "reproduce-big-little.schema.json"
+SCHEMA = (
+    Path(__file__).parents[2]
+    / "tools"
+    / "commands"
+    / "schemas"
+    / "reproduce-big-little.schema.json"
+)
 PAIR = "digits-little-big"
 
 

@@ -7,8 +7,8 @@ from typing import Any
 import fastjsonschema
 import pytest
 
-from tools.cli import run_line
-from tools.reproduce.eenet import grid as compare_grid
+from edge_infer.commands.root import run_line
+from edge_infer.lab.reproduce import eenet_grid as compare_grid
 
 ROOT = Path(__file__).parents[2]
 LINE = ["reproduce", "eenet", "--bundle", "digits-early-exit", "--time-scale", "50",
@@ -25,7 +25,7 @@ IDS = {
 def reproduced(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
     assert run_line([*LINE, *arguments, "--json"]) == 0
     document: dict[str, Any] = json.loads(capsys.readouterr().out)
-    text = (ROOT / "tools" / "schemas" / "reproduce-eenet.schema.json").read_text()
+    text = (ROOT / "tools" / "commands" / "schemas" / "reproduce-eenet.schema.json").read_text()
     fastjsonschema.compile(json.loads(text))(document)
     return document
 

@@ -13,14 +13,14 @@ import fastjsonschema
 import numpy as np
 import pytest
 
-from boards.profile import load_profile
-from boards.simulated.board import SimulatedBoard
-from models_tflite import open_bundle
-from runtime.engine import Engine
-from runtime.records import Frame, InferenceRecord
-from tools.cli import run_line
+from edge_infer.boards.profile import load_profile
+from edge_infer.boards.simulated.board import SimulatedBoard
+from edge_infer.commands.root import run_line
+from edge_infer.models_tflite import open_bundle
+from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.records import Frame, InferenceRecord
 
-SCHEMAS = Path(__file__).parents[2] / "tools" / "schemas"
+SCHEMAS = Path(__file__).parents[2] / "tools" / "commands" / "schemas"
 PI_5 = "sim:raspberry-pi-5"
 Capture = pytest.CaptureFixture[str]
 
@@ -156,7 +156,7 @@ class Watched:
 def watch(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Watched]:
     def start(**settings: Any) -> Watched:
         watched = Watched(**settings)
-        monkeypatch.setattr("tools.run.engine.open_board", watched.open)
+        monkeypatch.setattr("edge_infer.commands.run_engine.open_board", watched.open)
         return watched
 
     return start

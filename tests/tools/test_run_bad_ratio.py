@@ -7,14 +7,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-from models_tflite.cut import cut
-from models_tflite.prunable import own_constants
-from models_tflite.prunable.flat import FlatModel
-from models_tflite.prunable.layout import METADATA_NAME
 from tests.fakes.prunable_bundles import write_prunable_bundle
 from tests.fakes.prunable_nets import early_exits
-from tools.cli import run_line
+
+from edge_infer.commands.root import run_line
+from edge_infer.models_tflite.cut import cut
+from edge_infer.models_tflite.prunable import own_constants
+from edge_infer.models_tflite.prunable.flat import FlatModel
+from edge_infer.models_tflite.prunable.layout import METADATA_NAME
 
 EXITS = ["exit_1", "exit_2", "exit_3"]
 Capture = pytest.CaptureFixture[str]

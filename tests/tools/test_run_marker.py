@@ -3,11 +3,11 @@ from functools import partial
 from pathlib import Path
 
 import pytest
-
-from boards.gpio_line import open_line
 from tests.fakes.gpio_kernel import GpioKernel
-from tools.cli import run_line
-from tools.run import engine as run_engine
+
+from edge_infer.boards.gpio_line import open_line
+from edge_infer.commands import run_engine as run_engine
+from edge_infer.commands.root import run_line
 
 
 def test_the_line_is_raised_once_for_each_inference_of_a_run(

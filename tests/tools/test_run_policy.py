@@ -6,11 +6,11 @@ from typing import Any
 
 import fastjsonschema
 import pytest
-
 from tests.fakes.prunable_bundles import HELD_BACK, write_telling_bundle
-from tools.cli import run_line
 
-SCHEMA = Path(__file__).parents[2] / "tools" / "schemas" / "run.schema.json"
+from edge_infer.commands.root import run_line
+
+SCHEMA = Path(__file__).parents[2] / "tools" / "commands" / "schemas" / "run.schema.json"
 Capture = pytest.CaptureFixture[str]
 BUNDLE = "digits-early-exit"
 BOARD = ["--board", "sim:raspberry-pi-5"]

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import fastjsonschema
 import pytest
-
-from boards import open_board
-from boards.operating_point import OperatingPoint
-from models_tflite import open_bundle
-from runtime.stage_work import works_of
 from tests.fakes.prunable_bundles import write_prunable_bundle
-from tools.cli import run_line
 
-SCHEMA = Path(__file__).parents[2] / "tools" / "schemas" / "run.schema.json"
+from edge_infer.boards import open_board
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.commands.root import run_line
+from edge_infer.models_tflite import open_bundle
+from edge_infer.runtime.stage_work import works_of
+
+SCHEMA = Path(__file__).parents[2] / "tools" / "commands" / "schemas" / "run.schema.json"
 Capture = pytest.CaptureFixture[str]
 BOARD = "sim:raspberry-pi-4b"
 

@@ -4,16 +4,16 @@ from pathlib import Path
 import fastjsonschema
 import pytest
 
-from boards.profile import load_profile, profile_names
-from tools.cli import run_line
-from tools.supported_boards import NOT_BOARDS, supported_boards
+from edge_infer.boards.profile import load_profile, profile_names
+from edge_infer.commands.root import run_line
+from edge_infer.commands.supported_boards import NOT_BOARDS, supported_boards
 
 ROOT = Path(__file__).parents[2]
 
 
 def test_the_page_is_not_stale() -> None:
     assert (ROOT / "SUPPORTED_BOARDS.md").read_text() == supported_boards(), (
-        "write it anew: python -m edge_infer.supported_boards > SUPPORTED_BOARDS.md"
+        "write it anew: python -m edge_infer.commands.supported_boards > SUPPORTED_BOARDS.md"
     )
 
 
@@ -40,6 +40,6 @@ def _rows() -> list[str]:
 def test_detect_prints_one_document(capsys: pytest.CaptureFixture[str]) -> None:
     assert run_line(["boards", "detect", "--json"]) == 0
     document = json.loads(capsys.readouterr().out)
-    schema = json.loads((ROOT / "tools/schemas/boards-detect.schema.json").read_text())
+    schema = json.loads((ROOT / "tools/commands/schemas/boards-detect.schema.json").read_text())
     fastjsonschema.validate(schema, document)
     assert document["board"] in profile_names()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from tools.train.augment import Augment, crop, cutout, elastic, flip, sample
+from edge_infer.lab.train.augment import Augment, crop, cutout, elastic, flip, sample
 
 Array = NDArray[Any]
 

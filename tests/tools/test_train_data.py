@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from tools.train.dataset import Dataset, hold_out, split
-from tools.train.errors import TrainError
-from tools.train.sources import open_source
+from edge_infer.lab.train.dataset import Dataset, hold_out, split
+from edge_infer.lab.train.errors import TrainError
+from edge_infer.lab.train.sources import open_source
 
 Array = NDArray[Any]
 

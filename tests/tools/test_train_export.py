@@ -5,14 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from models_tflite.backend import open_backend
-from models_tflite.cut import cut
-from models_tflite.graph import Graph
 from tests.fakes.bars import bar_splits
-from tools.train.dataset import Dataset, Splits
-from tools.train.recipe import Recipe, parse_recipe
-from tools.train.scores import accuracy, score
+
+from edge_infer.lab.train.dataset import Dataset, Splits
+from edge_infer.lab.train.recipe import Recipe, parse_recipe
+from edge_infer.lab.train.scores import accuracy, score
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.cut import cut
+from edge_infer.models_tflite.graph import Graph
 
 pytest.importorskip("tensorflow", reason="needs TensorFlow: pip install 'edge-infer[train]'")
 
@@ -63,7 +63,7 @@ def splits() -> Splits:
 
 @pytest.fixture(scope="module")
 def model(recipe: Recipe, splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    from tools.train.pipeline import train_model
+    from edge_infer.lab.train.pipeline import train_model
 
     return train_model(recipe, splits, 2, tmp_path_factory.mktemp("work"))
 
@@ -94,8 +94,8 @@ def test_the_names_stand_for_the_right_outputs(model: bytes, splits: Splits) -> 
 def test_a_run_cut_short_goes_on_where_it_stood(
     recipe: Recipe, splits: Splits, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from tools.train import loop
-    from tools.train.nets import build_net
+    from edge_infer.lab.train import loop
+    from edge_infer.lab.train.nets import build_net
 
     def trainer(folder: str) -> "loop.Trainer":
         net = build_net(recipe.net, (6, 6, 1), 2, ["near", "far"])
@@ -120,7 +120,7 @@ def test_a_run_cut_short_goes_on_where_it_stood(
 
 
 def test_the_learning_rate_rises_then_falls_to_zero(recipe: Recipe) -> None:
-    from tools.train.loop import learning_rate_at
+    from edge_infer.lab.train.loop import learning_rate_at
 
     phase = dataclasses.replace(recipe.phases[0], epochs=11)
     rates = [learning_rate_at(k, phase) for k in range(12)]
@@ -134,7 +134,7 @@ def test_distillation_pulls_an_exit_towards_the_last_and_never_the_last_itself(
 ) -> None:
     import tensorflow as tf
 
-    from tools.train.loop import joint_loss
+    from edge_infer.lab.train.loop import joint_loss
 
     near, far = tf.Variable([[0.0, 0.0]]), tf.Variable([[3.0, -3.0]])
     taught = [dataclasses.replace(recipe.exits[0], distill=1.0, weight=2.0), recipe.exits[1]]
@@ -149,7 +149,7 @@ def test_distillation_pulls_an_exit_towards_the_last_and_never_the_last_itself(
 
 
 def test_a_phase_may_change_the_weight_of_all_exits_but_the_last(recipe: Recipe) -> None:
-    from tools.train.loop import exits_of
+    from edge_infer.lab.train.loop import exits_of
 
     phase = dataclasses.replace(recipe.phases[0], exit_weight=0.8)
     assert [part.weight for part in exits_of(recipe, phase)] == [0.8, 1.0]
@@ -190,8 +190,8 @@ confidence = 0.95
 def test_littles_go_on_alone_and_the_bigs_stand_still(splits: Splits, tmp_path: Path) -> None:
     import keras
 
-    from tools.train import loop
-    from tools.train.nets import build_net
+    from edge_infer.lab.train import loop
+    from edge_infer.lab.train.nets import build_net
 
     recipe = parse_recipe(LITTLE_BIG, "pair.toml")
     alone = loop.exits_of(recipe, recipe.phases[1])

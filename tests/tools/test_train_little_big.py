@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from runtime.tuning import ExitOutcomes
-from tools.train.little_big import expected_macs, shipped_pair
-from tools.train.recipe import ExitPart, PromisePart, Recipe, read_recipe
+from edge_infer.lab.train.little_big import expected_macs, shipped_pair
+from edge_infer.lab.train.recipe import ExitPart, PromisePart, Recipe, read_recipe
+from edge_infer.lab.tuning import ExitOutcomes
 
 RECIPE = replace(
     read_recipe("mnist-little-big"),

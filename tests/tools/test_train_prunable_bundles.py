@@ -2,12 +2,12 @@
 
 import pytest
 
-from models_tflite import open_bundle
-from runtime.tuning import LossTest
-from tools.reproduce.all_in_one.sizes import byte_sizes
-from tools.train.prunable.spacing import ratios_of
-from tools.train.prunable.widths import works_at
-from tools.train.recipe import read_recipe, recipe_names
+from edge_infer.lab.reproduce.all_in_one_sizes import byte_sizes
+from edge_infer.lab.train.prunable.spacing import ratios_of
+from edge_infer.lab.train.prunable.widths import works_at
+from edge_infer.lab.train.recipe import read_recipe, recipe_names
+from edge_infer.lab.tuning import LossTest
+from edge_infer.models_tflite import open_bundle
 
 BUNDLES = [name for name in recipe_names() if read_recipe(name).kind == "prunable"]
 

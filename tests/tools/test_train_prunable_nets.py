@@ -5,14 +5,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-from models_tflite.backend import open_backend
-from models_tflite.prunable import own_constants, pack_ratio
 from tests.fakes.bars import bar_splits
-from tools.train.dataset import Splits
-from tools.train.errors import TrainError
-from tools.train.recipe import Recipe, parse_recipe
-from tools.train.scores import accuracy, score
+
+from edge_infer.lab.train.dataset import Splits
+from edge_infer.lab.train.errors import TrainError
+from edge_infer.lab.train.recipe import Recipe, parse_recipe
+from edge_infer.lab.train.scores import accuracy, score
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.prunable import own_constants, pack_ratio
 
 pytest.importorskip("tensorflow", reason="needs TensorFlow: pip install 'edge-infer[train]'")
 
@@ -66,13 +66,13 @@ def splits() -> Splits:
 
 @pytest.fixture(scope="module")
 def nets(recipe: Recipe, splits: Splits, tmp_path_factory: pytest.TempPathFactory) -> Any:
-    from tools.train.prunable.training import train_family
+    from edge_infer.lab.train.prunable.training import train_family
 
     return train_family(recipe, splits, 2, tmp_path_factory.mktemp("work"))
 
 
 def small_net(recipe: Recipe, splits: Splits) -> Any:
-    from tools.train.prunable.training import builder
+    from edge_infer.lab.train.prunable.training import builder
 
     build, _ = builder(recipe, splits, 2)
     return build("1.0")
@@ -86,7 +86,7 @@ def shaken(net: Any) -> Any:
 
 
 def test_channels_that_an_addition_ties_are_one_group(recipe: Recipe, splits: Splits) -> None:
-    from tools.train.prunable.groups import follow
+    from edge_infer.lab.train.prunable.groups import follow
 
     groups = follow(small_net(recipe, splits))
     assert sorted(groups.sizes.values()) == [32, 48, 48]
@@ -95,7 +95,7 @@ def test_channels_that_an_addition_ties_are_one_group(recipe: Recipe, splits: Sp
 
 
 def test_another_order_of_channels_computes_the_same(recipe: Recipe, splits: Splits) -> None:
-    from tools.train.prunable.groups import follow, reorder
+    from edge_infer.lab.train.prunable.groups import follow, reorder
 
     net = shaken(small_net(recipe, splits))
     frames = splits.test.images[:8].astype(np.float32) / 200
@@ -112,8 +112,8 @@ def test_another_order_of_channels_computes_the_same(recipe: Recipe, splits: Spl
 def test_a_mask_is_folded_without_a_change_and_orders_by_its_size(
     recipe: Recipe, splits: Splits
 ) -> None:
-    from tools.train.prunable.groups import follow
-    from tools.train.prunable.mask import SoftMask
+    from edge_infer.lab.train.prunable.groups import follow
+    from edge_infer.lab.train.prunable.mask import SoftMask
 
     net = shaken(small_net(recipe, splits))
     groups = follow(net)
@@ -150,8 +150,8 @@ def test_ratios_share_kernels_and_have_statistics_of_their_own(nets: Any) -> Non
 def test_a_ratio_pulls_at_the_shared_kernels_with_its_share(recipe: Recipe, splits: Splits) -> None:
     import tensorflow as tf
 
-    from tools.train.prunable.family import Family
-    from tools.train.prunable.training import builder
+    from edge_infer.lab.train.prunable.family import Family
+    from edge_infer.lab.train.prunable.training import builder
 
     build, names = builder(recipe, splits, 2)
     family = Family(build, [names[0], names[-1]])
@@ -180,9 +180,9 @@ def test_a_step_trains_the_ends_and_some_between(
 ) -> None:
     import dataclasses
 
-    from tools.train.prunable.family import Family
-    from tools.train.prunable.sandwich import SandwichTrainer
-    from tools.train.prunable.training import builder
+    from edge_infer.lab.train.prunable.family import Family
+    from edge_infer.lab.train.prunable.sandwich import SandwichTrainer
+    from edge_infer.lab.train.prunable.training import builder
 
     assert recipe.prunable is not None
     one_step = dataclasses.replace(
@@ -202,7 +202,7 @@ def test_a_step_trains_the_ends_and_some_between(
 
 
 def test_all_ratios_learn(nets: Any, recipe: Recipe, splits: Splits) -> None:
-    from tools.train.prunable.settled import accuracies
+    from edge_infer.lab.train.prunable.settled import accuracies
 
     for net in nets.values():
         assert accuracies(net, splits.test, 200)[-1] > 0.8
@@ -211,7 +211,7 @@ def test_all_ratios_learn(nets: Any, recipe: Recipe, splits: Splits) -> None:
 def test_what_was_trained_is_taken_again(recipe: Recipe, splits: Splits, tmp_path: Path) -> None:
     import dataclasses
 
-    from tools.train.prunable.training import train_alone, train_family
+    from edge_infer.lab.train.prunable.training import train_alone, train_family
 
     short = dataclasses.replace(recipe, phases=(dataclasses.replace(recipe.phases[0], epochs=2),))
     nets = train_family(short, splits, 2, tmp_path / "a", "magnitude")
@@ -232,8 +232,8 @@ def test_one_weight_set_answers_as_each_ratio_converted_alone(
 ) -> None:
     import keras
 
-    from tools.train.export import calibration_images, quantise
-    from tools.train.prunable.parameters import ratio_parameters
+    from edge_infer.lab.train.export import calibration_images, quantise
+    from edge_infer.lab.train.prunable.parameters import ratio_parameters
 
     full, name = nets["1.0"], list(nets)[-1]
     narrow = keras.models.clone_model(nets[name])
@@ -263,7 +263,7 @@ def test_heads_are_learned_on_a_trunk_that_stands_still(
 ) -> None:
     import dataclasses
 
-    from tools.train.prunable.command import trained_nets
+    from edge_infer.lab.train.prunable.command import trained_nets
 
     far = RECIPE[RECIPE.index('[[exits]]\nname = "far"') :]
     one_exit = RECIPE[: RECIPE.index("[[exits]]")] + far

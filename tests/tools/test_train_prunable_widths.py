@@ -6,12 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boards.cost_model import CostModel
-from boards.profile import load_profile
-from tools.train.errors import TrainError
-from tools.train.prunable.ablation_report import ablation_document, ablation_report
-from tools.train.prunable.spacing import shares_needed, spaced_ratios
-from tools.train.prunable.widths import net_at, step_of, widths_of, works_at
+from edge_infer.boards.cost_model import CostModel
+from edge_infer.boards.profile import load_profile
+from edge_infer.lab.train.errors import TrainError
+from edge_infer.lab.train.prunable.ablation_report import ablation_document, ablation_report
+from edge_infer.lab.train.prunable.spacing import shares_needed, spaced_ratios
+from edge_infer.lab.train.prunable.widths import net_at, step_of, widths_of, works_at
 
 NET = {
     "builder": "early-exit",

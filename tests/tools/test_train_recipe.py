@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tools.train.cli import train_command
-from tools.train.errors import TrainError, UnknownRecipeError
-from tools.train.recipe import parse_recipe, read_recipe, recipe_names
+from edge_infer.commands.train import train_command
+from edge_infer.lab.train.errors import TrainError, UnknownRecipeError
+from edge_infer.lab.train.recipe import parse_recipe, read_recipe, recipe_names
 
-RECIPES = Path(__file__).parents[2] / "tools" / "train" / "recipes"
+RECIPES = Path(__file__).parents[2] / "tools" / "lab" / "train" / "recipes"
 DIGITS = (RECIPES / "digits-early-exit.toml").read_text()
 
 

@@ -7,23 +7,23 @@ import fastjsonschema
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
-
-from models_tflite.backend import open_backend
-from models_tflite.bundle import open_bundle
-from models_tflite.self_test import self_test
-from models_tflite.stage import load_stages
-from runtime.errors import RunError
-from runtime.exit_criterion import exit_criteria
-from runtime.prediction.predictor import SoftmaxPredictor
-from runtime.replay.scored_frames import score_frames, scored_bundle
 from tests.fakes.noisy_digits import write_noisy_digits
 from tests.fakes.tiny_bundles import write_single
-from tools.cli import run_line
-from tools.costs.tables import board_table
-from tools.tune.cli import tune_command
-from tools.tune.held_back import held_back_images
 
-SCHEMAS = Path(__file__).parents[2] / "tools" / "schemas"
+from edge_infer.commands.root import run_line
+from edge_infer.commands.tune import tune_command
+from edge_infer.lab.costs.board_tables import board_table
+from edge_infer.lab.replay.scored_frames import score_frames, scored_bundle
+from edge_infer.lab.tuning.held_back import held_back_images
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.bundle import open_bundle
+from edge_infer.models_tflite.self_test import self_test
+from edge_infer.models_tflite.stage import load_stages
+from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.exit_criterion import exit_criteria
+from edge_infer.runtime.prediction.predictor import SoftmaxPredictor
+
+SCHEMAS = Path(__file__).parents[2] / "tools" / "commands" / "schemas"
 EARLY, PAIR = "digits-early-exit", "digits-little-big"
 
 

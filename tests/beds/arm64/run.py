@@ -36,7 +36,7 @@ EMULATOR = "qemu-aarch64-static"
 SITE = "opt/site"
 BUNDLES = ("digits-early-exit", "digits-little-big")
 BACKENDS = ("litert", "tflite-runtime")
-START = "import sys; from edge_infer.cli import main; main(sys.argv[1:])"
+START = "import sys; from edge_infer.commands.root import main; main(sys.argv[1:])"
 
 
 class Machine:

@@ -4,26 +4,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from boards import open_board
-from boards.power import PowerSample
-from firmware_bridge.device.device import Device, DeviceSettings
-from firmware_bridge.errors import DeviceRefusedError, LinkError, RolledBackError
-from firmware_bridge.groups import edge_group
-from firmware_bridge.host.flashing import edge_info, flash, images, slot_of
-from firmware_bridge.host.link import Link
-from firmware_bridge.host.log_reader import LogReader
-from firmware_bridge.host.remote_engine import RemoteEngine
-from firmware_bridge.log.power_log import Mark, MarkEntry
-from firmware_bridge.slots.slots import NOT_CONFIRMED
-from firmware_bridge.smp.message import Body, Code, Op
-from firmware_bridge.worker.runner import HANG_NS
-from models_tflite import Bundle
-from runtime.engine import Engine
-from runtime.records import Frame
 from tests.fakes.bridge_device import KEYS, BridgeDevice, FakeSelfTests
 from tests.fakes.in_process_worker import InProcessWorker
 from tests.fakes.serial_line import Faults, SerialLine
+
+from edge_infer.boards import open_board
+from edge_infer.boards.power import PowerSample
+from edge_infer.firmware_bridge.device.device import Device, DeviceSettings
+from edge_infer.firmware_bridge.errors import DeviceRefusedError, LinkError, RolledBackError
+from edge_infer.firmware_bridge.groups import edge_group
+from edge_infer.firmware_bridge.host.flashing import edge_info, flash, images, slot_of
+from edge_infer.firmware_bridge.host.link import Link
+from edge_infer.firmware_bridge.host.log_reader import LogReader
+from edge_infer.firmware_bridge.host.remote_engine import RemoteEngine
+from edge_infer.firmware_bridge.log.power_log import Mark, MarkEntry
+from edge_infer.firmware_bridge.slots.slots import NOT_CONFIRMED
+from edge_infer.firmware_bridge.smp.message import Body, Code, Op
+from edge_infer.firmware_bridge.worker.runner import HANG_NS
+from edge_infer.models_tflite import Bundle
+from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.records import Frame
 
 BOARD = "sim:raspberry-pi-5"
 S = 1_000_000_000
@@ -178,11 +178,13 @@ def test_a_disk_that_fills_up_does_not_take_the_agent_down(
     def full(*arguments: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("firmware_bridge.slots.slot_storage.FolderStorage.create", full)
+    monkeypatch.setattr("edge_infer.firmware_bridge.slots.slot_storage.FolderStorage.create", full)
     bench.run(10)
     assert bench.device.slots.on_trial, "the confirmation could not be stored"
-    monkeypatch.setattr("firmware_bridge.slots.bundle_folders.lay_out", full)
-    monkeypatch.setattr("firmware_bridge.slots.bundle_folders.is_laid_out", lambda *_: False)
+    monkeypatch.setattr("edge_infer.firmware_bridge.slots.bundle_folders.lay_out", full)
+    monkeypatch.setattr(
+        "edge_infer.firmware_bridge.slots.bundle_folders.is_laid_out", lambda *_: False
+    )
     bench.link.ask(Op.WRITE, 0, 5)
     info = edge_info(bench.link)
     assert info and "No space left" in info["failure"]

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from boards import open_board
-from firmware_bridge.device.mlperf_tiny import MlperfTiny
-from models_tflite import Bundle
-from runtime.engine import Engine
-from runtime.frames.spec import FrameSpec
-from runtime.records import Frame
+from edge_infer.boards import open_board
+from edge_infer.firmware_bridge.device.mlperf_tiny import MlperfTiny
+from edge_infer.models_tflite import Bundle
+from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.frames.spec import FrameSpec
+from edge_infer.runtime.records import Frame
 
 SPEC = FrameSpec((8, 8, 1), np.dtype("uint8"))
 RUNNER_BYTES = 31

@@ -5,13 +5,13 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from firmware_bridge.errors import DeviceRefusedError, LinkLostError, LinkTimeoutError
-from firmware_bridge.host.link import Link
-from firmware_bridge.smp.framing import Framing
-from firmware_bridge.smp.message import Code, Op
 from tests.fakes.bridge_device import BridgeDevice, bundle_file, digest
 from tests.fakes.serial_line import Faults, SerialLine
+
+from edge_infer.firmware_bridge.errors import DeviceRefusedError, LinkLostError, LinkTimeoutError
+from edge_infer.firmware_bridge.host.link import Link
+from edge_infer.firmware_bridge.smp.framing import Framing
+from edge_infer.firmware_bridge.smp.message import Code, Op
 
 MEGABYTE = bundle_file(1, size=1 << 20, fill=random.Random(7).randbytes(1 << 20))
 SMALL = bundle_file(1, size=60_000, fill=random.Random(8).randbytes(60_000))

@@ -1,21 +1,21 @@
 """The power log over a slow line that goes away: every sample once, or exactly counted."""
 
 import pytest
-
-from boards.power import PowerSample
-from firmware_bridge.errors import LinkLostError
-from firmware_bridge.groups.edge_group import EdgeGroup
-from firmware_bridge.host.link import Link
-from firmware_bridge.host.log_reader import FROM_NOW, LogReader
-from firmware_bridge.log.log_text import CSV_HEADER, csv_line, entry_fields, gap_fields
-from firmware_bridge.log.power_log import LogEntry, Mark, MarkEntry, PowerLog
-from firmware_bridge.slots.slots import Slots
-from firmware_bridge.smp.agent import Agent
-from firmware_bridge.worker.runner import Runner
 from tests.fakes.bridge_device import KEYS
 from tests.fakes.cut_storage import CutStorage
 from tests.fakes.in_process_worker import InProcessWorker
 from tests.fakes.serial_line import Faults, SerialLine
+
+from edge_infer.boards.power import PowerSample
+from edge_infer.firmware_bridge.errors import LinkLostError
+from edge_infer.firmware_bridge.groups.edge_group import EdgeGroup
+from edge_infer.firmware_bridge.host.link import Link
+from edge_infer.firmware_bridge.host.log_reader import FROM_NOW, LogReader
+from edge_infer.firmware_bridge.log.log_text import CSV_HEADER, csv_line, entry_fields, gap_fields
+from edge_infer.firmware_bridge.log.power_log import LogEntry, Mark, MarkEntry, PowerLog
+from edge_infer.firmware_bridge.slots.slots import Slots
+from edge_infer.firmware_bridge.smp.agent import Agent
+from edge_infer.firmware_bridge.worker.runner import Runner
 
 S = 1_000_000_000
 RATE = 900

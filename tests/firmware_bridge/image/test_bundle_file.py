@@ -14,11 +14,16 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from smpclient.mcuboot import IMAGE_F, IMAGE_TLV, ImageInfo
 
-from firmware_bridge.errors import ImageError
-from firmware_bridge.image import mcuboot_image, stored_zip
-from firmware_bridge.image.bundle_file import check_image, is_laid_out, lay_out, sign_bundle_file
-from firmware_bridge.image.keys import SigningKey, TrustedKeys
-from firmware_bridge.image.mcuboot_image import HEADER_BYTES, ImageVersion
+from edge_infer.firmware_bridge.errors import ImageError
+from edge_infer.firmware_bridge.image import mcuboot_image, stored_zip
+from edge_infer.firmware_bridge.image.bundle_file import (
+    check_image,
+    is_laid_out,
+    lay_out,
+    sign_bundle_file,
+)
+from edge_infer.firmware_bridge.image.keys import SigningKey, TrustedKeys
+from edge_infer.firmware_bridge.image.mcuboot_image import HEADER_BYTES, ImageVersion
 
 ENTRIES = {
     "manifest.json": b'{"name": "x"}',

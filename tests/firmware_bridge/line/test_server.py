@@ -11,25 +11,25 @@ from pathlib import Path
 import pytest
 import serial
 from serial import serialposix
-
-from firmware_bridge.device.device import Device, DeviceSettings
-from firmware_bridge.device.text_mode import TextMode
-from firmware_bridge.errors import DeviceRefusedError, LinkLostError
-from firmware_bridge.groups import edge_group
-from firmware_bridge.host.flashing import edge_info, flash
-from firmware_bridge.host.link import Link
-from firmware_bridge.line import port
-from firmware_bridge.line.port import DescriptorPort
-from firmware_bridge.line.server import LineProtocol, Server, port_opener
-from firmware_bridge.slots.bundle_folders import BundleFolders
-from firmware_bridge.slots.self_test import ChildSelfTests
-from firmware_bridge.slots.slots import Slots
-from firmware_bridge.smp.framing import Framing
-from firmware_bridge.smp.message import Op
 from tests.fakes.bridge_device import KEYS, FakeSelfTests, bundle_file, digest
 from tests.fakes.cut_storage import CutStorage
 from tests.fakes.in_process_worker import InProcessWorker
 from tests.fakes.pty_line import PtyLine
+
+from edge_infer.firmware_bridge.device.device import Device, DeviceSettings
+from edge_infer.firmware_bridge.device.text_mode import TextMode
+from edge_infer.firmware_bridge.errors import DeviceRefusedError, LinkLostError
+from edge_infer.firmware_bridge.groups import edge_group
+from edge_infer.firmware_bridge.host.flashing import edge_info, flash
+from edge_infer.firmware_bridge.host.link import Link
+from edge_infer.firmware_bridge.line import port
+from edge_infer.firmware_bridge.line.port import DescriptorPort
+from edge_infer.firmware_bridge.line.server import LineProtocol, Server, port_opener
+from edge_infer.firmware_bridge.slots.bundle_folders import BundleFolders
+from edge_infer.firmware_bridge.slots.self_test import ChildSelfTests
+from edge_infer.firmware_bridge.slots.slots import Slots
+from edge_infer.firmware_bridge.smp.framing import Framing
+from edge_infer.firmware_bridge.smp.message import Op
 
 
 class Echo:
@@ -165,12 +165,12 @@ def test_reopen_waits_for_the_port_to_come_back(
         client = DescriptorPort(str(cable))
         cable.unlink()
         monkeypatch.setattr(
-            "firmware_bridge.line.port.time.sleep", lambda s: cable.symlink_to(line.host)
+            "edge_infer.firmware_bridge.line.port.time.sleep", lambda s: cable.symlink_to(line.host)
         )
         client.reopen(client.now_ns() + 10**9)
         assert client.fileno() >= 0
         cable.unlink()
-        monkeypatch.setattr("firmware_bridge.line.port.time.sleep", lambda s: None)
+        monkeypatch.setattr("edge_infer.firmware_bridge.line.port.time.sleep", lambda s: None)
         with pytest.raises(LinkLostError, match="no such port"):
             client.reopen(client.now_ns())
 

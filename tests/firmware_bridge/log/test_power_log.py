@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from boards.power import PowerSample, SampleFlag
-from firmware_bridge.errors import FrameError
-from firmware_bridge.log import log_codec
-from firmware_bridge.log.power_log import LogEntry, Mark, MarkEntry, PowerLog
-from firmware_bridge.log.varint import Reader, put, put_signed
+from edge_infer.boards.power import PowerSample, SampleFlag
+from edge_infer.firmware_bridge.errors import FrameError
+from edge_infer.firmware_bridge.log import log_codec
+from edge_infer.firmware_bridge.log.power_log import LogEntry, Mark, MarkEntry, PowerLog
+from edge_infer.firmware_bridge.log.varint import Reader, put, put_signed
 
 times = st.integers(0, 2**62)
 samples = st.builds(

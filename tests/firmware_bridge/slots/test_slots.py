@@ -6,16 +6,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-
-from firmware_bridge.errors import ImageError, SlotError
-from firmware_bridge.image import mcuboot_image, stored_zip
-from firmware_bridge.image.keys import SigningKey, TrustedKeys
-from firmware_bridge.image.mcuboot_image import ImageVersion
-from firmware_bridge.slots.image_codes import ImageCode
-from firmware_bridge.slots.slot_storage import FolderStorage
-from firmware_bridge.slots.slots import NOT_CONFIRMED, Slots
-from firmware_bridge.slots.upload import Upload
 from tests.fakes.cut_storage import CutStorage, PowerCut
+
+from edge_infer.firmware_bridge.errors import ImageError, SlotError
+from edge_infer.firmware_bridge.image import mcuboot_image, stored_zip
+from edge_infer.firmware_bridge.image.keys import SigningKey, TrustedKeys
+from edge_infer.firmware_bridge.image.mcuboot_image import ImageVersion
+from edge_infer.firmware_bridge.slots.image_codes import ImageCode
+from edge_infer.firmware_bridge.slots.slot_storage import FolderStorage
+from edge_infer.firmware_bridge.slots.slots import NOT_CONFIRMED, Slots
+from edge_infer.firmware_bridge.slots.upload import Upload
 
 KEY = SigningKey.generate()
 KEYS = TrustedKeys([("release", KEY.public)])

@@ -5,15 +5,15 @@ import random
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from firmware_bridge.slots.image_codes import ImageCode
-from firmware_bridge.smp.agent import BUFFER_BYTES, Agent
-from firmware_bridge.smp.client import Client
-from firmware_bridge.smp.dispatch import CommandGroup, Handler, Later, RefusalError
-from firmware_bridge.smp.framing import FrameDecoder, Framing, encode
-from firmware_bridge.smp.message import Body, Code, Group, Header, Message, Op, refused
 from tests.fakes.bridge_device import BridgeDevice, bundle_file, digest
 from tests.fakes.cut_storage import CutStorage
+
+from edge_infer.firmware_bridge.slots.image_codes import ImageCode
+from edge_infer.firmware_bridge.smp.agent import BUFFER_BYTES, Agent
+from edge_infer.firmware_bridge.smp.client import Client
+from edge_infer.firmware_bridge.smp.dispatch import CommandGroup, Handler, Later, RefusalError
+from edge_infer.firmware_bridge.smp.framing import FrameDecoder, Framing, encode
+from edge_infer.firmware_bridge.smp.message import Body, Code, Group, Header, Message, Op, refused
 
 
 def ask(

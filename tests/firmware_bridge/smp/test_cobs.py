@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from firmware_bridge.errors import FrameError
-from firmware_bridge.smp import cobs
+from edge_infer.firmware_bridge.errors import FrameError
+from edge_infer.firmware_bridge.smp import cobs
 
 # Cheshire and Baker 1999, and the worked examples everyone checks an implementation with.
 FULL_RUN = bytes(range(1, 255)).hex()

@@ -4,9 +4,16 @@ from hypothesis import strategies as st
 from smp import packet as peer_packet
 from smpclient.transport.serial import Cobs
 
-from firmware_bridge.errors import FrameError
-from firmware_bridge.smp.framing import GAP_NS, FrameDecoder, Framing, Received, crc16, encode
-from firmware_bridge.smp.message import Header, Op
+from edge_infer.firmware_bridge.errors import FrameError
+from edge_infer.firmware_bridge.smp.framing import (
+    GAP_NS,
+    FrameDecoder,
+    Framing,
+    Received,
+    crc16,
+    encode,
+)
+from edge_infer.firmware_bridge.smp.message import Header, Op
 
 # An SMP message begins with its operation and flags 0, which is what tells the framings apart.
 messages = st.builds(

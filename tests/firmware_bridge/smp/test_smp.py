@@ -6,8 +6,8 @@ from smp.header import Header as PeerHeader
 from smp.image_management import ImageManagementErrorV1, ImageManagementErrorV2
 from smp.os_management import EchoWriteRequest, EchoWriteResponse
 
-from firmware_bridge.errors import FrameError
-from firmware_bridge.smp.message import (
+from edge_infer.firmware_bridge.errors import FrameError
+from edge_infer.firmware_bridge.smp.message import (
     HEADER_BYTES,
     Code,
     Group,

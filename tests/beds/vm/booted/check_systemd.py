@@ -7,7 +7,8 @@ import time
 from pathlib import Path
 
 from tests.beds.vm.guest.machine import appears, command, modprobe, policy_settings
-from tools.service.plan import FILES, UNIT, USER, installation, perform, removal
+
+from edge_infer.commands.service_plan import FILES, UNIT, USER, installation, perform, removal
 
 HOST = Path("/dev/ttyACM0")
 ETC = Path("/etc/edge-infer")

@@ -5,16 +5,15 @@ from importlib import import_module
 from pathlib import Path
 
 import ai_edge_litert.interpreter  # noqa: F401  (once, before the first fork)
-
-from models_tflite import open_bundle
 from tests.beds.vm.guest.checks import run as run_checks
 from tests.beds.vm.guest.cli import BUNDLE
-from tools import boards
-from tools.doctor import cli as doctor
-from tools.power import cli as power
-from tools.power import monitor
-from tools.run import cli as run
-from tools.wire import device, flash, serve
+
+from edge_infer.commands import boards, device, flash, serve
+from edge_infer.commands import doctor as doctor
+from edge_infer.commands import power as power
+from edge_infer.commands import power_monitor as monitor
+from edge_infer.commands import run as run
+from edge_infer.models_tflite import open_bundle
 
 FORKED = (boards, device, doctor, flash, monitor, power, run, serve)
 """Commands that children run: imported once."""

@@ -12,13 +12,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from boards.i2c_bus import RegisterBus, open_i2c_bus
-from boards.simulated.disturbance import MeterFaults
-from boards.simulated.ina219_chip import Ina219Chip
-from boards.simulated.power_trace import PowerTrace
 from tests.beds.vm.guest.child import Child
 from tests.beds.vm.guest.machine import appears, modprobe
 from tests.beds.vm.guest.uhid import GET_REPORT, SET_REPORT, HidDevice, Request
+
+from edge_infer.boards.i2c_bus import RegisterBus, open_i2c_bus
+from edge_infer.boards.simulated.disturbance import MeterFaults
+from edge_infer.boards.simulated.ina219_chip import Ina219Chip
+from edge_infer.boards.simulated.power_trace import PowerTrace
 
 ADDRESS = 0x40
 SUPPLY_MV, SHUNT_UOHM = 5_000, 100_000

@@ -2,21 +2,22 @@
 
 import time
 
-from boards.errors import BusError, GpioError
-from boards.gpio_line import open_line
-from boards.i2c_bus import i2c_path
-from boards.i2c_device import I2cDevice
-from boards.ina219 import Ina219
-from boards.ina219_registers import Ina219Settings
-from boards.power import PowerSample, SampleFlag
-from boards.sampler import ThreadSampler
-from boards.simulated.disturbance import MeterFaults
-from boards.timebase import MonotonicTimebase
 from tests.beds.vm.guest.bridge import ADDRESS, PluggedBridge, plugged
 from tests.beds.vm.guest.child import as_guest
 from tests.beds.vm.guest.cli import BUNDLE, edge_infer, meter_file, outcome, running
 from tests.beds.vm.guest.machine import appears, load_clock, policy_settings, refusal
-from tools.doctor.board import gpio_findings, i2c_findings
+
+from edge_infer.boards.errors import BusError, GpioError
+from edge_infer.boards.gpio_line import open_line
+from edge_infer.boards.i2c_bus import i2c_path
+from edge_infer.boards.i2c_device import I2cDevice
+from edge_infer.boards.ina219 import Ina219
+from edge_infer.boards.ina219_registers import Ina219Settings
+from edge_infer.boards.power import PowerSample, SampleFlag
+from edge_infer.boards.sampler import ThreadSampler
+from edge_infer.boards.simulated.disturbance import MeterFaults
+from edge_infer.boards.timebase import MonotonicTimebase
+from edge_infer.commands.doctor_board import gpio_findings, i2c_findings
 
 POWER_UW = 5_000_000
 SLOW = Ina219Settings(adc_samples=32)

@@ -3,13 +3,14 @@
 import time
 from pathlib import Path
 
-from boards.clock_lease import ClockLease
-from boards.cpufreq import CpufreqClock
-from boards.cpufreq_policy import find_policies
-from boards.errors import ClockError
-from boards.sysfs import RealSysfs
 from tests.beds.vm.guest.child import as_guest
 from tests.beds.vm.guest.machine import CPUFREQ, modprobe, policy_settings, refusal
+
+from edge_infer.boards.clock_lease import ClockLease
+from edge_infer.boards.cpufreq import CpufreqClock
+from edge_infer.boards.cpufreq_policy import find_policies
+from edge_infer.boards.errors import ClockError
+from edge_infer.boards.sysfs import RealSysfs
 
 CLOCKS_KHZ = (600_000, 900_000, 1_200_000, 1_500_000)
 SECOND_CLOCKS_KHZ = (600_000, 800_000, 1_000_000)

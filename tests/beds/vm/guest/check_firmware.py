@@ -10,11 +10,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from boards.errors import BusError
-from boards.power import SampleFlag
-from boards.registry import open_board
-from boards.thermal import THROTTLED
-from boards.videocore import DEVICE, HEAD, MESSAGE_BYTES, VideoCore
 from tests.beds.vm.guest.bridge import plugged
 from tests.beds.vm.guest.child import Child, as_guest
 from tests.beds.vm.guest.cli import edge_infer, meter_file, no_meter_file
@@ -28,6 +23,12 @@ from tests.beds.vm.guest.machine import (
     policy_settings,
     refusal,
 )
+
+from edge_infer.boards.errors import BusError
+from edge_infer.boards.power import SampleFlag
+from edge_infer.boards.registry import open_board
+from edge_infer.boards.thermal import THROTTLED
+from edge_infer.boards.videocore import DEVICE, HEAD, MESSAGE_BYTES, VideoCore
 
 SLOWEST_KHZ = 900_000
 """The played firmware runs no lower clock, as a Raspberry Pi 5's of October 2023."""

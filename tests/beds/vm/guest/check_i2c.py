@@ -3,20 +3,21 @@
 import errno
 import time
 
-from boards.errors import BusError, MeterError
-from boards.i2c_bus import open_i2c_bus
-from boards.i2c_device import I2cDevice
-from boards.ina219 import Ina219
-from boards.ina219_registers import CONFIGURATION, Ina219Settings
-from boards.power import PowerSample, SampleFlag
-from boards.sampler import ThreadSampler
-from boards.simulated.i2c import BusTime, SimulatedI2cBus
-from boards.simulated.ina219_chip import Ina219Chip
-from boards.simulated.power_trace import PowerTrace
-from boards.timebase import MonotonicTimebase
 from tests.beds.vm.guest.child import as_guest
 from tests.beds.vm.guest.chip import ADDRESS, NOBODY, OTHER_CHIP, StubChip, load_stub, playing
 from tests.beds.vm.guest.machine import appears, refusal
+
+from edge_infer.boards.errors import BusError, MeterError
+from edge_infer.boards.i2c_bus import open_i2c_bus
+from edge_infer.boards.i2c_device import I2cDevice
+from edge_infer.boards.ina219 import Ina219
+from edge_infer.boards.ina219_registers import CONFIGURATION, Ina219Settings
+from edge_infer.boards.power import PowerSample, SampleFlag
+from edge_infer.boards.sampler import ThreadSampler
+from edge_infer.boards.simulated.i2c import BusTime, SimulatedI2cBus
+from edge_infer.boards.simulated.ina219_chip import Ina219Chip
+from edge_infer.boards.simulated.power_trace import PowerTrace
+from edge_infer.boards.timebase import MonotonicTimebase
 
 PAIR_NS = 1_064_000
 SLOW = Ina219Settings(adc_samples=8)

@@ -2,20 +2,21 @@
 
 import json
 
-from boards.errors import BusError
-from boards.ina219_registers import (
+from tests.beds.vm.guest.chip import StubChip
+from tests.beds.vm.guest.cli import edge_infer
+from tests.beds.vm.guest.iio import ADAPTER, bound
+from tests.beds.vm.guest.machine import refusal
+
+from edge_infer.boards.errors import BusError
+from edge_infer.boards.ina219_registers import (
     BUS_VOLTAGE,
     CONFIGURATION,
     CONFIGURATION_AT_RESET,
     SHUNT_VOLTAGE,
 )
-from boards.kernel_gauge import KernelGauge, kernel_devices
-from boards.sysfs import RealSysfs
-from tests.beds.vm.guest.chip import StubChip
-from tests.beds.vm.guest.cli import edge_infer
-from tests.beds.vm.guest.iio import ADAPTER, bound
-from tests.beds.vm.guest.machine import refusal
-from tools.doctor.board import i2c_findings, meter_findings
+from edge_infer.boards.kernel_gauge import KernelGauge, kernel_devices
+from edge_infer.boards.sysfs import RealSysfs
+from edge_infer.commands.doctor_board import i2c_findings, meter_findings
 
 DRIVERS_UOHM = 10_000
 """What ina2xx-adc believes in when nobody tells it the shunt."""

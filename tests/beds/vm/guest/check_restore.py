@@ -7,19 +7,20 @@ from collections.abc import Callable
 from contextlib import suppress
 from itertools import count, cycle
 
-from boards.errors import ClockError
-from boards.linux_board import LinuxBoard
-from boards.operating_point import OperatingPoint
-from boards.profile import load_profile
-from boards.sysfs import RealSysfs
-from models_tflite import open_bundle
-from runtime.engine import Engine
-from runtime.governor import FixedGovernor
-from runtime.records import ExitDecision, Frame, StageResult
 from tests.beds.vm.guest.check_cpufreq import CLOCKS_KHZ, LEASE, clock, set_policy
 from tests.beds.vm.guest.child import Child
 from tests.beds.vm.guest.cli import BUNDLE
 from tests.beds.vm.guest.machine import CPUFREQ, modprobe, policy_settings, refusal
+
+from edge_infer.boards.errors import ClockError
+from edge_infer.boards.linux_board import LinuxBoard
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.profile import load_profile
+from edge_infer.boards.sysfs import RealSysfs
+from edge_infer.models_tflite import open_bundle
+from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.governor import FixedGovernor
+from edge_infer.runtime.records import ExitDecision, Frame, StageResult
 
 KILLS = 5
 

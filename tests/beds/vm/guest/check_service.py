@@ -6,15 +6,16 @@ import pwd
 import subprocess
 from pathlib import Path
 
-from boards.cpufreq_policy import POLICIES
-from boards.sysfs import RealSysfs
 from tests.beds.vm.guest.child import as_guest
 from tests.beds.vm.guest.chip import ADDRESS, load_stub, playing
 from tests.beds.vm.guest.cli import BUNDLE, edge_infer, meter_file
 from tests.beds.vm.guest.machine import command, load_clock, policy_settings
-from tools.doctor.board import clock_findings, i2c_findings
-from tools.service.plan import FILES, perform, removal
-from tools.service.plan import installation as installed_files
+
+from edge_infer.boards.cpufreq_policy import POLICIES
+from edge_infer.boards.sysfs import RealSysfs
+from edge_infer.commands.doctor_board import clock_findings, i2c_findings
+from edge_infer.commands.service_plan import FILES, perform, removal
+from edge_infer.commands.service_plan import installation as installed_files
 
 STAGE = Path("/run/stage")
 """The guest's /usr is the host's, read-only."""

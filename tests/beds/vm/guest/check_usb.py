@@ -6,12 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from firmware_bridge.image import mcuboot_image
-from firmware_bridge.image.bundle_file import pack_bundle
-from models_tflite import open_bundle
 from tests.beds.vm.guest.child import Child
 from tests.beds.vm.guest.cli import edge_infer, running
 from tests.beds.vm.guest.machine import appears, modprobe
+
+from edge_infer.firmware_bridge.image import mcuboot_image
+from edge_infer.firmware_bridge.image.bundle_file import pack_bundle
+from edge_infer.models_tflite import open_bundle
 
 GADGET, HOST = Path("/dev/ttyGS0"), Path("/dev/ttyACM0")
 STATE = Path("/run/slots")

@@ -8,8 +8,10 @@ import time
 from collections.abc import Callable
 
 from smbus2 import SMBus
+from tests.beds.vm.guest.child import Child
+from tests.beds.vm.guest.machine import modprobe
 
-from boards.ina219_registers import (
+from edge_infer.boards.ina219_registers import (
     BUS_VOLTAGE,
     CONFIGURATION,
     CONFIGURATION_AT_RESET,
@@ -17,8 +19,6 @@ from boards.ina219_registers import (
     RESET,
     SHUNT_VOLTAGE,
 )
-from tests.beds.vm.guest.child import Child
-from tests.beds.vm.guest.machine import modprobe
 
 ADDRESS = 0x40
 OTHER_CHIP = 0x41

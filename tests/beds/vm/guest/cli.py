@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.beds.vm.guest.child import Child
-from tools.cli import run_line
+
+from edge_infer.commands.root import run_line
 
 BUNDLE = "digits-early-exit"
 

@@ -1,0 +1,5 @@
+"""`python -m edge_infer`."""
+
+from edge_infer.commands.root import (main)
+
+main()

@@ -1,5 +1,0 @@
-"""`python -m edge_infer`."""
-
-from .cli import main
-
-main()

@@ -1,1 +1,0 @@
-"""`edge-infer bench`: what the runtime itself costs on this computer."""

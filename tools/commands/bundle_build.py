@@ -1,0 +1,117 @@
+"""`edge-infer bundle build`: a bundle of one model, or of a little and a big one, tuned."""
+
+from dataclasses import replace as replaced
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+
+from edge_infer.commands.bundle_report import emit_built
+from edge_infer.commands.bundle_tuned import write_tuned
+from edge_infer.commands.frame_options import Numbers, frame_options
+from edge_infer.commands.options import json_option, option
+from edge_infer.commands.tune_options import TuneOptions, tune_options
+from edge_infer.models_tflite.build import SampleSet
+from edge_infer.models_tflite.classifier import FrameOptions, read_classifier
+from edge_infer.models_tflite.pair import pair_draft
+from edge_infer.models_tflite.single import build_single
+
+model_file = click.Path(path_type=Path)
+
+
+@click.command("build", short_help="Make a bundle of one model, or of a pair.")
+@option("--single", "model", type=model_file, help="A .tflite classifier: one input, one output.")
+@option("--little", type=model_file, help="The classifier that answers first, with --big.")
+@option("--big", type=model_file, help="The classifier that answers where the little is unsure.")
+@option("--name", help="Name of the bundle.  [default: the model's file name]")
+@option("-o", "--out", type=click.Path(path_type=Path), help="Folder to make.  [default: ./NAME]")
+@option(
+    "--labels",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="One label a line; one less than the scores if the first is a background class.  "
+    "[default: the class numbers; a pair must have them]",
+)
+@frame_options
+@option("--big-mean", type=Numbers(), help="--mean of the big net.  [default: as --mean]")
+@option("--big-std", type=Numbers(), help="--std of the big net.  [default: as --std]")
+@option("--description", default="", help="One sentence.")
+@option("--license", "license_", default="", help="Licence of the model.")
+@option(
+    "--samples",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Real inputs to travel along: an .npz with frames [n, H, W, C] and labels [n].",
+)
+@option("--data-license", help="Licence of the samples.")
+@option("--replace", is_flag=True, help="Put it in the place of a bundle that stands there.")
+@tune_options
+@json_option
+def build_command(
+    model: Path | None,
+    little: Path | None,
+    big: Path | None,
+    name: str | None,
+    out: Path | None,
+    labels: Path | None,
+    frames: FrameOptions,
+    big_mean: tuple[float, ...] | None,
+    big_std: tuple[float, ...] | None,
+    description: str,
+    license_: str,
+    samples: Path | None,
+    data_license: str | None,
+    replace: bool,
+    tuning: TuneOptions,
+    as_json: bool,
+) -> None:
+    """Make a bundle folder from a .tflite classifier, or from a little and a big one.
+
+    A pair may differ in input size, layout, type, zero points, softmax or logits, and in whether a
+    background class stands in front; their classes must be the same. It is tuned on calibration
+    inputs for a board, as `edge-infer tune` does it.
+    """
+    fields: dict[str, Any] = {
+        "description": description,
+        "license": license_,
+        "samples": _read_samples(samples, data_license) if samples else None,
+    }
+    given = read_labels(labels) if labels else None
+    if model is not None:
+        if little or big or tuning.calibration:
+            raise click.UsageError("--single stands without --little, --big and --calibration")
+        name = name or model.stem
+        bundle = build_single(
+            model, out or Path(name), name=name, labels=given, replace=replace,
+            **fields, **vars(frames),
+        )  # fmt: skip
+        emit_built(bundle, as_json)
+        return
+    if not (little and big and given and tuning.calibration):
+        raise click.UsageError(_missing(little, big, given, tuning.calibration))
+    big_frames = replaced(frames, mean=big_mean or frames.mean, std=big_std or frames.std)
+    name = name or f"{little.stem}-{big.stem}"
+    nets = read_classifier(little), read_classifier(big)
+    draft = pair_draft(*nets, given, name, frames, big_frames, **fields)
+    write_tuned(draft, tuning, out or Path(name), replace, as_json)
+
+
+def _missing(little: Any, big: Any, labels: Any, calibration: Any) -> str:
+    whole = "--single MODEL, or --little MODEL --big MODEL --labels FILE --calibration DATA"
+    asked = {"--little": little, "--big": big, "--labels": labels, "--calibration": calibration}
+    missing = [flag for flag, given in asked.items() if not given]
+    return f"give {whole}; missing for a pair: {', '.join(missing)}"
+
+
+def read_labels(path: Path) -> list[str]:
+    """Return the labels of a file, one a line."""
+    return path.read_text("utf-8").rstrip().splitlines()
+
+
+def _read_samples(path: Path, data_license: str | None) -> SampleSet:
+    if not data_license:
+        raise click.UsageError("--samples wants --data-license: whose data travel in the bundle?")
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            return SampleSet(arrays["frames"], arrays["labels"], data_license)
+    except (ValueError, KeyError, OSError) as error:
+        raise click.UsageError(f"{path}: wants an .npz with frames and labels: {error}") from None

@@ -1,0 +1,66 @@
+"""`edge-infer bundle cut`: one model with several exits becomes a tuned early-exit bundle."""
+
+from pathlib import Path
+
+import click
+
+from edge_infer.commands.bundle_build import read_labels
+from edge_infer.commands.bundle_tuned import write_tuned
+from edge_infer.commands.frame_options import frame_options
+from edge_infer.commands.options import json_option, option
+from edge_infer.commands.tune_options import TuneOptions, tune_options
+from edge_infer.models_tflite.classifier import FrameOptions, read_classifier
+from edge_infer.models_tflite.exits import exits_draft
+
+
+@click.command("cut", short_help="Make an early-exit bundle of a model with exits.")
+@click.argument("model", type=click.Path(path_type=Path))
+@option(
+    "--exits",
+    multiple=True,
+    required=True,
+    help="Names of the exit heads, first to last: outputs, or tensors inside the model. Give it "
+    "once a head, or with commas between.",
+)
+@option("--name", help="Name of the bundle.  [default: the model's file name]")
+@option("-o", "--out", type=click.Path(path_type=Path), help="Folder to make.  [default: ./NAME]")
+@option(
+    "--labels",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="One label a line; one less than the scores if the first is a background class.  "
+    "[default: the class numbers]",
+)
+@frame_options
+@option("--description", default="", help="One sentence.")
+@option("--license", "license_", default="", help="Licence of the model.")
+@option("--replace", is_flag=True, help="Put it in the place of a bundle that stands there.")
+@tune_options
+@json_option
+def cut_command(
+    model: Path,
+    exits: tuple[str, ...],
+    name: str | None,
+    out: Path | None,
+    labels: Path | None,
+    frames: FrameOptions,
+    description: str,
+    license_: str,
+    replace: bool,
+    tuning: TuneOptions,
+    as_json: bool,
+) -> None:
+    """Cut a MODEL at its exits into stages, bit-exact, and tune them for a board.
+
+    Every tensor that a later stage needs is handed on, so skip connections may cross a cut.
+    """
+    name = name or model.stem
+    draft = exits_draft(
+        read_classifier(model, several_outputs=True),
+        [part for given in exits for part in given.split(",")],
+        read_labels(labels) if labels else None,
+        name,
+        frames,
+        description=description,
+        license=license_,
+    )
+    write_tuned(draft, tuning, out or Path(name), replace, as_json)

@@ -1,0 +1,196 @@
+"""`edge-infer compare`: every policy on the same frames and arrivals, side by side."""
+
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from edge_infer.commands.budget_options import (
+    battery_option,
+    budget_uw,
+    hours_option,
+    power_budget_option,
+)
+from edge_infer.commands.compare_report import compare_report
+from edge_infer.commands.options import (
+    backend_option,
+    json_option,
+    load_option,
+    option,
+    queue_option,
+    replayed_option,
+    resolver_option,
+    time_scale_option,
+)
+from edge_infer.commands.quantities import Duration
+from edge_infer.commands.render import emit, warn
+from edge_infer.commands.thread_counts import Threads
+from edge_infer.lab.comparison.best_pruned import PRUNING
+from edge_infer.lab.comparison.comparison import Comparison
+from edge_infer.lab.comparison.comparison_document import compare_document
+from edge_infer.lab.comparison.comparison_frames import read_frames, read_ratios
+from edge_infer.lab.comparison.conditions import Conditions
+from edge_infer.lab.costs.board_tables import measured_table, with_classic
+from edge_infer.lab.replay.costs import Disturbance
+from edge_infer.models_tflite import open_bundle
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.runtime.governors.stable_latency import NAME as STABLE
+from edge_infer.runtime.policies.joint import NAME as JOINT
+
+BY_RATIO = (JOINT, PRUNING, STABLE)
+"""Policies, up to a colon, that frames are scored at every ratio for."""
+
+
+@click.command("compare", short_help="Compare policies on the same frames and arrivals.")
+@click.argument("bundle")
+@option("--board", default="sim:raspberry-pi-5", show_default=True, help="A simulated board.")
+@option(
+    "--workload",
+    default="periodic",
+    show_default=True,
+    help="Arrivals: back-to-back, periodic, poisson, bursty or trace:FILE (CSV, seconds).",
+)
+@load_option
+@option("--rate", type=float, help="Arrival rate in frames per second, instead of a load.")
+@option("--deadline", type=Duration(), help="Time from arrival to answer.  [default: mean gap]")
+@replayed_option
+@option(
+    "--images",
+    type=click.IntRange(2),
+    default=2_000,
+    show_default=True,
+    help="Images to score, at most; the frames are drawn from them.",
+)
+@option(
+    "--data",
+    type=click.Path(path_type=Path),
+    help="Data set; its test side is used.  [default: the bundle's samples]",
+)
+@option("--policy", "policies", multiple=True, help="Policy, may be repeated.  [default: all]")
+@option(
+    "--misses",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Share of frames that may miss their deadline.",
+)
+@option(
+    "--threads",
+    type=Threads(),
+    default="1,2,4",
+    show_default=True,
+    help="Thread counts that policies may choose from.",
+)
+@time_scale_option
+@option(
+    "--late",
+    type=click.Choice(["run", "drop"]),
+    default="run",
+    show_default=True,
+    help="What to do with a frame that is past its deadline; it counts as missed.",
+)
+@queue_option
+@option(
+    "--slowdown",
+    type=click.FloatRange(0.25, 8),
+    default=1.0,
+    show_default=True,
+    help="The board is that much slower than its cost table, from --disturb-at on.",
+)
+@option("--cap", type=click.IntRange(1), help="Highest clock in MHz given from --disturb-at on.")
+@option("--disturb-at", type=click.IntRange(0), help="Frame.  [default: a quarter of --frames]")
+@option("--seed", type=int, default=0, show_default=True, help="Of the frames and arrivals.")
+@option(
+    "--loss",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    help="Percentage points that planned-joint and pruning may lose by ratios, on average.",
+)
+@option(
+    "--target",
+    type=Duration(),
+    help="Time of an answer that stable-latency keeps to.  [default: the deadline]",
+)
+@option("--cost-table", type=click.Path(path_type=Path), help="A table that measure wrote.")
+@option("--strict", is_flag=True, help="Fail if no operating point can meet the deadline.")
+@option("--plot", type=click.Path(path_type=Path), help="Write a picture: .png, .svg or .pdf.")
+@power_budget_option
+@battery_option
+@hours_option
+@backend_option
+@resolver_option
+@json_option
+def compare_command(
+    bundle: str,
+    board: str,
+    workload: str,
+    load: float,
+    rate: float | None,
+    deadline: int | None,
+    frames: int,
+    images: int,
+    data: Path | None,
+    policies: tuple[str, ...],
+    misses: float,
+    threads: tuple[int, ...],
+    time_scale: float,
+    late: Literal["run", "drop"],
+    queue: int,
+    slowdown: float,
+    cap: int | None,
+    disturb_at: int | None,
+    seed: int,
+    loss: float,
+    target: int | None,
+    cost_table: Path | None,
+    strict: bool,
+    plot: Path | None,
+    power_budget: int | None,
+    battery: int | None,
+    hours: float | None,
+    backend: str | None,
+    resolver: str,
+    as_json: bool,
+) -> None:
+    """Compare policies on one board, with the same frames and the same arrivals for all.
+
+    Every stage's scores are computed once and replayed; time and energy come from the board's
+    cost table, switches and waits included. No frame that a predictor was fitted on is compared on.
+    """
+    opened, kernels = open_bundle(bundle), open_backend(backend, resolver)
+    own_table = None
+    if cost_table is not None:
+        measured = measured_table(cost_table, opened, board, str(kernels.info))
+        own_table = with_classic(measured, opened)
+    scored = read_frames(opened, kernels, data, images, FULL_RATIO)
+    narrower = {}
+    if not policies or any(policy.partition(":")[0] in BY_RATIO for policy in policies):
+        narrower = read_ratios(opened, kernels, data, images)
+    conditions = Conditions(
+        board, workload, load, rate, deadline, frames=frames, seed=seed, miss_bound=misses,
+        threads=threads, time_scale=time_scale, late=late, queue=queue, strict=strict,
+        budget_uw=budget_uw(power_budget, battery, hours), loss_points=loss,
+        target_ns=target, disturbances=_disturbances(slowdown, cap, disturb_at, frames),
+    )  # fmt: skip
+    comparison = Comparison(opened, scored, conditions, own_table, narrower)
+    names = policies or comparison.policies()
+    for message in comparison.warnings:
+        warn(message)
+    results = comparison.run(names)
+    document = compare_document(comparison, results)
+    if plot is not None:
+        from edge_infer.commands.compare_plot import save_plot
+
+        save_plot(document, plot)
+    emit(as_json, document, compare_report(document))
+
+
+def _disturbances(
+    slowdown: float, cap_mhz: int | None, at: int | None, frames: int
+) -> tuple[Disturbance, ...]:
+    if slowdown == 1.0 and cap_mhz is None:
+        return ()
+    at = frames // 4 if at is None else at
+    return (Disturbance(at, slowdown, None if cap_mhz is None else cap_mhz * 1000),)

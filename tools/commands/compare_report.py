@@ -1,0 +1,92 @@
+"""A comparison as a person reads it."""
+
+from typing import Any
+
+from edge_infer.commands.quantities import energy_text, share_text, time_text
+from edge_infer.commands.render import table
+from edge_infer.lab.comparison.comparison_document import SETTLING
+from edge_infer.models_tflite.manifest import FULL_RATIO
+
+
+def compare_report(document: dict[str, Any]) -> str:
+    """Return the document as a person reads it."""
+    workload = document["workload"]
+    heading = (
+        f"{document['bundle']} on {document['board']}: {workload['name']}, load "
+        f"{workload['load']:.2f} of the classic net, deadline "
+        f"{time_text(document['deadline_us'])}, {workload['frames']} frames"
+    )
+    origin = f"energies are {document['origin']}; predictors fitted on {document['fitted_on']}"
+    rows = [_cells(row) for row in document["policies"]]
+    names = (
+        "policy", "net", "gross", "saving", "missed", "p99", "switches", "accuracy", "/ oracle",
+    )  # fmt: skip
+    bound = share_text(document["miss_bound"], 1)
+    last = f"* misses more than {bound}; saving is net, against the classic net at the top clock"
+    best, earn = document["best_baseline"] or "none", document["best_fixed_over_oracle"]
+    foot = f"{last}\nbest baseline within the bound: {best}"
+    if earn is not None:
+        foot += (
+            f"\nbest fixed point {document['best_fixed']}: {earn:.3f} of the oracle, so no "
+            f"governor can earn more than {100 * (1 - 1 / earn):.1f} % here"
+        )
+    if document["best_pruned"] is not None:
+        foot += f"\npruning alone, best in hindsight: {_pruned(document['best_pruned'])}"
+    for row in document["policies"]:
+        if set(row["ratios"]) - {FULL_RATIO}:
+            foot += f"\n{row['policy']}: {_ratios(row)}"
+    return "\n\n".join(
+        [
+            heading + "\n" + origin,
+            table(rows, names),
+            *_disturbance(document),
+            foot,
+        ]
+    )
+
+
+def _pruned(net: dict[str, Any]) -> str:
+    threads = f"{net['threads']} thread{'s' * (net['threads'] != 1)}"
+    return f"ratio {net['ratio']} at {net['clock_khz'] / 1000:g} MHz on {threads}, no early exits"
+
+
+def _ratios(row: dict[str, Any]) -> str:
+    total = sum(row["ratios"].values())
+    shares = (f"{name} for {share_text(n / total, 1)}" for name, n in row["ratios"].items())
+    return f"ratio {', '.join(shares)} of the frames, {row['ratio_switches']} changes"
+
+
+def _disturbance(document: dict[str, Any]) -> list[str]:
+    """Return the table of misses after a disturbance, if there was one."""
+    frame = document["disturbed_at"]
+    if frame is None:
+        return []
+    rows, frames = [], 0
+    for row in document["policies"]:
+        after = row["after_disturbance"]
+        frames = after["settled_frames"]
+        share = after["settled_miss_percent"]
+        rows.append(
+            [
+                row["policy"],
+                str(after["settling_misses"]),
+                "-" if share is None else f"{share:.2f} %",
+            ]
+        )
+    heading = ["policy", f"missed in {SETTLING}", f"missed in {frames} then"]
+    return [f"after frame {frame}, where the board changes:\n\n" + table(rows, heading)]
+
+
+def _cells(row: dict[str, Any]) -> list[str]:
+    over, saving = row["over_oracle"], row["net_saving_percent"]
+    return [
+        row["policy"] + ("" if row["meets_bound"] else " *"),
+        energy_text(row["net_uj_per_inference"]),
+        energy_text(row["gross_uj_per_inference"]),
+        "-" if saving is None else f"{saving:.1f} %",
+        f"{row['miss_percent']:.2f} %",
+        time_text(row["latency_us"]["p99"]),
+        str(row["switches"]),
+        share_text(row["accuracy"], 2),
+        "-" if over is None else f"{over:.3f}",
+    ]

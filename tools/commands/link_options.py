@@ -1,0 +1,56 @@
+"""Options of every command that talks to a device, and the link they open."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import click
+
+from edge_infer.commands.options import option
+from edge_infer.commands.render import note
+from edge_infer.firmware_bridge.host.find_port import find_port
+from edge_infer.firmware_bridge.host.link import Link
+from edge_infer.firmware_bridge.line.port import DEFAULT_BAUD, DescriptorPort
+from edge_infer.firmware_bridge.smp.framing import Framing
+
+port_option = option(
+    "-p",
+    "--port",
+    help="Serial port, or socket://HOST:PORT.  [default: the one where a device answers]",
+)
+baud_option = option(
+    "-b",
+    "--baud",
+    type=click.IntRange(50),
+    default=DEFAULT_BAUD,
+    show_default=True,
+    help="Bits per second of a serial port.",
+)
+framing_option = option(
+    "--framing",
+    type=click.Choice([framing.value for framing in Framing]),
+    default=Framing.COBS.value,
+    show_default=True,
+    help="How messages are written on the line: cobs is faster, console is text.",
+)
+set_lines_option = option(
+    "--set-lines",
+    is_flag=True,
+    help="Raise DTR and RTS on opening.  [default: left alone, they reset many boards]",
+)
+
+
+@contextmanager
+def open_link(port: str | None, baud: int, framing: str, set_lines: bool) -> Iterator[Link]:
+    """Open a link to the device on `port`, found if None; close its port at the end.
+
+    Raises:
+        LinkLostError: the port cannot be opened, or no device was found.
+    """
+    name = port or find_port(baud)
+    if port is None:
+        note(f"device found on {name}")
+    opened = DescriptorPort(name, baud, set_lines=set_lines)
+    try:
+        yield Link(opened, Framing(framing))
+    finally:
+        opened.close()

@@ -1,0 +1,237 @@
+"""`edge-infer measure`: fill the cost table of a bundle on a board."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import cycle, product
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edge_infer.boards import open_board
+from edge_infer.boards.contract import Board
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.work import Work
+from edge_infer.commands.options import backend_option, json_option, option, resolver_option
+from edge_infer.commands.quantities import energy_text, time_text
+from edge_infer.commands.render import emit, note, table, warn
+from edge_infer.commands.thread_counts import Threads
+from edge_infer.lab.costs.cost_measurement import CostMeasurement, Invoke
+from edge_infer.models_tflite import Bundle, open_bundle
+from edge_infer.models_tflite.backend import Backend, open_backend
+from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.models_tflite.stage import LoadedStage, load_stages
+from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.exit_criterion import Criterion, exit_criteria
+from edge_infer.runtime.stage_work import CHANGE, all_works, row_name, row_parts, switch_work
+from edge_infer.runtime.steps import RatioLoader
+
+
+@click.command("measure", short_help="Measure what a bundle's stages cost on a board.")
+@click.argument("bundle")
+@option("--board", default="host", show_default=True, help="Board; sim:NAME for a simulated one.")
+@option(
+    "--threads", type=Threads(), default="1,2,4", show_default=True, help="Thread counts to try."
+)
+@option("-o", "--output", type=click.Path(path_type=Path), help="Write the cost table as JSON.")
+@backend_option
+@resolver_option
+@json_option
+def measure_command(
+    bundle: str,
+    board: str,
+    threads: tuple[int, ...],
+    output: Path | None,
+    backend: str | None,
+    resolver: str,
+    as_json: bool,
+) -> None:
+    """Measure time and energy of every stage at every clock and thread count of a board.
+
+    Of a prunable bundle at every ratio, and a change of ratio too.
+
+    Also the time and energy of a change of clock, and the idle power at each clock. Clocks that
+    read back as another are left out, and so is what ran while the board was throttled. On a
+    simulated board the simulation is measured, through its own meter.
+    """
+    opened, kernels = open_bundle(bundle), open_backend(backend, resolver)
+    with open_board(board) as place:
+        cores = place.profile.cpu.cores if place.profile.cpu else max(threads)
+        measurement = measurement_of(opened, kernels, place, [t for t in threads if t <= cores])
+        manifest = opened.manifest
+        found = replace(
+            measurement.run(),
+            bundle=f"{manifest.name} {manifest.version}",
+            backend=str(kernels.info),
+        )
+    if output is not None:
+        try:
+            found.save(output)
+        except OSError as error:
+            raise RunError(f"{output}: cannot be written: {error.strerror}") from error
+    for text in found.notes[1:]:
+        warn(text)
+    emit(as_json, measure_document(found), measure_report(found))
+
+
+def measurement_of(
+    bundle: Bundle, backend: Backend, board: Board, threads: list[int]
+) -> CostMeasurement:
+    """Return the measurement of a bundle's stages on a board, ready to run.
+
+    Raises:
+        RunError: no thread count fits the board.
+    """
+    if not threads:
+        raise RunError(f"{board.name} has too few cores for the thread counts asked for")
+    works = all_works(bundle)
+    if bundle.manifest.prunable is not None:
+        works = (*works, switch_work(bundle.manifest, FULL_RATIO))
+    invokes: dict[tuple[str, int], Invoke] = {}
+    bare_ns: dict[tuple[str, int], Callable[[], int]] = {}
+    for count in threads:
+        if board.simulated:
+            for work in works:
+                invokes[work.name, count] = _spending(board, work)
+            continue
+        for ratio in bundle.manifest.ratios:
+            loaded = load_stages(bundle, backend, count, ratio=ratio)
+            inputs = _inputs(bundle, loaded)
+            judges = exit_criteria(bundle.manifest, ratio)
+            for index, stage in enumerate(loaded):
+                name = row_name(bundle.manifest.stages[index].name, ratio)
+                last = index == len(loaded) - 1
+                invokes[name, count] = _running(stage, judges[index], inputs[index], last)
+                bare_ns[name, count] = _bare(stage, inputs[index], board)
+        if bundle.manifest.prunable is not None:
+            name = works[-1].name
+            invokes[name, count] = _changing(bundle, backend, count)
+            bare_ns[name, count] = lambda: 0
+    modelled = board.cost_table(works) if board.simulated else None
+
+    def overhead_ns(stage: str, point: OperatingPoint, time_ns: float) -> int:
+        if modelled is not None:
+            return modelled.row(stage, point).overhead_ns
+        return max(0, round(time_ns - bare_ns[stage, point.threads]()))
+
+    return CostMeasurement(board, invokes, overhead_ns, note=note)
+
+
+def _spending(board: Board, work: Work) -> Invoke:
+    def spend(point: OperatingPoint) -> None:
+        board.spend(work, point)
+
+    return spend
+
+
+def _running(stage: LoadedStage, judge: Criterion, inputs: Any, last: bool) -> Invoke:
+    def run(point: OperatingPoint) -> None:
+        judge(stage.run(inputs))
+        if not last:
+            stage.features()
+
+    return run
+
+
+def _changing(bundle: Bundle, backend: Backend, count: int) -> Invoke:
+    """Return what a change of ratio does: to each ratio in turn, as the engine does it."""
+    loader, ratios = RatioLoader(bundle, backend, (count,)), cycle(bundle.manifest.ratios)
+
+    def change(point: OperatingPoint) -> None:
+        loader.load(next(ratios))
+
+    return change
+
+
+def _bare(stage: LoadedStage, inputs: Any, board: Board) -> Callable[[], int]:
+    """Return a function that times the invocation alone, the best of a few."""
+
+    def best() -> int:
+        now_ns, times = board.timebase.now_ns, []
+        for _ in range(20):
+            begin_ns = now_ns()
+            stage.interpreter.invoke()
+            times.append(now_ns() - begin_ns)
+        return min(times)
+
+    return best
+
+
+def _inputs(bundle: Bundle, loaded: list[LoadedStage]) -> list[Any]:
+    """Return what each stage takes for the first golden vector."""
+    frame = bundle.golden().frames[0]
+    found: list[Any] = []
+    handed: Any = ()
+    for stage in loaded:
+        inputs = handed if stage.prepare is None else stage.prepare(frame)
+        found.append(inputs)
+        stage.run(inputs)
+        handed = stage.features()
+    return found
+
+
+def measure_document(found: CostTable) -> dict[str, Any]:
+    """Return the table as the document of `measure --json` (schema measure.schema.json)."""
+    return {
+        "board": found.board,
+        "bundle": found.bundle,
+        "backend": found.backend,
+        "origin": found.switch.origin,
+        "idle_reference_mw": found.idle_reference_uw / 1000,
+        "idle_mw": {str(khz): uw / 1000 for khz, uw in found.idle_uw.items()},
+        "switch": {
+            "time_us": found.switch.time_ns / 1000,
+            "gross_uj": found.switch.energy_nj / 1000,
+        },
+        "rows": [
+            {
+                "stage": stage,
+                "clock_khz": point.clock_khz,
+                "threads": point.threads,
+                "time_us": row.time_ns / 1000,
+                "time_spread_us": row.time_spread_ns / 1000,
+                "gross_uj": row.energy_nj / 1000,
+                "net_uj": _net_nj(found, stage, point) / 1000,
+            }
+            for (stage, point), row in found.rows.items()
+        ],
+        "notes": list(found.notes),
+    }
+
+
+def _net_nj(found: CostTable, stage: str, point: OperatingPoint) -> float:
+    row = found.row(stage, point)
+    return row.energy_nj - found.idle_reference_uw * row.time_ns / 1e6
+
+
+def measure_report(found: CostTable) -> str:
+    """Return the table as a person reads it: one line a point and ratio, all stages together."""
+    stages = list(dict.fromkeys(row_parts(name)[0] for name in found.stages))
+    stages = [name for name in stages if not name.startswith(CHANGE)]
+    ratios = dict.fromkeys(row_parts(name)[1] for name in found.stages)
+    rows = []
+    for point, ratio in product(found.points, ratios):
+        names = [row_name(name, ratio) for name in stages]
+        mine = [found.row(name, point) for name in names]
+        net = sum(_net_nj(found, name, point) for name in names)
+        rows.append(
+            [
+                str(point) if ratio == FULL_RATIO else f"{point} @{ratio}",
+                *(time_text(row.time_ns / 1000) for row in mine),
+                energy_text(sum(row.energy_nj for row in mine) / 1000),
+                energy_text(net / 1000),
+                f"{found.idle_uw[point.clock_khz] / 1e6:.3f} W",
+            ]
+        )
+    heading = ["point", *stages, "gross, all", "net, all", "idle"]
+    switch = found.switch
+    return "\n\n".join(
+        [
+            f"{found.bundle} on {found.board} with {found.backend} ({switch.origin})",
+            table(rows, heading),
+            f"a change of clock takes {time_text(switch.time_ns / 1000)} and "
+            f"{energy_text(switch.energy_nj / 1000)} gross",
+            "\n".join(found.notes),
+        ]
+    )

@@ -1,0 +1,90 @@
+"""Options that several commands share, each declared once."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+from edge_infer.models_tflite import edgetpu
+from edge_infer.models_tflite.backend import BACKEND_NAMES, RESOLVER_NAMES
+from edge_infer.models_tflite.errors import UnknownBackendError
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def option(*names: str, **attributes: Any) -> Callable[[Command], Command]:
+    """Return a click option with its environment variable: --frame-size, EDGE_INFER_FRAME_SIZE."""
+    long = next(name for name in names if name.startswith("--")).split("/")[0]
+    variable = "EDGE_INFER_" + long.removeprefix("--").replace("-", "_").upper()
+    return click.option(*names, envvar=variable, **attributes)
+
+
+class BackendName(click.Choice[str]):
+    """A backend's name; the Edge TPU's may name a device and a clock level: edgetpu:usb:0@max."""
+
+    name = "backend"
+
+    def __init__(self) -> None:
+        super().__init__(BACKEND_NAMES)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name; a usage error for one that is none."""
+        if not str(value).startswith(edgetpu.NAME):
+            return str(super().convert(value, param, ctx))
+        try:
+            edgetpu.delegate_options(value)
+        except UnknownBackendError as error:
+            self.fail(str(error), param, ctx)
+        return str(value)
+
+    def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
+        """Return what help shows."""
+        return f"[{'|'.join(BACKEND_NAMES)}[:DEVICE][@LEVEL]]"
+
+
+json_option = option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+backend_option = option(
+    "--backend",
+    type=BackendName(),
+    help="Interpreter package, or an Edge TPU by pycoral's device strings and clock level, as "
+    "edgetpu:usb:0@max.  [default: litert; tflite-runtime on armv7l]",
+)
+resolver_option = option(
+    "--resolver",
+    type=click.Choice(RESOLVER_NAMES),
+    default="auto",
+    show_default=True,
+    help="Kernels: the backend's choice, its own optimised ones, or the portable reference "
+    "(bit-identical everywhere, slow).",
+)
+threads_option = option(
+    "--threads",
+    type=click.IntRange(1, 64),
+    default=1,
+    show_default=True,
+    help="Interpreter threads.",
+)
+queue_option = option(
+    "--queue",
+    type=click.IntRange(1),
+    default=4,
+    show_default=True,
+    help="Frames that may wait; the oldest is dropped for a newer one.",
+)
+load_option = option(
+    "--load",
+    type=float,
+    default=0.6,
+    show_default=True,
+    help="Arrival rate as a share of what the classic net can do at the top clock.",
+)
+replayed_option = option(
+    "--frames", type=click.IntRange(1), default=20_000, show_default=True, help="Frames to replay."
+)
+time_scale_option = option(
+    "--time-scale",
+    type=click.FloatRange(0.01, 1000),
+    default=1.0,
+    show_default=True,
+    help="Stage times and energies times this: synthetic.",
+)

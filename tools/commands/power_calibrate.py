@@ -1,0 +1,111 @@
+"""`edge-infer power calibrate`: two known loads correct a meter's gain and offset."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edge_infer.boards.calibration import Calibration, KnownLoad, calibrate
+from edge_infer.boards.errors import MeterError
+from edge_infer.boards.meter_config import MeterConfig, user_meter_file
+from edge_infer.boards.meter_config import meter_text as meter_file_text
+from edge_infer.boards.power import SampleFlag
+from edge_infer.commands.options import json_option, option
+from edge_infer.commands.power_source import configured_meter, meter_option, open_source
+from edge_infer.commands.quantities import Duration
+from edge_infer.commands.render import emit
+from edge_infer.commands.watts import Power
+
+BATCH_NS = 200_000_000
+
+
+@click.command("calibrate", short_help="Correct a meter by two known loads.")
+@meter_option
+@option(
+    "--known-load",
+    "loads_uw",
+    type=Power(),
+    multiple=True,
+    required=True,
+    help="What a reference instrument shows for a load, as 2.5W; give it twice, low and high.",
+)
+@option("--duration", type=Duration(), default="2s", show_default=True, help="Time a load is read.")
+@option(
+    "--reference-ppm",
+    type=click.IntRange(0),
+    default=0,
+    show_default=True,
+    help="Bound of the reference instrument's own error, in parts per million.",
+)
+@option(
+    "-o",
+    "--output",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Meter file to write.  [default: the user's own, used from then on]",
+)
+@json_option
+def calibrate_command(
+    meter_text: str | None,
+    loads_uw: tuple[int, ...],
+    duration: int,
+    reference_ppm: int,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Read a meter at two known loads and write a meter file that corrects it.
+
+    Asks for each load on standard error and waits for Enter. The second load must be at least
+    twice the first.
+    """
+    if len(loads_uw) != 2:
+        raise click.UsageError("give --known-load twice: a low and a high load")
+    config = replace(configured_meter(meter_text), calibration=Calibration())
+    known: list[KnownLoad] = []
+    for load_uw in sorted(loads_uw):
+        click.echo(f"connect the load of {load_uw / 1e6:g} W and press Enter", err=True)
+        sys.stdin.readline()
+        with open_source(None, config) as source:
+            samples = [s for batch in source.batches(BATCH_NS, duration) for s in batch]
+            resolution_uw = source.meter.resolution_uw
+        if any(sample.flags & SampleFlag.SATURATED for sample in samples):
+            raise MeterError(f"the shunt is saturated at {load_uw / 1e6:g} W: use a smaller load")
+        known.append(KnownLoad(load_uw, [s.power_uw for s in samples], resolution_uw))
+    calibration = calibrate(known[0], known[1], reference_ppm)
+    path = output or user_meter_file()
+    _write(path, _file_text(replace(config, calibration=calibration), known))
+    document = {
+        "file": str(path),
+        "meter": str(config),
+        "gain_ppm": calibration.gain_ppm,
+        "offset_uw": calibration.offset_uw,
+        "gain_uncertainty_ppm": calibration.gain_uncertainty_ppm,
+        "offset_uncertainty_uw": calibration.offset_uncertainty_uw,
+        "readings": [len(load.readings_uw) for load in known],
+    }
+    emit(as_json, document, _text(document))
+
+
+def _file_text(config: MeterConfig, known: list[KnownLoad]) -> str:
+    loads = ", ".join(
+        f"{load.power_uw / 1e6:g} W read {load.mean_uw / 1e6:.6g} W" for load in known
+    )
+    return meter_file_text(config, f"Made by edge-infer power calibrate: {loads}.")
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise click.FileError(str(path), error.strerror) from error
+
+
+def _text(document: dict[str, Any]) -> str:
+    return (
+        f"{document['meter']}: gain {document['gain_ppm'] / 1e4:+.3f} %, offset "
+        f"{document['offset_uw'] / 1000:+.2f} mW; left over: "
+        f"{document['gain_uncertainty_ppm'] / 1e4:.3f} % and "
+        f"{document['offset_uncertainty_uw'] / 1000:.2f} mW\nwritten to {document['file']}"
+    )

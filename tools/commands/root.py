@@ -1,0 +1,100 @@
+"""The root of the `edge-infer` command: subcommands by name, and the one place for errors.
+
+Commands are imported when they are called, so that `run` on a small board does not pay for
+`train`.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from importlib import metadata
+from types import FrameType
+from typing import NoReturn
+
+import click
+
+from edge_infer.commands import exit_codes
+from edge_infer.commands.lazy_group import LazyGroup
+from edge_infer.commands.settings import default_map
+
+COMMANDS = {
+    "run": (".run", "run_command", "Answer frames with a bundle on a board."),
+    "measure": (".measure", "measure_command", "Measure what a bundle's stages cost on a board."),
+    "compare": (
+        ".compare",
+        "compare_command",
+        "Compare policies on the same frames and arrivals.",
+    ),
+    "tune": (".tune", "tune_command", "Choose a bundle's exit thresholds for a board."),
+    "reproduce": (".reproduce", "reproduce_group", "Print a paper's figures beside ours."),
+    "bench": (".bench", "bench_command", "Measure the runtime's own cost on this computer."),
+    "boards": (".boards", "boards_group", "List boards and show what is known of them."),
+    "bundle": (".bundle", "bundle_group", "Build, show and check model bundles."),
+    "flash": (".flash", "flash_command", "Send a bundle to a board over a serial line."),
+    "device": (".device", "device_group", "Ask and steer a board over a serial line."),
+    "serve": (".serve", "serve_command", "Be the device at the end of a serial line."),
+    "power": (".power", "power_group", "Watch, record, report and calibrate power meters."),
+    "doctor": (".doctor", "doctor_command", "Look for what is missing, and say what mends it."),
+    "install-service": (
+        ".install_service",
+        "install_service_command",
+        "Install edge-infer serve as a systemd service.",
+    ),
+    "train": (".train", "train_command", "Train a bundle from a recipe."),
+}
+"""Name -> module, object, one line of help (so that listing imports nothing)."""
+
+
+@click.group(
+    cls=LazyGroup,
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Every option has an environment variable, EDGE_INFER_ and its name; defaults also "
+    "come from ./edge-infer.toml and the user's edge-infer.toml.",
+)
+@click.version_option(
+    metadata.version("edge-infer"), "-V", "--version", message="edge-infer %(version)s"
+)
+@click.pass_context
+def root(ctx: click.Context) -> None:
+    """Run quantised TFLite models that adapt, on small boards, for the fewest joules."""
+    ctx.default_map = default_map()
+
+
+class Terminated(BaseException):
+    """SIGTERM came: unwind, so that clocks are put back."""
+
+
+def _terminate(number: int, frame: FrameType | None) -> NoReturn:
+    raise Terminated
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Run the command and exit. Errors of ours are one line on standard error."""
+    signal.signal(signal.SIGTERM, _terminate)
+    sys.exit(run_line(arguments))
+
+
+def run_line(arguments: Sequence[str] | None) -> int:
+    """Run the command and return its exit code; `arguments` are the process's own if None."""
+    try:
+        result = root.main(arguments, prog_name="edge-infer", standalone_mode=False)
+        sys.stdout.flush()
+        return result if isinstance(result, int) else exit_codes.OK
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except click.Abort:
+        return exit_codes.INTERRUPTED
+    except Terminated:
+        return exit_codes.TERMINATED
+    except BrokenPipeError:
+        # The reader went away (`| head`): nothing is left to say, and nowhere to say it.
+        with contextlib.suppress(OSError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return exit_codes.FAILURE
+    except exit_codes.OURS as error:
+        click.echo(f"error: {error}", err=True)
+        return exit_codes.exit_code_of(error)

@@ -1,0 +1,260 @@
+"""`edge-infer run`: a bundle on a board, frames in, answers with their energy out."""
+
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from types import FrameType
+
+import click
+from click.core import ParameterSource
+
+from edge_infer.boards.gpio_line import FORMS
+from edge_infer.commands.budget_options import (
+    battery_option,
+    budget_uw,
+    hours_option,
+    power_budget_option,
+)
+from edge_infer.commands.exit_codes import INTERRUPTED, OK
+from edge_infer.commands.options import (
+    backend_option,
+    json_option,
+    option,
+    queue_option,
+    resolver_option,
+    threads_option,
+)
+from edge_infer.commands.quantities import Duration, FrameSize
+from edge_infer.commands.render import emit, warn
+from edge_infer.commands.run_engine import Kernels, open_engine
+from edge_infer.commands.run_input import InputOptions, open_input
+from edge_infer.commands.run_policy import Policy
+from edge_infer.commands.run_report import run_report
+from edge_infer.models_tflite import open_bundle
+from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.event_loop import EventLoop
+from edge_infer.runtime.frames.raw import PIXEL_FORMATS, PixelFormat
+from edge_infer.runtime.records import InferenceRecord
+from edge_infer.runtime.sinks import open_sink
+from edge_infer.runtime.summary import RunSummary, run_document
+from edge_infer.runtime.workload.arrivals import BackToBack, Periodic
+
+METERED_DURATION_NS = 10_000_000_000
+"""A meter of 1,000 samples a second needs some seconds of board time to see small inferences."""
+
+
+@click.command("run", short_help="Answer frames with a bundle on a board.")
+@click.argument("bundle")
+@click.argument("input", required=False, type=str)
+@option("--board", default="host", show_default=True, help="Board; sim:NAME for a simulated one.")
+@option(
+    "--policy",
+    default="performance",
+    show_default=True,
+    help="Clock: performance, powersave, fixed:<MHz>, or planned for each stage; "
+    "stable-latency[:CLOCK] chooses the pruning ratio for the clock, planned-joint both.",
+)
+@option("--rate", type=float, help="Frames per second.  [default: back to back]")
+@option("--deadline", type=Duration(), help="Time from arrival to the due answer, as 20ms.")
+@option(
+    "--duration",
+    type=Duration(),
+    help="Repeat the input until this much board time has passed, and finish the pass.  "
+    "[default: one pass; 10s for a bundle's own samples on a board with a meter]",
+)
+@option("--frames", type=click.IntRange(1), help="Answer this many frames, repeating the input.")
+@queue_option
+@backend_option
+@resolver_option
+@threads_option
+@option(
+    "--ratio",
+    default="1.0",
+    show_default=True,
+    help="Pruning ratio, as the bundle names it; nearest:0.6 for the nearest it has.",
+)
+@option(
+    "--target", type=Duration(), help="Time of an answer that stable-latency keeps to, as 20ms."
+)
+@option(
+    "--misses",
+    type=click.FloatRange(0, 1),
+    default=0.01,
+    show_default=True,
+    help="Share of frames that planned policies may let miss their deadline.",
+)
+@option(
+    "--loss",
+    type=click.FloatRange(0, 100),
+    default=1.0,
+    show_default=True,
+    help="Percentage points that planned-joint may lose by pruning ratios, on average.",
+)
+@power_budget_option
+@battery_option
+@hours_option
+@option(
+    "--cost-table",
+    type=click.Path(path_type=Path),
+    help="Plan with a table that measure wrote.  [default: the board's model]",
+)
+@option(
+    "--labels",
+    type=click.Path(path_type=Path),
+    help="Labels of an .npy or IDX input.  [default: found beside an IDX file]",
+)
+@option("--frame-size", type=FrameSize(), help="Size of raw frames on standard input, as 640x480.")
+@option(
+    "--frame-format",
+    type=click.Choice(PIXEL_FORMATS),
+    default="gray",
+    show_default=True,
+    help="Layout of raw frames on standard input.",
+)
+@option(
+    "--marker",
+    help=f"GPIO line that is high while an inference runs, for an external meter: {FORMS}.",
+)
+@option("--strict", is_flag=True, help="Fail at the first input that cannot be read.")
+@option(
+    "-o", "--output", type=click.Path(path_type=Path), help="Log every inference: .jsonl or .csv."
+)
+@json_option
+@click.pass_context
+def run_command(
+    ctx: click.Context,
+    bundle: str,
+    input: str | None,
+    board: str,
+    policy: str,
+    rate: float | None,
+    deadline: int | None,
+    duration: int | None,
+    frames: int | None,
+    queue: int,
+    backend: str | None,
+    resolver: str,
+    threads: int,
+    ratio: str,
+    target: int | None,
+    misses: float,
+    loss: float,
+    power_budget: int | None,
+    battery: int | None,
+    hours: float | None,
+    cost_table: Path | None,
+    labels: Path | None,
+    frame_size: tuple[int, int] | None,
+    frame_format: PixelFormat,
+    marker: str | None,
+    strict: bool,
+    output: Path | None,
+    as_json: bool,
+) -> None:
+    """Answer frames with a bundle on a board, and say what each answer cost.
+
+    BUNDLE is a folder or the name of a bundle that ships with edge-infer. INPUT is an .npy, .npz
+    or IDX file, an image, a folder of images (one subfolder a class), or - for raw frames on
+    standard input; without it, the bundle's own samples.
+    """
+    opened = open_bundle(bundle)
+    options = InputOptions(input, labels, frame_size, frame_format, strict)
+    source = open_input(opened, options)
+    arrivals = BackToBack() if rate is None else Periodic(rate)
+    kernels = Kernels(backend, resolver, threads, ratio)
+    budget = budget_uw(power_budget, battery, hours)
+    chosen = Policy(policy, target, misses, loss, budget, cost_table)
+    chosen.refuse(name for name in ctx.params if _typed(ctx, name))
+    with ExitStack() as stack:
+        sink = stack.enter_context(open_sink(output)) if output else None
+        place = open_engine(stack, opened, board, chosen, kernels, arrivals, deadline, marker)
+        engine = place.engine
+        summary = RunSummary(engine.exit_names, place.overhead_table, place.overhead_known)
+        loop = EventLoop(
+            engine,
+            engine.timebase,
+            source,
+            arrivals,
+            _emit_to(summary, sink.write if sink else None),
+            deadline_ns=deadline,
+            queue_limit=queue,
+            max_frames=frames,
+            duration_ns=_duration(duration, input, place.metered),
+        )
+        failure = _run(loop)
+        document = run_document(
+            place.identity,
+            summary,
+            engine.energy(),
+            engine.residency_ns,
+            loop.counts,
+            deadline,
+            source.skipped,
+            interrupted=loop.stopping,
+        )
+        document["calibration"] = place.calibration()
+    for line in source.skipped:
+        warn(f"skipped: {line}")
+    for khz, reason in getattr(engine, "refused_clocks", {}).items():
+        warn(f"{khz / 1000:g} MHz could not be set any more, so it went on without: {reason}")
+    if summary.inferences or failure is None:
+        emit(as_json, document, run_report(document))
+    if failure is not None:
+        raise failure
+    ctx.exit(INTERRUPTED if loop.stopping else OK)
+
+
+def _typed(ctx: click.Context, name: str) -> bool:
+    """Return True for what stands on the command line: a default of a file may be for others."""
+    return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _run(loop: EventLoop) -> Exception | None:
+    """Run the loop; return the error that ended it, so that what ran can be told first."""
+    try:
+        with _stopping_on_interrupt(loop):
+            loop.run()
+    except KeyboardInterrupt:
+        loop.stopping = True
+    except Exception as error:
+        return error
+    if not loop.counts.arrived and not loop.stopping:
+        return RunError("no frame could be read from the input, see the lines above")
+    return None
+
+
+@contextmanager
+def _stopping_on_interrupt(loop: EventLoop) -> Iterator[None]:
+    """Let Ctrl-C end the run after the inference at hand, at once while it waits."""
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        waiting = loop.interruptible
+        loop.stop()
+        if waiting:
+            raise KeyboardInterrupt
+
+    found = signal.signal(signal.SIGINT, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, found)
+
+
+def _emit_to(
+    summary: RunSummary, write: Callable[[InferenceRecord], None] | None
+) -> Callable[[InferenceRecord], None]:
+    if write is None:
+        return summary.add
+
+    def emit_both(record: InferenceRecord) -> None:
+        summary.add(record)
+        write(record)
+
+    return emit_both
+
+
+def _duration(asked_ns: int | None, path: str | None, metered: bool) -> int:
+    if asked_ns is not None:
+        return asked_ns
+    return METERED_DURATION_NS if path is None and metered else 0

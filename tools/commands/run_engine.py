@@ -1,0 +1,191 @@
+"""Where `run` runs: an engine on this board, on a simulated one, or at the end of a serial line."""
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol
+
+from edge_infer.boards import open_board
+from edge_infer.boards.contract import Board
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.boards.errors import GpioError
+from edge_infer.boards.gpio_line import open_line
+from edge_infer.boards.registry import SIMULATED
+from edge_infer.boards.timebase import Timebase
+from edge_infer.commands.render import warn
+from edge_infer.commands.run_policy import Policy
+from edge_infer.models_tflite import Bundle, UnknownRatioError
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.ratio_spec import nearest_ratio
+from edge_infer.runtime.accounting.account import EnergyTotals
+from edge_infer.runtime.contract import LocalEngine
+from edge_infer.runtime.engine import Engine, backend_document
+from edge_infer.runtime.governor import Governor
+from edge_infer.runtime.governors.planned import PlannedGovernor
+from edge_infer.runtime.marked_engine import MarkedEngine
+from edge_infer.runtime.summary import RunIdentity
+from edge_infer.runtime.workload.arrivals import Arrivals
+
+if TYPE_CHECKING:
+    from edge_infer.firmware_bridge.host.remote_engine import RemoteEngine
+
+NEAREST = "nearest:"
+"""What a ratio begins with that need not be one of the bundle."""
+REMOTE = "serial:"
+"""What the name of a board at the end of a line begins with."""
+
+
+class RunEngine(LocalEngine, Protocol):
+    """What a run needs of an engine, here or remote."""
+
+    @property
+    def exit_names(self) -> tuple[str, ...]:
+        """Names of the stages."""
+        ...
+
+    @property
+    def timebase(self) -> Timebase:
+        """The time its frames arrive in."""
+        ...
+
+    @property
+    def residency_ns(self) -> Mapping[int, int]:
+        """Time at each clock in kHz."""
+        ...
+
+    def energy(self) -> EnergyTotals | None:
+        """Return the rail over the run."""
+        ...
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """Which kernels run, and how."""
+
+    backend: str | None
+    resolver: str
+    threads: int
+    ratio: str
+
+
+@dataclass(frozen=True)
+class RunPlace:
+    """An open engine and what a report says of it."""
+
+    engine: RunEngine
+    identity: RunIdentity
+    metered: bool
+    overhead_table: CostTable | None = None
+    """A simulated board's own table; its virtual time holds no measured overhead."""
+    overhead_known: bool = True
+    governor: Governor | None = None
+    """One that was opened here, not by the engine."""
+
+    def calibration(self) -> dict[str, Any] | None:
+        """Return what the planner's governor has come to, None for other policies."""
+        return self.governor.state() if isinstance(self.governor, PlannedGovernor) else None
+
+
+def open_engine(
+    stack: ExitStack,
+    bundle: Bundle,
+    board: str,
+    policy: Policy,
+    kernels: Kernels,
+    arrivals: Arrivals,
+    deadline_ns: int | None,
+    marker: str | None = None,
+) -> RunPlace:
+    """Open the engine for a board's name; `stack` closes it.
+
+    Raises:
+        BoardError, BundleError, RunError: as `open_board` and `Engine` do; GpioError for a marker
+            that cannot be driven, or on a board that has no lines here.
+        LinkError: the device of "serial:PORT" is silent, runs another bundle, or refuses.
+    """
+    if marker is not None and board.startswith((REMOTE, SIMULATED)):
+        raise GpioError(f"--marker drives a GPIO line of this computer; {board} has none here")
+    if board.startswith(REMOTE):
+        return _remote(stack, bundle, board, policy.name, _ratio(bundle, kernels.ratio))
+    backend = open_backend(kernels.backend, kernels.resolver)
+    _warn_of_other_kernels(bundle, backend.info)
+    place = stack.enter_context(open_board(board))
+    threads = kernels.threads
+    governor = policy.governor(bundle, place, backend.info, arrivals, deadline_ns, threads)
+    kind: Callable[..., Engine] = Engine
+    if marker is not None:
+        line = stack.enter_context(open_line(marker))
+        kind = partial(MarkedEngine, marker=line)
+    engine = stack.enter_context(
+        kind(
+            bundle,
+            place,
+            policy=policy.name,
+            backend=backend,
+            threads=threads,
+            ratio=_ratio(bundle, kernels.ratio),
+            governor=governor,
+        )
+    )
+    identity = RunIdentity(
+        bundle.manifest.name,
+        bundle.manifest.version,
+        place.name,
+        place.simulated,
+        backend_document(backend),
+        policy.name,
+        *_model_notes(place, engine),
+    )
+    table = engine.cost_table if place.simulated else None
+    return RunPlace(engine, identity, place.meter is not None, table, governor=governor)
+
+
+def _ratio(bundle: Bundle, asked: str) -> str:
+    """Return a ratio of the bundle; `nearest:0.6` is the one nearest to that."""
+    if not asked.startswith(NEAREST):
+        return asked
+    try:
+        return nearest_ratio(bundle.manifest.ratios, float(asked.removeprefix(NEAREST)))
+    except ValueError:
+        raise UnknownRatioError(f"{asked!r} names no ratio: write {NEAREST}0.6") from None
+
+
+def _remote(stack: ExitStack, bundle: Bundle, board: str, policy: str, ratio: str) -> RunPlace:
+    # Imported here: a run on this board needs no serial line and no cryptography.
+    from edge_infer.firmware_bridge.host.remote_engine import open_remote_engine
+
+    engine = stack.enter_context(open_remote_engine(board, policy=policy, ratio=ratio))
+    engine.check_bundle(bundle.manifest.name, bundle.manifest.version)
+    identity = RunIdentity(
+        bundle.manifest.name,
+        bundle.manifest.version,
+        f"{engine.name} ({engine.info['board']})",
+        engine.simulated,
+        _remote_backend(engine),
+        policy,
+        ("the device's board is simulated",) if engine.simulated else (),
+        engine.simulated,
+    )
+    return RunPlace(engine, identity, metered=False, overhead_known=not engine.simulated)
+
+
+def _remote_backend(engine: "RemoteEngine") -> dict[str, str]:
+    backend: Mapping[str, Any] = engine.info["backend"]
+    return {key: str(backend[key]) for key in ("name", "version", "resolver", "arch")}
+
+
+def _model_notes(board: Board, engine: Engine) -> tuple[Sequence[str], bool]:
+    table = engine.cost_table
+    if not board.simulated or table is None:
+        return (), False
+    return table.notes, table.synthetic
+
+
+def _warn_of_other_kernels(bundle: Bundle, info: Any) -> None:
+    tuned = bundle.manifest.tuned_on
+    if tuned != info:
+        warn(
+            f"{bundle.manifest.name} was tuned on {tuned}, this is {info}: 3 to 6 % of single exit "
+            "decisions may differ"
+        )

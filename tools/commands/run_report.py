@@ -1,0 +1,146 @@
+"""The report of a run, for people."""
+
+from typing import Any
+
+from edge_infer.commands.quantities import energy_text, share_text, time_text
+from edge_infer.commands.render import table
+from edge_infer.models_tflite.manifest import FULL_RATIO
+
+LEAST_SHARE = 0.0005
+"""A clock that was in force for less is left out: it would print as 0.0 %."""
+
+
+def run_report(document: dict[str, Any]) -> str:
+    """Return the document of `run --json` as text."""
+    blocks = [_heading(document), _exits(document), _facts(document)]
+    if document["interrupted"]:
+        blocks.append("interrupted: what ran until then is above, the clock is put back")
+    return "\n\n".join(blocks)
+
+
+def _heading(document: dict[str, Any]) -> str:
+    bundle, backend = document["bundle"], document["backend"]
+    return (
+        f"{bundle['name']} {bundle['version']} on {document['board']}, "
+        f"policy {document['policy']}, {backend['name']} {backend['version']} "
+        f"({backend['resolver']}, {backend['arch']})"
+    )
+
+
+def _exits(document: dict[str, Any]) -> str:
+    total = document["inferences"]
+    with_energy = document["energy"] is not None
+    rows = []
+    for name, count in document["exits"].items():
+        exit_ = document["per_exit"][name]
+        row = [
+            name,
+            str(count),
+            share_text(count / total if total else None),
+            share_text(exit_["accuracy"], 2),
+            time_text(exit_["mean_busy_us"]),
+        ]
+        rows.append(row + [energy_text(exit_["mean_net_uj"])] * with_energy)
+    heading = ["exit", "frames", "share", "accuracy", "mean time"]
+    return table(rows, heading + ["net energy"] * with_energy)
+
+
+def _facts(document: dict[str, Any]) -> str:
+    facts = [
+        ("accuracy", f"{share_text(document['accuracy'], 2)} of {document['inferences']} frames"),
+        ("latency", _latency(document["latency_us"])),
+        ("deadline", _deadline(document["deadline"], document["inferences"])),
+        *_energy(document["energy"]),
+        ("clock", _clock(document)),
+        ("overhead", _overhead(document)),
+    ]
+    if set(document["ratios"]) - {FULL_RATIO}:
+        counts = (f"{ratio} {count}" for ratio, count in document["ratios"].items())
+        facts.append(("ratio", ", ".join(counts) + " frames"))
+    if document["calibration"] is not None:
+        facts.append(("governor", _governor(document["calibration"])))
+    if document["simulated"]:
+        facts.append(("model", _model(document)))
+    if document["skipped"]:
+        facts.append(("skipped", f"{len(document['skipped'])} inputs, named above"))
+    width = max(len(name) for name, _ in facts)
+    return "\n".join(f"{name.ljust(width)}  {text}" for name, text in facts)
+
+
+def _governor(state: dict[str, Any]) -> str:
+    solved = f"{state['solutions']} plan{'s' * (state['solutions'] != 1)} solved"
+    text = f"{solved}, the board takes {state['slowdown']:.2f} times its table's times"
+    if state["budget_pressure"] is not None:
+        text += f", {share_text(state['budget_pressure'], 0)} of what the budget may press"
+    return text
+
+
+def _model(document: dict[str, Any]) -> str:
+    if not document["synthetic"]:
+        return "time and power computed from published figures: edge-infer boards show"
+    return (
+        "time and power computed, in part from figures that nobody published (synthetic): "
+        "edge-infer boards show"
+    )
+
+
+def _latency(latency: dict[str, Any]) -> str:
+    return ", ".join(f"{name} {time_text(us)}" for name, us in latency.items())
+
+
+def _deadline(deadline: dict[str, Any], inferences: int) -> str:
+    dropped = f", {deadline['dropped']} frames dropped" if deadline["dropped"] else ""
+    if deadline["us"] is None:
+        return f"none{dropped}"
+    share = share_text(deadline["misses"] / inferences if inferences else None, 2)
+    return f"{time_text(deadline['us'])}: {deadline['misses']} missed ({share}){dropped}"
+
+
+def _energy(energy: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if energy is None:
+        return [("energy", "unknown: this board has neither a meter nor a cost table")]
+    net = energy_text(energy["net_uj_per_inference"])
+    if energy["net_uncertainty_uj"] is not None:
+        net += f" +- {energy_text(energy['net_uncertainty_uj'])}"
+    wall_s = energy["wall_us"] / 1e6
+    return [
+        (
+            "net energy",
+            f"{net} an inference ({energy['origin']}; whole board less "
+            f"{energy['idle_reference_mw'] / 1000:.3f} W idle)",
+        ),
+        (
+            "gross energy",
+            f"{energy_text(energy['gross_uj_per_inference'])} an inference, waits included: "
+            f"{energy['gross_uj'] / 1e6:.2f} J in {wall_s:.2f} s, "
+            f"{energy['gross_uj'] / 1e6 / wall_s:.3f} W"
+            if wall_s
+            else "nothing ran",
+        ),
+        (
+            "meter",
+            f"{energy['samples']} samples, {energy['lost_samples']} lost, "
+            f"{share_text(energy['apportioned_share'], 0)} of the inferences' energy apportioned",
+        ),
+    ]
+
+
+def _clock(document: dict[str, Any]) -> str:
+    shares = [
+        f"{int(khz) / 1000:g} MHz {share_text(share)}" if int(khz) else "not known"
+        for khz, share in document["frequency_residency"].items()
+        if share >= LEAST_SHARE
+    ]
+    switches = f"{document['switches']} switch{'es' * (document['switches'] != 1)}"
+    return f"{', '.join(shares) or 'nothing ran'}; {switches}"
+
+
+def _overhead(document: dict[str, Any]) -> str:
+    overhead = document["overhead_us"]
+    if overhead["p50"] is None:
+        return "not known here"
+    origin = "modelled" if document["simulated"] else "measured"
+    return (
+        f"p50 {time_text(overhead['p50'])}, p95 {time_text(overhead['p95'])} of an inference is "
+        f"runtime and decision ({origin})"
+    )

@@ -1,1 +1,0 @@
-"""`edge-infer compare`: every policy on the same frames and arrivals."""

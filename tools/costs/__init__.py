@@ -1,1 +1,0 @@
-"""What nets, exits and the plain net cost on a board."""

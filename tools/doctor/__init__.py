@@ -1,1 +1,0 @@
-"""`edge-infer doctor`: findings on host, software and board, each with what mends it."""

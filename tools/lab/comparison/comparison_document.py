@@ -1,0 +1,141 @@
+"""What a comparison came to, as one document (schemas/compare.schema.json)."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from edge_infer.lab.comparison.best_pruned import PrunedNet
+from edge_infer.lab.comparison.comparison import CLASSIC_POLICY, Comparison
+from edge_infer.lab.replay.result import ReplayResult
+from edge_infer.runtime.governors.stable_latency import NAME as STABLE
+from edge_infer.runtime.policies.by_name import LIMITS, PLANNED
+
+SETTLING, SETTLED = 50, 2000
+"""Frames after a disturbance in which a policy may find its way, and those after them."""
+
+
+def compare_document(comparison: Comparison, results: Sequence[ReplayResult]) -> dict[str, Any]:
+    """Return everything about a comparison as plain values."""
+    conditions = comparison.conditions
+    by_name = {result.policy: result for result in results}
+    classic, oracle = by_name.get(CLASSIC_POLICY), by_name.get("oracle")
+    rows = [_row(comparison, result, classic, oracle) for result in results]
+    best = best_row(rows, "baseline")
+    best_fixed = best_row([r for r in rows if r["policy"].startswith(FIXED)], "baseline")
+    return {
+        "bundle": comparison.bundle.manifest.name,
+        "board": conditions.board,
+        "simulated": comparison.table.board.startswith("sim:"),
+        "origin": energy_origin(comparison),
+        "notes": list(comparison.table.notes),
+        "warnings": comparison.warnings,
+        "workload": {
+            "name": conditions.workload,
+            "rate_hz": comparison.rate_hz,
+            "load": comparison.classic_ns / comparison.period_ns,
+            "frames": conditions.frames,
+            "late": conditions.late,
+            "queue": conditions.queue,
+            "seed": conditions.seed,
+        },
+        "deadline_us": comparison.deadline_ns / 1000,
+        "miss_bound": conditions.miss_bound,
+        "time_scale": conditions.time_scale,
+        "threads": list(conditions.threads),
+        "frames_from": comparison.scored.source,
+        "fitted_on": comparison.scored.fitted_on,
+        "idle_reference_mw": comparison.table.idle_reference_uw / 1000,
+        "policies": rows,
+        "best_baseline": best and best["policy"],
+        "best_fixed": best_fixed and best_fixed["policy"],
+        "best_fixed_over_oracle": best_fixed and best_fixed["over_oracle"],
+        "best_pruned": comparison.pruned and _pruned(comparison.pruned),
+        "disturbed_at": comparison.disturbed_at,
+        "calibration": comparison.states,
+    }
+
+
+FIXED = ("fixed:", "performance", "powersave")
+"""How the names of policies with one operating point begin."""
+
+
+def best_row(rows: Sequence[dict[str, Any]], kind: str) -> dict[str, Any] | None:
+    """Return the row of least net energy of a kind that keeps the bound on misses."""
+    fit = [row for row in rows if row["kind"] == kind and row["meets_bound"]]
+    return min(fit, key=lambda row: float(row["net_uj_per_inference"]), default=None)
+
+
+def _row(
+    comparison: Comparison,
+    result: ReplayResult,
+    classic: ReplayResult | None,
+    oracle: ReplayResult | None,
+) -> dict[str, Any]:
+    net_nj, latency = result.net_nj_per_inference, result.latency_us
+    answered = result.answered
+    p50, p99 = np.percentile(latency, (50, 99)) if answered else (None, None)
+    return {
+        "policy": result.policy,
+        "kind": _kind(result.policy),
+        "net_uj_per_inference": net_nj / 1000,
+        "gross_uj_per_inference": result.gross_nj / answered / 1000 if answered else None,
+        "net_saving_percent": _saving(net_nj, classic.net_nj_per_inference if classic else None),
+        "gross_saving_percent": _saving(result.gross_nj, classic.gross_nj if classic else None),
+        "misses": result.misses,
+        "dropped": result.dropped,
+        "miss_percent": 100 * result.miss_rate,
+        "meets_bound": result.miss_rate <= comparison.conditions.miss_bound,
+        "latency_us": {
+            "p50": None if p50 is None else float(p50),
+            "p99": None if p99 is None else float(p99),
+        },
+        "switches": result.switches,
+        "ratio_switches": result.ratio_switches,
+        "ratios": dict(sorted(result.ratios.items(), reverse=True)),
+        "accuracy": None if result.correct is None or not answered else result.correct / answered,
+        "exits": result.exits,
+        "over_oracle": None if oracle is None else net_nj / oracle.net_nj_per_inference,
+        "after_disturbance": _after(result, comparison.disturbed_at),
+        "frequency_residency": {
+            str(khz): ns / result.wall_ns for khz, ns in sorted(result.residency_ns.items())
+        },
+    }
+
+
+def _pruned(net: PrunedNet) -> dict[str, Any]:
+    point = net.point
+    return {"ratio": net.ratio, "clock_khz": point.clock_khz, "threads": point.threads}
+
+
+def _after(result: ReplayResult, frame: int | None) -> dict[str, Any] | None:
+    """Return the misses while a policy finds its way after a disturbance, and from then on."""
+    if frame is None:
+        return None
+    settling = result.missed[frame : frame + SETTLING]
+    settled = result.missed[frame + SETTLING : frame + SETTLING + SETTLED]
+    return {
+        "settling_misses": sum(settling),
+        "settled_frames": len(settled),
+        "settled_miss_percent": 100 * sum(settled) / len(settled) if settled else None,
+    }
+
+
+def energy_origin(comparison: Comparison) -> str:
+    """Say what the energies rest on: the weakest of what the table's rows rest on."""
+    if comparison.table.synthetic:
+        return "synthetic"
+    return comparison.table.switch.origin if comparison.table.bundle else "modelled"
+
+
+def _kind(policy: str) -> str:
+    if policy == CLASSIC_POLICY:
+        return "classic"
+    if policy in LIMITS or policy == "planned-perfect":
+        return "limit"
+    ours = policy in PLANNED or policy.startswith(STABLE)
+    return "governor" if ours else "baseline"
+
+
+def _saving(nj: float, of_nj: float | None) -> float | None:
+    return 100 * (1 - nj / of_nj) if of_nj else None

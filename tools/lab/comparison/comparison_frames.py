@@ -1,0 +1,147 @@
+"""The frames of a comparison: scored once, and kept apart from what predictors are fitted on."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_infer.commands.render import note
+from edge_infer.lab.replay.scored_frames import ScoredFrames, score_frames, scored_bundle
+from edge_infer.lab.tuning.predictor_fitting import fit_predictor
+from edge_infer.models_tflite import Bundle
+from edge_infer.models_tflite.backend import Backend
+from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.models_tflite.stage import load_stages
+from edge_infer.runtime.errors import RunError, SourceMissingError
+from edge_infer.runtime.planning.problem import exit_shares_of
+from edge_infer.runtime.prediction.predictor import ExitPredictor, SoftmaxPredictor
+from edge_infer.runtime.prediction.zero_pad import ZeroPadPredictor, fit_zero_pad
+
+DATA_FOLDERS = {"cifar10": "cifar10_jpeg", "mnist": "mnist"}
+"""Where a bundle's data set lies within a folder of data sets, by the first word of its name."""
+SPLIT_SEED = 20
+"""Of the split into frames to fit on and frames to compare on."""
+
+
+@dataclass(frozen=True)
+class ComparisonFrames:
+    """Frames to compare on, and the predictors that were fitted on others."""
+
+    frames: ScoredFrames
+    predictor: ExitPredictor | None
+    zero_pad: ZeroPadPredictor | None
+    exit_shares: tuple[float, ...]
+    """Of the inputs that the predictors were fitted on."""
+    fitted_on: str
+    """In words, for the output."""
+    source: str
+
+
+def read_frames(
+    bundle: Bundle, backend: Backend, data: Path | None, most: int, ratio: str
+) -> ComparisonFrames:
+    """Score a bundle's samples, or the test side of a data set, and split off what is fitted on.
+
+    With a predictor in the manifest all frames are compared on, apart from those that the
+    zero-padding baseline is fitted on; without, half of them serve to fit both.
+
+    Args:
+        bundle: an open bundle.
+        backend: to run its stages with.
+        data: folder of the data set, or of several; the bundle's own samples if None.
+        most: at most this many frames, drawn by a fixed seed.
+        ratio: pruning ratio.
+
+    Raises:
+        RunError: there are no frames.
+        SourceMissingError: the folder does not exist.
+    """
+    judged, source = _judged(bundle, backend, data, most, ratio)
+    return split_frames(bundle, judged, source, ratio)
+
+
+def read_ratios(
+    bundle: Bundle, backend: Backend, data: Path | None, most: int
+) -> dict[str, ScoredFrames]:
+    """Score the frames that are compared on at every ratio of a prunable bundle.
+
+    The same frames in the same order as `read_frames` gives for the full width, which is not
+    among them. Nothing for a bundle that cannot be pruned.
+    """
+    if bundle.manifest.prunable is None:
+        return {}
+    ratios = [ratio for ratio in bundle.manifest.ratios if ratio != FULL_RATIO]
+    found = {}
+    for ratio in ratios:
+        judged, _ = _judged(bundle, backend, data, most, ratio)
+        found[ratio] = judged.taken(_compared_on(bundle, len(judged)))
+    return found
+
+
+def _judged(
+    bundle: Bundle, backend: Backend, data: Path | None, most: int, ratio: str
+) -> tuple[ScoredFrames, str]:
+    """Score and judge all frames; return them and where they are from."""
+    images, labels, source = _images(bundle, data)
+    draw = np.random.default_rng(SPLIT_SEED).permutation(len(images))[:most]
+    note(f"scoring {len(draw)} frames of {source} at ratio {ratio}")
+    stages = load_stages(bundle, backend, ratio=ratio)
+    scores = score_frames(stages, [images[i] for i in draw])
+    return scored_bundle(bundle, scores, None if labels is None else labels[draw], ratio), source
+
+
+def _compared_on(bundle: Bundle, frames: int) -> NDArray[np.int64]:
+    """Return which frames are compared on: all, or the half that nothing is fitted on."""
+    return np.arange(frames // 2 if len(bundle.manifest.stages) > 1 else 0, frames)
+
+
+def split_frames(bundle: Bundle, judged: ScoredFrames, source: str, ratio: str) -> ComparisonFrames:
+    """Fit what the manifest does not carry on the first half of the frames, compare on the rest."""
+    stages = bundle.manifest.stages
+    if len(stages) == 1:
+        return ComparisonFrames(judged, None, None, (1.0,), "nothing to predict", source)
+    half = len(judged) // 2
+    if half < 1:
+        raise RunError(f"{source} holds {len(judged)} frames: a comparison needs at least 2")
+    fit, rest = judged.taken(np.arange(half)), judged.taken(_compared_on(bundle, len(judged)))
+    scales = [(stage.scores.scale or 1.0, stage.scores.zero_point) for stage in stages]
+    zero_pad = fit_zero_pad(fit.scores, fit.exits, *scales[0], scales)
+    carried = (bundle.manifest.predictor or {}).get(ratio)
+    if carried is not None:
+        predictor = SoftmaxPredictor.from_document(carried)
+        shares = exit_shares_of(predictor)
+        words = f"predictor of the manifest ({predictor.fitted_on['data']})"
+        return ComparisonFrames(rest, predictor, zero_pad, shares, words, source)
+    name = f"{half} frames of {source} that are not compared on"
+    predictor = fit_predictor(fit.scores[0], fit.exits, len(stages), scales[0][0], name)
+    return ComparisonFrames(rest, predictor, zero_pad, fit.exit_shares, name, source)
+
+
+def _images(bundle: Bundle, data: Path | None) -> tuple[NDArray[Any], NDArray[Any] | None, str]:
+    if data is None:
+        samples = bundle.samples()
+        if samples is None:
+            raise RunError(
+                f"the bundle {bundle.manifest.name} carries no samples: name a data set with --data"
+            )
+        return (*samples, f"{bundle.manifest.name} samples")
+    if not data.exists():
+        raise SourceMissingError(f"{data}: no such folder of data")
+    inside = data / DATA_FOLDERS.get(bundle.manifest.name.partition("-")[0], ".")
+    data = inside if inside.is_dir() else data
+    images, labels = _test_side(data)
+    return images, labels, f"{data.name}, test side"
+
+
+@lru_cache(maxsize=1)
+def _test_side(data: Path) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return images and labels; read once for all the ratios of a bundle."""
+    from edge_infer.lab.train.sources import open_source
+
+    found = open_source(str(data))
+    if found.test is None:
+        raise RunError(f"{data}: has no test side to compare on")
+    return found.test.images, found.test.labels

@@ -1,0 +1,36 @@
+"""What is the same for every policy of a comparison."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from edge_infer.lab.replay.costs import Disturbance
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """Of board and workload, and what policies may cost."""
+
+    board: str
+    workload: str = "periodic"
+    load: float | None = 0.6
+    """Share of the classic net's capacity at the top clock on one thread; None with a rate."""
+    rate_hz: float | None = None
+    deadline_ns: int | None = None
+    """From arrival to answer; `deadline_periods` mean gaps if None."""
+    deadline_periods: float = 1.0
+    frames: int = 20_000
+    seed: int = 0
+    miss_bound: float = 0.01
+    threads: tuple[int, ...] = (1, 2, 4)
+    time_scale: float = 1.0
+    late: Literal["run", "drop"] = "run"
+    queue: int = 4
+    calibrate: bool = True
+    disturbances: tuple[Disturbance, ...] = ()
+    strict: bool = False
+    budget_uw: int | None = None
+    """Mean power that the planner's governor keeps to."""
+    loss_points: float = 1.0
+    """Mean accuracy that pruning ratios may lose, for a policy that chooses them."""
+    target_ns: int | None = None
+    """Time of an answer that stable-latency keeps to; the deadline if None."""

@@ -1,0 +1,86 @@
+"""The replays of a comparison: the same traffic, with early exits or without, at every ratio."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_infer.boards.cost_table import CostTable
+from edge_infer.lab.comparison.conditions import Conditions
+from edge_infer.lab.costs.classic_net import CLASSIC
+from edge_infer.lab.replay.costs import ReplayCosts
+from edge_infer.lab.replay.replay import Replay, Traffic
+from edge_infer.lab.replay.scored_frames import ScoredFrames
+from edge_infer.models_tflite import Bundle
+from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.runtime.policies.context import PLAN_OVERHEADS
+from edge_infer.runtime.stage_work import row_name, switch_work
+
+
+class Replays:
+    """Makes the replay that a policy runs in.
+
+    Args:
+        bundle: gives the names of the stages.
+        frames: scored at full width.
+        narrower: the same frames at other pruning ratios.
+        table: of the board.
+        traffic: which frames come when.
+        conditions: the same for all.
+    """
+
+    def __init__(
+        self,
+        bundle: Bundle,
+        frames: ScoredFrames,
+        narrower: Mapping[str, ScoredFrames],
+        table: CostTable,
+        traffic: Traffic,
+        conditions: Conditions,
+    ) -> None:
+        self.ratio_switch = switch_work(bundle.manifest, FULL_RATIO).name
+        self._stages = [stage.name for stage in bundle.manifest.stages]
+        self._frames = {FULL_RATIO: frames, **narrower}
+        self._table = table
+        self._traffic = traffic
+        self._conditions = conditions
+
+    def scores(self, ratio: str) -> NDArray[Any]:
+        """Return the first exit's raw scores at a ratio: [frames, classes]."""
+        return self._frames[ratio].scores[0]
+
+    def with_exits(self, changes_ratio: bool = False) -> Replay:
+        """Return the replay of all stages, for a governor that may change the ratio."""
+        ways = {
+            ratio: (own, self._costs(self._stages, ratio))
+            for ratio, own in self._frames.items()
+            if changes_ratio or ratio == FULL_RATIO
+        }
+        return self._replay(*ways.pop(FULL_RATIO), ways)
+
+    def without_exits(self, ratio: str) -> Replay:
+        """Return the replay of the net without early exits, at one ratio."""
+        frames = self._frames[ratio]
+        last = [(row[-1]._replace(leave=True),) for row in frames.decisions]
+        alone = ScoredFrames(
+            frames.scores[-1:], tuple(last), np.zeros_like(frames.exits), frames.labels
+        )
+        return self._replay(alone, self._costs([CLASSIC], ratio), {})
+
+    def _costs(self, stages: list[str], ratio: str) -> ReplayCosts:
+        return ReplayCosts(self._table, [row_name(stage, ratio) for stage in stages])
+
+    def _replay(
+        self,
+        frames: ScoredFrames,
+        costs: ReplayCosts,
+        narrower: Mapping[str, tuple[ScoredFrames, ReplayCosts]],
+    ) -> Replay:
+        conditions, table = self._conditions, self._table
+        change = {p: table.row(self.ratio_switch, p) for p in table.points if narrower}
+        return Replay(
+            frames, self._traffic, costs, late=conditions.late, queue_limit=conditions.queue,
+            disturbances=conditions.disturbances, plan_overheads=PLAN_OVERHEADS,
+            narrower=narrower, ratio_switch=change,
+        )  # fmt: skip

@@ -1,0 +1,125 @@
+"""Where a data set comes from: a path, a Keras data set, or scikit-learn's digits."""
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from edge_infer.lab.train.dataset import Dataset
+from edge_infer.lab.train.errors import TrainError
+from edge_infer.lab.train.image_folder import read_image_folder
+from edge_infer.runtime.frames.idx import read_idx
+
+
+class Source(NamedTuple):
+    """A data set as it was found."""
+
+    train: Dataset
+    test: Dataset | None
+    """None where the data set has no test side of its own."""
+    class_names: tuple[str, ...]
+
+
+def _dataset(images: Any, labels: Any) -> Dataset:
+    array = np.asarray(images)
+    if array.ndim == 3:
+        array = array[..., None]
+    return Dataset(array.astype(np.uint8), np.asarray(labels).reshape(-1).astype(np.int64))
+
+
+def _numbers(train: Dataset) -> tuple[str, ...]:
+    return tuple(str(k) for k in range(int(train.labels.max()) + 1))
+
+
+def _digits() -> Source:
+    """The 1,797 8x8 digits that scikit-learn carries, grey levels 0 to 16."""
+    from sklearn.datasets import load_digits
+
+    found = load_digits()
+    data = _dataset(found.images, found.target)
+    return Source(data, None, _numbers(data))
+
+
+def _keras(name: str) -> Source:
+    """A Keras data set by name (mnist, fashion_mnist, cifar10, cifar100); downloads it once."""
+    import keras
+
+    module = getattr(keras.datasets, name, None)
+    if module is None or not hasattr(module, "load_data"):
+        raise TrainError(f"no Keras data set {name!r}: mnist, fashion_mnist, cifar10, cifar100 are")
+    try:
+        (x, y), (x_test, y_test) = module.load_data()
+    except Exception as error:  # Keras raises the bare class when it cannot download
+        raise TrainError(f"{name} cannot be fetched ({error}): give --data a folder") from error
+    train = _dataset(x, y)
+    return Source(train, _dataset(x_test, y_test), _numbers(train))
+
+
+def _idx(folder: Path) -> Source:
+    def part(prefix: str) -> Dataset:
+        images, labels = (
+            next(iter(sorted(folder.glob(f"{prefix}-{kind}-idx*-ubyte*"))), None)
+            for kind in ("images", "labels")
+        )
+        if images is None or labels is None:
+            raise TrainError(f"{folder}: {prefix}-images-idx3-ubyte or its labels are missing")
+        return _dataset(read_idx(images), read_idx(labels))
+
+    train = part("train")
+    return Source(train, part("t10k"), _numbers(train))
+
+
+def _npz(path: Path) -> Source:
+    with np.load(path) as arrays:
+        if "x_train" not in arrays or "y_train" not in arrays:
+            raise TrainError(f"{path}: holds {sorted(arrays)}, wanted x_train and y_train")
+        train = _dataset(arrays["x_train"], arrays["y_train"])
+        test = _dataset(arrays["x_test"], arrays["y_test"]) if "x_test" in arrays else None
+    return Source(train, test, _numbers(train))
+
+
+def _image_folders(folder: Path) -> Source:
+    """`train` and `test` below `folder`: folders, or .tar.gz files whose names end so."""
+
+    def side(name: str) -> Path | None:
+        if (folder / name).is_dir():
+            return folder / name
+        return next(iter(sorted(folder.glob(f"*{name}.tar.gz"))), None)
+
+    train_path, test_path = side("train"), side("test")
+    train, names = read_image_folder(train_path or folder)
+    if test_path is None:
+        return Source(train, None, names)
+    test, test_names = read_image_folder(test_path)
+    if test_names != names:
+        raise TrainError(f"{folder}: training classes {names} differ from test's {test_names}")
+    return Source(train, test, names)
+
+
+def open_source(where: str) -> Source:
+    """The data set at `where`: `digits`, `keras:NAME`, an .npz file, or a folder.
+
+    A folder holds IDX files (`train-images-idx3-ubyte`, gzipped or not), or images in one folder
+    a class below `train` and `test` (folders or .tar.gz).
+
+    Raises:
+        TrainError: nothing readable is there.
+    """
+    try:
+        return _open(where)
+    except ImportError as error:
+        extra = "images" if error.name == "PIL" else "train"
+        raise TrainError(f"{where} needs {error.name}: pip install 'edge-infer[{extra}]'") from None
+
+
+def _open(where: str) -> Source:
+    if where == "digits":
+        return _digits()
+    if where.startswith("keras:"):
+        return _keras(where.removeprefix("keras:"))
+    path = Path(where)
+    if not path.exists():
+        raise TrainError(f"no data at {where}: give a folder, an .npz file, digits or keras:NAME")
+    if path.is_file():
+        return _npz(path)
+    return _idx(path) if any(path.glob("*-idx*-ubyte*")) else _image_folders(path)

@@ -1,0 +1,122 @@
+"""Labelled inputs to choose thresholds on, read and looked through before anything is run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_infer.lab.tuning.held_back import HELD_BACK, held_back_images
+from edge_infer.models_tflite import Bundle
+from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.frames.sources import ArraySource, Source, open_source
+from edge_infer.runtime.frames.spec import FrameSpec
+
+_SPREAD = 4.0
+"""Standard errors above chance that an accuracy must be."""
+
+
+class CalibrationError(RunError, ValueError):
+    """Inputs that no thresholds can be chosen on."""
+
+
+@dataclass(frozen=True)
+class CalibrationData:
+    """Inputs and their classes."""
+
+    frames: list[NDArray[Any]]
+    labels: NDArray[np.int64]
+    """Shape [n], indices into the bundle's labels."""
+    source: str
+    """In words, for the manifest."""
+    skipped: tuple[str, ...] = ()
+    """One line for each input that was left out."""
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+
+def read_calibration(
+    bundle: Bundle, where: str, labels_path: Path | None = None, *, strict: bool = False
+) -> CalibrationData:
+    """Read calibration inputs: a file or folder, or what the bundle's recipe held back.
+
+    Args:
+        bundle: what they are for.
+        where: .npy, .npz, an IDX file or a folder of images; or held-back: and a data set.
+        labels_path: labels of an .npy or IDX file; an IDX file's own are found beside it.
+        strict: raise at the first image that cannot be read.
+
+    Raises:
+        SourceError: nothing readable is there.
+        CalibrationError: they have no labels, labels the bundle does not have, or they are among
+            the bundle's own test samples.
+    """
+    names = bundle.manifest.labels
+    source = _open(bundle, where, labels_path, strict)
+    found = list(source)
+    unlabelled = sum(frame.label is None for frame in found)
+    if unlabelled or not found:
+        raise CalibrationError(
+            f"{where}: {unlabelled} of {len(found)} inputs have no label: thresholds are chosen by "
+            "which answers are right; give labels beside the inputs, or one subfolder a class"
+        )
+    labels = np.array([frame.label for frame in found], np.int64)
+    if labels.min() < 0 or labels.max() >= len(names):
+        raise CalibrationError(
+            f"{where}: labels from {labels.min()} to {labels.max()}, the bundle has "
+            f"{len(names)} classes (0 to {len(names) - 1})"
+        )
+    data = CalibrationData(
+        [frame.data for frame in found], labels, source.name, tuple(source.skipped)
+    )
+    _refuse_test_samples(bundle, data)
+    return data
+
+
+def _open(bundle: Bundle, where: str, labels_path: Path | None, strict: bool) -> Source:
+    spec = FrameSpec.of(bundle)
+    if where.startswith(HELD_BACK):
+        data = where.removeprefix(HELD_BACK)
+        held = held_back_images(bundle, data)
+        return ArraySource(*held, spec, f"{Path(data).name}, held back from training")
+    names = bundle.manifest.labels
+    return open_source(Path(where), spec, names, labels_path=labels_path, strict=strict)
+
+
+def check_above_chance(answers: NDArray[Any], labels: NDArray[Any], who: str) -> None:
+    """Check that answers have to do with the labels.
+
+    Args:
+        answers: class answered, shape [n].
+        labels: shape [n].
+        who: the net that answered, for the message.
+
+    Raises:
+        CalibrationError: they agree no more often than answers drawn without looking.
+    """
+    classes = int(max(answers.max(), labels.max())) + 1
+    shares = [np.bincount(column, minlength=classes) / len(labels) for column in (answers, labels)]
+    chance = float(np.dot(*shares))
+    accuracy = float((answers == labels).mean())
+    if accuracy <= chance + _SPREAD * (chance * (1 - chance) / len(labels)) ** 0.5:
+        raise CalibrationError(
+            f"{who} answers {100 * accuracy:.1f} % of {len(labels)} calibration inputs right, at "
+            f"chance ({100 * chance:.1f} %): these are other data, labels in another order, or "
+            "pixels that enter in another range (--mean, --std)"
+        )
+
+
+def _refuse_test_samples(bundle: Bundle, data: CalibrationData) -> None:
+    samples = bundle.samples()
+    if samples is None:
+        return
+    known = {frame.tobytes() for frame in samples[0]}
+    same = sum(frame.tobytes() in known for frame in data.frames)
+    if same:
+        raise CalibrationError(
+            f"{data.source}: {same} of {len(data)} inputs are test samples of the bundle "
+            f"{bundle.manifest.name}: thresholds chosen on them would flatter every later test; "
+            "give inputs held back from training, or leave these out"
+        )

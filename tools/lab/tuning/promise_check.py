@@ -1,0 +1,109 @@
+"""Does the promise hold? Calibration sets drawn from a pool that is taken for the population."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from edge_infer.commands.render import note, table
+from edge_infer.lab.tuning import (
+    Allowance,
+    ExitOutcomes,
+    TooFewSamplesError,
+    choose_thresholds,
+    split_calibration,
+)
+
+LOSSES = (0.001, 0.005, 0.01, 0.02)
+SIZES = (500, 2000, 5000)
+
+
+def check_promise(
+    pool: ExitOutcomes,
+    exit_energy_nj: Sequence[float],
+    confidence: float,
+    draws: int,
+    losses: Sequence[float] = LOSSES,
+    sizes: Sequence[int] = SIZES,
+    seed: int = 0,
+) -> list[dict[str, Any]]:
+    """Tune on many sets drawn from a pool and count how often the pool's loss is above the allowed.
+
+    Args:
+        pool: the population; sets are drawn from it with replacement, so independently.
+        exit_energy_nj: mean net energy by exit.
+        confidence: of the promise.
+        draws: sets for each size and allowance.
+        losses: allowances, as shares.
+        sizes: inputs in a set.
+        seed: of the draws.
+
+    Returns:
+        A row for each size and allowance: the share of draws whose thresholds break the promise on
+        the pool, the bound on it (1 - confidence and two standard errors), the share of draws that
+        could promise nothing and kept the plain net, and the mean energy used of the last exit's.
+    """
+    random = np.random.default_rng(seed)
+    rows = []
+    for size in sizes:
+        for loss in losses:
+            note(f"{draws} draws of {size} at {100 * loss:g} points")
+            rows.append(
+                _row(pool, exit_energy_nj, Allowance(loss, confidence), size, draws, random)
+            )
+    return rows
+
+
+def promise_report(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the rows as a table."""
+    heading = ("inputs", "allowed", "broken", "bound", "nothing promised", "energy used")
+    return table(
+        [
+            (
+                str(row["inputs"]),
+                f"{row['allowed_points']:g}",
+                f"{row['broken_percent']:.1f} %",
+                f"{row['bound_percent']:.1f} %",
+                f"{row['none_percent']:.1f} %",
+                f"{row['energy_percent']:.1f} %",
+            )
+            for row in rows
+        ],
+        heading,
+    )
+
+
+def _row(
+    pool: ExitOutcomes,
+    exit_energy_nj: Sequence[float],
+    allowance: Allowance,
+    size: int,
+    draws: int,
+    random: np.random.Generator,
+) -> dict[str, Any]:
+    broken = none = 0
+    spent = []
+    for _ in range(draws):
+        drawn = pool.taken(random.integers(0, len(pool), size))
+        split = split_calibration(drawn, exit_energy_nj, random)
+        try:
+            choice = choose_thresholds(split, exit_energy_nj, allowance)
+        except TooFewSamplesError:
+            choice = None
+        if choice is None:
+            none += 1
+            spent.append(exit_energy_nj[-1])
+            continue
+        harmed, helped = pool.counts(choice.thresholds)
+        broken += harmed - helped > allowance.loss * len(pool)
+        spent.append(float(np.dot(pool.shares(choice.thresholds), exit_energy_nj)))
+    chance = 1 - allowance.confidence
+    return {
+        "inputs": size,
+        "allowed_points": 100 * allowance.loss,
+        "draws": draws,
+        "broken_percent": 100 * broken / draws,
+        "bound_percent": 100 * (chance + 2 * (chance * allowance.confidence / draws) ** 0.5),
+        "none_percent": 100 * none / draws,
+        "energy_percent": 100 * float(np.mean(spent)) / exit_energy_nj[-1],
+    }

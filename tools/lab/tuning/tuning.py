@@ -1,0 +1,199 @@
+"""Tune a bundle: score calibration inputs once, choose thresholds, see whether it pays."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_infer.commands.render import note
+from edge_infer.lab.costs.exit_costs import ExitCosts
+from edge_infer.lab.replay.scored_frames import score_frames
+from edge_infer.lab.tuning import (
+    Allowance,
+    CalibrationSplit,
+    ExitOutcomes,
+    ThresholdChoice,
+    TooFewSamplesError,
+    choose_thresholds,
+    split_calibration,
+)
+from edge_infer.lab.tuning.calibration_data import CalibrationData, check_above_chance
+from edge_infer.lab.tuning.predictor_fitting import fit_predictor
+from edge_infer.models_tflite import Bundle
+from edge_infer.models_tflite.backend import Backend
+from edge_infer.models_tflite.build import NO_EXITS, BundleDraft
+from edge_infer.models_tflite.manifest import (
+    FULL_RATIO,
+    BackendInfo,
+    ChosenOn,
+    Criterion,
+    Thresholds,
+)
+from edge_infer.models_tflite.plain_net import plain_net
+from edge_infer.models_tflite.redraft import redraft
+from edge_infer.models_tflite.stage import load_stages
+from edge_infer.models_tflite.threshold_values import threshold_value
+from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.prediction.predictor import SoftmaxPredictor
+
+RULE = (
+    "least expected net energy; Learn then Test (arXiv 2110.01052): fixed sequence of thresholds, "
+    "exact trinomial test of the loss against the last exit"
+)
+CURVE_POINTS = (0.05, 0.1, 0.12, 0.25, 0.5, 1.0, 2.0, 5.0)
+"""Allowances, in percentage points, that the trade-off curve shows beside the asked one."""
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """What another allowance would have given."""
+
+    allowed_loss: float
+    choice: ThresholdChoice
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What was chosen, and from what."""
+
+    bundle: Bundle
+    data: CalibrationData
+    scores: tuple[NDArray[Any], ...]
+    """Raw scores of the calibration inputs, by exit."""
+    outcomes: ExitOutcomes
+    split: CalibrationSplit
+    criterion: Criterion
+    allowance: Allowance
+    costs: ExitCosts
+    backend: BackendInfo
+    choice: ThresholdChoice | None
+    """None: no thresholds can be shown to keep the allowance."""
+    curve: tuple[CurvePoint, ...]
+    seed: int
+
+    @property
+    def pays(self) -> bool:
+        """Whether the adaptive net is expected to cost less than the plain one."""
+        return self.choice is not None and self.choice.energy_nj < self.costs.plain.energy_nj
+
+    @property
+    def values(self) -> tuple[float, ...]:
+        """The chosen thresholds as the manifest states them."""
+        assert self.choice is not None
+        stages = self.bundle.manifest.stages
+        return tuple(
+            threshold_value(self.criterion, confidence, stage.scores.dtype)
+            for confidence, stage in zip(self.choice.thresholds, stages, strict=False)
+        )
+
+
+def tune_bundle(
+    bundle: Bundle,
+    backend: Backend,
+    data: CalibrationData,
+    costs: ExitCosts,
+    allowance: Allowance,
+    criterion: Criterion | None = None,
+    seed: int = 0,
+) -> Tuning:
+    """Choose the thresholds of a bundle.
+
+    Args:
+        bundle: with two exits or more.
+        backend: kernels to run it on; thresholds hold for these.
+        data: inputs that no weight was trained on.
+        costs: of the board it is to run on.
+        allowance: loss of accuracy allowed against the last exit, and the confidence.
+        criterion: how an exit is judged; the bundle's own if None.
+        seed: of the split into inputs to learn and to test on.
+
+    Raises:
+        RunError: the bundle has one exit.
+        CalibrationError: a net answers at chance.
+        TooFewSamplesError: the inputs are too few to promise anything.
+    """
+    stages = bundle.manifest.stages
+    if len(stages) < 2:
+        raise RunError(f"{bundle.manifest.name} has one exit: there is no threshold to choose")
+    note(f"scoring {len(data)} inputs of {data.source}")
+    scores = score_frames(load_stages(bundle, backend), data.frames)
+    for stage, rows in zip(stages, scores, strict=True):
+        if stage.input.reads == "frame" or stage is stages[-1]:
+            check_above_chance(rows.argmax(axis=1), data.labels, f"the net of {stage.name}")
+    criterion = criterion or bundle.manifest.thresholds[FULL_RATIO].criterion
+    scales = [stage.scores.scale for stage in stages]
+    outcomes = ExitOutcomes.of_scores(scores, data.labels, criterion, scales)
+    split = split_calibration(outcomes, costs.energy_nj, np.random.default_rng(seed))
+    choice = choose_thresholds(split, costs.energy_nj, allowance)
+    curve = _curve(split, costs.energy_nj, allowance)
+    return Tuning(
+        bundle, data, scores, outcomes, split, criterion, allowance, costs, backend.info, choice,
+        curve, seed,
+    )  # fmt: skip
+
+
+def fitted_predictor(tuning: Tuning) -> SoftmaxPredictor:
+    """Fit the exit predictor to the chosen thresholds."""
+    assert tuning.choice is not None
+    first = tuning.bundle.manifest.stages[0].scores
+    exits = tuning.outcomes.exits(tuning.choice.thresholds)
+    return fit_predictor(
+        tuning.scores[0], exits, len(tuning.scores), first.scale or 1.0, tuning.data.source
+    )
+
+
+def tuned_draft(tuning: Tuning, figures: dict[str, Any]) -> BundleDraft:
+    """Return the draft of the tuned bundle, or of the plain net where tuning does not pay.
+
+    Args:
+        tuning: what was chosen.
+        figures: for the provenance, under "tuning".
+    """
+    draft = redraft(tuning.bundle)
+    # What training said of its own thresholds is true no more.
+    kept = {key: value for key, value in draft.provenance.items() if key != "adaptive"}
+    provenance = {**kept, "tuning": figures}
+    if not tuning.pays:
+        return replace(
+            draft,
+            kinds=("single",),
+            stages=[plain_net(tuning.bundle)],
+            thresholds={FULL_RATIO: NO_EXITS},
+            predictor=None,
+            provenance=provenance,
+        )
+    predictor = fitted_predictor(tuning).to_document()
+    return replace(
+        draft,
+        thresholds={**draft.thresholds, FULL_RATIO: _thresholds(tuning)},
+        predictor={**(draft.predictor or {}), FULL_RATIO: predictor},
+        tuned_on=tuning.backend,
+        provenance=provenance,
+    )
+
+
+def _thresholds(tuning: Tuning) -> Thresholds:
+    chosen_on = ChosenOn(
+        data=f"{tuning.data.source}, {len(tuning.data)} inputs",
+        rule=RULE,
+        allowed_loss_points=100 * tuning.allowance.loss,
+        confidence=tuning.allowance.confidence,
+        samples=len(tuning.split.tested),
+    )
+    return Thresholds(tuning.criterion, tuning.values, chosen_on)
+
+
+def _curve(
+    split: CalibrationSplit, energy_nj: Sequence[float], asked: Allowance
+) -> tuple[CurvePoint, ...]:
+    points = []
+    for loss in sorted({asked.loss, *(points / 100 for points in CURVE_POINTS)}):
+        try:
+            choice = choose_thresholds(split, energy_nj, replace(asked, loss=loss))
+        except TooFewSamplesError:
+            continue
+        if choice is not None:
+            points.append(CurvePoint(loss, choice))
+    return tuple(points)

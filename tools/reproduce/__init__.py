@@ -1,1 +1,0 @@
-"""`edge-infer reproduce`: the figures of published papers beside ours, met or not."""

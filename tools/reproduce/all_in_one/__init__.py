@@ -1,1 +1,0 @@
-"""`edge-infer reproduce all-in-one`: one weight set, a pruning ratio for each clock (ICCAD 22)."""

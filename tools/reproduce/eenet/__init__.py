@@ -1,1 +1,0 @@
-"""`edge-infer reproduce eenet`: early exits, prediction and clocks (DAC 2023)."""

@@ -1,1 +1,0 @@
-"""`edge-infer run`: a bundle over frames, on this board, a simulated one or one at a line's end."""

@@ -1,1 +1,0 @@
-"""`edge-infer install-service`: the files of a systemd service, planned, put in place, removed."""

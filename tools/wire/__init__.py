@@ -1,1 +1,0 @@
-"""Commands at both ends of a serial line: `flash`, `device`, `serve`, `bundle pack`."""
