@@ -30,12 +30,13 @@ from edge_infer.lab.comparison.comparison import Comparison
 from edge_infer.lab.comparison.comparison_document import compare_document
 from edge_infer.lab.comparison.comparison_frames import read_frames, read_ratios
 from edge_infer.lab.comparison.conditions import Conditions
-from edge_infer.lab.costs.board_tables import measured_table, with_classic
+from edge_infer.lab.costs.board_tables import with_classic
 from edge_infer.lab.replay.costs import Disturbance
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.governors.stable_latency import NAME as STABLE
+from edge_infer.runtime.measured_table import measured_table
 from edge_infer.runtime.policies.joint import NAME as JOINT
 
 BY_RATIO = (JOINT, PRUNING, STABLE)

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_infer.boards.contract import Board
-from edge_infer.lab.costs.board_tables import measured_table
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import BackendInfo
 from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.governor import Governor
 from edge_infer.runtime.governors.stable_latency import NAME as STABLE
 from edge_infer.runtime.governors.stable_latency import stable_latency
+from edge_infer.runtime.measured_table import measured_table
 from edge_infer.runtime.policies.joint import NAME as JOINT
 from edge_infer.runtime.policies.live import LIVE, live_governor
 from edge_infer.runtime.workload.arrivals import Arrivals

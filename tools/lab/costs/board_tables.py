@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 
 from edge_infer.boards import open_board
 from edge_infer.boards.cost_table import CostRow, CostTable
@@ -11,7 +10,7 @@ from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.lab.costs.classic_net import CLASSIC, classic_work
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import FULL_RATIO
-from edge_infer.runtime.errors import RunError, SourceMissingError
+from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.stage_work import all_works, row_name, switch_work
 
 
@@ -32,24 +31,6 @@ def board_table(bundle: Bundle, board: str) -> CostTable:
             f"{board} has no cost table: simulated boards have one, for others run "
             f"edge-infer measure {bundle.manifest.name} --board {board}, then give --cost-table"
         )
-    return table
-
-
-def measured_table(path: Path, bundle: Bundle, board: str, backend: str) -> CostTable:
-    """Return a table that `edge-infer measure` wrote.
-
-    Raises:
-        SourceMissingError: there is no such file.
-        RunError: it cannot be read, or is of another board, bundle or backend.
-        CostTableError: a row is missing; the message says how to fill it.
-    """
-    try:
-        table = CostTable.from_json(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise SourceMissingError(f"there is no cost table {path}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise RunError(f"{path}: cannot be read: {error}") from error
-    check_table(table, bundle, board, backend)
     return table
 
 
@@ -85,26 +66,3 @@ def _sum(table: CostTable, stages: Sequence[str], point: OperatingPoint) -> Cost
         time_spread_ns=round(math.hypot(*(p.time_spread_ns for p in parts))),
         energy_spread_nj=round(math.hypot(*(p.energy_spread_nj for p in parts))),
     )
-
-
-def check_table(table: CostTable, bundle: Bundle, board: str, backend: str) -> None:
-    """Refuse a cost table that is not of this board, bundle and backend.
-
-    Raises:
-        RunError: what differs.
-        CostTableError: a row is missing; the message says how to fill it.
-    """
-    manifest = bundle.manifest
-    for what, theirs, ours in (
-        ("board", table.board, board),
-        ("bundle", table.bundle, f"{manifest.name} {manifest.version}"),
-        ("backend", table.backend, backend),
-    ):
-        if theirs != ours:
-            raise RunError(
-                f"the cost table is of {what} {theirs or '(not stated)'}, this is {ours}: fill one "
-                f"with edge-infer measure {manifest.name} --board {board}"
-            )
-    for stage in manifest.stages:
-        for point in table.points:
-            table.row(stage.name, point)

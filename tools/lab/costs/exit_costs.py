@@ -7,11 +7,12 @@ from pathlib import Path
 
 from edge_infer.boards.cost_table import CostOrigin, CostRow, CostTable
 from edge_infer.boards.operating_point import OperatingPoint
-from edge_infer.lab.costs.board_tables import board_table, measured_table, with_classic
+from edge_infer.lab.costs.board_tables import board_table, with_classic
 from edge_infer.lab.costs.classic_net import CLASSIC
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import BackendInfo
 from edge_infer.runtime.errors import PolicyError
+from edge_infer.runtime.measured_table import measured_table
 
 
 @dataclass(frozen=True)
