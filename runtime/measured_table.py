@@ -1,4 +1,4 @@
-"""A cost table that was measured on a board, read from its file and held against bundle and board."""
+"""A cost table measured on a board, read from its file and held against bundle and board."""
 
 from pathlib import Path
 
