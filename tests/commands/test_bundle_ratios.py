@@ -11,9 +11,9 @@ from tests.fakes.prunable_bundles import RATIOS, write_prunable_bundle
 
 from edge_infer.commands import bundle_report as bundle_report
 from edge_infer.commands.bundle import bundle_group
-from edge_infer.lab.ratio_accuracy import bundle_at
 from edge_infer.models_tflite.bundle import open_bundle
 from edge_infer.models_tflite.errors import BackendError
+from edge_infer.models_tflite.redraft import bundle_at
 
 SCHEMAS = Path(__file__).parents[2] / "tools" / "commands" / "schemas"
 SHIPPED = "cifar10-all-in-one"

@@ -15,13 +15,13 @@ from tests.fakes.prunable_bundles import prunable_draft, write_prunable_bundle
 from edge_infer.boards import open_board
 from edge_infer.commands.reproduce import reproduce_group
 from edge_infer.commands.reproduce_all_in_one_report import _ideas, _key, against_alone
-from edge_infer.lab.ratio_accuracy import bundle_at
 from edge_infer.lab.reproduce.all_in_one_ideas import WAYS, Answers, RatioAnswers, compare_ideas
 from edge_infer.lab.reproduce.all_in_one_latency import level_latency
 from edge_infer.lab.tuning import ExitOutcomes
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.build import write_bundle
 from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.redraft import bundle_at
 from edge_infer.runtime.stage_work import work_of
 
 SCHEMA = (

@@ -6,11 +6,11 @@ from dataclasses import asdict
 from typing import Any
 
 from edge_infer.commands.render import emit, table, warn
-from edge_infer.lab.ratio_accuracy import ratio_bytes
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.errors import BackendError
 from edge_infer.models_tflite.lint import lint_bundle
 from edge_infer.models_tflite.manifest import FULL_RATIO, Manifest
+from edge_infer.models_tflite.redraft import ratio_bytes
 
 
 def emit_built(

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.commands.render import note
-from edge_infer.lab.ratio_accuracy import bundle_at
 from edge_infer.lab.replay.scored_frames import score_frames
 from edge_infer.lab.reproduce.all_in_one_ideas import Answers, RatioAnswers
 from edge_infer.lab.train.dataset import Dataset
@@ -16,6 +15,7 @@ from edge_infer.lab.tuning import ExitOutcomes
 from edge_infer.lab.tuning.held_back import held_back_of
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend
+from edge_infer.models_tflite.redraft import bundle_at
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.exit_criterion import CriterionName, confidences

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from edge_infer.lab.ratio_accuracy import ratio_bytes
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.prunable import PrunableModel
+from edge_infer.models_tflite.redraft import ratio_bytes
 
 
 def byte_sizes(bundle: Bundle) -> dict[str, Any]:

@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from edge_infer.commands.render import note
 from edge_infer.lab.costs.exit_costs import read_costs
-from edge_infer.lab.ratio_accuracy import bundle_at
 from edge_infer.lab.replay.scored_frames import score_frames
 from edge_infer.lab.train.bundling import TUNED_FOR
 from edge_infer.lab.train.dataset import Dataset, Splits
@@ -30,7 +29,7 @@ from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.manifest import Manifest, Thresholds
 from edge_infer.models_tflite.prunable import follow_channels
 from edge_infer.models_tflite.prunable.bundling import with_ratios
-from edge_infer.models_tflite.redraft import redraft
+from edge_infer.models_tflite.redraft import bundle_at, redraft
 from edge_infer.models_tflite.single import single_draft
 from edge_infer.models_tflite.stage import load_stages
 
