@@ -9,7 +9,7 @@ from click.testing import CliRunner, Result
 
 from edge_infer.boards.cost_table import CostTable
 from edge_infer.commands.reproduce import reproduce_group
-from edge_infer.lab.costs.board_tables import board_table
+from edge_infer.lab.costs.board_costs import board_table
 from edge_infer.lab.replay.scored_frames import score_frames, scored_bundle
 from edge_infer.lab.reproduce.cascade_figures import CascadeAnswers, board_figures
 from edge_infer.models_tflite.backend import open_backend

@@ -12,7 +12,7 @@ from tests.fakes.tiny_bundles import write_single
 
 from edge_infer.commands.root import run_line
 from edge_infer.commands.tune import tune_command
-from edge_infer.lab.costs.board_tables import board_table
+from edge_infer.lab.costs.board_costs import board_table
 from edge_infer.lab.replay.scored_frames import score_frames, scored_bundle
 from edge_infer.lab.tuning.held_back import held_back_images
 from edge_infer.models_tflite.backend import open_backend
@@ -21,7 +21,7 @@ from edge_infer.models_tflite.self_test import self_test
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.exit_criterion import exit_criteria
-from edge_infer.runtime.prediction.predictor import SoftmaxPredictor
+from edge_infer.runtime.predictor import SoftmaxPredictor
 
 SCHEMAS = Path(__file__).parents[2] / "tools" / "commands" / "schemas"
 EARLY, PAIR = "digits-early-exit", "digits-little-big"

@@ -30,7 +30,7 @@ from edge_infer.lab.comparison.comparison import Comparison
 from edge_infer.lab.comparison.comparison_document import compare_document
 from edge_infer.lab.comparison.comparison_frames import read_frames, read_ratios
 from edge_infer.lab.comparison.conditions import Conditions
-from edge_infer.lab.costs.board_tables import with_classic
+from edge_infer.lab.costs.board_costs import with_classic
 from edge_infer.lab.replay.costs import Disturbance
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend

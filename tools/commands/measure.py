@@ -1,31 +1,24 @@
 """`edge-infer measure`: fill the cost table of a bundle on a board."""
 
-from collections.abc import Callable
-from dataclasses import replace
-from itertools import cycle, product
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import click
 
 from edge_infer.boards import open_board
-from edge_infer.boards.contract import Board
 from edge_infer.boards.cost_table import CostTable
 from edge_infer.boards.operating_point import OperatingPoint
-from edge_infer.boards.work import Work
 from edge_infer.commands.options import backend_option, json_option, option, resolver_option
 from edge_infer.commands.quantities import energy_text, time_text
 from edge_infer.commands.render import emit, note, table, warn
 from edge_infer.commands.thread_counts import Threads
-from edge_infer.lab.costs.cost_measurement import CostMeasurement, Invoke
-from edge_infer.models_tflite import Bundle, open_bundle
-from edge_infer.models_tflite.backend import Backend, open_backend
+from edge_infer.lab.costs.bundle_measurement import measure_costs
+from edge_infer.models_tflite import open_bundle
+from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.manifest import FULL_RATIO
-from edge_infer.models_tflite.stage import LoadedStage, load_stages
 from edge_infer.runtime.errors import RunError
-from edge_infer.runtime.exit_criterion import Criterion, exit_criteria
-from edge_infer.runtime.stage_work import CHANGE, all_works, row_name, row_parts, switch_work
-from edge_infer.runtime.steps import RatioLoader
+from edge_infer.runtime.stage_work import CHANGE, row_name, row_parts
 
 
 @click.command("measure", short_help="Measure what a bundle's stages cost on a board.")
@@ -57,14 +50,7 @@ def measure_command(
     """
     opened, kernels = open_bundle(bundle), open_backend(backend, resolver)
     with open_board(board) as place:
-        cores = place.profile.cpu.cores if place.profile.cpu else max(threads)
-        measurement = measurement_of(opened, kernels, place, [t for t in threads if t <= cores])
-        manifest = opened.manifest
-        found = replace(
-            measurement.run(),
-            bundle=f"{manifest.name} {manifest.version}",
-            backend=str(kernels.info),
-        )
+        found = measure_costs(opened, kernels, place, threads, note)
     if output is not None:
         try:
             found.save(output)
@@ -73,102 +59,6 @@ def measure_command(
     for text in found.notes[1:]:
         warn(text)
     emit(as_json, measure_document(found), measure_report(found))
-
-
-def measurement_of(
-    bundle: Bundle, backend: Backend, board: Board, threads: list[int]
-) -> CostMeasurement:
-    """Return the measurement of a bundle's stages on a board, ready to run.
-
-    Raises:
-        RunError: no thread count fits the board.
-    """
-    if not threads:
-        raise RunError(f"{board.name} has too few cores for the thread counts asked for")
-    works = all_works(bundle)
-    if bundle.manifest.prunable is not None:
-        works = (*works, switch_work(bundle.manifest, FULL_RATIO))
-    invokes: dict[tuple[str, int], Invoke] = {}
-    bare_ns: dict[tuple[str, int], Callable[[], int]] = {}
-    for count in threads:
-        if board.simulated:
-            for work in works:
-                invokes[work.name, count] = _spending(board, work)
-            continue
-        for ratio in bundle.manifest.ratios:
-            loaded = load_stages(bundle, backend, count, ratio=ratio)
-            inputs = _inputs(bundle, loaded)
-            judges = exit_criteria(bundle.manifest, ratio)
-            for index, stage in enumerate(loaded):
-                name = row_name(bundle.manifest.stages[index].name, ratio)
-                last = index == len(loaded) - 1
-                invokes[name, count] = _running(stage, judges[index], inputs[index], last)
-                bare_ns[name, count] = _bare(stage, inputs[index], board)
-        if bundle.manifest.prunable is not None:
-            name = works[-1].name
-            invokes[name, count] = _changing(bundle, backend, count)
-            bare_ns[name, count] = lambda: 0
-    modelled = board.cost_table(works) if board.simulated else None
-
-    def overhead_ns(stage: str, point: OperatingPoint, time_ns: float) -> int:
-        if modelled is not None:
-            return modelled.row(stage, point).overhead_ns
-        return max(0, round(time_ns - bare_ns[stage, point.threads]()))
-
-    return CostMeasurement(board, invokes, overhead_ns, note=note)
-
-
-def _spending(board: Board, work: Work) -> Invoke:
-    def spend(point: OperatingPoint) -> None:
-        board.spend(work, point)
-
-    return spend
-
-
-def _running(stage: LoadedStage, judge: Criterion, inputs: Any, last: bool) -> Invoke:
-    def run(point: OperatingPoint) -> None:
-        judge(stage.run(inputs))
-        if not last:
-            stage.features()
-
-    return run
-
-
-def _changing(bundle: Bundle, backend: Backend, count: int) -> Invoke:
-    """Return what a change of ratio does: to each ratio in turn, as the engine does it."""
-    loader, ratios = RatioLoader(bundle, backend, (count,)), cycle(bundle.manifest.ratios)
-
-    def change(point: OperatingPoint) -> None:
-        loader.load(next(ratios))
-
-    return change
-
-
-def _bare(stage: LoadedStage, inputs: Any, board: Board) -> Callable[[], int]:
-    """Return a function that times the invocation alone, the best of a few."""
-
-    def best() -> int:
-        now_ns, times = board.timebase.now_ns, []
-        for _ in range(20):
-            begin_ns = now_ns()
-            stage.interpreter.invoke()
-            times.append(now_ns() - begin_ns)
-        return min(times)
-
-    return best
-
-
-def _inputs(bundle: Bundle, loaded: list[LoadedStage]) -> list[Any]:
-    """Return what each stage takes for the first golden vector."""
-    frame = bundle.golden().frames[0]
-    found: list[Any] = []
-    handed: Any = ()
-    for stage in loaded:
-        inputs = handed if stage.prepare is None else stage.prepare(frame)
-        found.append(inputs)
-        stage.run(inputs)
-        handed = stage.features()
-    return found
 
 
 def measure_document(found: CostTable) -> dict[str, Any]:

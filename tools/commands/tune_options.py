@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 import click
 
 from edge_infer.commands.options import backend_option, option, resolver_option
-from edge_infer.lab.costs.exit_costs import read_costs
+from edge_infer.lab.costs.board_costs import read_costs
 from edge_infer.lab.tuning import Allowance
 from edge_infer.lab.tuning.calibration_data import read_calibration
 from edge_infer.lab.tuning.tuning import Tuning, tune_bundle

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from edge_infer.boards.cost_table import CostTable
 from edge_infer.boards.operating_point import OperatingPoint
-from edge_infer.lab.costs.classic_net import CLASSIC
+from edge_infer.lab.costs.board_costs import CLASSIC
 from edge_infer.lab.replay.result import ReplayResult
 from edge_infer.runtime.stage_work import row_name
 

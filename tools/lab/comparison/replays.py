@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from edge_infer.boards.cost_table import CostTable
 from edge_infer.lab.comparison.conditions import Conditions
-from edge_infer.lab.costs.classic_net import CLASSIC
+from edge_infer.lab.costs.board_costs import CLASSIC
 from edge_infer.lab.replay.costs import ReplayCosts
 from edge_infer.lab.replay.replay import Replay, Traffic
 from edge_infer.lab.replay.scored_frames import ScoredFrames

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from edge_infer.boards.contract import Board
 from edge_infer.boards.cost_table import CostOrigin, CostRow, CostTable, SwitchCost
 from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.lab.progress import Progress, silent
 
 VISIT_NS = 60_000_000
 """Length of a visit: some 50 conversions of a meter at its fastest useful setting."""
@@ -76,14 +77,14 @@ class CostMeasurement:
         invokes: by stage name and threads.
         overheads_ns: time of an invocation that is decision and runtime, by stage and point.
         seed: of the order of visits.
-        note: told of progress.
+        progress: told of each round.
     """
 
     board: Board
     invokes: Mapping[tuple[str, int], Invoke]
     overhead_ns: Callable[[str, OperatingPoint, float], int]
     seed: int = 0
-    note: Callable[[str], None] = lambda text: None
+    progress: Progress = silent
     discarded: int = 0
     """Visits thrown away because the board was throttled."""
     skipped_khz: dict[int, int] = field(default_factory=dict)
@@ -149,7 +150,7 @@ class CostMeasurement:
             open_cells = [key for key, cell in cells.items() if not self._known(cell)]
             if round_ >= LEAST_ROUNDS and not open_cells:
                 break
-            self.note(f"round {round_ + 1}: {len(open_cells)} of {len(cells)} rows open")
+            self.progress(f"round {round_ + 1}: {len(open_cells)} of {len(cells)} rows open")
             visits = list(cells) if round_ < LEAST_ROUNDS else open_cells
             order.shuffle(visits)
             for stage, point in visits:

@@ -24,9 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.boards.operating_point import OperatingPoint
-from edge_infer.lab.costs.board_tables import board_table
-from edge_infer.lab.costs.classic_net import CLASSIC
-from edge_infer.lab.costs.exit_costs import NetCost, net_cost
+from edge_infer.lab.costs.board_costs import CLASSIC, NetCost, board_table, net_cost
 from edge_infer.lab.tuning import ExitOutcomes
 from edge_infer.lab.tuning.exit_outcomes import Thresholds
 from edge_infer.lab.tuning.threshold_path import learned_path, sinking_path

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from edge_infer.boards import open_board
 from edge_infer.boards.work import OpWork, Work
-from edge_infer.lab.costs.board_tables import board_table
-from edge_infer.lab.costs.exit_costs import ExitCosts, NetCost, exit_costs, net_cost
+from edge_infer.lab.costs.board_costs import ExitCosts, NetCost, board_table, exit_costs, net_cost
 from edge_infer.lab.replay.scored_frames import score_frames, scored_bundle
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend

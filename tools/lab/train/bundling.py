@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.lab.costs.exit_costs import read_costs
+from edge_infer.lab.costs.board_costs import read_costs
 from edge_infer.lab.train.dataset import Splits
 from edge_infer.lab.train.little_big import shipped_pair
 from edge_infer.lab.train.recipe import Recipe

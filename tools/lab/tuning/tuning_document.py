@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_infer.lab.costs.exit_costs import NetCost
+from edge_infer.lab.costs.board_costs import NetCost
 from edge_infer.lab.tuning import ThresholdChoice
 from edge_infer.lab.tuning.predictor_check import check_predictor
 from edge_infer.lab.tuning.tuning import Tuning

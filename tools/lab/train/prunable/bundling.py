@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.commands.render import note
-from edge_infer.lab.costs.exit_costs import read_costs
+from edge_infer.lab.costs.board_costs import read_costs
 from edge_infer.lab.replay.scored_frames import score_frames
 from edge_infer.lab.train.bundling import TUNED_FOR
 from edge_infer.lab.train.dataset import Dataset, Splits

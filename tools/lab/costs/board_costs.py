@@ -1,18 +1,91 @@
-"""What leaving at each exit costs on a board, beside the plain net; from the board's cost table."""
+"""What a bundle costs on a board: its cost table, and what leaving at each exit costs by it.
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+Beside the stages stands the classic net: the same net without its early exits, as one model.
+"""
+
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from itertools import accumulate
 from pathlib import Path
 
+from edge_infer.boards import open_board
 from edge_infer.boards.cost_table import CostOrigin, CostRow, CostTable
 from edge_infer.boards.operating_point import OperatingPoint
-from edge_infer.lab.costs.board_tables import board_table, with_classic
-from edge_infer.lab.costs.classic_net import CLASSIC
+from edge_infer.boards.work import OpWork, Work
 from edge_infer.models_tflite import Bundle
-from edge_infer.models_tflite.manifest import BackendInfo
-from edge_infer.runtime.errors import PolicyError
+from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.manifest import FULL_RATIO, BackendInfo
+from edge_infer.models_tflite.ops import list_ops
+from edge_infer.models_tflite.plain_net import plain_net
+from edge_infer.runtime.errors import PolicyError, RunError
 from edge_infer.runtime.measured_table import measured_table
+from edge_infer.runtime.stage_work import all_works, row_name, switch_work
+
+CLASSIC = "classic"
+"""Name of the classic net's one stage, at full width."""
+
+
+def board_table(bundle: Bundle, board: str) -> CostTable:
+    """Return a board's cost table of a bundle's stages and of its classic net, at all ratios.
+
+    Raises:
+        RunError: the board has no cost table.
+        UnknownBoardError: there is no such board.
+    """
+    with open_board(board) as opened:
+        classic = [_classic_work(bundle, ratio) for ratio in bundle.manifest.ratios]
+        table = opened.cost_table(
+            [*all_works(bundle), *classic, switch_work(bundle.manifest, FULL_RATIO)]
+        )
+    if table is None:
+        raise RunError(
+            f"{board} has no cost table: simulated boards have one, for others run "
+            f"edge-infer measure {bundle.manifest.name} --board {board}, then give --cost-table"
+        )
+    return table
+
+
+def _classic_work(bundle: Bundle, ratio: str) -> Work:
+    """Return the work of the last exit alone: one invocation, no exit heads, no decision."""
+    ops = list_ops(Graph(plain_net(bundle, ratio).model))
+    arithmetic = bundle.manifest.stages[-1].arithmetic
+    works = tuple(OpWork(op.op, op.macs, op.elements) for op in ops)
+    return Work(row_name(CLASSIC, ratio), works, decides=False, dtype=arithmetic)
+
+
+def with_classic(table: CostTable, bundle: Bundle) -> CostTable:
+    """Return a measured table with the classic net at every ratio that was measured.
+
+    A big net was measured as a stage; where the last stage goes on from others, the classic net is
+    taken as the sum of the stages.
+    """
+    if CLASSIC in table.stages:
+        return table
+    stages = bundle.manifest.stages
+    whole = stages[-1:] if stages[-1].input.reads == "frame" else stages
+    rows, known = dict(table.rows), set(table.stages)
+    for ratio in bundle.manifest.ratios:
+        names = [row_name(stage.name, ratio) for stage in whole]
+        if known.issuperset(names):
+            for point in table.points:
+                rows[row_name(CLASSIC, ratio), point] = _sum(table, names, point)
+    if len(whole) == 1:
+        return replace(table, rows=rows)
+    note_text = "the classic net is the sum of the stages, exit heads included"
+    return replace(table, rows=rows, notes=(*table.notes, note_text))
+
+
+def _sum(table: CostTable, stages: Sequence[str], point: OperatingPoint) -> CostRow:
+    parts = [table.row(stage, point) for stage in stages]
+    return replace(
+        parts[0],
+        time_ns=sum(p.time_ns for p in parts),
+        energy_nj=sum(p.energy_nj for p in parts),
+        overhead_ns=parts[-1].overhead_ns,
+        time_spread_ns=round(math.hypot(*(p.time_spread_ns for p in parts))),
+        energy_spread_nj=round(math.hypot(*(p.energy_spread_nj for p in parts))),
+    )
 
 
 @dataclass(frozen=True)
@@ -45,7 +118,7 @@ class ExitCosts:
     plain: NetCost
     """The last exit's net in one invocation, without exit heads or decisions."""
     origin: CostOrigin
-    """The weakest of the rows used: synthetic before modelled before simulated before measured."""
+    """The weakest of the rows used."""
     notes: tuple[str, ...]
 
     @property
@@ -109,16 +182,21 @@ def exit_costs(bundle: Bundle, table: CostTable, clock_mhz: int | None = None) -
     names = tuple(stage.name for stage in bundle.manifest.stages)
     rows = [table.row(name, point) for name in (*names, CLASSIC)]
     *stages, plain = (net_cost(row, table.idle_reference_uw) for row in rows)
-    ranks: tuple[CostOrigin, ...] = ("measured", "simulated", "modelled", "synthetic")
     return ExitCosts(
         board=table.board,
         point=point,
         names=names,
         exits=tuple(accumulate(stages)),
         plain=plain,
-        origin=max((row.origin for row in rows), key=ranks.index),
+        origin=weakest_origin(rows),
         notes=table.notes,
     )
+
+
+def weakest_origin(rows: Iterable[CostRow]) -> CostOrigin:
+    """Return the weakest origin: synthetic before modelled before simulated before measured."""
+    ranks: tuple[CostOrigin, ...] = ("measured", "simulated", "modelled", "synthetic")
+    return max((row.origin for row in rows), key=ranks.index)
 
 
 def _point(table: CostTable, clock_mhz: int | None) -> OperatingPoint:
