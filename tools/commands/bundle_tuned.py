@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from edge_infer.commands.bundle_report import emit_built
-from edge_infer.commands.out_folder import refuse_existing
+from edge_infer.commands.options import refuse_existing
 from edge_infer.commands.render import warn
 from edge_infer.commands.tune_options import TuneOptions
 from edge_infer.commands.tune_report import tune_report

@@ -13,6 +13,7 @@ from edge_infer.commands.budget_options import (
 )
 from edge_infer.commands.compare_report import compare_report
 from edge_infer.commands.options import (
+    Threads,
     backend_option,
     json_option,
     load_option,
@@ -24,7 +25,6 @@ from edge_infer.commands.options import (
 )
 from edge_infer.commands.quantities import Duration
 from edge_infer.commands.render import emit, warn
-from edge_infer.commands.thread_counts import Threads
 from edge_infer.lab.comparison.best_pruned import PRUNING
 from edge_infer.lab.comparison.comparison import Comparison
 from edge_infer.lab.comparison.comparison_document import compare_document

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from edge_infer.commands.picture import picture
+from edge_infer.commands.render import picture
 
 COLOURS = {"classic": "0.3", "baseline": "tab:blue", "governor": "tab:green", "limit": "tab:orange"}
 

@@ -9,10 +9,15 @@ import click
 from edge_infer.boards import open_board
 from edge_infer.boards.cost_table import CostTable
 from edge_infer.boards.operating_point import OperatingPoint
-from edge_infer.commands.options import backend_option, json_option, option, resolver_option
+from edge_infer.commands.options import (
+    Threads,
+    backend_option,
+    json_option,
+    option,
+    resolver_option,
+)
 from edge_infer.commands.quantities import energy_text, time_text
 from edge_infer.commands.render import emit, note, table, warn
-from edge_infer.commands.thread_counts import Threads
 from edge_infer.lab.costs.bundle_measurement import measure_costs
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend

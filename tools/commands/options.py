@@ -1,6 +1,7 @@
-"""Options that several commands share, each declared once."""
+"""Options that several commands share, each declared once, and the types that they take."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -40,6 +41,23 @@ class BackendName(click.Choice[str]):
     def get_metavar(self, param: click.Parameter, ctx: click.Context | None = None) -> str:
         """Return what help shows."""
         return f"[{'|'.join(BACKEND_NAMES)}[:DEVICE][@LEVEL]]"
+
+
+class Threads(click.ParamType[tuple[int, ...]]):
+    """Thread counts with commas: 1,2,4."""
+
+    name = "counts"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return the counts, ascending."""
+        if isinstance(value, tuple):
+            return value
+        parts = str(value).split(",")
+        if not all(part.strip().isdigit() and int(part) > 0 for part in parts):
+            self.fail(f"{value!r} are no thread counts; write them with commas: 1,2,4", param, ctx)
+        return tuple(sorted({int(part) for part in parts}))
 
 
 json_option = option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -88,3 +106,9 @@ time_scale_option = option(
     show_default=True,
     help="Stage times and energies times this: synthetic.",
 )
+
+
+def refuse_existing(out: Path, replace: bool) -> None:
+    """Say that a folder stands in the way before minutes of work, not after."""
+    if out.exists() and not replace:
+        raise click.UsageError(f"{out} exists already: choose another place, or give --replace")

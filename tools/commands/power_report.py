@@ -8,8 +8,7 @@ import click
 from edge_infer.boards.power_csv import PowerLog, read_power_log
 from edge_infer.boards.power_summary import summarise
 from edge_infer.commands.options import json_option, option
-from edge_infer.commands.picture import picture
-from edge_infer.commands.render import emit, table
+from edge_infer.commands.render import emit, picture, table
 
 POINTS = 4000
 """Points of a plot: more than a page has pixels."""

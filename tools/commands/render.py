@@ -1,14 +1,18 @@
-"""The one place that writes results: text for people, or one JSON document.
+"""The one place that writes results: text for people, one JSON document, or a picture.
 
 Data go to standard output; progress and warnings to standard error, progress only on a terminal.
 """
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import click
+
+from edge_infer.runtime.errors import RunError
 
 
 def emit(as_json: bool, document: Mapping[str, Any] | Sequence[Any], text: str) -> None:
@@ -50,3 +54,28 @@ def table(rows: Sequence[Sequence[str]], heading: Sequence[str] | None = None) -
 def _is_numeric(cells: Sequence[str]) -> bool:
     """Return whether a column holds quantities: each cell begins with a digit, or has no value."""
     return all(cell.lstrip("+-~<>")[:1].isdigit() or cell in ("", "-") for cell in cells)
+
+
+@contextmanager
+def picture(path: Path, width_inches: float, height_inches: float) -> Iterator[Any]:
+    """Give out axes to draw on; write the picture once they are drawn. Needs the `plot` extra.
+
+    Raises:
+        RunError: matplotlib is missing, or the file cannot be written.
+    """
+    try:
+        import matplotlib
+
+        matplotlib.use("Agg")
+        from matplotlib import pyplot
+    except ImportError:
+        raise RunError("a plot needs matplotlib: pip install 'edge-infer[plot]'") from None
+    figure, axes = pyplot.subplots(figsize=(width_inches, height_inches))
+    try:
+        yield axes
+        try:
+            figure.savefig(path, dpi=150, bbox_inches="tight")
+        except (OSError, ValueError) as error:
+            raise RunError(f"{path}: cannot be written: {error}") from error
+    finally:
+        pyplot.close(figure)

@@ -13,6 +13,7 @@ import click
 
 from edge_infer.boards import board_names
 from edge_infer.commands.options import (
+    Threads,
     backend_option,
     json_option,
     load_option,
@@ -23,7 +24,6 @@ from edge_infer.commands.options import (
 )
 from edge_infer.commands.quantities import share_text
 from edge_infer.commands.render import emit, table, warn
-from edge_infer.commands.thread_counts import Threads
 from edge_infer.lab.comparison.comparison import CLASSIC_POLICY, Comparison
 from edge_infer.lab.comparison.comparison_document import energy_origin
 from edge_infer.lab.comparison.comparison_frames import ComparisonFrames, read_frames

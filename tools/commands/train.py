@@ -6,8 +6,7 @@ from pathlib import Path
 import click
 import numpy as np
 
-from edge_infer.commands.options import json_option, option
-from edge_infer.commands.out_folder import refuse_existing
+from edge_infer.commands.options import json_option, option, refuse_existing
 from edge_infer.commands.render import emit, table
 from edge_infer.commands.tune_report import tune_report
 from edge_infer.lab.train.bundling import Scored, make_bundle, score_splits

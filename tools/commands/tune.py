@@ -4,8 +4,7 @@ from pathlib import Path
 
 import click
 
-from edge_infer.commands.options import json_option, option
-from edge_infer.commands.out_folder import refuse_existing
+from edge_infer.commands.options import json_option, option, refuse_existing
 from edge_infer.commands.render import emit, warn
 from edge_infer.commands.tune_options import TuneOptions, tune_options
 from edge_infer.commands.tune_report import tune_report

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-from edge_infer.commands.picture import picture
+from edge_infer.commands.render import picture
 
 
 def save_plot(document: dict[str, Any], path: Path) -> None:
