@@ -11,10 +11,8 @@ from tests.fakes.sysfs_tree import make_tree
 
 from edge_infer.boards.sysfs import RealSysfs
 from edge_infer.boards.thermal import THROTTLED
-from edge_infer.commands import doctor_board as doctor_board
-from edge_infer.commands import doctor_host as doctor_host
-from edge_infer.commands import doctor_software as doctor_software
-from edge_infer.commands.doctor_finding import Finding
+from edge_infer.commands import doctor_board, doctor_system
+from edge_infer.commands.doctor_system import Finding
 from edge_infer.commands.root import run_line
 from edge_infer.firmware_bridge.host.find_port import PortInfo
 
@@ -42,19 +40,19 @@ def test_every_finding_that_is_not_ok_says_what_mends_it(
 
 
 def test_backends_say_whether_int8_is_delegated() -> None:
-    texts = {f.check: f.text for f in doctor_software.backend_findings() if f.status == "ok"}
+    texts = {f.check: f.text for f in doctor_system.backend_findings() if f.status == "ok"}
     assert "int8 runs on XNNPACK" in texts["backend litert"]
     if "backend tflite-runtime" in texts:
         assert "built-in kernels" in texts["backend tflite-runtime"]
 
 
 def test_a_package_of_another_distribution_is_a_clash() -> None:
-    owners = {name: ["edge-infer"] for name in doctor_software.OUR_NAMES}
-    assert [f.status for f in doctor_software.name_findings(owners)] == ["ok"]
-    owners["runtime"] = ["edge-infer", "other-runtime"]
-    clash = next(iter(doctor_software.name_findings(owners)))
+    owners = {"edge_infer": ["edge-infer"]}
+    assert [f.status for f in doctor_system.name_findings(owners)] == ["ok"]
+    owners["edge_infer"] = ["edge-infer", "other-runtime"]
+    clash = next(iter(doctor_system.name_findings(owners)))
     assert clash.status == "problem"
-    assert "runtime also comes from other-runtime" in clash.text
+    assert "edge_infer also comes from other-runtime" in clash.text
     assert clash.mend.startswith("pip uninstall other-runtime")
 
 
@@ -154,10 +152,10 @@ def test_a_port_held_by_somebody_is_named_with_the_holder(tmp_path: Path) -> Non
     port.write_text("")
     info, proc = PortInfo(str(port), "a board", "USB"), tmp_path / "proc"
     process(proc, 7, "sleep")
-    assert [f.status for f in doctor_host.serial_findings([info], proc)] == ["ok"]
+    assert [f.status for f in doctor_system.serial_findings([info], proc)] == ["ok"]
     process(proc, 8, "minicom", port)
     process(proc, 9, "ModemManager")
-    held, modem = doctor_host.serial_findings([info], proc)
+    held, modem = doctor_system.serial_findings([info], proc)
     assert held.status == "problem" and "held by minicom (process 8)" in held.text
     assert "ID_MM_DEVICE_IGNORE" in modem.mend
 
@@ -165,7 +163,7 @@ def test_a_port_held_by_somebody_is_named_with_the_holder(tmp_path: Path) -> Non
 def test_little_memory_is_a_problem(tmp_path: Path) -> None:
     for free_kib, status in ((131_071, "problem"), (131_072, "ok")):
         (tmp_path / "meminfo").write_text(f"MemTotal: 9 kB\nMemAvailable: {free_kib} kB\n")
-        assert [f.status for f in doctor_host.memory_findings(tmp_path)] == [status]
+        assert [f.status for f in doctor_system.memory_findings(tmp_path)] == [status]
 
 
 def test_nothing_to_restore_is_said(capsys: pytest.CaptureFixture[str]) -> None:

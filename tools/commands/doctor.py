@@ -1,6 +1,7 @@
 """`edge-infer doctor`: what is missing here, each thing with the command that mends it."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
 
@@ -16,9 +17,15 @@ from edge_infer.commands.doctor_board import (
     meter_findings,
     throttle_findings,
 )
-from edge_infer.commands.doctor_finding import Finding
-from edge_infer.commands.doctor_host import disk_findings, memory_findings, serial_findings
-from edge_infer.commands.doctor_software import backend_findings, name_findings, python_findings
+from edge_infer.commands.doctor_system import (
+    Finding,
+    backend_findings,
+    disk_findings,
+    memory_findings,
+    name_findings,
+    python_findings,
+    serial_findings,
+)
 from edge_infer.commands.exit_codes import FAILURE, OK
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.render import emit
@@ -41,7 +48,7 @@ def doctor_command(ctx: click.Context, clocks: bool, as_json: bool) -> None:
     problems = sum(finding.status == "problem" for finding in findings)
     document = {
         "problems": problems,
-        "findings": [finding.document() for finding in findings],
+        "findings": [asdict(finding) for finding in findings],
     }
     emit(as_json, document, "\n".join(_lines(findings)))
     ctx.exit(FAILURE if problems else OK)

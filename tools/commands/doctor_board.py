@@ -26,7 +26,7 @@ from edge_infer.boards.registry import detect_board
 from edge_infer.boards.sysfs import Sysfs
 from edge_infer.boards.thermal import THROTTLED
 from edge_infer.boards.videocore import VideoCore, measured_clock_khz
-from edge_infer.commands.doctor_finding import Finding, Status
+from edge_infer.commands.doctor_system import Finding, Status
 
 THROTTLE_BITS = {
     0: "the supply voltage is too low now",
