@@ -6,8 +6,7 @@ from pathlib import Path
 import pytest
 
 from edge_infer.boards.errors import BoardError
-from edge_infer.commands.root import run_line
-from edge_infer.commands.service_plan import (
+from edge_infer.commands.install_service import (
     FILES,
     CheckReachable,
     Remove,
@@ -18,6 +17,7 @@ from edge_infer.commands.service_plan import (
     perform,
     removal,
 )
+from edge_infer.commands.root import run_line
 
 TMPFILES = Path(__file__).parents[2] / "boards/system/edge-infer.tmpfiles"
 
