@@ -13,7 +13,7 @@ from edge_infer.boards.power import PowerSample, SampleFlag
 from edge_infer.boards.power_csv import COLUMNS, read_power_log
 from edge_infer.boards.power_summary import summarise
 from edge_infer.boards.sysfs import RealSysfs
-from edge_infer.commands import power_source as power_source
+from edge_infer.commands import power_meter
 from edge_infer.commands.root import run_line
 
 SIM = "sim:raspberry-pi-5"
@@ -109,7 +109,7 @@ def test_calibrate_corrects_a_kernel_meter_from_two_known_loads(
 ) -> None:
     """The driver believes in 0.1 ohm, the shunt has 0.098 ohm, and 3 mA always flow past it."""
     sysfs = RealSysfs(tmp_path)
-    monkeypatch.setattr(power_source, "RealSysfs", lambda: sysfs)
+    monkeypatch.setattr(power_meter, "RealSysfs", lambda: sysfs)
     folder = make_device(tmp_path, "class/hwmon/hwmon0", HWMON_FILES)
 
     class Bench:

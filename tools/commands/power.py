@@ -5,8 +5,8 @@ import click
 from edge_infer.commands.lazy_group import LazyGroup
 
 COMMANDS = {
-    "monitor": (".power_monitor", "monitor_command", "Show the power now, line by line."),
-    "record": (".power_record", "record_command", "Write every sample to a CSV file."),
+    "monitor": (".power_meter", "monitor_command", "Show the power now, line by line."),
+    "record": (".power_meter", "record_command", "Write every sample to a CSV file."),
     "report": (".power_report", "report_command", "Sum up a recorded file: joules, watts, gaps."),
     "calibrate": (
         ".power_calibrate",
