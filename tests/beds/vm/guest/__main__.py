@@ -8,14 +8,10 @@ import ai_edge_litert.interpreter  # noqa: F401  (once, before the first fork)
 from tests.beds.vm.guest.checks import run as run_checks
 from tests.beds.vm.guest.cli import BUNDLE
 
-from edge_infer.commands import boards, device, flash, serve
-from edge_infer.commands import doctor as doctor
-from edge_infer.commands import power as power
-from edge_infer.commands import power_monitor as monitor
-from edge_infer.commands import run as run
+from edge_infer.commands import boards, device, doctor, flash, power, power_meter, run, serve
 from edge_infer.models_tflite import open_bundle
 
-FORKED = (boards, device, doctor, flash, monitor, power, run, serve)
+FORKED = (boards, device, doctor, flash, power_meter, power, run, serve)
 """Commands that children run: imported once."""
 
 open_bundle(BUNDLE)  # its schema is compiled once
