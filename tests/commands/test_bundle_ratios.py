@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 from tests.fakes.prunable_bundles import RATIOS, write_prunable_bundle
 
-from edge_infer.commands import bundle_report as bundle_report
+from edge_infer.commands import bundle_report
 from edge_infer.commands.bundle import bundle_group
 from edge_infer.models_tflite.bundle import open_bundle
 from edge_infer.models_tflite.errors import BackendError

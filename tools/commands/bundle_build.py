@@ -11,7 +11,7 @@ from edge_infer.commands.bundle_report import emit_built
 from edge_infer.commands.bundle_tuned import write_tuned
 from edge_infer.commands.frame_options import Numbers, frame_options
 from edge_infer.commands.options import json_option, option
-from edge_infer.commands.tune_options import TuneOptions, tune_options
+from edge_infer.commands.tune import TuneOptions, tune_options
 from edge_infer.models_tflite.build import SampleSet
 from edge_infer.models_tflite.classifier import FrameOptions, read_classifier
 from edge_infer.models_tflite.pair import pair_draft

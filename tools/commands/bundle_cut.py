@@ -8,7 +8,7 @@ from edge_infer.commands.bundle_build import read_labels
 from edge_infer.commands.bundle_tuned import write_tuned
 from edge_infer.commands.frame_options import frame_options
 from edge_infer.commands.options import json_option, option
-from edge_infer.commands.tune_options import TuneOptions, tune_options
+from edge_infer.commands.tune import TuneOptions, tune_options
 from edge_infer.models_tflite.classifier import FrameOptions, read_classifier
 from edge_infer.models_tflite.exits import exits_draft
 

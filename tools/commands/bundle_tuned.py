@@ -7,7 +7,7 @@ from pathlib import Path
 from edge_infer.commands.bundle_report import emit_built
 from edge_infer.commands.options import refuse_existing
 from edge_infer.commands.render import warn
-from edge_infer.commands.tune_options import TuneOptions
+from edge_infer.commands.tune import TuneOptions
 from edge_infer.commands.tune_report import tune_report
 from edge_infer.lab.tuning.tuning import tuned_draft
 from edge_infer.lab.tuning.tuning_document import tune_document

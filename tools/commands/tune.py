@@ -1,18 +1,133 @@
 """`edge-infer tune`: thresholds for the fewest joules, with a promise about the accuracy."""
 
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from typing import Any, TypeVar, cast
 
 import click
 
-from edge_infer.commands.options import json_option, option, refuse_existing
-from edge_infer.commands.render import emit, warn
-from edge_infer.commands.tune_options import TuneOptions, tune_options
-from edge_infer.commands.tune_report import tune_report
-from edge_infer.lab.tuning.promise_check import check_promise, promise_report
-from edge_infer.lab.tuning.tuning import Tuning, tuned_draft
+from edge_infer.commands.options import (
+    backend_option,
+    json_option,
+    option,
+    refuse_existing,
+    resolver_option,
+)
+from edge_infer.commands.render import emit, note, warn
+from edge_infer.commands.tune_report import promise_report, save_plot, tune_report
+from edge_infer.lab.tuning import Allowance
+from edge_infer.lab.tuning.promise_check import check_promise
+from edge_infer.lab.tuning.tuning import Tuning, tune, tuned_draft
 from edge_infer.lab.tuning.tuning_document import tune_document
-from edge_infer.models_tflite import open_bundle
+from edge_infer.models_tflite import Bundle, open_bundle
+from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.build import write_bundle
+from edge_infer.models_tflite.manifest import Criterion
+from edge_infer.runtime.exit_criterion import CRITERIA
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+@dataclass(frozen=True)
+class TuneOptions:
+    """How a bundle is to be tuned."""
+
+    calibration: str | None
+    """None where a command can do without."""
+    calibration_labels: Path | None
+    board: str
+    cost_table: Path | None
+    clock: int | None
+    allow: float
+    confidence: float
+    criterion: str | None
+    seed: int
+    strict: bool
+    backend: str | None
+    resolver: str
+
+    def tune(self, bundle: Bundle) -> Tuning:
+        """Read the calibration inputs and choose thresholds for a bundle."""
+        if self.calibration is None:
+            raise click.UsageError("--calibration is missing: labelled inputs to tune on")
+        return tune(
+            bundle,
+            self.calibration,
+            self.calibration_labels,
+            board=self.board,
+            cost_table=self.cost_table,
+            clock_mhz=self.clock,
+            allowance=Allowance(self.allow / 100, self.confidence),
+            criterion=cast(Criterion | None, self.criterion),
+            seed=self.seed,
+            strict=self.strict,
+            backend=open_backend(self.backend, self.resolver),
+            progress=note,
+        )
+
+
+_OPTIONS = (
+    option(
+        "--calibration",
+        help="Labelled inputs that no weight was trained on: .npy, .npz, IDX, or a folder of "
+        "images; held-back:DATA for what the bundle's recipe held back of a data set.",
+    ),
+    option(
+        "--calibration-labels",
+        type=click.Path(path_type=Path),
+        help="Labels of .npy or IDX inputs.  [default: found beside an IDX file]",
+    ),
+    option(
+        "--board",
+        default="sim:raspberry-pi-5",
+        show_default=True,
+        help="Board whose cost table says what an exit saves.",
+    ),
+    option(
+        "--cost-table", type=click.Path(path_type=Path), help="A table that measure wrote, instead."
+    ),
+    option("--clock", type=click.IntRange(1), help="Clock in MHz.  [default: the highest]"),
+    option(
+        "--allow",
+        type=click.FloatRange(0, 50, min_open=True, max_open=True),
+        default=1.0,
+        show_default=True,
+        help="Percentage points of accuracy that may be lost against the last exit.",
+    ),
+    option(
+        "--confidence",
+        type=click.FloatRange(0, 1, min_open=True, max_open=True),
+        default=0.95,
+        show_default=True,
+        help="How sure that promise is to be.",
+    ),
+    option(
+        "--criterion",
+        type=click.Choice(CRITERIA),
+        help="How an exit is judged.  [default: as the bundle has it]",
+    ),
+    option("--seed", type=int, default=0, show_default=True, help="Of the split of the inputs."),
+    option("--strict", is_flag=True, help="Fail at the first input that cannot be read."),
+    backend_option,
+    resolver_option,
+)
+_NAMES = tuple(TuneOptions.__dataclass_fields__)
+
+
+def tune_options(command: Command) -> Command:
+    """Add the options; the command gets them as one argument, `tuning`."""
+
+    @wraps(command)
+    def called(*arguments: Any, **named: Any) -> Any:
+        given = {name: named.pop(name) for name in _NAMES}
+        return command(*arguments, tuning=TuneOptions(**given), **named)
+
+    wrapped: Any = called
+    for add in reversed(_OPTIONS):
+        wrapped = add(wrapped)
+    return cast(Command, wrapped)
 
 
 @click.command("tune", short_help="Choose a bundle's exit thresholds for a board.")
@@ -60,8 +175,6 @@ def tune_command(
         return
     document = tune_document(found)
     if plot is not None:
-        from edge_infer.commands.tune_plot import save_plot
-
         save_plot(document, plot)
     if dry_run:
         emit(as_json, {"path": None} | document, tune_report(document))
@@ -72,7 +185,12 @@ def tune_command(
 
 def _check(found: Tuning, draws: int, as_json: bool) -> None:
     rows = check_promise(
-        found.outcomes, found.costs.energy_nj, found.allowance.confidence, draws, seed=found.seed
+        found.outcomes,
+        found.costs.energy_nj,
+        found.allowance.confidence,
+        draws,
+        seed=found.seed,
+        progress=note,
     )
     source = found.data.source
     text = f"{draws} sets drawn from {len(found.data)} inputs of {source}\n{promise_report(rows)}"

@@ -1,9 +1,11 @@
-"""The document of `tune` as text for people."""
+"""The document of `tune` as text for people, and as a plot."""
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from edge_infer.commands.quantities import energy_text, share_text, time_text
-from edge_infer.commands.render import table
+from edge_infer.commands.render import picture, table
 
 
 def tune_report(document: dict[str, Any]) -> str:
@@ -109,3 +111,46 @@ def _predictor(figures: dict[str, Any]) -> str:
         f"{figures['log_loss_zero_pad']:.3f}), top1 {share_text(figures['top1'])}, "
         f"Brier {figures['brier']:.3f}"
     )
+
+
+def promise_report(rows: Sequence[dict[str, Any]]) -> str:
+    """Return the rows of a check of the promise as a table."""
+    heading = ("inputs", "allowed", "broken", "bound", "nothing promised", "energy used")
+    return table(
+        [
+            (
+                str(row["inputs"]),
+                f"{row['allowed_points']:g}",
+                f"{row['broken_percent']:.1f} %",
+                f"{row['bound_percent']:.1f} %",
+                f"{row['none_percent']:.1f} %",
+                f"{row['energy_percent']:.1f} %",
+            )
+            for row in rows
+        ],
+        heading,
+    )
+
+
+def save_plot(document: dict[str, Any], path: Path) -> None:
+    """Draw the trade-off curve and write the picture.
+
+    Raises:
+        RunError: matplotlib is missing, or the file cannot be written.
+    """
+    with picture(path, 7, 4.5) as axes:
+        used = [100 - row["saving_percent"] for row in document["curve"]]
+        allowed = [row["allowed_loss_points"] for row in document["curve"]]
+        axes.plot(allowed, used, "o-", label="promised")
+        axes.plot(
+            [row["loss_points"] for row in document["curve"]],
+            used,
+            "x",
+            label="on the inputs tested",
+        )
+        axes.set_xscale("symlog", linthresh=0.1)  # allowances span decades, losses may be gains
+        axes.axhline(100, color="0.5", linewidth=0.8)
+        axes.set_xlabel(f"points of accuracy lost, at {document['confidence']:.0%} confidence")
+        axes.set_ylabel(f"net energy, % of the plain net ({document['origin']})")
+        axes.set_title(f"{document['bundle']['name']} on {document['board']}", fontsize=10)
+        axes.legend()

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_infer.commands.render import note, table
+from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.tuning import (
     Allowance,
     ExitOutcomes,
@@ -26,6 +26,7 @@ def check_promise(
     losses: Sequence[float] = LOSSES,
     sizes: Sequence[int] = SIZES,
     seed: int = 0,
+    progress: Progress = silent,
 ) -> list[dict[str, Any]]:
     """Tune on many sets drawn from a pool and count how often the pool's loss is above the allowed.
 
@@ -37,6 +38,7 @@ def check_promise(
         losses: allowances, as shares.
         sizes: inputs in a set.
         seed: of the draws.
+        progress: told of each size and allowance.
 
     Returns:
         A row for each size and allowance: the share of draws whose thresholds break the promise on
@@ -47,30 +49,11 @@ def check_promise(
     rows = []
     for size in sizes:
         for loss in losses:
-            note(f"{draws} draws of {size} at {100 * loss:g} points")
+            progress(f"{draws} draws of {size} at {100 * loss:g} points")
             rows.append(
                 _row(pool, exit_energy_nj, Allowance(loss, confidence), size, draws, random)
             )
     return rows
-
-
-def promise_report(rows: Sequence[dict[str, Any]]) -> str:
-    """Return the rows as a table."""
-    heading = ("inputs", "allowed", "broken", "bound", "nothing promised", "energy used")
-    return table(
-        [
-            (
-                str(row["inputs"]),
-                f"{row['allowed_points']:g}",
-                f"{row['broken_percent']:.1f} %",
-                f"{row['bound_percent']:.1f} %",
-                f"{row['none_percent']:.1f} %",
-                f"{row['energy_percent']:.1f} %",
-            )
-            for row in rows
-        ],
-        heading,
-    )
 
 
 def _row(

@@ -2,13 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.commands.render import note
-from edge_infer.lab.costs.exit_costs import ExitCosts
+from edge_infer.lab.costs.board_costs import ExitCosts, read_costs
+from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.replay.scored_frames import score_frames
 from edge_infer.lab.tuning import (
     Allowance,
@@ -19,10 +20,14 @@ from edge_infer.lab.tuning import (
     choose_thresholds,
     split_calibration,
 )
-from edge_infer.lab.tuning.calibration_data import CalibrationData, check_above_chance
+from edge_infer.lab.tuning.calibration_data import (
+    CalibrationData,
+    check_above_chance,
+    read_calibration,
+)
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.models_tflite import Bundle
-from edge_infer.models_tflite.backend import Backend
+from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.build import NO_EXITS, BundleDraft
 from edge_infer.models_tflite.manifest import (
     FULL_RATIO,
@@ -36,7 +41,7 @@ from edge_infer.models_tflite.redraft import redraft
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.models_tflite.threshold_values import threshold_value
 from edge_infer.runtime.errors import RunError
-from edge_infer.runtime.prediction.predictor import SoftmaxPredictor
+from edge_infer.runtime.predictor import SoftmaxPredictor
 
 RULE = (
     "least expected net energy; Learn then Test (arXiv 2110.01052): fixed sequence of thresholds, "
@@ -44,6 +49,7 @@ RULE = (
 )
 CURVE_POINTS = (0.05, 0.1, 0.12, 0.25, 0.5, 1.0, 2.0, 5.0)
 """Allowances, in percentage points, that the trade-off curve shows beside the asked one."""
+USUAL = Allowance(loss=0.01, confidence=0.95)
 
 
 @dataclass(frozen=True)
@@ -89,6 +95,47 @@ class Tuning:
         )
 
 
+def tune(
+    bundle: Bundle,
+    calibration: str,
+    labels_path: Path | None = None,
+    *,
+    board: str = "sim:raspberry-pi-5",
+    cost_table: Path | None = None,
+    clock_mhz: int | None = None,
+    allowance: Allowance = USUAL,
+    criterion: Criterion | None = None,
+    seed: int = 0,
+    strict: bool = False,
+    backend: Backend | None = None,
+    progress: Progress = silent,
+) -> Tuning:
+    """Read calibration inputs and choose the thresholds of a bundle for a board.
+
+    Args:
+        bundle: with two exits or more.
+        calibration: inputs that no weight was trained on, as `read_calibration` takes them.
+        labels_path: labels of an .npy or IDX file.
+        board: name of a board with a cost table.
+        cost_table: a table that was measured on the board, instead.
+        clock_mhz: one of the board's clocks; the highest if None.
+        allowance: loss of accuracy allowed against the last exit, and the confidence.
+        criterion: how an exit is judged; the bundle's own if None.
+        seed: of the split into inputs to learn and to test on.
+        strict: raise at the first input that cannot be read.
+        backend: kernels to run it on; the default if None.
+        progress: told what is under way.
+
+    Raises:
+        RunError, CalibrationError, TooFewSamplesError: as `read_costs`, `read_calibration` and
+            `tune_bundle` do.
+    """
+    backend = backend or open_backend()
+    costs = read_costs(bundle, board, backend.info, cost_table, clock_mhz)
+    data = read_calibration(bundle, calibration, labels_path, strict=strict)
+    return tune_bundle(bundle, backend, data, costs, allowance, criterion, seed, progress)
+
+
 def tune_bundle(
     bundle: Bundle,
     backend: Backend,
@@ -97,6 +144,7 @@ def tune_bundle(
     allowance: Allowance,
     criterion: Criterion | None = None,
     seed: int = 0,
+    progress: Progress = silent,
 ) -> Tuning:
     """Choose the thresholds of a bundle.
 
@@ -108,6 +156,7 @@ def tune_bundle(
         allowance: loss of accuracy allowed against the last exit, and the confidence.
         criterion: how an exit is judged; the bundle's own if None.
         seed: of the split into inputs to learn and to test on.
+        progress: told what is under way.
 
     Raises:
         RunError: the bundle has one exit.
@@ -117,7 +166,7 @@ def tune_bundle(
     stages = bundle.manifest.stages
     if len(stages) < 2:
         raise RunError(f"{bundle.manifest.name} has one exit: there is no threshold to choose")
-    note(f"scoring {len(data)} inputs of {data.source}")
+    progress(f"scoring {len(data)} inputs of {data.source}")
     scores = score_frames(load_stages(bundle, backend), data.frames)
     for stage, rows in zip(stages, scores, strict=True):
         if stage.input.reads == "frame" or stage is stages[-1]:
