@@ -1,6 +1,11 @@
-"""`edge-infer bundle build`: a bundle of one model, or of a little and a big one, tuned."""
+"""`edge-infer bundle build`: a bundle of one model, or of a little and a big one, tuned.
 
+Beside it what `bundle cut` does in the same way: how frames enter, the labels, tuning and writing.
+"""
+
+import tempfile
 from dataclasses import replace as replaced
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -8,15 +13,65 @@ import click
 import numpy as np
 
 from edge_infer.commands.bundle_report import emit_built
-from edge_infer.commands.bundle_tuned import write_tuned
-from edge_infer.commands.frame_options import Numbers, frame_options
-from edge_infer.commands.options import json_option, option
+from edge_infer.commands.options import json_option, option, options_as, refuse_existing
+from edge_infer.commands.render import warn
 from edge_infer.commands.tune import TuneOptions, tune_options
-from edge_infer.models_tflite.build import SampleSet
+from edge_infer.commands.tune_report import tune_report
+from edge_infer.lab.tuning.tuning import tuned_draft
+from edge_infer.lab.tuning.tuning_document import tune_document
+from edge_infer.models_tflite.backend import open_backend
+from edge_infer.models_tflite.build import BundleDraft, SampleSet, write_bundle
 from edge_infer.models_tflite.classifier import FrameOptions, read_classifier
 from edge_infer.models_tflite.pair import pair_draft
+from edge_infer.models_tflite.self_test import self_test
 from edge_infer.models_tflite.single import build_single
+from edge_infer.runtime.exit_criterion import exit_criteria
 
+
+class Numbers(click.ParamType[tuple[float, ...]]):
+    """One number, or one per channel: 127.5 or 123.7,116.3,103.5."""
+
+    name = "x[,y,z]"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[float, ...]:
+        """Return the numbers."""
+        if isinstance(value, tuple):
+            return value
+        try:
+            return tuple(float(part) for part in str(value).split(","))
+        except ValueError:
+            self.fail(f"{value!r} is no number, nor numbers with commas between", param, ctx)
+
+
+frame_options = options_as(
+    "frames",
+    FrameOptions,
+    (
+        option(
+            "--mean",
+            type=Numbers(),
+            help="Subtracted from a frame, in frame units.  [default: pixels enter as they are]",
+        ),
+        option("--std", type=Numbers(), help="What the difference is divided by."),
+        option(
+            "--source",
+            type=click.Choice(["uint8", "float32"]),
+            default="uint8",
+            show_default=True,
+            help="Type of the frames.",
+        ),
+        option(
+            "--resize",
+            type=click.Choice(["none", "bilinear", "nearest"]),
+            default="none",
+            show_default=True,
+            help="How frames of another size are fitted.",
+        ),
+    ),
+)
+"""How frames enter a model; the command gets them as the argument `frames`."""
 model_file = click.Path(path_type=Path)
 
 
@@ -102,11 +157,6 @@ def _missing(little: Any, big: Any, labels: Any, calibration: Any) -> str:
     return f"give {whole}; missing for a pair: {', '.join(missing)}"
 
 
-def read_labels(path: Path) -> list[str]:
-    """Return the labels of a file, one a line."""
-    return path.read_text("utf-8").rstrip().splitlines()
-
-
 def _read_samples(path: Path, data_license: str | None) -> SampleSet:
     if not data_license:
         raise click.UsageError("--samples wants --data-license: whose data travel in the bundle?")
@@ -115,3 +165,37 @@ def _read_samples(path: Path, data_license: str | None) -> SampleSet:
             return SampleSet(arrays["frames"], arrays["labels"], data_license)
     except (ValueError, KeyError, OSError) as error:
         raise click.UsageError(f"{path}: wants an .npz with frames and labels: {error}") from None
+
+
+def read_labels(path: Path) -> list[str]:
+    """Return the labels of a file, one a line."""
+    return path.read_text("utf-8").rstrip().splitlines()
+
+
+def write_tuned(
+    draft: BundleDraft, options: TuneOptions, out: Path, replace: bool, as_json: bool
+) -> None:
+    """Tune a draft, write it, run its self-test, and print what came of it.
+
+    Nothing stands at `out` unless it could be tuned.
+
+    Args:
+        draft: with thresholds that let nothing leave early.
+        options: how to tune.
+        out: the folder to make.
+        replace: put it in the place of a bundle that stands at `out`.
+        as_json: print one document.
+    """
+    refuse_existing(out, replace)
+    with tempfile.TemporaryDirectory() as folder:
+        untuned = write_bundle(Path(folder) / draft.name, draft)
+        tuning = options.tune(untuned)
+        document = tune_document(tuning)
+        bundle = write_bundle(out, tuned_draft(tuning, document), replace=replace)
+    for line in tuning.data.skipped:
+        warn(f"skipped: {line}")
+    backend = open_backend(options.backend, options.resolver)
+    passed = self_test(bundle, backend, partial(exit_criteria, bundle.manifest)).passed
+    verdict = f"self-test {'passed' if passed else 'FAILED'}"
+    more = {"tuning": document, "self_test_passed": passed}
+    emit_built(bundle, as_json, f"{tune_report(document)}\n\n{verdict}", more)

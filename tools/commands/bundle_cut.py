@@ -4,9 +4,7 @@ from pathlib import Path
 
 import click
 
-from edge_infer.commands.bundle_build import read_labels
-from edge_infer.commands.bundle_tuned import write_tuned
-from edge_infer.commands.frame_options import frame_options
+from edge_infer.commands.bundle_build import frame_options, read_labels, write_tuned
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.tune import TuneOptions, tune_options
 from edge_infer.models_tflite.classifier import FrameOptions, read_classifier

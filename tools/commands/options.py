@@ -1,8 +1,10 @@
 """Options that several commands share, each declared once, and the types that they take."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import fields
+from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import click
 
@@ -18,6 +20,31 @@ def option(*names: str, **attributes: Any) -> Callable[[Command], Command]:
     long = next(name for name in names if name.startswith("--")).split("/")[0]
     variable = "EDGE_INFER_" + long.removeprefix("--").replace("-", "_").upper()
     return click.option(*names, envvar=variable, **attributes)
+
+
+def options_as(
+    name: str, record: type[Any], options: Sequence[Callable[[Any], Any]]
+) -> Callable[[Command], Command]:
+    """Return a decorator that adds options; the command gets them as one argument.
+
+    Args:
+        name: of the argument.
+        record: dataclass whose fields are the options' parameters.
+        options: in the order of the help.
+    """
+
+    def add_all(command: Command) -> Command:
+        @wraps(command)
+        def called(*arguments: Any, **named: Any) -> Any:
+            given = {field.name: named.pop(field.name) for field in fields(record)}
+            return command(*arguments, **{name: record(**given)}, **named)
+
+        wrapped: Any = called
+        for add in reversed(options):
+            wrapped = add(wrapped)
+        return cast(Command, wrapped)
+
+    return add_all
 
 
 class BackendName(click.Choice[str]):

@@ -1,10 +1,8 @@
 """`edge-infer tune`: thresholds for the fewest joules, with a promise about the accuracy."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import cast
 
 import click
 
@@ -12,6 +10,7 @@ from edge_infer.commands.options import (
     backend_option,
     json_option,
     option,
+    options_as,
     refuse_existing,
     resolver_option,
 )
@@ -26,8 +25,6 @@ from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.build import write_bundle
 from edge_infer.models_tflite.manifest import Criterion
 from edge_infer.runtime.exit_criterion import CRITERIA
-
-Command = TypeVar("Command", bound=Callable[..., Any])
 
 
 @dataclass(frozen=True)
@@ -68,66 +65,60 @@ class TuneOptions:
         )
 
 
-_OPTIONS = (
-    option(
-        "--calibration",
-        help="Labelled inputs that no weight was trained on: .npy, .npz, IDX, or a folder of "
-        "images; held-back:DATA for what the bundle's recipe held back of a data set.",
+tune_options = options_as(
+    "tuning",
+    TuneOptions,
+    (
+        option(
+            "--calibration",
+            help="Labelled inputs that no weight was trained on: .npy, .npz, IDX, or a folder of "
+            "images; held-back:DATA for what the bundle's recipe held back of a data set.",
+        ),
+        option(
+            "--calibration-labels",
+            type=click.Path(path_type=Path),
+            help="Labels of .npy or IDX inputs.  [default: found beside an IDX file]",
+        ),
+        option(
+            "--board",
+            default="sim:raspberry-pi-5",
+            show_default=True,
+            help="Board whose cost table says what an exit saves.",
+        ),
+        option(
+            "--cost-table",
+            type=click.Path(path_type=Path),
+            help="A table that measure wrote, instead.",
+        ),
+        option("--clock", type=click.IntRange(1), help="Clock in MHz.  [default: the highest]"),
+        option(
+            "--allow",
+            type=click.FloatRange(0, 50, min_open=True, max_open=True),
+            default=1.0,
+            show_default=True,
+            help="Percentage points of accuracy that may be lost against the last exit.",
+        ),
+        option(
+            "--confidence",
+            type=click.FloatRange(0, 1, min_open=True, max_open=True),
+            default=0.95,
+            show_default=True,
+            help="How sure that promise is to be.",
+        ),
+        option(
+            "--criterion",
+            type=click.Choice(CRITERIA),
+            help="How an exit is judged.  [default: as the bundle has it]",
+        ),
+        option(
+            "--seed", type=int, default=0, show_default=True, help="Of the split of the inputs."
+        ),
+        option("--strict", is_flag=True, help="Fail at the first input that cannot be read."),
+        backend_option,
+        resolver_option,
     ),
-    option(
-        "--calibration-labels",
-        type=click.Path(path_type=Path),
-        help="Labels of .npy or IDX inputs.  [default: found beside an IDX file]",
-    ),
-    option(
-        "--board",
-        default="sim:raspberry-pi-5",
-        show_default=True,
-        help="Board whose cost table says what an exit saves.",
-    ),
-    option(
-        "--cost-table", type=click.Path(path_type=Path), help="A table that measure wrote, instead."
-    ),
-    option("--clock", type=click.IntRange(1), help="Clock in MHz.  [default: the highest]"),
-    option(
-        "--allow",
-        type=click.FloatRange(0, 50, min_open=True, max_open=True),
-        default=1.0,
-        show_default=True,
-        help="Percentage points of accuracy that may be lost against the last exit.",
-    ),
-    option(
-        "--confidence",
-        type=click.FloatRange(0, 1, min_open=True, max_open=True),
-        default=0.95,
-        show_default=True,
-        help="How sure that promise is to be.",
-    ),
-    option(
-        "--criterion",
-        type=click.Choice(CRITERIA),
-        help="How an exit is judged.  [default: as the bundle has it]",
-    ),
-    option("--seed", type=int, default=0, show_default=True, help="Of the split of the inputs."),
-    option("--strict", is_flag=True, help="Fail at the first input that cannot be read."),
-    backend_option,
-    resolver_option,
 )
-_NAMES = tuple(TuneOptions.__dataclass_fields__)
-
-
-def tune_options(command: Command) -> Command:
-    """Add the options; the command gets them as one argument, `tuning`."""
-
-    @wraps(command)
-    def called(*arguments: Any, **named: Any) -> Any:
-        given = {name: named.pop(name) for name in _NAMES}
-        return command(*arguments, tuning=TuneOptions(**given), **named)
-
-    wrapped: Any = called
-    for add in reversed(_OPTIONS):
-        wrapped = add(wrapped)
-    return cast(Command, wrapped)
+"""Of every command that tunes; it gets them as the argument `tuning`."""
 
 
 @click.command("tune", short_help="Choose a bundle's exit thresholds for a board.")
