@@ -13,9 +13,8 @@ is left out while it is None; all others are always written.
 """
 
 from collections.abc import Callable
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, Field, dataclass, fields
 from enum import IntEnum
-from functools import cache
 from types import NoneType, UnionType
 from typing import (
     Annotated,
@@ -139,17 +138,22 @@ class Place(NamedTuple):
     """The map, or the map of each item, that the field holds."""
 
 
-@cache
-def places(kind: Any) -> tuple[Place, ...]:
-    """Return the fields of a map, a subclass of Fields, in order."""
-    hints = get_type_hints(kind, include_extras=True)
-    found = []
-    for field in fields(kind):
-        hint = hints[field.name]
-        keys = [extra for extra in _extras(hint) if isinstance(extra, str)]
-        key = keys[0] if keys else field.name
-        found.append(Place(field.name, key, field.default, _reader(hint), _nested(hint)))
-    return tuple(found)
+_PLACES: dict[type[Fields], tuple[Place, ...]] = {}
+
+
+def places(kind: type[Fields]) -> tuple[Place, ...]:
+    """Return the fields of a map, in order."""
+    if kind not in _PLACES:
+        hints = get_type_hints(kind, include_extras=True)
+        # Every one of them is a dataclass.
+        _PLACES[kind] = tuple(_place(field, hints[field.name]) for field in fields(kind))  # type: ignore[arg-type]
+    return _PLACES[kind]
+
+
+def _place(field: Field[Any], hint: Any) -> Place:
+    keys = [extra for extra in _extras(hint) if isinstance(extra, str)]
+    key = keys[0] if keys else field.name
+    return Place(field.name, key, field.default, _reader(hint), _nested(hint))
 
 
 def _flat(place: Place, body: Body) -> Body | None:
