@@ -14,7 +14,7 @@ from edge_infer.commands.root import run_line
 from edge_infer.commands.tune import tune_command
 from edge_infer.lab.costs.board_costs import board_table
 from edge_infer.lab.replay.scored_frames import score_frames, scored_bundle
-from edge_infer.lab.tuning.held_back import held_back_images
+from edge_infer.lab.train.sources import held_back_images
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.bundle import open_bundle
 from edge_infer.models_tflite.self_test import self_test

@@ -10,9 +10,8 @@ from edge_infer.commands.render import note
 from edge_infer.lab.replay.scored_frames import score_frames
 from edge_infer.lab.reproduce.all_in_one_ideas import Answers, RatioAnswers
 from edge_infer.lab.train.dataset import Dataset
-from edge_infer.lab.train.sources import Source, open_source
+from edge_infer.lab.train.sources import Source, held_back_of, open_source
 from edge_infer.lab.tuning import ExitOutcomes
-from edge_infer.lab.tuning.held_back import held_back_of
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend
 from edge_infer.models_tflite.redraft import bundle_at

@@ -1,14 +1,25 @@
-"""Where a data set comes from: a path, a Keras data set, or scikit-learn's digits."""
+"""Where a data set comes from: a path, a Keras data set, or scikit-learn's digits.
 
-from pathlib import Path
+And what a bundle's recipe held back of it.
+"""
+
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edge_infer.lab.train.dataset import Dataset
+from edge_infer.lab.train.dataset import Dataset, split
 from edge_infer.lab.train.errors import TrainError
-from edge_infer.lab.train.image_folder import read_image_folder
+from edge_infer.lab.train.recipe import read_recipe
+from edge_infer.models_tflite import Bundle
+from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.frames.idx import read_idx
+
+_SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
 
 
 class Source(NamedTuple):
@@ -18,6 +29,35 @@ class Source(NamedTuple):
     test: Dataset | None
     """None where the data set has no test side of its own."""
     class_names: tuple[str, ...]
+
+
+def open_source(where: str) -> Source:
+    """The data set at `where`: `digits`, `keras:NAME`, an .npz file, or a folder.
+
+    A folder holds IDX files (`train-images-idx3-ubyte`, gzipped or not), or images in one folder
+    a class below `train` and `test` (folders or .tar.gz).
+
+    Raises:
+        TrainError: nothing readable is there.
+    """
+    try:
+        return _open(where)
+    except ImportError as error:
+        extra = "images" if error.name == "PIL" else "train"
+        raise TrainError(f"{where} needs {error.name}: pip install 'edge-infer[{extra}]'") from None
+
+
+def _open(where: str) -> Source:
+    if where == "digits":
+        return _digits()
+    if where.startswith("keras:"):
+        return _keras(where.removeprefix("keras:"))
+    path = Path(where)
+    if not path.exists():
+        raise TrainError(f"no data at {where}: give a folder, an .npz file, digits or keras:NAME")
+    if path.is_file():
+        return _npz(path)
+    return _idx(path) if any(path.glob("*-idx*-ubyte*")) else _image_folders(path)
 
 
 def _dataset(images: Any, labels: Any) -> Dataset:
@@ -87,39 +127,89 @@ def _image_folders(folder: Path) -> Source:
         return next(iter(sorted(folder.glob(f"*{name}.tar.gz"))), None)
 
     train_path, test_path = side("train"), side("test")
-    train, names = read_image_folder(train_path or folder)
+    train, names = _read_image_folder(train_path or folder)
     if test_path is None:
         return Source(train, None, names)
-    test, test_names = read_image_folder(test_path)
+    test, test_names = _read_image_folder(test_path)
     if test_names != names:
         raise TrainError(f"{folder}: training classes {names} differ from test's {test_names}")
     return Source(train, test, names)
 
 
-def open_source(where: str) -> Source:
-    """The data set at `where`: `digits`, `keras:NAME`, an .npz file, or a folder.
+def _read_image_folder(path: Path) -> tuple[Dataset, tuple[str, ...]]:
+    """All images under `path` (folder or .tar.gz), and the class names in label order.
 
-    A folder holds IDX files (`train-images-idx3-ubyte`, gzipped or not), or images in one folder
-    a class below `train` and `test` (folders or .tar.gz).
+    An image's class is the name of the folder it lies in; labels follow the sorted names, images
+    the sorted paths.
 
     Raises:
-        TrainError: nothing readable is there.
+        TrainError: no images, or images of several sizes.
     """
-    try:
-        return _open(where)
-    except ImportError as error:
-        extra = "images" if error.name == "PIL" else "train"
-        raise TrainError(f"{where} needs {error.name}: pip install 'edge-infer[{extra}]'") from None
+    from PIL import Image
+
+    entries = _from_folder(path) if path.is_dir() else _from_tar(path)
+    found = sorted((name, data) for name, data in entries if name.suffix.lower() in _SUFFIXES)
+    if not found:
+        raise TrainError(f"{path}: no images ({', '.join(sorted(_SUFFIXES))}) in class folders")
+    names = tuple(sorted({name.parent.name for name, _ in found}))
+    images = [np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for _, data in found]
+    sizes = {image.shape[:2] for image in images}
+    if len(sizes) > 1:
+        raise TrainError(f"{path}: images of several sizes {sorted(sizes)[:4]}: resize them first")
+    labels = [names.index(name.parent.name) for name, _ in found]
+    return Dataset(np.stack(images), np.array(labels, np.int64)), names
 
 
-def _open(where: str) -> Source:
-    if where == "digits":
-        return _digits()
-    if where.startswith("keras:"):
-        return _keras(where.removeprefix("keras:"))
-    path = Path(where)
-    if not path.exists():
-        raise TrainError(f"no data at {where}: give a folder, an .npz file, digits or keras:NAME")
-    if path.is_file():
-        return _npz(path)
-    return _idx(path) if any(path.glob("*-idx*-ubyte*")) else _image_folders(path)
+def _from_tar(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
+    with tarfile.open(path) as archive:
+        for member in archive:
+            stream = archive.extractfile(member)
+            if stream is not None:
+                yield PurePosixPath(member.name), stream.read()
+
+
+def _from_folder(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
+    for file in path.rglob("*"):
+        if file.is_file():
+            yield PurePosixPath(file.relative_to(path).as_posix()), file.read_bytes()
+
+
+def held_back_images(bundle: Bundle, where: str) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Divide a data set as the recipe did and return what was held back, frames and labels.
+
+    Args:
+        bundle: one that `edge-infer train` made; its provenance names recipe and seed.
+        where: the data set, as `edge-infer train --data` takes it.
+
+    Raises:
+        RunError: no recipe is named, it has changed since, or the data set is another.
+    """
+    _check_recipe_named(bundle)
+    return held_back_of(bundle, open_source(where), where)
+
+
+def held_back_of(
+    bundle: Bundle, source: Source, where: str
+) -> tuple[NDArray[Any], NDArray[np.int64]]:
+    """Return the same of a data set that is read already; `where` is for messages."""
+    _check_recipe_named(bundle)
+    name, made = bundle.manifest.name, bundle.manifest.provenance
+    recipe = read_recipe(made["recipe"]["name"])
+    seed = recipe.training.seed
+    found = split(source.train, source.test, recipe.data.held_back, recipe.data.test, seed)
+    sizes = {"train": len(found.train), "held_back": len(found.held_back), "test": len(found.test)}
+    if sizes != made["images"] or seed != made["seed"]:
+        raise RunError(
+            f"{name} was trained with seed {made['seed']} on {made['images']}, its recipe now "
+            f"makes seed {seed}, {sizes} of {where}: the images held back cannot be told"
+        )
+    return found.held_back.images, found.held_back.labels
+
+
+def _check_recipe_named(bundle: Bundle) -> None:
+    """Before a data set is read for nothing."""
+    made = bundle.manifest.provenance
+    if "recipe" not in made or "images" not in made:
+        raise RunError(
+            f"{bundle.manifest.name} names no recipe: give calibration inputs as a file or a folder"
+        )

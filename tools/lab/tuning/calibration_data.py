@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.lab.tuning.held_back import HELD_BACK, held_back_images
+from edge_infer.lab.train.sources import held_back_images
 from edge_infer.models_tflite import Bundle
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.frames.sources import ArraySource, Source, open_source
 from edge_infer.runtime.frames.spec import FrameSpec
 
+_HELD_BACK = "held-back:"
+"""In front of a data set, instead of a file of inputs: held-back:data/mnist."""
 _SPREAD = 4.0
 """Standard errors above chance that an accuracy must be."""
 
@@ -77,8 +79,8 @@ def read_calibration(
 
 def _open(bundle: Bundle, where: str, labels_path: Path | None, strict: bool) -> Source:
     spec = FrameSpec.of(bundle)
-    if where.startswith(HELD_BACK):
-        data = where.removeprefix(HELD_BACK)
+    if where.startswith(_HELD_BACK):
+        data = where.removeprefix(_HELD_BACK)
         held = held_back_images(bundle, data)
         return ArraySource(*held, spec, f"{Path(data).name}, held back from training")
     names = bundle.manifest.labels

@@ -18,8 +18,8 @@ from edge_infer.lab.train.prunable.conversion import Converted
 from edge_infer.lab.train.recipe import Recipe
 from edge_infer.lab.train.scores import accuracy, outcomes
 from edge_infer.lab.tuning.calibration_data import CalibrationData
-from edge_infer.lab.tuning.predictor_check import check_predictor
 from edge_infer.lab.tuning.tuning import Tuning, tune_bundle, tuned_draft
+from edge_infer.lab.tuning.tuning_document import check_predictor
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.build import BundleDraft, write_bundle
