@@ -182,7 +182,7 @@ def _load(
     return loaded
 
 
-def _npz(**arrays: NDArray[Any]) -> bytes:
+def _npz(**arrays: Any) -> bytes:
     """Return a compressed .npz; the same arrays give the same bytes."""
     stream = io.BytesIO()
     np.savez_compressed(stream, **arrays)

@@ -144,7 +144,7 @@ class ActivityPower:
         prior_uw = np.array(self._prior_uw)
         weight = np.array(self._prior_deviation_uw) ** -2.0
         noise = max(self.residual_uw, 1.0) ** 2
-        self._covariance = np.linalg.inv(self._normal / noise + np.diag(weight))
+        self._covariance = np.linalg.inv(self._normal / noise + np.diag(weight)).astype(np.float64)
         solved = self._covariance @ (self._moment / noise + prior_uw * weight)
         # A mix that hardly varies can push one power up and its neighbour below zero.
         self._power_uw = np.maximum(solved, 0.01 * prior_uw).tolist()

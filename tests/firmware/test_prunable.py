@@ -5,11 +5,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import cache
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from tests.fakes.firmware_build import Driver, build_driver
 from tests.fakes.firmware_bundles import bundle_file, on_the_firmware, on_the_runtime
 from tests.fakes.firmware_device import FirmwareDevice
@@ -178,7 +180,7 @@ def _engine(device: FirmwareDevice, ratio: str, policy: str = "performance") -> 
     return str(device.ask(Op.WRITE, Group.EDGE_INFER, edge_group.ENGINE, body)["ratio"])
 
 
-def _answers(device: FirmwareDevice, frames: np.ndarray) -> list[tuple[int, int, int]]:  # type: ignore[type-arg]
+def _answers(device: FirmwareDevice, frames: NDArray[Any]) -> list[tuple[int, int, int]]:
     answers = []
     for number, frame in enumerate(frames):
         body = {"n": number, "session": 3, "len": frame.nbytes, "off": 0, "data": frame.tobytes(),

@@ -1,12 +1,14 @@
 """Channels are followed through every operator that has a rule; the others need theirs."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from tests.fakes.backends import open_or_skip
 from tests.fakes.prunable_nets import ARCHITECTURES, ChannelNet, depthwise, flattened, residual
 from tests.fakes.pruned import outputs, zeroed
@@ -217,7 +219,7 @@ def test_sorted_channels_answer_alike(name: str) -> None:
         ({"w_1": np.zeros(12, int)}, "the order of w_1 is no permutation"),
     ],
 )
-def test_a_wrong_order_is_named(order: dict[str, np.ndarray], message: str) -> None:  # type: ignore[type-arg]
+def test_a_wrong_order_is_named(order: dict[str, NDArray[Any]], message: str) -> None:
     with pytest.raises(RatioParametersError, match=message):
         sort_channels(residual("float32"), order)
 

@@ -57,7 +57,7 @@ def test_whatever_the_eager_plan_misses_the_bound_is_kept(share: float, seed: in
             assert eager and not missed and allowance.balance == ENOUGH + 1
 
 
-@pytest.mark.parametrize("every", [*range(1, 51), 60, 75, 99])
+@pytest.mark.parametrize("every", [1, 2, 3, 7, 20, 50, 75, 99])
 def test_what_is_allowed_is_used_up(every: int) -> None:
     """The eager plan misses one frame in so many: the account is never full, nothing is lost."""
     allowance, misses, eager = MissAllowance(BOUND), 0, 0

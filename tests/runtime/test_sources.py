@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,8 @@ def test_npy_with_labels_beside(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("x", "y"), [("frames", "labels"), ("x_test", "y_test"), ("x", "y")])
 def test_npz_by_the_usual_names(tmp_path: Path, x: str, y: str) -> None:
-    np.savez(tmp_path / "a.npz", **{x: FRAMES, y: np.array([1, 2, 0])})
+    arrays: dict[str, Any] = {x: FRAMES, y: np.array([1, 2, 0])}
+    np.savez(tmp_path / "a.npz", **arrays)
     read = list(open_source(tmp_path / "a.npz", GREY, "abc"))
     assert [frame.label for frame in read] == [1, 2, 0]
 

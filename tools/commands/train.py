@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -117,10 +118,10 @@ def _model(recipe: Recipe, splits: Splits, classes: int, work: Path) -> bytes:
 
 def _save_scores(path: Path, scored: Scored, splits: Splits) -> None:
     """Raw scores per exit, `held_back_NAME` and `test_NAME`, with the labels beside them."""
-    held_back = {f"held_back_{name}": rows for name, rows in scored.held_back.items()}
-    test = {f"test_{name}": rows for name, rows in scored.test.items()}
-    labels = {"held_back_labels": splits.held_back.labels, "test_labels": splits.test.labels}
-    np.savez_compressed(path, **held_back, **test, **labels)
+    arrays: dict[str, Any] = {f"held_back_{name}": rows for name, rows in scored.held_back.items()}
+    arrays |= {f"test_{name}": rows for name, rows in scored.test.items()}
+    arrays |= {"held_back_labels": splits.held_back.labels, "test_labels": splits.test.labels}
+    np.savez_compressed(path, **arrays)
 
 
 def _report(bundle: Bundle) -> str:

@@ -79,8 +79,8 @@ def cutout(batch: Batch, pixels: int, rng: np.random.Generator) -> Batch:
     """Paint one square of side `pixels`, its centre anywhere, in the batch's mean colour."""
     n, height, width, _ = batch.shape
     grey = batch.mean((0, 1, 2)).astype(np.uint8)
-    top = rng.integers(0, height, n) - pixels // 2
-    left = rng.integers(0, width, n) - pixels // 2
+    top = rng.integers(0, height, (n,)) - pixels // 2
+    left = rng.integers(0, width, (n,)) - pixels // 2
     out = batch.copy()
     for k in range(n):
         rows = slice(max(top[k], 0), top[k] + pixels)
@@ -91,7 +91,8 @@ def cutout(batch: Batch, pixels: int, rng: np.random.Generator) -> Batch:
 def _upsample(size: int, nodes: int) -> NDArray[np.float32]:
     """Matrix [size, nodes] that interpolates linearly between evenly spread nodes."""
     at = np.linspace(0, nodes - 1, size)
-    return np.maximum(0, 1 - np.abs(at[:, None] - np.arange(nodes))).astype(np.float32)
+    weights = np.maximum(0, 1 - np.abs(at[:, np.newaxis] - np.arange(nodes)))
+    return np.asarray(weights, np.float32)
 
 
 def elastic(
@@ -99,8 +100,8 @@ def elastic(
 ) -> NDArray[np.float32]:
     """Smooth random displacements in pixels, shape [n, height, width]."""
     nodes = rng.normal(0, pixels, (n, 5, 5)).astype(np.float32)
-    field: NDArray[np.float32] = _upsample(height, 5) @ nodes @ _upsample(width, 5).T
-    return field
+    field = _upsample(height, 5) @ nodes @ _upsample(width, 5).T
+    return np.asarray(field, np.float32)
 
 
 def sample(batch: Batch, rows: NDArray[Any], columns: NDArray[Any]) -> Batch:

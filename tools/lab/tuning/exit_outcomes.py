@@ -48,7 +48,7 @@ class ExitOutcomes:
         )
 
     def __len__(self) -> int:
-        return self.right.shape[1]
+        return int(self.right.shape[1])
 
     def taken(self, which: NDArray[Any]) -> "ExitOutcomes":
         """Return some of the inputs, by index or mask."""
