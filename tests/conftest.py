@@ -1,13 +1,26 @@
 """Settings for every test."""
 
 import signal
+from collections.abc import Generator
 
+import pytest
 from hypothesis import settings
+from tests.profile import PROFILE
 
-# The machine may be shared: a slow example is no failure.
-settings.register_profile("edge-infer", deadline=None, max_examples=60)
-settings.load_profile("edge-infer")
+settings.load_profile(PROFILE)
 
 # A shell starts what it runs in the background with SIGINT ignored, and programs inherit that;
 # with a handler here they begin with the default action, and a test can interrupt them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(
+    item: pytest.Item,
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Fail what is skipped for want of tflite-runtime and would run in neither environment."""
+    report = yield
+    wanting = report.skipped and "backend tflite-runtime" in str(report.longrepr)
+    if wanting and item.get_closest_marker("backend") is None:
+        report.outcome, report.longrepr = "failed", "it needs tflite-runtime: mark it `backend`"
+    return report

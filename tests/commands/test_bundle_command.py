@@ -152,6 +152,7 @@ def test_self_test_runs_on_either_backend(bundle: Bundle, backend: str) -> None:
     assert "result        passed" in run("self-test", bundle.path, "--backend", backend)
 
 
+@pytest.mark.backend
 def test_a_board_without_litert_can_verify_and_self_test(bundle: Bundle) -> None:
     open_or_skip("tflite-runtime")
     code = (

@@ -5,16 +5,18 @@ from typing import Any
 
 import pytest
 
+from edge_infer.models_tflite import edgetpu
 from edge_infer.models_tflite.backend import BACKEND_NAMES, RESOLVER_NAMES, Backend, open_backend
 from edge_infer.models_tflite.errors import BackendError
 
 
 def _marks(name: str) -> Sequence[pytest.MarkDecorator]:
+    marks = [pytest.mark.backend]
     try:
         open_backend(name)
     except BackendError as error:
-        return [pytest.mark.skip(reason=str(error))]
-    return []
+        marks.append(pytest.mark.skip(reason=str(error)))
+    return marks
 
 
 def open_or_skip(name: str, resolver: str = "auto") -> Backend:
@@ -26,6 +28,8 @@ def open_or_skip(name: str, resolver: str = "auto") -> Backend:
 
 
 BACKENDS: list[Any] = [pytest.param(name, marks=_marks(name)) for name in BACKEND_NAMES]
+INTERPRETERS = BACKENDS[: BACKEND_NAMES.index(edgetpu.NAME)]
+"""Without the accelerator: what runs any model."""
 KERNELS: list[Any] = [
     pytest.param(name, resolver, marks=_marks(name))
     for name in BACKEND_NAMES

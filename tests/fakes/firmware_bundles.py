@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from tests.fakes.backends import open_or_skip
 from tests.fakes.firmware_build import Driver
 from tests.fakes.firmware_models import millionths
 
@@ -15,7 +16,6 @@ from edge_infer.firmware_bridge.image.decision_table import DECISIONS_FILE, deci
 from edge_infer.firmware_bridge.image.golden_table import GOLDEN_FILE, golden_table
 from edge_infer.firmware_bridge.image.keys import SigningKey
 from edge_infer.firmware_bridge.image.predictor_table import PREDICTOR_FILE, predictor_table
-from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.manifest import MANIFEST_FILE
 from edge_infer.models_tflite.ratio_spec import FULL_RATIO
@@ -64,7 +64,7 @@ def on_the_runtime(
 ) -> list[Answer]:
     """Answer frames with the Python runtime's stages and criteria, reference kernels."""
     manifest = bundle.manifest
-    stages = load_stages(bundle, open_backend("tflite-runtime", "reference"), ratio=ratio)
+    stages = load_stages(bundle, open_or_skip("tflite-runtime", "reference"), ratio=ratio)
     rule = manifest.thresholds[ratio]
     bounds = [*rule.values, None]
     judges = [

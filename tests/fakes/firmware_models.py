@@ -2,11 +2,10 @@
 
 import struct
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
+from tests.fakes.backends import open_or_skip
 from tests.fakes.firmware_build import Driver
 
 from edge_infer.models_tflite.ratio_spec import FULL_RATIO
@@ -64,14 +63,8 @@ class Reference:
     """tflite-runtime 2.14's reference kernels on one model: the golden answers."""
 
     def __init__(self, model: bytes) -> None:
-        tflite = pytest.importorskip(
-            "tflite_runtime.interpreter", reason="tflite-runtime gives the golden outputs"
-        )
-        self._interpreter: Any = tflite.Interpreter(
-            model_content=model,
-            experimental_op_resolver_type=tflite.OpResolverType.BUILTIN_REF,
-        )
-        self._interpreter.allocate_tensors()
+        kernels = open_or_skip("tflite-runtime", "reference")
+        self._interpreter = kernels.load(model)
         self.inputs = self._interpreter.get_input_details()
         self.outputs = self._interpreter.get_output_details()
 

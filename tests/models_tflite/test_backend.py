@@ -26,6 +26,7 @@ def test_every_backend_runs_a_model_with_every_resolver(name: str, resolver: str
     assert interpreter.get_tensor(interpreter.get_output_details()[0]["index"]).shape == (1, 5)
 
 
+@pytest.mark.backend
 def test_a_backend_is_a_value_that_results_record() -> None:
     assert open_backend("litert") == open_backend("litert")
     assert open_backend("litert") != open_backend("litert", "reference")
@@ -51,9 +52,11 @@ def test_unknown_names_list_the_known_ones() -> None:
         open_backend("litert", "fast")
 
 
+@pytest.mark.backend
 def test_numpy_2_beside_tflite_runtime_is_named_before_it_breaks(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    open_or_skip("tflite-runtime")
     monkeypatch.setattr(np, "__version__", "2.1.3")
     with pytest.raises(BackendError, match=r"breaks beside NumPy 2\.1\.3: pip install 'numpy<2'"):
         open_backend("tflite-runtime")

@@ -43,6 +43,7 @@ def test_a_corrupted_model_runs_or_is_a_named_error(name: str, seed: int) -> Non
         assert "\n" not in str(error)
 
 
+@pytest.mark.backend
 def test_a_crash_is_told_from_a_refusal() -> None:
     # What tflite-runtime does with the first kilobyte of a model; LiteRT verifies and refuses.
     half = single_model()[:1000]

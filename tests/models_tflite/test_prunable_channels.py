@@ -9,7 +9,7 @@ from ai_edge_litert import schema_py_generated as schema
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
-from tests.fakes.backends import open_or_skip
+from tests.fakes.backends import INTERPRETERS, open_or_skip
 from tests.fakes.prunable_nets import ARCHITECTURES, ChannelNet, depthwise, flattened, residual
 from tests.fakes.pruned import outputs, zeroed
 from tests.fakes.tiny_models import ModelBuilder
@@ -142,7 +142,7 @@ def test_an_operator_without_a_rule_keeps_its_channels_and_says_so(
     assert [group.size for group in channels.open] == [6, 6], "what lies around it can be cut"
 
 
-@pytest.mark.parametrize("backend", ["litert", "tflite-runtime"])
+@pytest.mark.parametrize("backend", INTERPRETERS)
 @pytest.mark.parametrize("through", [through for through, _ in KEEPING])
 def test_around_such_an_operator_a_cut_net_is_the_full_one_with_zeros(
     through: Through, backend: str

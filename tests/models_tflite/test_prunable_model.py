@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.fakes.backends import INTERPRETERS
 from tests.fakes.prunable_nets import ARCHITECTURES, early_exits, residual
 from tests.fakes.pruned import outputs, zeroed
 from tests.fakes.ratio_parameters import keep_of, random_ratio
@@ -30,7 +31,6 @@ from edge_infer.models_tflite.prunable.model import check_hash
 from edge_infer.models_tflite.prunable.patch import PatchPlan
 from edge_infer.models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET, read_payload
 
-BACKENDS = ("litert", "tflite-runtime")
 RATIOS = ("0.75", "0.5", "0.25")
 
 
@@ -42,7 +42,7 @@ def frames(count: int, dtype: str = "int8") -> Any:
 
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", INTERPRETERS)
 def test_a_patched_ratio_answers_as_the_packed_one(name: str, backend: str) -> None:
     model, kernels = ARCHITECTURES[name]("int8"), open_backend(backend)
     ratios = [random_ratio(model, ratio, seed) for seed, ratio in enumerate(RATIOS)]
@@ -56,7 +56,7 @@ def test_a_patched_ratio_answers_as_the_packed_one(name: str, backend: str) -> N
 
 @pytest.mark.parametrize("name", ARCHITECTURES)
 @pytest.mark.parametrize("dtype", ["int8", "float32"])
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", INTERPRETERS)
 def test_a_cut_net_is_the_full_one_with_its_pruned_channels_at_zero(
     name: str, dtype: str, backend: str
 ) -> None:
@@ -74,7 +74,7 @@ def test_a_cut_net_is_the_full_one_with_its_pruned_channels_at_zero(
         assert len(np.unique(wanted, axis=0)) > 1
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", INTERPRETERS)
 def test_stages_of_a_ratio_answer_as_the_whole_at_it(backend: str) -> None:
     whole, kernels = own_constants(early_exits("int8")), open_backend(backend)
     ratios = [random_ratio(whole, ratio, seed) for seed, ratio in enumerate(RATIOS)]
@@ -106,7 +106,7 @@ def file() -> bytes:
     return write_prunable(model, [random_ratio(model, ratio) for ratio in RATIOS])
 
 
-@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("backend", INTERPRETERS)
 def test_other_runtimes_read_the_full_width(file: bytes, backend: str) -> None:
     kernels = open_backend(backend)
     plain = outputs(kernels, residual("int8"), frames(5))

@@ -85,6 +85,7 @@ for ratio in bundle.manifest.ratios:
 """
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", PRUNABLE)
 def test_a_device_needs_tflite_runtime_alone(name: str) -> None:
     """No flatbuffer library, no training library: 32-bit boards have none."""

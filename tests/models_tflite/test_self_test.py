@@ -79,6 +79,7 @@ def test_one_step_fails_under_the_kernels_that_made_the_scores(early_exit: Bundl
     )
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     ("name", "resolver"), [("litert", "auto"), ("tflite-runtime", "reference")]
 )
