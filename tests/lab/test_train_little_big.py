@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_infer.lab.train.little_big import expected_macs, shipped_pair
 from edge_infer.lab.train.recipe import ExitPart, PromisePart, Recipe, read_recipe
+from edge_infer.lab.train.trained_bundle import expected_macs, shipped_pair
 from edge_infer.lab.tuning import ExitOutcomes
 
 RECIPE = replace(

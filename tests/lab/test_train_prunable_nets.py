@@ -86,7 +86,7 @@ def shaken(net: Any) -> Any:
 
 
 def test_channels_that_an_addition_ties_are_one_group(recipe: Recipe, splits: Splits) -> None:
-    from edge_infer.lab.train.prunable.groups import follow
+    from edge_infer.lab.train.prunable.channels import follow
 
     groups = follow(small_net(recipe, splits))
     assert sorted(groups.sizes.values()) == [32, 48, 48]
@@ -95,7 +95,7 @@ def test_channels_that_an_addition_ties_are_one_group(recipe: Recipe, splits: Sp
 
 
 def test_another_order_of_channels_computes_the_same(recipe: Recipe, splits: Splits) -> None:
-    from edge_infer.lab.train.prunable.groups import follow, reorder
+    from edge_infer.lab.train.prunable.channels import follow, reorder
 
     net = shaken(small_net(recipe, splits))
     frames = splits.test.images[:8].astype(np.float32) / 200
@@ -112,8 +112,7 @@ def test_another_order_of_channels_computes_the_same(recipe: Recipe, splits: Spl
 def test_a_mask_is_folded_without_a_change_and_orders_by_its_size(
     recipe: Recipe, splits: Splits
 ) -> None:
-    from edge_infer.lab.train.prunable.groups import follow
-    from edge_infer.lab.train.prunable.mask import SoftMask
+    from edge_infer.lab.train.prunable.channels import SoftMask, follow
 
     net = shaken(small_net(recipe, splits))
     groups = follow(net)
@@ -202,7 +201,7 @@ def test_a_step_trains_the_ends_and_some_between(
 
 
 def test_all_ratios_learn(nets: Any, recipe: Recipe, splits: Splits) -> None:
-    from edge_infer.lab.train.prunable.settled import accuracies
+    from edge_infer.lab.train.loop import accuracies
 
     for net in nets.values():
         assert accuracies(net, splits.test, 200)[-1] > 0.8
@@ -232,8 +231,8 @@ def test_one_weight_set_answers_as_each_ratio_converted_alone(
 ) -> None:
     import keras
 
-    from edge_infer.lab.train.export import calibration_images, quantise
-    from edge_infer.lab.train.prunable.parameters import ratio_parameters
+    from edge_infer.lab.train.pipeline import calibration_images, quantise
+    from edge_infer.lab.train.prunable.conversion import ratio_parameters
 
     full, name = nets["1.0"], list(nets)[-1]
     narrow = keras.models.clone_model(nets[name])
@@ -263,7 +262,7 @@ def test_heads_are_learned_on_a_trunk_that_stands_still(
 ) -> None:
     import dataclasses
 
-    from edge_infer.lab.train.prunable.command import trained_nets
+    from edge_infer.lab.train.prunable.prunable_bundle import trained_nets
 
     far = RECIPE[RECIPE.index('[[exits]]\nname = "far"') :]
     one_exit = RECIPE[: RECIPE.index("[[exits]]")] + far

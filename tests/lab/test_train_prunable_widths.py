@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from edge_infer.boards.cost_model import CostModel
 from edge_infer.boards.profile import load_profile
+from edge_infer.commands.train import ablation_report
 from edge_infer.lab.train.errors import TrainError
-from edge_infer.lab.train.prunable.ablation_report import ablation_document, ablation_report
+from edge_infer.lab.train.prunable.ablation import ablation_document
 from edge_infer.lab.train.prunable.spacing import shares_needed, spaced_ratios
 from edge_infer.lab.train.prunable.widths import net_at, step_of, widths_of, works_at
 

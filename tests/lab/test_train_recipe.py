@@ -3,9 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
 
-from edge_infer.commands.train import train_command
+from edge_infer.commands.root import run_line
 from edge_infer.lab.train.errors import TrainError, UnknownRecipeError
 from edge_infer.lab.train.recipe import parse_recipe, read_recipe, recipe_names
 
@@ -85,20 +84,23 @@ def test_a_recipe_of_ones_own(tmp_path: Path) -> None:
     assert read_recipe(str(tmp_path / "mine.toml")).name == "mine"
 
 
-def test_a_work_folder_of_another_run_is_refused(tmp_path: Path) -> None:
+def test_a_work_folder_of_another_run_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "recipe.txt").write_text("something else")
     x = np.zeros((40, 8, 8), np.uint8)
     np.savez(tmp_path / "d.npz", x_train=np.tile(x, (30, 1, 1)), y_train=np.arange(1200) % 10)
     arguments = ["digits-early-exit", "--out", str(tmp_path / "b"), "--work", str(tmp_path)]
-    result = CliRunner().invoke(train_command, [*arguments, "--data", str(tmp_path / "d.npz")])
-    assert result.exit_code == 1 and "a run of another recipe or other data" in result.output
+    assert run_line(["train", *arguments, "--data", str(tmp_path / "d.npz")]) == 1
+    assert "a run of another recipe or other data" in capsys.readouterr().err
     assert not (tmp_path / "b").exists()
 
 
-def test_the_command_refuses_before_it_trains(tmp_path: Path) -> None:
+def test_the_command_refuses_before_it_trains(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     def run(*arguments: str) -> tuple[int, str]:
-        result = CliRunner().invoke(train_command, arguments)
-        return result.exit_code, result.output
+        return run_line(["train", *arguments]), capsys.readouterr().err
 
     code, said = run("digit", "--out", str(tmp_path / "b"))
     assert code == 2 and "no recipe 'digit'" in said

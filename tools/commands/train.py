@@ -1,23 +1,20 @@
 """`edge-infer train`: a recipe and its data in, a bundle out."""
 
-import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from edge_infer.commands.options import json_option, option, refuse_existing
 from edge_infer.commands.render import emit, table
 from edge_infer.commands.tune_report import tune_report
-from edge_infer.lab.train.bundling import Scored, make_bundle, score_splits
-from edge_infer.lab.train.dataset import Splits, split
-from edge_infer.lab.train.errors import TrainError
-from edge_infer.lab.train.prunable.ablation_report import ablation_report
-from edge_infer.lab.train.prunable.command import prunable_report, train_ablation, train_prunable
-from edge_infer.lab.train.recipe import Recipe, read_recipe
-from edge_infer.lab.train.sources import open_source
+from edge_infer.lab.train.recipe import read_recipe
+from edge_infer.lab.train.recipe_run import train_ablation, train_bundle
 from edge_infer.models_tflite import Bundle
+
+_tell = partial(click.echo, err=True)
+"""Of hours of work, also where standard error is a file."""
 
 
 @click.command("train", short_help="Train a bundle from a recipe.")
@@ -66,62 +63,14 @@ def train_command(
         raise click.UsageError(f"--ablation is for prunable recipes, {chosen.name} is not one")
     if (out is None) != ablation:
         raise click.UsageError("give either --out, for a bundle, or --ablation")
-    if out is not None:
-        refuse_existing(out, replace)
-    source = open_source(data or chosen.data.source)
-    splits = split(
-        source.train, source.test, chosen.data.held_back, chosen.data.test, chosen.training.seed
-    )
-    work = work or Path("runs") / "train" / chosen.name
-    _claim(work, chosen, splits)
     if out is None:
-        document = train_ablation(chosen, source.class_names, splits, work, seeds)
+        document = train_ablation(chosen, data, work, seeds=seeds, progress=_tell)
         emit(as_json, document, ablation_report(document))
         return
-    if chosen.prunable is not None:
-        bundle = train_prunable(out, chosen, source.class_names, splits, work, replace)
-        emit(as_json, {"bundle": str(out), **bundle.manifest.provenance}, prunable_report(bundle))
-        return
-    model = _model(chosen, splits, len(source.class_names), work)
-    scored = score_splits(model, chosen, splits)
-    _save_scores(work / "scores.npz", scored, splits)
-    bundle = make_bundle(out, model, chosen, source.class_names, splits, scored, replace=replace)
-    emit(as_json, {"bundle": str(out), **bundle.manifest.provenance}, _report(bundle))
-
-
-def _claim(work: Path, recipe: Recipe, splits: Splits) -> None:
-    """Say in the work folder what it is for; refuse one that is for something else."""
-    sizes = [len(part) for part in (splits.train, splits.held_back, splits.test)]
-    purpose = f"{recipe}\n{sizes} images\n"
-    note = work / "recipe.txt"
-    if note.exists() and note.read_text("utf-8") != purpose:
-        raise TrainError(f"{work} holds a run of another recipe or other data: give another --work")
-    work.mkdir(parents=True, exist_ok=True)
-    note.write_text(purpose, "utf-8")
-
-
-def _model(recipe: Recipe, splits: Splits, classes: int, work: Path) -> bytes:
-    """Train, or take the model that an earlier run left in `work`."""
-    whole = work / "whole.tflite"
-    if not whole.exists():
-        # TensorFlow says at import which instructions it could use; that is no news here.
-        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-        try:
-            from edge_infer.lab.train.pipeline import train_model
-        except ImportError as error:
-            raise TrainError(
-                f"training needs {error.name}: pip install 'edge-infer[train]'"
-            ) from None
-        whole.write_bytes(train_model(recipe, splits, classes, work))
-    return whole.read_bytes()
-
-
-def _save_scores(path: Path, scored: Scored, splits: Splits) -> None:
-    """Raw scores per exit, `held_back_NAME` and `test_NAME`, with the labels beside them."""
-    arrays: dict[str, Any] = {f"held_back_{name}": rows for name, rows in scored.held_back.items()}
-    arrays |= {f"test_{name}": rows for name, rows in scored.test.items()}
-    arrays |= {"held_back_labels": splits.held_back.labels, "test_labels": splits.test.labels}
-    np.savez_compressed(path, **arrays)
+    refuse_existing(out, replace)
+    bundle = train_bundle(chosen, out, data, work, replace=replace, progress=_tell)
+    report = _report if chosen.prunable is None else _prunable_report
+    emit(as_json, {"bundle": str(out), **bundle.manifest.provenance}, report(bundle))
 
 
 def _report(bundle: Bundle) -> str:
@@ -139,3 +88,50 @@ def _report(bundle: Bundle) -> str:
     if adaptive:
         blocks.append(f"on the test images, read once: {adaptive['test']:.2f} % right")
     return "\n\n".join([*blocks, f"wrote {bundle.path}"])
+
+
+def _prunable_report(bundle: Bundle) -> str:
+    """Return the ratios of a bundle as a table."""
+    told = bundle.manifest.provenance["ratios"]
+    last = bundle.manifest.stages[-1].name
+    rows = [
+        [
+            ratio,
+            f"{sum(net['macs'].values()) / 1e6:.3f}",
+            f"{net['float_test'][last]:.2f}",
+            f"{net['test'][last]:.2f}",
+            f"{net['adaptive']['test']:.2f}" if "adaptive" in net else "-",
+        ]
+        for ratio, net in told.items()
+    ]
+    heading = ["ratio", "MMAC", "float %", "int8 %", "leaving early %"]
+    return f"{table(rows, heading)}\n\ntest accuracy of the last exit\nwrote {bundle.path}"
+
+
+def ablation_report(document: dict[str, Any]) -> str:
+    """Return the document as a table, one row a way and seed."""
+    names = list(document["mean_test_percent"]["learned"])
+    rows = []
+    for way, means in document["mean_test_percent"].items():
+        for seed in document["seeds"]:
+            found = {
+                row["ratio"]: row["test"]
+                for row in document["rows"]
+                if row["way"] == way and row["seed"] == seed
+            }
+            rows.append([way, str(seed), *(_percent_text(found.get(name)) for name in names)])
+        rows.append([way, "mean", *(_percent_text(means.get(name)) for name in names)])
+    ahead = ", ".join(f"{p:+.2f} of {n}" for n, p in document["points_ahead_of_order"].items())
+    behind = ", ".join(f"{name}: {p:+.2f}" for name, p in document["points_behind_alone"].items())
+    verdict = "met" if document["met"] else "not met"
+    return (
+        f"{table(rows, ['channels', 'seed', *names])}\n\n"
+        "test accuracy in per cent by ratio, in float arithmetic\n"
+        f"the learned order lies ahead by, in points on the mean over the ratios: {ahead}\n"
+        f"nets trained alone lie ahead by {behind} points; at most "
+        f"{document['within_points']:g} wanted: {verdict}"
+    )
+
+
+def _percent_text(value: float | None) -> str:
+    return "-" if value is None else f"{value:.2f}"

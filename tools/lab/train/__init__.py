@@ -1,11 +1,6 @@
 """Recipes that train a net with several answers, quantise it and cut it into a bundle.
 
-A recipe (`recipes/*.toml`) names data, net, training and promise; `train` and `export` turn it
-into one int8 model. Everything that needs TensorFlow stands in `blocks`, `nets`, `loop` and
-`export`, which only the command imports, so that the rest works without it.
+A recipe (`recipes/*.toml`) names data, net, training and promise; `recipe_run` makes a bundle of
+it. What needs TensorFlow (`nets`, `loop`, `pipeline`, most of `prunable`) is imported when it is
+called, so that the rest works without it.
 """
-
-from edge_infer.lab.train.dataset import Dataset, Splits
-from edge_infer.lab.train.recipe import Recipe, read_recipe, recipe_names
-
-__all__ = ["Dataset", "Recipe", "Splits", "read_recipe", "recipe_names"]

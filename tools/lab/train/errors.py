@@ -1,13 +1,11 @@
 """What can be wrong with a recipe or its data: one line each, with what to try."""
 
-import click
+from edge_infer.runtime.errors import RunError, SourceMissingError
 
 
-class TrainError(click.ClickException):
+class TrainError(RunError):
     """The recipe or the data cannot be used."""
 
 
-class UnknownRecipeError(TrainError):
+class UnknownRecipeError(TrainError, SourceMissingError):
     """No recipe of that name."""
-
-    exit_code = 2

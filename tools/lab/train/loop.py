@@ -8,7 +8,6 @@ to zero (I. Loshchilov and F. Hutter, ICLR 2017).
 
 import dataclasses
 import math
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.train.dataset import Dataset
 from edge_infer.lab.train.recipe import ExitPart, PhasePart, Recipe
 
@@ -150,27 +150,27 @@ class Trainer:
             losses.append(self._step(tf.constant(scaled), tf.constant(data.labels[rows])))
         return float(tf.reduce_mean(losses))
 
-    def run(self, train: Dataset, held_back: Dataset) -> None:
-        """Train what is left to train, saying on stderr how each epoch went."""
+    def run(self, train: Dataset, held_back: Dataset, progress: Progress = silent) -> None:
+        """Train what is left to train, and tell how each epoch went."""
         epochs = self._phase.epochs
         while (epoch := int(self._epoch.numpy())) < epochs:
             start = time.monotonic()
             loss = self._run_epoch(train)
             self._epoch.assign_add(1)
             self._checkpoints.save()
-            shares = " ".join(f"{100 * a:.2f}" for a in self.accuracies(held_back))
-            print(
+            reached = accuracies(self._net, held_back, self._recipe.data.peak)
+            shares = " ".join(f"{100 * share:.2f}" for share in reached)
+            progress(
                 f"epoch {epoch + 1}/{epochs}: loss {loss:.4f}, held back {shares} %, "
-                f"{time.monotonic() - start:.0f} s",
-                file=sys.stderr,
-                flush=True,
+                f"{time.monotonic() - start:.0f} s"
             )
 
-    def accuracies(self, data: Dataset) -> list[float]:
-        """Share of right answers of each exit, in float arithmetic, 0 to 1."""
-        right: Any = 0
-        for first in range(0, len(data), 500):
-            part = data.take(np.arange(first, min(first + 500, len(data))))
-            logits = answers(self._net, part.images.astype(np.float32) / self._recipe.data.peak)
-            right = right + np.array([(x.numpy().argmax(1) == part.labels).sum() for x in logits])
-        return [float(count) / len(data) for count in right]
+
+def accuracies(net: keras.Model, data: Dataset, peak: int) -> list[float]:
+    """Return the share of right answers of each exit, 0 to 1, in float arithmetic."""
+    right: Any = 0
+    for first in range(0, len(data), 500):
+        part = data.take(np.arange(first, min(first + 500, len(data))))
+        logits = answers(net, part.images.astype(np.float32) / peak)
+        right = right + np.array([(x.numpy().argmax(1) == part.labels).sum() for x in logits])
+    return [float(count) / len(data) for count in right]

@@ -1,15 +1,52 @@
 """Raw scores of every exit of a quantised model, for whole data sets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_infer.lab.train.dataset import Splits
+from edge_infer.lab.train.recipe import Recipe
 from edge_infer.lab.tuning import ExitOutcomes
-from edge_infer.models_tflite.backend import Backend
+from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.quantization import quantize
+
+Scores = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scored:
+    """Raw scores of every exit by name, on the images that decide and on those that are read."""
+
+    held_back: Scores
+    test: Scores
+    backend: Backend
+
+    def save(self, path: Path, splits: Splits) -> None:
+        """Write `held_back_NAME` and `test_NAME` of each exit, with the labels beside them."""
+        np.savez_compressed(
+            path,
+            held_back_labels=splits.held_back.labels,
+            test_labels=splits.test.labels,
+            **{f"held_back_{name}": rows for name, rows in self.held_back.items()},
+            **{f"test_{name}": rows for name, rows in self.test.items()},
+        )
+
+
+def score_splits(model: bytes, recipe: Recipe, splits: Splits) -> Scored:
+    """Run the quantised model over held-back and test images, on this platform's kernels."""
+    names = [part.name for part in recipe.exits]
+    backend = open_backend()
+
+    def run(images: NDArray[np.uint8]) -> Scores:
+        found = score(model, names, images, recipe.data.peak, backend)
+        return dict(zip(names, found, strict=True))
+
+    return Scored(run(splits.held_back.images), run(splits.test.images), backend)
 
 
 def score(

@@ -1,20 +1,30 @@
 """A family: the full net and its narrower sub-nets, which take prefixes of its kernels.
 
+Trained, it becomes plain float32 nets with statistics of their own, one for each ratio.
+
 A sub-net has normalisations and biases of its own (switchable batch normalisation, J. Yu et al.,
 ICLR 2019, section 3.3) and no kernel of its own: it runs on slices of the full net's, really
 narrower, so training it costs what its width costs.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
+from edge_infer.lab.train.dataset import Dataset
+from edge_infer.lab.train.nets import FusedBatchNorm
 from edge_infer.models_tflite.manifest import FULL_RATIO
 
 Build = Callable[[str], keras.Model]
 """Name of a ratio to a fresh net of its widths."""
+_STATISTICS_BATCHES, _STATISTICS_BATCH = 20, 500
+"""Training images that give each ratio its mean and variance: 10,000."""
+_NETS_FILE = "nets.npz"
 
 
 class Family:
@@ -95,3 +105,65 @@ def prefix(tensor: Any, shape: Sequence[int]) -> Any:
 def eased(tensor: Any, pull: float) -> Any:
     """Return a tensor as it is, through which only a share of the gradient passes."""
     return tensor if pull == 1 else pull * tensor + tf.stop_gradient((1 - pull) * tensor)
+
+
+def settled_nets(family: Family, build: Build, train: Dataset, peak: int) -> dict[str, Any]:
+    """Return each ratio as a net of its own, without mixed precision.
+
+    A ratio between the widest and the narrowest was trained in some of the steps only, each with
+    other kernels: its moving statistics lag, so they are taken anew (J. Yu and T. Huang, ICCV 2019,
+    section 3.3), on images as they are.
+
+    Args:
+        family: trained.
+        build: makes the net of a ratio.
+        train: images of the training side.
+        peak: grey level that becomes 1.0.
+    """
+    family.settle()
+    keras.config.set_dtype_policy("float32")
+    nets = {}
+    rows = np.random.default_rng(0).permutation(len(train))[
+        : _STATISTICS_BATCHES * _STATISTICS_BATCH
+    ]
+    batches = np.array_split(rows, max(1, len(rows) // _STATISTICS_BATCH))
+    for name, net in family.nets.items():
+        nets[name] = build(name)
+        nets[name].set_weights(net.get_weights())
+        _recalibrate(nets[name], [train.images[part] for part in batches], peak)
+    return nets
+
+
+def _recalibrate(net: keras.Model, batches: Sequence[NDArray[Any]], peak: int) -> None:
+    """Set the moving statistics to the mean over batches."""
+    norms = [layer for layer in net.layers if isinstance(layer, FusedBatchNorm)]
+    kept = [layer.momentum for layer in norms]
+    for index, images in enumerate(batches):
+        for layer in norms:
+            layer.momentum = index / (index + 1)
+        net(images.astype(np.float32) / peak, training=True)
+    for layer, momentum in zip(norms, kept, strict=True):
+        layer.momentum = momentum
+
+
+def save_nets(work: Path, nets: dict[str, Any]) -> dict[str, Any]:
+    """Keep trained nets in their work folder; return them."""
+    arrays = {
+        f"{name}/{k}": v for name, net in nets.items() for k, v in enumerate(net.get_weights())
+    }
+    partial = work / f"part-{_NETS_FILE}"
+    np.savez(partial, **arrays)
+    partial.replace(work / _NETS_FILE)
+    return nets
+
+
+def load_nets(work: Path, build: Build) -> dict[str, Any] | None:
+    """Return the nets that an earlier run left in a work folder, if it came to its end."""
+    if not (work / _NETS_FILE).exists():
+        return None
+    keras.config.set_dtype_policy("float32")
+    with np.load(work / _NETS_FILE) as arrays:
+        nets = {name: build(name) for name in dict.fromkeys(key.split("/")[0] for key in arrays)}
+        for name, net in nets.items():
+            net.set_weights([arrays[f"{name}/{k}"] for k in range(len(net.weights))])
+    return nets

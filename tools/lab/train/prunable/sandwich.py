@@ -7,7 +7,6 @@ distillation): J. Yu and T. Huang, ICCV 2019, sections 3.1 and 3.2.
 
 import dataclasses
 import functools
-import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,10 +16,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.train.dataset import Dataset
 from edge_infer.lab.train.loop import joint_loss, learning_rate_at, soft_loss
+from edge_infer.lab.train.prunable.channels import SoftMask
 from edge_infer.lab.train.prunable.family import Family
-from edge_infer.lab.train.prunable.mask import SoftMask
 from edge_infer.lab.train.recipe import PhasePart, PrunablePart, Recipe
 from edge_infer.models_tflite.manifest import FULL_RATIO
 
@@ -52,14 +52,18 @@ class SandwichTrainer:
         family: sub-nets with shared kernels, or nets of their own.
         recipe: of the kind prunable.
         folder: checkpoints; a later run of the same recipe goes on from them.
+        progress: told of each epoch.
     """
 
-    def __init__(self, family: Family, recipe: Recipe, folder: Path) -> None:
+    def __init__(
+        self, family: Family, recipe: Recipe, folder: Path, progress: Progress = silent
+    ) -> None:
         assert recipe.prunable is not None
         self._family = family
         self._recipe = recipe
         self._part = recipe.prunable
         self._folder = folder
+        self._progress = progress
 
     def learn_mask(self, train: Dataset, mask: SoftMask) -> None:
         """Train the full net and its mask together, from the first epoch's rates."""
@@ -132,11 +136,9 @@ class SandwichTrainer:
             loss = self._epoch(run.phase, train, epoch, before, draw, step, optimizer)
             epoch_done.assign_add(1)
             checkpoints.save()
-            print(
+            self._progress(
                 f"{run.name}, epoch {epoch + 1}/{epochs}: loss {loss:.4f} {report()}, "
-                f"{time.monotonic() - start:.0f} s",
-                file=sys.stderr,
-                flush=True,
+                f"{time.monotonic() - start:.0f} s"
             )
 
     def _step(self, run: "_Run", optimizer: Any) -> Callable[..., Any]:

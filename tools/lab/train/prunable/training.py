@@ -7,15 +7,20 @@ from typing import Any
 
 import keras
 
+from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.train.dataset import Splits
 from edge_infer.lab.train.errors import TrainError
-from edge_infer.lab.train.loop import fast_precision
+from edge_infer.lab.train.loop import accuracies, fast_precision
 from edge_infer.lab.train.nets import build_net
-from edge_infer.lab.train.prunable.family import Build, Family
-from edge_infer.lab.train.prunable.groups import follow, reorder
-from edge_infer.lab.train.prunable.mask import Order, SoftMask
+from edge_infer.lab.train.prunable.channels import Order, SoftMask, follow, reorder
+from edge_infer.lab.train.prunable.family import (
+    Build,
+    Family,
+    load_nets,
+    save_nets,
+    settled_nets,
+)
 from edge_infer.lab.train.prunable.sandwich import SandwichTrainer
-from edge_infer.lab.train.prunable.settled import accuracies, load_nets, save_nets, settled_nets
 from edge_infer.lab.train.prunable.spacing import ratios_of
 from edge_infer.lab.train.prunable.widths import net_at
 from edge_infer.lab.train.recipe import Recipe
@@ -43,16 +48,18 @@ def train_family(
     work: Path,
     rule: Order = "learned",
     mask_work: Path | None = None,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Train one weight set for all ratios; return a float32 net for each, the full one first.
 
     Args:
         recipe: of the kind prunable.
-        splits: the held-back side is only looked at, to print how training goes.
+        splits: the held-back side is only looked at, to tell how training goes.
         classes: logits of each exit.
         work: folder of the checkpoints; a run that was cut short goes on from the last epoch.
         rule: how channels are put in order.
         mask_work: folder of the mask's checkpoints, if several runs share it.
+        progress: told of each epoch.
     """
     build, names = builder(recipe, splits, classes)
     if (found := load_nets(work, build)) is not None:
@@ -61,16 +68,22 @@ def train_family(
     family = Family(build, names)
     groups = follow(family.full)
     mask = SoftMask(family.full, groups)
-    SandwichTrainer(family, recipe, mask_work or work).learn_mask(splits.train, mask)
+    trainer = SandwichTrainer(family, recipe, mask_work or work, progress)
+    trainer.learn_mask(splits.train, mask)
     mask.fold()
     reorder(groups, mask.order(rule, recipe.training.seed))
     family.inherit()
-    _train(family, recipe, splits, work)
+    _train(family, recipe, splits, work, progress)
     return save_nets(work, settled_nets(family, build, splits.train, recipe.data.peak))
 
 
 def train_alone(
-    recipe: Recipe, splits: Splits, classes: int, work: Path, names: Sequence[str]
+    recipe: Recipe,
+    splits: Splits,
+    classes: int,
+    work: Path,
+    names: Sequence[str],
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Train nets of the same widths with weights of their own, side by side.
 
@@ -83,6 +96,7 @@ def train_alone(
         classes: logits of each exit.
         work: folder of the checkpoints.
         names: three ratios, the full one first, the narrowest last.
+        progress: told of each epoch.
     """
     assert recipe.prunable is not None
     build, _ = builder(recipe, splits, classes)
@@ -97,12 +111,17 @@ def train_alone(
         epochs=first.epochs + recipe.prunable.mask_epochs,
         warmup_epochs=max(first.warmup_epochs, 1),
     )
-    _train(family, dataclasses.replace(recipe, phases=(longer, *rest)), splits, work)
+    _train(family, dataclasses.replace(recipe, phases=(longer, *rest)), splits, work, progress)
     return save_nets(work, settled_nets(family, build, splits.train, recipe.data.peak))
 
 
 def train_heads(
-    recipe: Recipe, trunk: Mapping[str, Any], splits: Splits, classes: int, work: Path
+    recipe: Recipe,
+    trunk: Mapping[str, Any],
+    splits: Splits,
+    classes: int,
+    work: Path,
+    progress: Progress = silent,
 ) -> dict[str, Any]:
     """Train exit heads for all ratios on a family that stands still.
 
@@ -112,6 +131,7 @@ def train_heads(
         splits: as for `train_family`.
         classes: logits of each exit.
         work: folder of the checkpoints.
+        progress: told of each epoch.
     """
     build, names = builder(recipe, splits, classes)
     if (found := load_nets(work, build)) is not None:
@@ -120,7 +140,7 @@ def train_heads(
     family = Family(build, names)
     for name, net in family.nets.items():
         graft(net, trunk[name])
-    _train(family, recipe, splits, work)
+    _train(family, recipe, splits, work, progress)
     return save_nets(work, settled_nets(family, build, splits.train, recipe.data.peak))
 
 
@@ -147,7 +167,7 @@ def _begin(recipe: Recipe) -> None:
     keras.config.set_dtype_policy(fast_precision())
 
 
-def _train(family: Family, recipe: Recipe, splits: Splits, work: Path) -> None:
+def _train(family: Family, recipe: Recipe, splits: Splits, work: Path, progress: Progress) -> None:
     ends = [FULL_RATIO, list(family.nets)[-1]]
 
     def report() -> str:
@@ -162,4 +182,4 @@ def _train(family: Family, recipe: Recipe, splits: Splits, work: Path) -> None:
         ]
         return "held back " + ", ".join(shares) + " %"
 
-    SandwichTrainer(family, recipe, work).train(splits.train, report)
+    SandwichTrainer(family, recipe, work, progress).train(splits.train, report)
