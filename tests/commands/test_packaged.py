@@ -1,15 +1,22 @@
 import tomllib
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 
 def test_every_package_of_the_checkout_is_installed() -> None:
+    setuptools = pytest.importorskip("setuptools")
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    folders = {name: settings["package-dir"].get(name, name) for name in settings["package-dir"]}
+    [where] = settings["packages"]["find"]["where"]
+    parts = {link.name: link for link in (ROOT / where / "edge_infer").iterdir() if link.is_dir()}
     there = {
-        ".".join((name, *init.parent.relative_to(ROOT / folder).parts))
-        for name, folder in folders.items()
-        for init in (ROOT / folder).rglob("__init__.py")
+        ".".join(("edge_infer", name, *module.parent.relative_to(folder.resolve()).parts))
+        for name, folder in parts.items()
+        for module in folder.resolve().rglob("*.py")
     }
-    assert there == set(settings["packages"])
+    assert {"boards", "models_tflite", "runtime", "firmware_bridge", "lab", "commands"} <= set(
+        parts
+    )
+    assert {"edge_infer", *there} == set(setuptools.find_packages(str(ROOT / where)))

@@ -12,8 +12,8 @@ from edge_infer.boards.toml_reader import Basis
 INTRODUCTION = """\
 # Supported boards
 
-Made from `boards/profiles/*.toml` by `python -m edge_infer.commands.supported_boards`; a test fails when it
-is stale. No claim goes beyond this table.
+Made from `boards/profiles/*.toml` by `python -m edge_infer.commands.supported_boards`; a test fails
+when it is stale. No claim goes beyond this table.
 
 - **hardware**: run on the board itself. **vm**: the drivers ran on a real Linux kernel in QEMU
   (`make test-vm`: i2c-dev, IIO, cpufreq, GPIO). **simulation**: the drivers ran over a model of
