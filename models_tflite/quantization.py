@@ -54,6 +54,14 @@ class FrameInput:
         self._resize = _RESIZERS.get(spec.preprocess.resize)
         self._tables = self._lookup_tables() if self._source == np.uint8 else None
 
+    @property
+    def byte_table(self) -> bytes | None:
+        """The one table of bytes that a uint8 frame of the right shape goes through, if any."""
+        table = self._tables
+        if table is None or table.ndim != 1 or table.itemsize != 1:
+            return None
+        return None if self._preprocess.layout == "NCHW" else table.tobytes()
+
     def __call__(self, frame: NDArray[Any]) -> NDArray[Any]:
         """Return the input tensor, shape [1, ...], of a frame.
 

@@ -1,14 +1,14 @@
 """The engine of this board: one frame in, one record out.
 
-The hot path is `infer`. Everything it needs is bound once in the constructor: per stage the
-interpreter's call, the exit criterion, the work for a simulated board. Early exit and little/big
-are the same loop: a stage reads the features of the stage before it, or the frame again.
+The way of a frame is `FrameLoop`'s; here the interpreters run, the board's time passes and energy
+is accounted for. Everything that the hot path needs is bound once in the constructor.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import Any
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import count
+from typing import Any, Protocol, Unpack
 
+import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.boards.closing import Closing
@@ -18,36 +18,89 @@ from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.boards.timebase import Timebase
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.errors import FrameError
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.stage import LoadedStage
 from edge_infer.runtime.accounting.account import EnergyTotals
-from edge_infer.runtime.accounting.choice import idle_reference, open_account
+from edge_infer.runtime.accounting.open_account import idle_reference, open_account
 from edge_infer.runtime.errors import RunError
-from edge_infer.runtime.governor import Governor, open_governor
-from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
+from edge_infer.runtime.frame_loop import FrameLoop
+from edge_infer.runtime.governors.governor import Governor
+from edge_infer.runtime.policies.context import PolicyContext, PolicyOptions, PolicySettings
+from edge_infer.runtime.policies.registry import open_policy, refuse_unused
+from edge_infer.runtime.ratio_loader import LoadedRatio, RatioLoader, Step
+from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord
 from edge_infer.runtime.stage_work import all_works, switch_work
-from edge_infer.runtime.steps import LoadedRatio, RatioLoader
+
+SETTLE_EVERY = 256
+"""Frames that `stream` answers between two looks at the meter."""
 
 
-class Engine(Closing):
+class InferenceEngine(Protocol):
+    """Answers frames, here or on a board at the end of a serial line."""
+
+    def infer(self, frame: Frame, backlog: int = 0) -> InferenceRecord:
+        """Answer one frame; `backlog` frames wait behind it.
+
+        Raises:
+            FrameError: the frame has another shape or dtype than the bundle takes.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what it holds. May be called twice."""
+        ...
+
+
+class LocalEngine(InferenceEngine, Protocol):
+    """An engine on this board, whose records get their energy when the meter covers them."""
+
+    def settle(self) -> Sequence[InferenceRecord]:
+        """Return the records whose energy became known, in order."""
+        ...
+
+    def rest(self) -> None:
+        """Nothing to do until the next frame: go to the point to wait at."""
+        ...
+
+    def finish(self) -> Sequence[InferenceRecord]:
+        """End the run: return the records that were still open."""
+        ...
+
+
+class Marker(Protocol):
+    """A line that is high while an inference runs, for an external meter or an oscilloscope."""
+
+    def set_high(self) -> None:
+        """Raise it. Raises BoardError."""
+        ...
+
+    def set_low(self) -> None:
+        """Lower it. Raises BoardError."""
+        ...
+
+
+class Engine(FrameLoop, Closing):
     """Runs a bundle on a board. A context manager; the board stays open when it closes.
 
     Args:
         bundle: an open, verified bundle.
         board: an open board.
-        policy: name of a governor's policy, see `edge_infer.runtime.governor`.
+        policy: how clocks, and perhaps ratios, are chosen: a policy's name as `edge-infer run`
+            takes it, or a governor of your own.
         backend: interpreter backend; the platform's default if None.
-        threads: interpreter threads.
+        threads: interpreter threads; a planner may choose fewer.
         ratio: pruning ratio, as the manifest names it.
-        governor: a governor of your own, instead of `policy`. It may offer `thread_counts` (the
-            interpreters are loaded for each of them), `leaves(stage, decision)` to leave although
-            the exit criterion says stay, and `ratio_at(point)`, the ratio of a frame that begins
-            at that point.
+        keeps_scores: records carry the raw scores that their answer was taken from.
+        marker: a line that is high from before an inference to after it; raising and lowering it
+            lies outside the record's times.
+        **options: for the policy, as `deadline_ns=20_000_000`: the fields of `PolicySettings`.
 
     Raises:
-        PolicyError: the policy is unknown or asks for a clock that is not offered.
+        PolicyError: the policy is unknown, misses something, or makes no use of an option.
         BundleError: a stage cannot be loaded, or the bundle has no such ratio.
         BoardError: the meter does not answer, or the clock cannot be set.
+        TypeError: bundle or board is something else, such as a name.
     """
 
     def __init__(
@@ -55,44 +108,48 @@ class Engine(Closing):
         bundle: Bundle,
         board: Board,
         *,
-        policy: str = "performance",
+        policy: str | Governor = "performance",
         backend: Backend | None = None,
         threads: int = 1,
         ratio: str = FULL_RATIO,
-        governor: Governor | None = None,
+        keeps_scores: bool = False,
+        marker: Marker | None = None,
+        **options: Unpack[PolicyOptions],
     ) -> None:
-        self.bundle = bundle
-        self.board = board
+        _check_types(bundle, board)
+        self.bundle, self.board = bundle, board
         self.backend = backend or open_backend()
-        self.governor = governor or open_governor(policy, board.clock.supported_khz(), threads)
-        counts = getattr(self.governor, "thread_counts", (threads,))
-        self._loader = RatioLoader(bundle, self.backend, counts)
-        self._use(self._loader.load(ratio))
-        self.ratio_switches = 0
-        self.refused_ratios: dict[str, str] = {}
-        """Ratios that the governor asked for and that could not be loaded, with the reason."""
+        self.settings = PolicySettings(**options)
+        if isinstance(policy, str):
+            refuse_unused(policy, options)
+            context = PolicyContext(bundle, board, self.settings, threads)
+            policy = open_policy(policy, context)
+        counts = policy.thread_counts
+        point = OperatingPoint(board.clock.current_khz(), counts[0])
+        super().__init__(policy, point, board.timebase.now_ns)
         self.refused_clocks: dict[int, str] = {}
         """Clocks in kHz that could not be set any more in mid-run, with the last reason."""
-        self._leaves = getattr(self.governor, "leaves", None)
-        self._ratio_at: Callable[[OperatingPoint], str] | None
-        self._ratio_at = getattr(self.governor, "ratio_at", None)
+        self.refused_ratios: dict[str, str] = {}
+        """Ratios that the governor asked for and that could not be loaded, with the reason."""
+        self._loader = RatioLoader(bundle, self.backend, counts)
+        self._use(self._loader.load(ratio))
         self.works = all_works(bundle)
         self.cost_table = board.cost_table(self.works)
-        self.residency_ns: dict[int, int] = {}
-        self.switches = 0
-        self._now_ns = board.timebase.now_ns
-        self._spend = board.spend
-        self._closed = False
+        self._ran: Step = self._steps[0]
+        """The stage that ran last, whose features the next one reads."""
+        self._labels = bundle.manifest.labels
+        self._keeps_scores, self._marker = keeps_scores, marker
+        self._take = self._pass if marker is None else self._marked
+        self._spend = board.spend if board.simulated else None
+        self._numbers = count()
+        self._ended = ""
         if board.meter is not None:
             board.meter.start()
         idle = idle_reference(board)
-        self._asked: OperatingPoint | None = None
         self._in_force = OperatingPoint(board.clock.current_khz(), counts[0])
-        self._since_ns = self._now_ns()
-        point = self.governor.idle_point()
-        if point is not None:
-            self._go(point)
-        self.start_ns = self._now_ns()
+        self._since_ns = self.now_ns()
+        self._rest()
+        self.start_ns = self.now_ns()
         self._account = open_account(
             board, idle, self.cost_table, self.exit_names, self.start_ns, self._in_force.clock_khz
         )
@@ -106,11 +163,6 @@ class Engine(Closing):
     def exit_names(self) -> tuple[str, ...]:
         """Names of the stages, in order: an inference leaves at one of them."""
         return tuple(stage.name for stage in self.bundle.manifest.stages)
-
-    @property
-    def ratio(self) -> str:
-        """The pruning ratio in force."""
-        return self._loaded.ratio
 
     @property
     def stages(self) -> list[LoadedStage]:
@@ -127,82 +179,58 @@ class Engine(Closing):
         if ratio != self._loaded.ratio:
             self._use(self._loader.exchange(ratio, self._loaded))
             self.ratio_switches += 1
-            self._spend(switch_work(self.bundle.manifest, ratio), self._in_force)
+            self.board.spend(switch_work(self.bundle.manifest, ratio), self._in_force)
 
-    def infer(self, frame: Frame, backlog: int = 0) -> InferenceRecord:
+    def infer(self, frame: Frame | NDArray[Any], backlog: int = 0) -> InferenceRecord:
         """Answer one frame.
 
         Args:
-            frame: data in the shape and dtype the manifest's first stage takes.
+            frame: a frame, or its data alone: in the shape and dtype that the manifest's first
+                stage takes. Data alone arrives now, and is due by the `deadline_ns` of the engine.
             backlog: frames that wait behind this one.
 
         Returns:
-            The record; its energy is filled once `settle` or `finish` has returned it.
+            The record; its energy is filled once `settle`, `stream` or `finish` has returned it.
 
         Raises:
-            FrameError: the data has another shape or dtype.
+            FrameError: the data has another shape or dtype, or is no array.
+            RunError: the engine is closed, or its run was finished.
             ClockError: the governor's first clock cannot be set. Later ones that cannot are noted
                 in `refused_clocks`; it goes on at the clock in force, which the record says.
         """
-        now_ns = self._now_ns
-        governor = self.governor
-        start_ns = now_ns()
-        switches = self.switches
-        starts: list[int] = []
-        ends: list[int] = []
-        points: list[OperatingPoint] = []
-        inputs: Sequence[NDArray[Any]] = ()
-        invoke_ns = 0
-        spend = self._spend
-        point = governor.first_point(frame, start_ns, backlog)
-        if self._ratio_at is not None:
-            self._follow_clock(point)
+        if self._ended:
+            raise RunError(self._ended)
+        if not isinstance(frame, Frame):
+            frame = self._framed(frame)
         for reset in self._resets:
             reset()
-        steps_of, leaves = self._steps_of, self._leaves
-        for index in range(len(self._steps)):
-            if point is not self._asked:
-                self._go(point)
-            in_force = self._in_force
-            step = steps_of[in_force.threads][index]
-            begin_ns = now_ns()
-            if step.prepare is not None:
-                inputs = step.prepare(frame.data)
-            scores = step.run(inputs)
-            invoke_ns += now_ns() - begin_ns
-            decision = step.judge(scores)
-            spend(step.work, in_force)
-            end_ns = now_ns()
-            starts.append(begin_ns)
-            ends.append(end_ns)
-            points.append(in_force)
-            if decision.leave or (leaves is not None and leaves(index, decision)):
-                break
-            inputs = step.features()
-            point = governor.next_point(frame, StageResult(index, scores, end_ns), decision)
-        record = InferenceRecord(
-            frame.number,
-            decision.answer,
-            index,
-            decision.confidence,
-            start_ns if frame.arrival_ns is None else frame.arrival_ns,
-            start_ns,
-            end_ns,
-            tuple(starts),
-            tuple(ends),
-            tuple(points),
-            self.switches - switches,
-            invoke_ns,
-            frame.label,
-            frame.deadline_ns,
-            self._loaded.ratio,
-        )
+        record = self._take(frame, backlog)
+        record.answer_label = self._labels[record.answer]
+        record.name = frame.name
+        if self._keeps_scores:
+            record.scores = self._last_scores
         self._account.add(record)
-        governor.learn(record)
+        self.governor.learn(record)
         return record
 
+    def stream(self, frames: Iterable[Frame | NDArray[Any]]) -> Iterator[InferenceRecord]:
+        """Answer frames one after the other; yield each record once its energy is known.
+
+        Memory does not grow with the number of frames. What is still open when the frames end, or
+        when the caller breaks off, is settled by `finish`, which ends the run.
+
+        Raises:
+            FrameError, RunError, ClockError: as `infer`.
+            BusError: the meter failed for good.
+        """
+        for number, frame in enumerate(frames, 1):
+            self.infer(frame)
+            if number % SETTLE_EVERY == 0:
+                yield from self.settle()
+        yield from self.finish()
+
     def decide(self, scores: Sequence[NDArray[Any]]) -> tuple[int, ExitDecision]:
-        """Replay: return the exit and decision that these raw scores, one per stage, lead to."""
+        """Return the exit and decision that these raw scores, one per stage, lead to."""
         for index, step in enumerate(self._steps):
             decision = step.judge(scores[index])
             if decision.leave:
@@ -211,22 +239,21 @@ class Engine(Closing):
 
     def settle(self) -> Sequence[InferenceRecord]:
         """Return the records whose energy became known. Raises BusError if the meter failed."""
-        now_ns = self._now_ns()
+        now_ns = self.now_ns()
         # Nothing has run since the last record: so samples of a long wait are used up too.
         self._account.waited(now_ns, self._in_force.clock_khz)
         return self._account.settle(now_ns)
 
     def rest(self) -> None:
         """Go to the point that the governor waits at."""
-        point = self.governor.idle_point()
-        if point is not None and point is not self._asked:
-            self._go(point)
-            self._account.waited(self._now_ns(), self._in_force.clock_khz)
+        if self._rest():
+            self._account.waited(self.now_ns(), self._in_force.clock_khz)
 
     def finish(self) -> Sequence[InferenceRecord]:
         """End the run and return the records still open."""
-        self._stay(self._now_ns())
-        return self._account.close(self._now_ns())
+        self._stay()
+        self._ended = self._ended or "the run of this engine was finished: open another engine"
+        return self._account.close(self.now_ns())
 
     def energy(self) -> EnergyTotals | None:
         """Return the rail over the run so far; None on a board without meter and cost table."""
@@ -234,24 +261,51 @@ class Engine(Closing):
 
     def close(self) -> None:
         """Stop the meter and put the clock back. May be called twice."""
-        if not self._closed:
-            self._closed = True
+        closed = "this engine is closed: open another one"
+        if self._ended != closed:
+            self._ended = closed
             if self.board.meter is not None:
                 self.board.meter.stop()
             self.board.clock.reset()
 
-    def _go(self, point: OperatingPoint) -> None:
-        """Change the operating point; note the one that the board really took."""
-        before = self._in_force
-        if self._asked is not None and point.clock_khz == self._asked.clock_khz:
-            khz = before.clock_khz  # other threads: the clock needs no asking
+    def _framed(self, data: NDArray[Any]) -> Frame:
+        """Return bare data as a frame that arrives now."""
+        if not isinstance(data, np.ndarray):
+            raise FrameError(
+                f"a frame is a numpy array or a Frame, this is a {type(data).__name__}: "
+                "np.asarray makes an array of numbers"
+            )
+        now_ns, deadline_ns = self.now_ns(), self.settings.deadline_ns
+        due_ns = None if deadline_ns is None else now_ns + deadline_ns
+        return Frame(next(self._numbers), data, now_ns, due_ns)
+
+    def _marked(self, frame: Frame, backlog: int) -> InferenceRecord:
+        """Take a frame through the stages while the marker is high."""
+        assert self._marker is not None
+        self._marker.set_high()
+        try:
+            return self._pass(frame, backlog)
+        finally:
+            self._marker.set_low()
+
+    def _run_stage(self, index: int, frame: Frame, begin_ns: int) -> ExitDecision:
+        step = self._steps[index]
+        prepare, run, _, judge, work = step
+        if prepare is None:
+            inputs = self._ran.features()
         else:
-            khz = self._set_khz(point.clock_khz)
-            self._stay(self._now_ns())
-        self._asked = point
-        self._in_force = point if khz == point.clock_khz else replace(point, clock_khz=khz)
-        if khz != before.clock_khz:
-            self.switches += 1
+            inputs = prepare(frame.data)
+            begin_ns = self.now_ns()
+        self._last_scores = scores = run(inputs)
+        self._invoke_ns += self.now_ns() - begin_ns
+        self._ran = step
+        decision = judge(scores)
+        if self._spend is not None:
+            self._spend(work, self._in_force)
+        return decision
+
+    def _scores(self, index: int, frame: Frame) -> NDArray[Any]:
+        return self._last_scores
 
     def _set_khz(self, khz: int) -> int:
         """Set the clock; where that fails in mid-run, the run goes on at the clock in force."""
@@ -263,27 +317,35 @@ class Engine(Closing):
             self.refused_clocks[khz] = str(error)
             return self._in_force.clock_khz
 
+    def _set_ratio(self, ratio: str) -> None:
+        """Change the ratio; one that cannot be loaded is not asked for again."""
+        if ratio in self.refused_ratios:
+            return
+        try:
+            self.set_ratio(ratio)
+        except RunError as error:
+            self.refused_ratios[ratio] = str(error)
+
+    def _go(self, point: OperatingPoint) -> None:
+        super()._go(point)
+        self._load_threads()
+
+    def _load_threads(self) -> None:
+        """Take the interpreters of the threads in force."""
+        steps = self._steps_of
+        self._steps = steps.get(self._in_force.threads) or next(iter(steps.values()))
+
     def _use(self, loaded: LoadedRatio) -> None:
-        self._loaded = loaded
+        self._loaded, self.ratio = loaded, loaded.ratio
         self._steps_of, self._resets = loaded.steps, loaded.resets
-        self._steps = next(iter(loaded.steps.values()))
+        self._load_threads()
 
-    def _follow_clock(self, point: OperatingPoint) -> None:
-        """Set the point of a frame's first stage, then the ratio for the one really taken."""
-        if point is not self._asked:
-            self._go(point)
-        assert self._ratio_at is not None
-        ratio = self._ratio_at(self._in_force)
-        if ratio not in self.refused_ratios:
-            try:
-                self.set_ratio(ratio)
-            except RunError as error:
-                self.refused_ratios[ratio] = str(error)
 
-    def _stay(self, now_ns: int) -> None:
-        khz = self._in_force.clock_khz
-        self.residency_ns[khz] = self.residency_ns.get(khz, 0) + now_ns - self._since_ns
-        self._since_ns = now_ns
+def _check_types(bundle: Bundle, board: Board) -> None:
+    if not isinstance(bundle, Bundle):
+        raise TypeError(f"the bundle is a {type(bundle).__name__}: open it first, open_bundle(...)")
+    if isinstance(board, str) or not hasattr(board, "timebase"):
+        raise TypeError(f"the board is a {type(board).__name__}: open it first, open_board(...)")
 
 
 def backend_document(backend: Backend) -> Mapping[str, str]:

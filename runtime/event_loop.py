@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from edge_infer.boards.timebase import Timebase
-from edge_infer.runtime.contract import LocalEngine
+from edge_infer.runtime.arrivals import Arrivals
+from edge_infer.runtime.engine import LocalEngine
 from edge_infer.runtime.frames.sources import RawFrame, Source
 from edge_infer.runtime.records import Frame, InferenceRecord
-from edge_infer.runtime.workload.arrivals import Arrivals
 
 SETTLE_EVERY_NS = 100_000_000
 """How long finished records may wait for their energy."""

@@ -144,8 +144,10 @@ def _judge(measure: Measure, bound: float) -> Criterion:
 def _judge_margin(bound: float) -> Criterion:
     """`score_margin` and the comparison in one body: 0.7 us for ten classes, once a stage.
 
-    Sorting ten integers takes less time than two passes for the largest and the next.
+    Sorting ten integers takes less time than two passes for the largest and the next, and a named
+    tuple is made in half the time past its own constructor.
     """
+    decided = tuple.__new__
 
     def judge(scores: NDArray[Any]) -> ExitDecision:
         if len(scores) > FEW_CLASSES:
@@ -155,7 +157,7 @@ def _judge_margin(bound: float) -> Criterion:
         ordered = sorted(values)
         top = ordered[-1]
         margin = top - ordered[-2]
-        return ExitDecision(margin >= bound, values.index(top), margin)
+        return decided(ExitDecision, (margin >= bound, values.index(top), margin))
 
     return judge
 

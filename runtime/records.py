@@ -90,6 +90,7 @@ class InferenceRecord:
     invoke_ns: int = 0
     """Time inside the interpreters, on a real board; the rest of `busy_ns` is overhead."""
     label: int | None = None
+    """The true class, where it is known."""
     deadline_ns: int | None = None
     ratio: str = "1.0"
     """Pruning ratio of the frame, as the manifest writes it."""
@@ -97,6 +98,12 @@ class InferenceRecord:
     """What the predictor said after the first exit: one probability per later exit."""
     energy: InferenceEnergy | None = None
     """Filled when the meter's samples cover the inference."""
+    answer_label: str = ""
+    """Name of the class `answer`, as the manifest has it."""
+    name: str = ""
+    """Of the frame: a file name or the like."""
+    scores: NDArray[Any] | None = None
+    """Raw scores that the answer was taken from, shape [classes]; on request."""
 
     @property
     def latency_ns(self) -> int:

@@ -12,8 +12,7 @@ from dataclasses import replace
 from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.runtime.energy_budget import EnergyBudget
 from edge_infer.runtime.governors.planned import BinOf, PlannedGovernor
-from edge_infer.runtime.planning.lookup import PlanLookup
-from edge_infer.runtime.planning.plan import JointPlan, Plan
+from edge_infer.runtime.planning.plan import JointPlan, Plan, PlanLookup
 from edge_infer.runtime.planning.problem import PlanProblem
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord
 
@@ -41,6 +40,8 @@ class JointGovernor(PlannedGovernor):
         allowed_misses: share of misses that may be used up.
         executor: solves anew beside the run.
     """
+
+    chooses_ratio = True
 
     def __init__(
         self,
@@ -96,7 +97,8 @@ class JointGovernor(PlannedGovernor):
             self._enter(self._ratios.index(record.ratio))
         super().learn(record)
 
-    def _leaves(self, stage: int, decision: ExitDecision) -> bool:
+    def leaves(self, stage: int, decision: ExitDecision) -> bool:
+        """Return True where the budget presses to leave now, at the ratio of the frame."""
         assert self.budget is not None
         return self.budget.leaves(stage, decision, self._ratios[self._ratio])
 

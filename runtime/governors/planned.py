@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.runtime.calibration import DRIFT, ArrivalRate, ClockCap, Reserve, Slowdown
 from edge_infer.runtime.energy_budget import EnergyBudget
-from edge_infer.runtime.planning.lookup import PlanLookup
+from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.planning.miss_allowance import MissAllowance
-from edge_infer.runtime.planning.plan import Plan, PlanSet
+from edge_infer.runtime.planning.plan import Plan, PlanLookup, PlanSet
 from edge_infer.runtime.planning.problem import PlanProblem
 from edge_infer.runtime.planning.solving import planner_of, solve_within
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
@@ -36,7 +36,7 @@ class Solution(NamedTuple):
     """More was asked to be held back, and no plan keeps the bound with that."""
 
 
-class PlannedGovernor:
+class PlannedGovernor(Governor):
     """Chooses each stage's operating point by a plan.
 
     Args:
@@ -74,7 +74,7 @@ class PlannedGovernor:
         self._bin_of = bin_of
         self._kind_of = kind_of
         self.budget = budget
-        self.leaves = None if budget is None else self._leaves
+        self.may_leave = budget is not None
         self.calibrate = calibrate
         self.slowdown = Slowdown()
         allowed = miss_bound if allowed_misses is None else allowed_misses
@@ -212,7 +212,8 @@ class PlannedGovernor:
     def _age_slot(self, age_ns: int) -> int:
         return min(bisect_left(self._ages_ns, age_ns), self._last_slot)
 
-    def _leaves(self, stage: int, decision: ExitDecision) -> bool:
+    def leaves(self, stage: int, decision: ExitDecision) -> bool:
+        """Return True where the budget presses to leave now."""
         assert self.budget is not None
         return self.budget.leaves(stage, decision)
 

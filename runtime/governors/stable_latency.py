@@ -6,20 +6,14 @@ another policy's, the kernel's or a heat limit's; a ratio is chosen for the one 
 
 from collections.abc import Sequence
 
-from edge_infer.boards.contract import Board
 from edge_infer.boards.cost_table import CostTable
 from edge_infer.boards.operating_point import OperatingPoint
-from edge_infer.models_tflite.bundle import Bundle
-from edge_infer.runtime.errors import PolicyError
-from edge_infer.runtime.governor import Governor, open_governor
+from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
-from edge_infer.runtime.stage_work import all_works, row_name
-
-NAME = "stable-latency"
-"""`stable-latency` or `stable-latency:CLOCK-POLICY`."""
+from edge_infer.runtime.stage_work import row_name
 
 
-class StableLatencyGovernor:
+class StableLatencyGovernor(Governor):
     """Another governor's clocks, with the widest ratio that meets the target at each.
 
     Args:
@@ -30,6 +24,8 @@ class StableLatencyGovernor:
         ratios: those that may be chosen, the narrowest where none meets the target.
         target_ns: from take-up to the answer.
     """
+
+    chooses_ratio = True
 
     def __init__(
         self,
@@ -42,11 +38,17 @@ class StableLatencyGovernor:
     ) -> None:
         self.name = name
         self._clock = clock
+        self.asks_between_stages = clock.asks_between_stages
         widest_first = sorted(ratios, key=float, reverse=True)
         self._ratio_of = {
             point: _widest(table, stages, widest_first, point, target_ns) for point in table.points
         }
         self._narrowest = widest_first[-1]
+
+    @property
+    def thread_counts(self) -> tuple[int, ...]:
+        """Those of the other governor."""
+        return self._clock.thread_counts
 
     def ratio_at(self, point: OperatingPoint) -> str:
         """Return the ratio of a frame that begins at a point.
@@ -79,48 +81,6 @@ class StableLatencyGovernor:
     def learn(self, record: InferenceRecord) -> None:
         """Tell the other governor."""
         self._clock.learn(record)
-
-
-def stable_latency(
-    policy: str,
-    bundle: Bundle,
-    board: Board,
-    target_ns: int | None,
-    threads: int = 1,
-    table: CostTable | None = None,
-) -> StableLatencyGovernor | None:
-    """Return the governor of the policy `stable-latency`, None for any other policy.
-
-    Args:
-        policy: `stable-latency`, at the highest clock, or with another policy for the clock:
-            `stable-latency:powersave`, `stable-latency:fixed:600`.
-        bundle: a prunable one.
-        board: gives the cost table, unless `table` is one that was measured.
-        target_ns: from take-up to the answer.
-        threads: interpreter threads.
-        table: rows for every stage at every ratio, `exit1@0.5` for a stage at one.
-
-    Raises:
-        PolicyError: there is no target, the bundle cannot be pruned, or the board has no costs.
-        CostTableError: a row is missing.
-    """
-    name, _, clock = policy.partition(":")
-    if name != NAME:
-        return None
-    manifest = bundle.manifest
-    if target_ns is None:
-        raise PolicyError(f"the policy {NAME} needs a target: --target 20ms")
-    if manifest.prunable is None:
-        raise PolicyError(f"{manifest.name} has no ratios to choose from: it is not prunable")
-    costs = table or board.cost_table(all_works(bundle))
-    if costs is None:
-        raise PolicyError(
-            f"the policy {NAME} needs a cost table and {board.name} has none: fill one with "
-            f"edge-infer measure {manifest.name} --board {board.name}"
-        )
-    governor = open_governor(clock or "performance", board.clock.supported_khz(), threads)
-    stages = [stage.name for stage in manifest.stages]
-    return StableLatencyGovernor(policy, governor, costs, stages, manifest.ratios, target_ns)
 
 
 def _widest(

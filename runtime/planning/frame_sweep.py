@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.runtime.planning.age_slots import age_slots_ns
-from edge_infer.runtime.planning.gap_coupling import GapCoupling, overflow_odds
 from edge_infer.runtime.planning.problem import PlanProblem
+from edge_infer.runtime.planning.time_slots import GapCoupling, age_slots_ns, overflow_odds
 
 Array = NDArray[np.float64]
 ENERGY, MISSES = 0, 1

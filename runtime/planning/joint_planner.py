@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.runtime.planning.age_slots import age_slots_ns, even_slots_ns
 from edge_infer.runtime.planning.frame_sweep import ENERGY, Array, FrameSweep, total_of
 from edge_infer.runtime.planning.plan import JointPlan, Plan
 from edge_infer.runtime.planning.planner import Planner
 from edge_infer.runtime.planning.problem import PlanProblem
+from edge_infer.runtime.planning.time_slots import age_slots_ns, even_slots_ns
 
 SLOTS = 200
 """Even steps of time up to the deadline: fewer than for one ratio, with as many plans as ratios."""

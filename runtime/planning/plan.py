@@ -75,3 +75,23 @@ class PlanSet(NamedTuple):
             careful.net_nj_per_frame + part * (eager.net_nj_per_frame - careful.net_nj_per_frame),
             careful.miss_rate + part * (eager.miss_rate - careful.miss_rate),
         )
+
+
+class PlanLookup(NamedTuple):
+    """Index of a point, or of a clock, by slot in rows of bytes; see `Plan`."""
+
+    first: list[list[bytes]]
+    later: list[list[list[bytes]]]
+    idle: list[bytes]
+    plan_ns: tuple[int, ...]
+    """By clock: time that choosing a plan takes."""
+
+    @classmethod
+    def of(cls, plan: Plan) -> "PlanLookup":
+        """Return the tables of a plan."""
+        return cls(
+            [[row.tobytes() for row in kind] for kind in plan.first],
+            [[[row.tobytes() for row in b] for b in stage] for stage in plan.later],
+            [row.tobytes() for row in plan.idle],
+            plan.problem.plan_ns,
+        )

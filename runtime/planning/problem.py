@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from edge_infer.boards.cost_table import CostRow, CostTable
 from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.models_tflite.manifest import FULL_RATIO
-from edge_infer.runtime.prediction.predictor import ExitPredictor
+from edge_infer.runtime.predictor import ExitPredictor
 
 TIE_BREAK = 2e-3
 """A slower point must save this share of a stage's energy: of equals the faster one wins."""

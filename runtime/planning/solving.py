@@ -1,9 +1,12 @@
 """Solve a planning problem: over points alone, or over pruning ratios too."""
 
+import math
+from dataclasses import replace
+
+from edge_infer.runtime.planning.frame_sweep import Array
 from edge_infer.runtime.planning.joint_planner import JointPlanner
-from edge_infer.runtime.planning.loss_price import within_loss
-from edge_infer.runtime.planning.plan import PlanSet
-from edge_infer.runtime.planning.planner import Planner
+from edge_infer.runtime.planning.plan import JointPlan, Plan, PlanSet
+from edge_infer.runtime.planning.planner import HIGHEST_PENALTY, Planner
 from edge_infer.runtime.planning.problem import PlanProblem
 
 
@@ -20,3 +23,122 @@ def solve_within(problem: PlanProblem, miss_bound: float) -> PlanSet:
     planner = planner_of(problem)
     plans = planner.around(miss_bound)
     return plans._replace(strict=planner.strict(plans.careful, miss_bound))
+
+
+TOLERANCE = 0.01
+"""Of the loss, in percentage points."""
+COARSE_SLOTS = 40
+RATIO = 1.5
+"""A search ends when a multiplier is known within this factor."""
+WIDER = 8.0
+"""Steps in which the multiplier of the misses is looked for beyond where the last one was."""
+LEAST, MOST = 1e-3, 1e4
+"""Prices that are tried, in units of a frame's highest energy a point. The highest outweighs
+misses: where not both bounds can be kept, the loss is, and the deadline as well as can be."""
+
+
+def within_loss(problem: PlanProblem, miss_bound: float) -> PlanSet:
+    """Return the best plans around a bound on misses that keep the problem's bound on the loss.
+
+    Args:
+        problem: with narrower ratios, over the points that can matter. A price that it has already
+            is only raised, where the loss asks for it; else it is searched.
+        miss_bound: highest share of frames that may miss their deadline.
+    """
+    most_points, tried = problem.loss_bound_points, problem
+    if not problem.loss_price_nj:
+        tried = priced(problem, miss_bound, most_points)
+    highest_nj, step = _unit(problem) * MOST, RATIO
+    while True:
+        planner = JointPlanner(tried)
+        plans = planner.around(miss_bound)
+        if _keeps(plans.careful, most_points) or tried.loss_price_nj >= highest_nj:
+            break
+        # The grid was too coarse: a little dearer, then a lot.
+        price_nj = max(tried.loss_price_nj, highest_nj / 1e6) * step
+        tried, step = replace(tried, loss_price_nj=min(price_nj, highest_nj)), step * step
+    strict = planner.strict(plans.careful, miss_bound)
+    return plans._replace(
+        eager=plans.eager if _keeps(plans.eager, most_points) else None,
+        strict=strict if _keeps(strict, most_points) else None,
+    )
+
+
+def _keeps(plan: Plan | None, most_points: float) -> bool:
+    return isinstance(plan, JointPlan) and plan.loss_points <= most_points + TOLERANCE
+
+
+def _unit(problem: PlanProblem) -> float:
+    return sum(max(map(abs, row)) for row in problem.net_nj) or 1.0
+
+
+def priced(problem: PlanProblem, miss_bound: float, loss_points: float) -> PlanProblem:
+    """Return a joint problem with the least price that keeps the mean loss at or below a bound.
+
+    Args:
+        problem: with narrower ratios; its own ratio loses nothing.
+        miss_bound: highest share of frames that may miss their deadline.
+        loss_points: highest mean loss by ratios, in percentage points.
+    """
+    loses = _Losses(problem.pruned(), miss_bound)
+
+    def at(price_nj: float) -> PlanProblem:
+        return replace(problem, loss_price_nj=price_nj)
+
+    unit_nj = _unit(problem)
+    if loss_points <= 0.0:
+        return at(unit_nj * MOST)
+    if loses.at(0.0) <= loss_points:
+        return at(0.0)
+    low_nj, high_nj = unit_nj * LEAST, unit_nj * MOST
+    while high_nj / low_nj > RATIO:
+        middle_nj = math.sqrt(low_nj * high_nj)
+        if loses.at(middle_nj) <= loss_points:
+            high_nj = middle_nj
+        else:
+            low_nj = middle_nj
+    return at(high_nj)
+
+
+class _Losses:
+    """What plans within a bound on misses lose at a price, on a coarse grid of time.
+
+    The multiplier of the misses hardly depends on the price: each search begins around the last.
+    """
+
+    def __init__(self, problem: PlanProblem, miss_bound: float) -> None:
+        self._problem = problem
+        self._miss_bound = miss_bound
+        unit_nj = _unit(problem)
+        self._least_nj, self._highest_nj = unit_nj * LEAST, unit_nj * HIGHEST_PENALTY
+        self._low_nj, self._high_nj = self._least_nj, self._highest_nj
+        self._values: Array | None = None
+
+    def at(self, price_nj: float) -> float:
+        """Return the expected loss in percentage points."""
+        planner = JointPlanner(replace(self._problem, loss_price_nj=price_nj), COARSE_SLOTS)
+        low_nj, high_nj = self._low_nj, self._high_nj
+        best = self._solved(planner, high_nj)
+        while not self._keeps(best) and high_nj < self._highest_nj:
+            low_nj, high_nj = high_nj, min(high_nj * WIDER, self._highest_nj)
+            best = self._solved(planner, high_nj)
+        while low_nj > self._least_nj and self._keeps(lower := self._solved(planner, low_nj)):
+            best, high_nj, low_nj = lower, low_nj, max(low_nj / WIDER, self._least_nj)
+        while high_nj / low_nj > RATIO:
+            middle_nj = math.sqrt(low_nj * high_nj)
+            plan = self._solved(planner, middle_nj)
+            if self._keeps(plan):
+                best, high_nj = plan, middle_nj
+            else:
+                low_nj = middle_nj
+        self._low_nj, self._high_nj = max(low_nj / 2, self._least_nj), high_nj
+        assert isinstance(best, JointPlan)
+        return best.loss_points
+
+    def _solved(self, planner: JointPlanner, penalty_nj: float) -> Plan:
+        plan = planner.solve(penalty_nj, self._values)
+        self._values = plan.values
+        return plan
+
+    def _keeps(self, plan: Plan) -> bool:
+        return plan.miss_rate <= self._miss_bound

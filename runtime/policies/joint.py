@@ -13,17 +13,38 @@ from edge_infer.runtime.planning.problem import (
     predicted_beliefs,
 )
 from edge_infer.runtime.policies.context import PolicyContext
-from edge_infer.runtime.policies.ratio_context import RatioContext, worth_choosing
+from edge_infer.runtime.policies.planned import (
+    ALLOWED_SHARE,
+    PLANNED_SHARE,
+    asking,
+    predicting_where_it_pays,
+)
+from edge_infer.runtime.policies.ratios import RatioContext, worth_choosing
 
-NAME = "planned-joint"
+
+def planned_joint(name: str, context: PolicyContext) -> JointGovernor:
+    """Return the governor that plans ratio and clock, and predicts where that pays at full width.
+
+    Raises:
+        PolicyError: the bundle does not say how accurate its ratios are.
+        CostTableError: the cost table lacks a stage at a ratio, or the change of a ratio.
+        BudgetError: the energy budget is below the floor.
+    """
+    full, sees = context.ratios[0], False
+    if len(context.stages) > 2 and full.predictor is not None:
+        beliefs = predicted_beliefs(full.predictor)
+        sees = predicting_where_it_pays(name, context, beliefs, asking(full.predictor)).predicts
+    bound = context.settings.miss_bound
+    return joint_governor(name, context, sees, bound * PLANNED_SHARE, bound * ALLOWED_SHARE)
 
 
 def joint_governor(
-    context: PolicyContext, sees: bool, miss_bound: float, allowed_misses: float
+    name: str, context: PolicyContext, sees: bool, miss_bound: float, allowed_misses: float
 ) -> JointGovernor:
     """Return the governor that plans ratio, clock and exit together.
 
     Args:
+        name: the policy.
         context: with ratios.
         sees: ask the exit predictors.
         miss_bound: that plans keep.
@@ -31,9 +52,9 @@ def joint_governor(
     """
     problem, chosen = joint_problem(context, sees)
     return JointGovernor(
-        NAME, replace(problem, loss_bound_points=context.loss_points), miss_bound,
+        name, replace(problem, loss_bound_points=context.settings.loss_points), miss_bound,
         [_bin_of(one, sees) for one in chosen],
-        calibrate=context.calibrate, budget=context.budget() if context.budget else None,
+        calibrate=context.calibrates, budget=context.budget(),
         allowed_misses=allowed_misses, executor=context.executor,
     )  # fmt: skip
 
@@ -60,7 +81,7 @@ def joint_problem(context: PolicyContext, sees: bool) -> tuple[PlanProblem, list
 def _problem(context: PolicyContext, one: RatioContext, sees: bool) -> PlanProblem:
     predicts = sees and one.predictor is not None
     overheads = context.plan_overheads if predicts else 0.0
-    own = replace(context, stages=one.stages).problem(_beliefs(one, predicts), overheads)
+    own = context.problem(_beliefs(one, predicts), overheads, one.stages)
     return replace(own, ratio=one.ratio, loss_points=one.loss_points)
 
 

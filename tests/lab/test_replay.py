@@ -10,13 +10,13 @@ from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.lab.replay.costs import Disturbance, ReplayCosts, scaled_table
 from edge_infer.lab.replay.replay import Replay, Traffic
 from edge_infer.lab.replay.result import pad_to
-from edge_infer.runtime.governor import FixedGovernor
+from edge_infer.runtime.governors.governor import FixedGovernor, Governor
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 SLOW, MIDDLE, FAST = (OperatingPoint(khz) for khz in (500_000, 1_000_000, 2_000_000))
 
 
-class Scripted:
+class Scripted(Governor):
     """First stage at one point, the rest at another, waits at a third."""
 
     name = "scripted"
@@ -163,7 +163,7 @@ def test_a_cap_holds_at_once_even_if_nobody_sets_the_clock() -> None:
 
 def test_a_governor_that_predicts_pays_for_its_plans() -> None:
     governor, thinking = Scripted(FAST, FAST), Scripted(FAST, FAST)
-    thinking.predicts = True  # type: ignore[attr-defined]
+    thinking.predicts = True
     exits, arrivals = [0, 1], [0, 50 * MS]
     free = replay_of(exits, arrivals, plan_overheads=3.0).run(governor, FAST)
     paid = replay_of(exits, arrivals, plan_overheads=3.0).run(thinking, FAST)

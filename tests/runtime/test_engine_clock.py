@@ -3,10 +3,12 @@
 import pytest
 
 from edge_infer.boards.errors import ClockError
+from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.boards.profile import load_profile
 from edge_infer.boards.simulated import SimulatedBoard
 from edge_infer.models_tflite import open_bundle
 from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.governors.planned import PlannedGovernor
 from edge_infer.runtime.planning.problem import blind_beliefs, plan_problem
 from edge_infer.runtime.records import Frame
@@ -31,26 +33,18 @@ class StuckClock:
         return getattr(self._clock, name)
 
 
-class UpAndDown:
+class UpAndDown(Governor):
     """The lowest and the highest clock in turn."""
 
     name = "up and down"
+    asks_between_stages = False
 
-    def __init__(self, points: tuple) -> None:  # type: ignore[type-arg]
+    def __init__(self, points: tuple[OperatingPoint, ...]) -> None:
         self._points, self._count = points, 0
 
-    def first_point(self, frame, now_ns, backlog):  # type: ignore[no-untyped-def]
+    def first_point(self, frame: Frame, now_ns: int, backlog: int) -> OperatingPoint:
         self._count += 1
         return self._points[-(self._count % 2)]
-
-    def next_point(self, frame, result, decision):  # type: ignore[no-untyped-def]
-        return self._points[-(self._count % 2)]
-
-    def idle_point(self):  # type: ignore[no-untyped-def]
-        return None
-
-    def learn(self, record):  # type: ignore[no-untyped-def]
-        return
 
 
 def test_a_clock_that_is_stuck_in_mid_run_does_not_end_it() -> None:
@@ -60,7 +54,7 @@ def test_a_clock_that_is_stuck_in_mid_run_does_not_end_it() -> None:
     table = board.cost_table(works_of(BUNDLE))
     single = tuple(point for point in table.points if point.threads == 1)
     clock = board.clock = StuckClock(board.clock)  # type: ignore[assignment]
-    with Engine(BUNDLE, board, governor=UpAndDown(single)) as engine:
+    with Engine(BUNDLE, board, policy=UpAndDown(single)) as engine:
         records = []
         for number, image in enumerate(samples[0][:20]):
             clock.stuck = number >= 10
@@ -94,7 +88,7 @@ def test_the_planner_plans_with_the_clock_that_it_is_left_with() -> None:
     governor = PlannedGovernor("planned", problem, 0.008)
     board.clock.set_khz(table.points[0].clock_khz)
     clock = board.clock = StuckClock(board.clock)  # type: ignore[assignment]
-    with Engine(BUNDLE, board, governor=governor) as engine:
+    with Engine(BUNDLE, board, policy=governor) as engine:
         engine._asked = table.points[0]  # as after a first frame there
         clock.stuck = True
         for number, image in enumerate(samples[0][:8]):

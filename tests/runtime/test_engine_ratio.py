@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.fakes.live_policies import live_governor
 from tests.fakes.prunable_bundles import RATIOS, write_prunable_bundle
 
 from edge_infer.boards import open_board
@@ -15,7 +16,6 @@ from edge_infer.models_tflite.prunable import PrunableModel
 from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.errors import PolicyError, RunError
 from edge_infer.runtime.exit_criterion import exit_criteria
-from edge_infer.runtime.governors.stable_latency import stable_latency
 from edge_infer.runtime.records import Frame, InferenceRecord
 from edge_infer.runtime.stage_work import all_works, works_of
 
@@ -126,8 +126,8 @@ def test_a_governor_without_memory_goes_on_too(
         raise MemoryError
 
     with open_board(BOARD) as board:
-        governor = stable_latency("stable-latency:powersave", bundle, board, 1)
-        with Engine(bundle, board, governor=governor) as engine:
+        governor = live_governor("stable-latency:powersave", bundle, board, target_ns=1)
+        with Engine(bundle, board, policy=governor) as engine:
             monkeypatch.setattr(PrunableModel, "materialise", no_room)
             records = answers(engine, bundle)
             assert {record.ratio for record in records} == {"1.0"}
@@ -143,8 +143,8 @@ def test_the_ratio_follows_the_clock(bundle: Bundle, khz: int) -> None:
         # What the half width takes at the lowest clock.
         target_ns = sum(table.row(f"{s}@0.5", OperatingPoint(600_000)).time_ns for s in stages)
         policy = f"stable-latency:fixed:{khz // 1000}"
-        governor = stable_latency(policy, bundle, board, target_ns)
-        with Engine(bundle, board, governor=governor) as engine:
+        governor = live_governor(policy, bundle, board, target_ns=target_ns)
+        with Engine(bundle, board, policy=governor) as engine:
             records = answers(engine, bundle)
         assert {record.ratio for record in records} == {"0.5" if khz == 600_000 else "1.0"}
         assert all(record.busy_ns <= target_ns for record in records[1:])
@@ -152,8 +152,7 @@ def test_the_ratio_follows_the_clock(bundle: Bundle, khz: int) -> None:
 
 def test_a_throttled_clock_gets_a_narrower_ratio(bundle: Bundle) -> None:
     with open_board(BOARD) as board:
-        governor = stable_latency("stable-latency", bundle, board, 150_000)
-        assert governor is not None
+        governor = live_governor("stable-latency", bundle, board, target_ns=150_000)
         slow, fast = (governor.ratio_at(OperatingPoint(k)) for k in (600_000, 1_500_000))
         assert governor.ratio_at(OperatingPoint(650_000)) == slow
         assert governor.ratio_at(OperatingPoint(100_000)) == RATIOS[-1]
@@ -163,7 +162,6 @@ def test_a_throttled_clock_gets_a_narrower_ratio(bundle: Bundle) -> None:
 def test_what_stable_latency_needs_is_said(bundle: Bundle, tmp_path: Path) -> None:
     with open_board(BOARD) as board:
         with pytest.raises(PolicyError, match="needs a target: --target 20ms"):
-            stable_latency("stable-latency", bundle, board, None)
+            live_governor("stable-latency", bundle, board)
         with pytest.raises(PolicyError, match="unknown policy 'slowly'"):
-            stable_latency("stable-latency:slowly", bundle, board, 1)
-        assert stable_latency("performance", bundle, board, None) is None
+            live_governor("stable-latency:slowly", bundle, board, target_ns=1)

@@ -4,12 +4,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes.runtime_fakes import FakeEngine, FakeTime
 
+from edge_infer.runtime.arrivals import BackToBack, Periodic
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.event_loop import EventLoop
 from edge_infer.runtime.frames.sources import ArraySource
 from edge_infer.runtime.frames.spec import FrameSpec
 from edge_infer.runtime.records import Frame, InferenceRecord
-from edge_infer.runtime.workload.arrivals import BackToBack, Periodic
 
 MS = 1_000_000
 SPEC = FrameSpec((2, 2, 1), np.dtype(np.uint8))

@@ -10,10 +10,10 @@ from tests.fakes.brute_force import outcomes
 from tests.fakes.plan_tables import problem_of
 
 from edge_infer.runtime.planning.joint_planner import LOSS, SLOTS, JointPlanner
-from edge_infer.runtime.planning.loss_price import TOLERANCE, within_loss
 from edge_infer.runtime.planning.plan import JointPlan
 from edge_infer.runtime.planning.planner import Planner
 from edge_infer.runtime.planning.problem import Beliefs, PlanProblem, certain_beliefs
+from edge_infer.runtime.planning.solving import TOLERANCE, within_loss
 
 DEADLINE = SLOTS * 100
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from tests.fakes.live_policies import live_governor
 from tests.fakes.prunable_bundles import HELD_BACK, write_telling_bundle
 
 from edge_infer.boards.profile import load_profile
@@ -15,18 +16,17 @@ from edge_infer.lab.replay.costs import ReplayCosts
 from edge_infer.lab.replay.replay import Replay, Traffic
 from edge_infer.lab.replay.scored_frames import score_frames, scored_bundle
 from edge_infer.models_tflite import Bundle, load_stages, open_backend, open_bundle
+from edge_infer.runtime.arrivals import Periodic
 from edge_infer.runtime.energy_budget import BudgetError
 from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.event_loop import EventLoop
 from edge_infer.runtime.frames.sources import ArraySource
 from edge_infer.runtime.frames.spec import FrameSpec
-from edge_infer.runtime.governor import Governor
-from edge_infer.runtime.policies.live import live_governor
-from edge_infer.runtime.policies.ratio_context import RatioContext, ratio_contexts, worth_choosing
+from edge_infer.runtime.governors.governor import Governor
+from edge_infer.runtime.policies.ratios import RatioContext, ratio_contexts, worth_choosing
 from edge_infer.runtime.records import InferenceRecord
 from edge_infer.runtime.stage_work import all_works, row_name, switch_work
-from edge_infer.runtime.workload.arrivals import Periodic
 
 COUNT = 60
 
@@ -41,11 +41,10 @@ def board_of() -> SimulatedBoard:
 
 
 def governor_of(bundle: Bundle, board: SimulatedBoard, period_ns: int, loss: float) -> Governor:
-    found = live_governor(
-        "planned-joint", bundle, board, Periodic(1e9 / period_ns), period_ns, loss_points=loss
-    )
-    assert found is not None
-    return found
+    return live_governor(
+        "planned-joint", bundle, board, arrivals=Periodic(1e9 / period_ns),
+        deadline_ns=period_ns, loss_points=loss,
+    )  # fmt: skip
 
 
 def full_width_ns(bundle: Bundle, board: SimulatedBoard) -> int:
@@ -68,7 +67,7 @@ def run_live(bundle: Bundle, period_ns: int, loss: float) -> list[InferenceRecor
     governor = governor_of(bundle, board, period_ns, loss)
     arrivals = Periodic(1e9 / period_ns)
     records: list[InferenceRecord] = []
-    with Engine(bundle, board, governor=governor) as engine:
+    with Engine(bundle, board, policy=governor) as engine:
         EventLoop(
             engine, board.timebase, source, arrivals, records.append, deadline_ns=period_ns
         ).run()
@@ -130,9 +129,11 @@ def test_ratios_that_a_mixture_of_two_others_replaces_are_left_out() -> None:
 def test_what_a_joint_plan_lacks_is_said(bundle: Bundle) -> None:
     board, arrivals = board_of(), Periodic(100.0)
     with pytest.raises(PolicyError, match="it is not prunable"):
-        live_governor("planned-joint", open_bundle("digits-early-exit"), board, arrivals, None)
+        live_governor("planned-joint", open_bundle("digits-early-exit"), board)
     with pytest.raises(BudgetError, match="that is the floor"):
-        live_governor("planned-joint", bundle, board, arrivals, 10**7, budget_uw=10**6)
+        live_governor(
+            "planned-joint", bundle, board, arrivals=arrivals, deadline_ns=10**7, budget_uw=10**6
+        )
     silent = replace(bundle.manifest, provenance={})
     with pytest.raises(PolicyError, match="does not say how accurate its ratio"):
         ratio_contexts(silent)

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import pytest
+from tests.fakes.live_policies import live_governor
 
 from edge_infer.boards.profile import load_profile
 from edge_infer.boards.simulated import Disturbance, SimulatedBoard
@@ -13,6 +14,7 @@ from edge_infer.lab.replay.scored_frames import ScoredFrames, score_frames, scor
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.models_tflite import Bundle, open_backend, open_bundle
 from edge_infer.models_tflite.stage import load_stages
+from edge_infer.runtime.arrivals import Periodic
 from edge_infer.runtime.energy_budget import BudgetError
 from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.errors import PolicyError
@@ -20,10 +22,8 @@ from edge_infer.runtime.event_loop import EventLoop
 from edge_infer.runtime.frames.sources import ArraySource
 from edge_infer.runtime.frames.spec import FrameSpec
 from edge_infer.runtime.governors.planned import PlannedGovernor
-from edge_infer.runtime.policies.live import live_governor
 from edge_infer.runtime.records import InferenceRecord
 from edge_infer.runtime.stage_work import works_of
-from edge_infer.runtime.workload.arrivals import BackToBack, Periodic
 
 COUNT = 150
 RATE_HZ = 6000.0
@@ -57,9 +57,10 @@ def run_live(
     assert samples is not None
     source = ArraySource(samples[0][:COUNT], samples[1][:COUNT], FrameSpec.of(BUNDLE))
     arrivals = Periodic(RATE_HZ)
-    governor = live_governor(policy, BUNDLE, board, arrivals, DEADLINE_NS, threads)
     records: list[InferenceRecord] = []
-    with Engine(BUNDLE, board, policy=policy, threads=threads, governor=governor) as engine:
+    with Engine(
+        BUNDLE, board, policy=policy, threads=threads, deadline_ns=DEADLINE_NS, arrivals=arrivals
+    ) as engine:
         EventLoop(
             engine, board.timebase, source, arrivals, records.append, deadline_ns=DEADLINE_NS
         ).run()
@@ -69,11 +70,11 @@ def run_live(
 @pytest.mark.parametrize("policy", ["planned", "planned-blind", "powersave"])
 def test_the_engine_and_the_replay_agree(policy: str) -> None:
     board = board_of()
-    records, engine = run_live(board, policy)
+    records, _ = run_live(board, policy)
     table = board.cost_table(works_of(BUNDLE))
-    governor = live_governor(policy, BUNDLE, board, Periodic(RATE_HZ), DEADLINE_NS)
-    if governor is None:
-        governor = engine.governor
+    governor = live_governor(
+        policy, BUNDLE, board, arrivals=Periodic(RATE_HZ), deadline_ns=DEADLINE_NS
+    )
     arrivals = Periodic(RATE_HZ).times_ns(0)
     traffic = Traffic(range(COUNT), [next(arrivals) for _ in range(COUNT)], DEADLINE_NS)
     costs = ReplayCosts(table, [work.name for work in works_of(BUNDLE)])
@@ -112,9 +113,8 @@ def test_what_a_policy_lacks_is_said() -> None:
     bare = open_bundle("digits-early-exit")
     if bare.manifest.predictor is None:
         with pytest.raises(PolicyError, match="carries no exit predictor"):
-            live_governor("planned", bare, board, BackToBack(), None)
+            live_governor("planned", bare, board)
     with pytest.raises(PolicyError, match="for compare alone"):
-        live_governor("planned-perfect", BUNDLE, board, BackToBack(), None)
+        live_governor("planned-perfect", BUNDLE, board)
     with pytest.raises(BudgetError, match="the floor"):
-        live_governor("planned", BUNDLE, board, BackToBack(), None, budget_uw=1000)
-    assert live_governor("performance", BUNDLE, board, BackToBack(), None) is None
+        live_governor("planned", BUNDLE, board, budget_uw=1000)

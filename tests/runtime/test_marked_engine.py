@@ -6,7 +6,6 @@ from edge_infer.boards.timebase import Timebase
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.errors import FrameError
 from edge_infer.runtime.engine import Engine
-from edge_infer.runtime.marked_engine import MarkedEngine
 from edge_infer.runtime.records import Frame
 
 
@@ -29,7 +28,7 @@ def test_the_line_is_high_while_an_inference_runs_and_low_in_between() -> None:
     images = np.tile(bundle.golden().frames, (20, 1, 1, 1))
     with open_board("sim:raspberry-pi-5") as board:
         line = WatchedLine(board.timebase)
-        with MarkedEngine(bundle, board, marker=line, policy="powersave") as engine:
+        with Engine(bundle, board, marker=line, policy="powersave") as engine:
             records = [engine.infer(Frame(n, image)) for n, image in enumerate(images[:20])]
             with pytest.raises(FrameError):
                 engine.infer(Frame(20, images[0][:2]))
@@ -47,7 +46,7 @@ def test_marked_or_not_the_answers_and_times_are_the_same() -> None:
     for marked in (False, True):
         with open_board("sim:raspberry-pi-5") as board:
             line = WatchedLine(board.timebase)
-            opened = MarkedEngine(bundle, board, marker=line) if marked else Engine(bundle, board)
+            opened = Engine(bundle, board, marker=line) if marked else Engine(bundle, board)
             with opened as engine:
                 records = [engine.infer(Frame(n, image)) for n, image in enumerate(images[:30])]
         seen.append([(r.answer, r.exit, r.end_ns - r.start_ns) for r in records])

@@ -11,7 +11,6 @@ from tests.fakes.plan_tables import CLOCKS_KHZ, MS, STAGES, problem_of, steep_ta
 
 from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.runtime.planning.frame_sweep import Array
-from edge_infer.runtime.planning.gap_coupling import overflow_odds
 from edge_infer.runtime.planning.plan import Plan
 from edge_infer.runtime.planning.planner import FINE_RATIO, SLOTS, Planner
 from edge_infer.runtime.planning.problem import (
@@ -22,6 +21,7 @@ from edge_infer.runtime.planning.problem import (
     plan_problem,
     predicted_beliefs,
 )
+from edge_infer.runtime.planning.time_slots import overflow_odds
 
 DEADLINE = SLOTS * 100  # slots of exactly 100 ns: times that are multiples of 100 round nowhere
 

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as st_numpy
 from numpy.typing import NDArray
 
+from edge_infer.lab.baselines.zero_pad import fit_zero_pad, zero_pad_rounds
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor, predictor_quality
 from edge_infer.runtime.planning.problem import predicted_beliefs
-from edge_infer.runtime.prediction.predictor import SoftmaxPredictor, score_features
-from edge_infer.runtime.prediction.zero_pad import fit_zero_pad, zero_pad_rounds
+from edge_infer.runtime.predictor import SoftmaxPredictor, score_features
 
 SCALE = 0.1
 

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_infer.runtime.errors import RunError, SourceMissingError
-from edge_infer.runtime.workload.workloads import (
+from edge_infer.runtime.arrivals import (
     TraceArrivals,
     WorkloadError,
     open_workload,
     read_trace,
     typical_gaps_ns,
 )
+from edge_infer.runtime.errors import RunError, SourceMissingError
 
 
 @pytest.mark.parametrize("name", ["periodic", "poisson", "bursty"])

@@ -4,20 +4,12 @@ from pathlib import Path
 
 from edge_infer.boards import CostTable, open_board
 from edge_infer.models_tflite import Bundle
-from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.runtime.arrivals import Arrivals
 from edge_infer.runtime.errors import PolicyError
-from edge_infer.runtime.governors.planned import PlannedGovernor
 from edge_infer.runtime.planning.plan import Plan
-from edge_infer.runtime.planning.problem import exit_shares_of
-from edge_infer.runtime.policies.by_name import open_policy
-from edge_infer.runtime.policies.context import PolicyContext
-from edge_infer.runtime.policies.live import NO_DEADLINE_NS
-from edge_infer.runtime.prediction.predictor import SoftmaxPredictor
+from edge_infer.runtime.policies.context import PolicyContext, PolicySettings
+from edge_infer.runtime.policies.planned import planned
 from edge_infer.runtime.stage_work import works_of
-from edge_infer.runtime.workload.arrivals import Arrivals
-from edge_infer.runtime.workload.workloads import typical_gaps_ns
-
-MISS_BOUND = 0.01
 
 
 def plan_for(
@@ -38,27 +30,11 @@ def plan_for(
         OSError: the file cannot be read.
     """
     table = _table(bundle, board)
-    stages = tuple(work.name for work in works_of(bundle))
-    carried = (bundle.manifest.predictor or {}).get(FULL_RATIO)
-    if len(stages) > 1 and carried is None:
-        raise PolicyError(
-            f"{bundle.manifest.name} carries no exit predictor: add one with edge-infer tune"
-        )
-    predictor = SoftmaxPredictor.from_document(carried) if carried else None
-    context = PolicyContext(
-        table=table,
-        stages=stages,
-        points=tuple(point for point in table.points if point.threads == 1),
-        deadline_ns=deadline_ns or NO_DEADLINE_NS,
-        gaps_ns=typical_gaps_ns(arrivals),
-        miss_bound=MISS_BOUND,
-        exit_shares=tuple(exit_shares_of(predictor)) if predictor else (1.0,),
-        predictor=predictor,
-    )
-    governor = open_policy("planned", context)
-    assert isinstance(governor, PlannedGovernor)
+    settings = PolicySettings(deadline_ns=deadline_ns, arrivals=arrivals, cost_table=table)
+    context = PolicyContext(bundle, None, settings)
+    context.require("predictor", "planned")
     # A device follows one plan: of the two around the bound, the one that keeps it.
-    return governor.plans.careful, table.board
+    return planned("planned", context).plans.careful, table.board
 
 
 def _table(bundle: Bundle, board: str) -> CostTable:

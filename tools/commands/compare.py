@@ -24,22 +24,20 @@ from edge_infer.commands.options import (
     time_scale_option,
 )
 from edge_infer.commands.quantities import Duration
-from edge_infer.commands.render import emit, warn
-from edge_infer.lab.comparison.best_pruned import PRUNING
+from edge_infer.commands.render import emit, note, warn
 from edge_infer.lab.comparison.comparison import Comparison
 from edge_infer.lab.comparison.comparison_document import compare_document
 from edge_infer.lab.comparison.comparison_frames import read_frames, read_ratios
 from edge_infer.lab.comparison.conditions import Conditions
+from edge_infer.lab.comparison.replays import PRUNING
 from edge_infer.lab.costs.board_costs import with_classic
 from edge_infer.lab.replay.costs import Disturbance
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.manifest import FULL_RATIO
-from edge_infer.runtime.governors.stable_latency import NAME as STABLE
 from edge_infer.runtime.measured_table import measured_table
-from edge_infer.runtime.policies.joint import NAME as JOINT
 
-BY_RATIO = (JOINT, PRUNING, STABLE)
+BY_RATIO = ("planned-joint", PRUNING, "stable-latency")
 """Policies, up to a colon, that frames are scored at every ratio for."""
 
 
@@ -165,17 +163,17 @@ def compare_command(
     if cost_table is not None:
         measured = measured_table(cost_table, opened, board, str(kernels.info))
         own_table = with_classic(measured, opened)
-    scored = read_frames(opened, kernels, data, images, FULL_RATIO)
+    scored = read_frames(opened, kernels, data, images, FULL_RATIO, note)
     narrower = {}
     if not policies or any(policy.partition(":")[0] in BY_RATIO for policy in policies):
-        narrower = read_ratios(opened, kernels, data, images)
+        narrower = read_ratios(opened, kernels, data, images, note)
     conditions = Conditions(
         board, workload, load, rate, deadline, frames=frames, seed=seed, miss_bound=misses,
         threads=threads, time_scale=time_scale, late=late, queue=queue, strict=strict,
         budget_uw=budget_uw(power_budget, battery, hours), loss_points=loss,
         target_ns=target, disturbances=_disturbances(slowdown, cap, disturb_at, frames),
     )  # fmt: skip
-    comparison = Comparison(opened, scored, conditions, own_table, narrower)
+    comparison = Comparison(opened, scored, conditions, own_table, narrower, note)
     names = policies or comparison.policies()
     for message in comparison.warnings:
         warn(message)

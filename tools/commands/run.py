@@ -29,16 +29,16 @@ from edge_infer.commands.quantities import Duration, FrameSize
 from edge_infer.commands.render import emit, warn
 from edge_infer.commands.run_engine import Kernels, open_engine
 from edge_infer.commands.run_input import InputOptions, open_input
-from edge_infer.commands.run_policy import Policy
+from edge_infer.commands.run_policy import RunPolicy
 from edge_infer.commands.run_report import run_report
 from edge_infer.models_tflite import open_bundle
+from edge_infer.runtime.arrivals import BackToBack, Periodic
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.event_loop import EventLoop
 from edge_infer.runtime.frames.raw import PIXEL_FORMATS, PixelFormat
 from edge_infer.runtime.records import InferenceRecord
 from edge_infer.runtime.sinks import open_sink
 from edge_infer.runtime.summary import RunSummary, run_document
-from edge_infer.runtime.workload.arrivals import BackToBack, Periodic
 
 METERED_DURATION_NS = 10_000_000_000
 """A meter of 1,000 samples a second needs some seconds of board time to see small inferences."""
@@ -164,7 +164,7 @@ def run_command(
     arrivals = BackToBack() if rate is None else Periodic(rate)
     kernels = Kernels(backend, resolver, threads, ratio)
     budget = budget_uw(power_budget, battery, hours)
-    chosen = Policy(policy, target, misses, loss, budget, cost_table)
+    chosen = RunPolicy(policy, target, misses, loss, budget, cost_table)
     chosen.refuse(name for name in ctx.params if _typed(ctx, name))
     with ExitStack() as stack:
         sink = stack.enter_context(open_sink(output)) if output else None

@@ -1,9 +1,8 @@
 """Where `run` runs: an engine on this board, on a simulated one, or at the end of a serial line."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edge_infer.boards import open_board
@@ -14,18 +13,15 @@ from edge_infer.boards.gpio_line import open_line
 from edge_infer.boards.registry import SIMULATED
 from edge_infer.boards.timebase import Timebase
 from edge_infer.commands.render import warn
-from edge_infer.commands.run_policy import Policy
+from edge_infer.commands.run_policy import RunPolicy
 from edge_infer.models_tflite import Bundle, UnknownRatioError
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.ratio_spec import nearest_ratio
 from edge_infer.runtime.accounting.account import EnergyTotals
-from edge_infer.runtime.contract import LocalEngine
-from edge_infer.runtime.engine import Engine, backend_document
-from edge_infer.runtime.governor import Governor
-from edge_infer.runtime.governors.planned import PlannedGovernor
-from edge_infer.runtime.marked_engine import MarkedEngine
+from edge_infer.runtime.arrivals import Arrivals
+from edge_infer.runtime.engine import Engine, LocalEngine, backend_document
+from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.summary import RunIdentity
-from edge_infer.runtime.workload.arrivals import Arrivals
 
 if TYPE_CHECKING:
     from edge_infer.firmware_bridge.host.remote_engine import RemoteEngine
@@ -83,15 +79,16 @@ class RunPlace:
     """One that was opened here, not by the engine."""
 
     def calibration(self) -> dict[str, Any] | None:
-        """Return what the planner's governor has come to, None for other policies."""
-        return self.governor.state() if isinstance(self.governor, PlannedGovernor) else None
+        """Return what the governor's feedback has come to, None where there is none."""
+        state = None if self.governor is None else self.governor.state()
+        return None if state is None else dict(state)
 
 
 def open_engine(
     stack: ExitStack,
     bundle: Bundle,
     board: str,
-    policy: Policy,
+    policy: RunPolicy,
     kernels: Kernels,
     arrivals: Arrivals,
     deadline_ns: int | None,
@@ -113,19 +110,15 @@ def open_engine(
     place = stack.enter_context(open_board(board))
     threads = kernels.threads
     governor = policy.governor(bundle, place, backend.info, arrivals, deadline_ns, threads)
-    kind: Callable[..., Engine] = Engine
-    if marker is not None:
-        line = stack.enter_context(open_line(marker))
-        kind = partial(MarkedEngine, marker=line)
+    line = None if marker is None else stack.enter_context(open_line(marker))
     engine = stack.enter_context(
-        kind(
+        Engine(
             bundle,
             place,
-            policy=policy.name,
+            policy=governor,
             backend=backend,
-            threads=threads,
             ratio=_ratio(bundle, kernels.ratio),
-            governor=governor,
+            marker=line,
         )
     )
     identity = RunIdentity(

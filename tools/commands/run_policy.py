@@ -7,29 +7,26 @@ from pathlib import Path
 from edge_infer.boards.contract import Board
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import BackendInfo
-from edge_infer.runtime.errors import PolicyError
-from edge_infer.runtime.governor import Governor
-from edge_infer.runtime.governors.stable_latency import NAME as STABLE
-from edge_infer.runtime.governors.stable_latency import stable_latency
+from edge_infer.runtime.arrivals import Arrivals
+from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.measured_table import measured_table
-from edge_infer.runtime.policies.joint import NAME as JOINT
-from edge_infer.runtime.policies.live import LIVE, live_governor
-from edge_infer.runtime.workload.arrivals import Arrivals
+from edge_infer.runtime.policies.context import PolicyContext, PolicySettings
+from edge_infer.runtime.policies.registry import open_policy, refuse_unused
 
-USED_BY = {
-    "target": (STABLE,),
-    "loss": (JOINT,),
-    "misses": LIVE,
-    "power_budget": LIVE,
-    "battery": LIVE,
-    "hours": LIVE,
-    "cost_table": (*LIVE, STABLE),
+SETTING_OF = {
+    "target": "target_ns",
+    "loss": "loss_points",
+    "misses": "miss_bound",
+    "power_budget": "budget_uw",
+    "battery": "budget_uw",
+    "hours": "budget_uw",
+    "cost_table": "cost_table",
 }
-"""Options that only some policies use, by parameter name."""
+"""Setting of a policy that an option gives, by parameter name."""
 
 
 @dataclass(frozen=True)
-class Policy:
+class RunPolicy:
     """A policy's name as the user wrote it, and what goes with it."""
 
     name: str
@@ -40,19 +37,16 @@ class Policy:
     cost_table: Path | None = None
 
     def refuse(self, given: Iterable[str]) -> None:
-        """Refuse options that this policy does not use.
+        """Refuse options that this policy does not use, and a policy that there is not.
 
         Raises:
             PolicyError: names the first, and the policies that use it.
         """
-        kind = self.name.partition(":")[0]
+        refuse_unused(self.name, ())
         for parameter in given:
-            if kind not in USED_BY.get(parameter, (kind,)):
-                users = ", ".join(USED_BY[parameter])
-                raise PolicyError(
-                    f"the policy {self.name} makes no use of --{parameter.replace('_', '-')}: "
-                    f"leave it out, or choose one of {users}"
-                )
+            if parameter in SETTING_OF:
+                written = f"--{parameter.replace('_', '-')}"
+                refuse_unused(self.name, [SETTING_OF[parameter]], written)
 
     def governor(
         self,
@@ -62,8 +56,8 @@ class Policy:
         arrivals: Arrivals,
         deadline_ns: int | None,
         threads: int,
-    ) -> Governor | None:
-        """Return the governor; None for a policy that the engine knows by its name alone.
+    ) -> Governor:
+        """Return the governor.
 
         Raises:
             PolicyError, CostTableError, BudgetError, RunError: something is missing or does not
@@ -72,9 +66,8 @@ class Policy:
         table = None
         if self.cost_table is not None:
             table = measured_table(self.cost_table, bundle, board.name, str(backend))
-        return stable_latency(
-            self.name, bundle, board, self.target_ns, threads, table
-        ) or live_governor(
-            self.name, bundle, board, arrivals, deadline_ns, threads, self.miss_bound, table,
-            self.budget_uw, self.loss_points,
+        settings = PolicySettings(
+            deadline_ns, arrivals, self.miss_bound, self.target_ns, self.loss_points,
+            self.budget_uw, table,
         )  # fmt: skip
+        return open_policy(self.name, PolicyContext(bundle, board, settings, threads))

@@ -8,15 +8,16 @@ from numpy.typing import NDArray
 from edge_infer.boards import open_board
 from edge_infer.models_tflite import Backend, Bundle, load_stages
 from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.runtime.arrivals import Periodic
 from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.governors.planned import PlannedGovernor
 from edge_infer.runtime.planning.problem import plan_problem, predicted_beliefs
-from edge_infer.runtime.policies.context import PolicyContext
+from edge_infer.runtime.policies.context import PolicyContext, PolicySettings
 from edge_infer.runtime.policies.joint import joint_governor
-from edge_infer.runtime.policies.ratio_context import ratio_contexts
-from edge_infer.runtime.prediction.predictor import SoftmaxPredictor
+from edge_infer.runtime.policies.ratios import ratio_contexts
+from edge_infer.runtime.predictor import SoftmaxPredictor
 from edge_infer.runtime.records import ExitDecision, Frame, StageResult
-from edge_infer.runtime.stage_work import all_works, switch_work, works_of
+from edge_infer.runtime.stage_work import works_of
 
 BOARD = "sim:raspberry-pi-5"
 """Whose clocks are planned with; a lookup costs the same for all."""
@@ -42,25 +43,13 @@ def joint_plan_us(bundle: Bundle, backend: Backend, runs: int) -> NDArray[np.flo
     None for a bundle that has no ratios, or does not tell what they lose.
     """
     try:
-        ratios = ratio_contexts(bundle.manifest)
+        ratio_contexts(bundle.manifest)
     except PolicyError:
         return None
-    change = switch_work(bundle.manifest, FULL_RATIO)
     with open_board(BOARD) as board:
-        table = board.cost_table([*all_works(bundle), change])
-    assert table is not None  # simulated boards have one
-    context = PolicyContext(
-        table=table,
-        stages=ratios[0].stages,
-        points=tuple(point for point in table.points if point.threads == 1),
-        deadline_ns=DEADLINE_NS,
-        gaps_ns=(DEADLINE_NS,),
-        miss_bound=MISS_BOUND,
-        exit_shares=ratios[0].exit_shares,
-        ratios=ratios,
-        ratio_switch=change.name,
-    )
-    governor = joint_governor(context, True, MISS_BOUND, MISS_BOUND)
+        settings = PolicySettings(deadline_ns=DEADLINE_NS, arrivals=Periodic(1e9 / DEADLINE_NS))
+        context = PolicyContext(bundle, board, settings)
+        governor = joint_governor("planned-joint", context, True, MISS_BOUND, MISS_BOUND)
     return _timed(governor, bundle, backend, runs, chooses_ratio=True)
 
 

@@ -10,44 +10,41 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.boards.cost_table import CostTable
-from edge_infer.commands.render import note
-from edge_infer.lab.comparison.best_pruned import PRUNING, PrunedNet, best_pruned, pruned_nets
+from edge_infer.lab.baselines.policies import KERNEL, LIMITS, MOST_FRAMES
+from edge_infer.lab.baselines.replay_context import ReplayContext
 from edge_infer.lab.comparison.comparison_frames import ComparisonFrames
 from edge_infer.lab.comparison.conditions import Conditions
-from edge_infer.lab.comparison.replays import Replays
-from edge_infer.lab.costs.board_tables import board_table
-from edge_infer.lab.costs.classic_net import CLASSIC
+from edge_infer.lab.comparison.replays import (
+    PRUNING,
+    PrunedNet,
+    Replays,
+    best_pruned,
+    pruned_nets,
+)
+from edge_infer.lab.costs.board_costs import CLASSIC, board_table
+from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.replay.costs import scaled_table
 from edge_infer.lab.replay.replay import Traffic
 from edge_infer.lab.replay.result import ReplayResult, pad_to
 from edge_infer.lab.replay.scored_frames import ScoredFrames
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import FULL_RATIO
-from edge_infer.runtime.energy_budget import EnergyBudget
+from edge_infer.runtime.arrivals import Arrivals, open_workload
 from edge_infer.runtime.errors import PolicyError, RunError
-from edge_infer.runtime.governor import FixedGovernor, Governor, open_governor
-from edge_infer.runtime.governors.planned import BinOf, PlannedGovernor
-from edge_infer.runtime.governors.stable_latency import NAME as STABLE
-from edge_infer.runtime.governors.stable_latency import StableLatencyGovernor
-from edge_infer.runtime.governors.trace_limit import MOST_FRAMES
-from edge_infer.runtime.policies.by_name import (
-    KERNEL,
-    LIMITS,
-    UNCALIBRATED,
-    fixed_policies,
-    open_policy,
-)
-from edge_infer.runtime.policies.context import PolicyContext
-from edge_infer.runtime.policies.joint import NAME as JOINT
-from edge_infer.runtime.policies.ratio_context import RatioContext, ratio_contexts
-from edge_infer.runtime.prediction.predictor import ExitPredictor
-from edge_infer.runtime.workload.arrivals import Arrivals
-from edge_infer.runtime.workload.workloads import open_workload, typical_gaps_ns
+from edge_infer.runtime.governors.governor import FixedGovernor
+from edge_infer.runtime.governors.planned import BinOf
+from edge_infer.runtime.policies.context import PolicySettings
+from edge_infer.runtime.policies.ratios import RatioContext, ratio_contexts
+from edge_infer.runtime.policies.registry import find_policy, fixed_policies, open_policy
+from edge_infer.runtime.predictor import ExitPredictor
 
 MULTI = ("planned", "planned-zero-pad", "planned-perfect")
 """Policies that need a later exit to predict."""
 CLASSIC_POLICY = "classic"
 """The net without early exits at the top clock, one thread."""
+NETS = (CLASSIC_POLICY, PRUNING)
+"""Names that stand for another net at a fixed point, not for a governor."""
+JOINT, STABLE, UNCALIBRATED = "planned-joint", "stable-latency", "planned-uncalibrated"
 
 
 class Comparison:
@@ -60,6 +57,7 @@ class Comparison:
         table: a cost table of your own; the simulated board's if None. It must have the classic
             net's row, or the classic net is taken as the sum of the stages.
         narrower: the same frames scored at other pruning ratios; then there is a joint policy.
+        progress: told which policy is replayed.
 
     Raises:
         RunError: the conditions contradict each other or the table does not fit.
@@ -72,7 +70,9 @@ class Comparison:
         conditions: Conditions,
         table: CostTable | None = None,
         narrower: Mapping[str, ScoredFrames] = MappingProxyType({}),
+        progress: Progress = silent,
     ) -> None:
+        self._progress = progress
         self.bundle = bundle
         self.narrower = narrower
         self.scored = frames
@@ -109,25 +109,33 @@ class Comparison:
         self.context = self._context()
 
     def run(self, policies: Sequence[str]) -> list[ReplayResult]:
-        """Replay each policy; then idle all of them to the same wall time."""
+        """Replay each policy; then idle all of them to the same wall time.
+
+        Raises:
+            PolicyError: a policy is unknown, or something that it needs is not known here.
+        """
+        for policy in policies:
+            if policy not in NETS:
+                find_policy(policy, NETS)
         results = [self.replay(policy) for policy in policies]
         wall_ns = max(result.wall_ns for result in results)
         for result in results:
-            pad_to(result, wall_ns, self.table.idle_uw[self._last_khz(result)])
+            pad_to(result, wall_ns, self.table.idle_uw[result.last_khz])
         return results
 
     def replay(self, policy: str) -> ReplayResult:
         """Replay one policy."""
-        note(f"{self.conditions.board}: {policy}")
+        self._progress(f"{self.conditions.board}: {policy}")
         if policy == CLASSIC_POLICY:
             return self._without_exits(policy, PrunedNet(FULL_RATIO, self.top))
         if policy == PRUNING:
             return self._pruning()
-        governor = self._governor(policy)
-        replay = self.replays.with_exits(changes_ratio=hasattr(governor, "ratio_at"))
+        governor = open_policy(policy, self.context)
+        replay = self.replays.with_exits(governor.chooses_ratio)
         result = replay.run(governor, self.top)
-        if isinstance(governor, PlannedGovernor):
-            self.states[policy] = governor.state() | {"predicts": governor.predicts}
+        state = governor.state()
+        if state is not None:
+            self.states[policy] = {**state, "predicts": governor.predicts}
         return result
 
     @property
@@ -182,38 +190,33 @@ class Comparison:
             raise RunError(f"{message}; give a longer deadline")
         self.warnings.append(f"{message}; going on as well as can be")
 
-    def _context(self) -> PolicyContext:
+    def _context(self) -> ReplayContext:
         self.states: dict[str, dict[str, Any]] = {}
-        scored, order = self.scored, self.order
-        first = scored.frames.scores[0]
-        exits = scored.frames.exits.tolist()
-        seed = self.conditions.seed + 101  # other draws of the same law than those replayed
-        twin = open_workload(self.conditions.workload, self.rate_hz or 1.0, seed)
-        return PolicyContext(
-            table=self.table,
-            stages=self.stages,
-            points=self.points,
+        conditions, scored, order = self.conditions, self.scored, self.order
+        first, exits = scored.frames.scores[0], scored.frames.exits.tolist()
+        seed = conditions.seed + 101  # other draws of the same law than those replayed
+        settings = PolicySettings(
             deadline_ns=self.deadline_ns,
-            gaps_ns=typical_gaps_ns(twin),
-            miss_bound=self.conditions.miss_bound,
-            exit_shares=scored.exit_shares,
-            predictor=scored.predictor,
-            zero_pad=scored.zero_pad,
-            bin_of=_known_bins(scored.predictor, first, order),
-            zero_pad_bin_of=_known_bins(scored.zero_pad, first, order),
-            arrivals_ns=self.traffic.arrivals_ns,
-            exit_of=lambda frame: exits[order[frame.number]],
-            queue_limit=self.conditions.queue,
-            ratios=self._ratios(),
-            ratio_switch=self.replays.ratio_switch,
-            loss_points=self.conditions.loss_points,
-            calibrate=self.conditions.calibrate,
-            budget=None if self.conditions.budget_uw is None else self._budget,
+            arrivals=open_workload(conditions.workload, self.rate_hz or 1.0, seed),
+            miss_bound=conditions.miss_bound,
+            target_ns=conditions.target_ns or self.deadline_ns,
+            loss_points=conditions.loss_points,
+            budget_uw=conditions.budget_uw,
+            cost_table=self.table,
         )
-
-    def _budget(self) -> EnergyBudget:
-        assert self.conditions.budget_uw is not None
-        return EnergyBudget.of(self.bundle.manifest, self.table, self.conditions.budget_uw)
+        context = ReplayContext(self.bundle, self.table, self.points, settings)
+        context.exit_shares = scored.exit_shares
+        context.predictor = scored.predictor
+        context.zero_pad = scored.zero_pad
+        context.bin_of = _known_bins(scored.predictor, first, order)
+        context.zero_pad_bin_of = _known_bins(scored.zero_pad, first, order)
+        context.arrivals_ns = self.traffic.arrivals_ns
+        context.exit_of = lambda frame: exits[order[frame.number]]
+        context.queue_limit = conditions.queue
+        context.calibrates = conditions.calibrate
+        context.ratios = self._ratios()
+        context.without_ratios = self.untold
+        return context
 
     def _ratios(self) -> tuple[RatioContext, ...]:
         """Return what is known of the ratios, each scored frame asked about once."""
@@ -232,26 +235,11 @@ class Comparison:
             for one in told
         )
 
-    def _governor(self, policy: str) -> Governor:
-        name, _, clock = policy.partition(":")
-        if name == JOINT and self.untold:
-            raise PolicyError(self.untold)
-        if name != STABLE:
-            return open_policy(policy, self.context)
-        if not self.narrower:
-            raise PolicyError(
-                f"the policy {STABLE} needs a prunable bundle, whose ratios it chooses"
-            )
-        khz = [point.clock_khz for point in self.context.single_points]
-        governor = open_governor(clock or "performance", khz, self.top.threads)
-        target_ns = self.conditions.target_ns or self.deadline_ns
-        ratios = self.bundle.manifest.ratios
-        return StableLatencyGovernor(policy, governor, self.table, self.stages, ratios, target_ns)
-
     def _pruning(self) -> ReplayResult:
         """Return what pruning alone comes to at best: one ratio, one point, no exits."""
         if not self.context.ratios:
-            raise PolicyError(self.untold or f"the policy {PRUNING} needs a prunable bundle")
+            self.context.require("ratios", PRUNING)
+            raise PolicyError(self.untold)
         most = self.conditions.loss_points
         ratios = [one.ratio for one in self.context.ratios if one.loss_points <= most]
         nets = pruned_nets(self.table, ratios, self.points, self.period_ns)
@@ -267,9 +255,6 @@ class Comparison:
         result = replay.run(FixedGovernor(policy, net.point), net.point)
         result.ratios = {net.ratio: result.answered}
         return result
-
-    def _last_khz(self, result: ReplayResult) -> int:
-        return next(reversed(result.residency_ns), self.top.clock_khz)
 
 
 def _known_bins(

@@ -5,11 +5,10 @@ from typing import Any
 
 import numpy as np
 
-from edge_infer.lab.comparison.best_pruned import PrunedNet
-from edge_infer.lab.comparison.comparison import CLASSIC_POLICY, Comparison
+from edge_infer.lab.comparison.comparison import CLASSIC_POLICY, NETS, Comparison
+from edge_infer.lab.comparison.replays import PrunedNet
 from edge_infer.lab.replay.result import ReplayResult
-from edge_infer.runtime.governors.stable_latency import NAME as STABLE
-from edge_infer.runtime.policies.by_name import LIMITS, PLANNED
+from edge_infer.runtime.policies.registry import find_policy
 
 SETTLING, SETTLED = 50, 2000
 """Frames after a disturbance in which a policy may find its way, and those after them."""
@@ -131,10 +130,9 @@ def energy_origin(comparison: Comparison) -> str:
 def _kind(policy: str) -> str:
     if policy == CLASSIC_POLICY:
         return "classic"
-    if policy in LIMITS or policy == "planned-perfect":
-        return "limit"
-    ours = policy in PLANNED or policy.startswith(STABLE)
-    return "governor" if ours else "baseline"
+    if policy in NETS:
+        return "baseline"
+    return find_policy(policy)[0].kind
 
 
 def _saving(nj: float, of_nj: float | None) -> float | None:

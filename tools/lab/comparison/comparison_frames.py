@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.commands.render import note
+from edge_infer.lab.baselines.zero_pad import ZeroPadPredictor, fit_zero_pad
+from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.replay.scored_frames import ScoredFrames, score_frames, scored_bundle
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.models_tflite import Bundle
@@ -17,8 +18,7 @@ from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.errors import RunError, SourceMissingError
 from edge_infer.runtime.planning.problem import exit_shares_of
-from edge_infer.runtime.prediction.predictor import ExitPredictor, SoftmaxPredictor
-from edge_infer.runtime.prediction.zero_pad import ZeroPadPredictor, fit_zero_pad
+from edge_infer.runtime.predictor import ExitPredictor, SoftmaxPredictor
 
 DATA_FOLDERS = {"cifar10": "cifar10_jpeg", "mnist": "mnist"}
 """Where a bundle's data set lies within a folder of data sets, by the first word of its name."""
@@ -41,7 +41,12 @@ class ComparisonFrames:
 
 
 def read_frames(
-    bundle: Bundle, backend: Backend, data: Path | None, most: int, ratio: str
+    bundle: Bundle,
+    backend: Backend,
+    data: Path | None,
+    most: int,
+    ratio: str,
+    progress: Progress = silent,
 ) -> ComparisonFrames:
     """Score a bundle's samples, or the test side of a data set, and split off what is fitted on.
 
@@ -54,17 +59,22 @@ def read_frames(
         data: folder of the data set, or of several; the bundle's own samples if None.
         most: at most this many frames, drawn by a fixed seed.
         ratio: pruning ratio.
+        progress: told what is scored.
 
     Raises:
         RunError: there are no frames.
         SourceMissingError: the folder does not exist.
     """
-    judged, source = _judged(bundle, backend, data, most, ratio)
+    judged, source = _judged(bundle, backend, data, most, ratio, progress)
     return split_frames(bundle, judged, source, ratio)
 
 
 def read_ratios(
-    bundle: Bundle, backend: Backend, data: Path | None, most: int
+    bundle: Bundle,
+    backend: Backend,
+    data: Path | None,
+    most: int,
+    progress: Progress = silent,
 ) -> dict[str, ScoredFrames]:
     """Score the frames that are compared on at every ratio of a prunable bundle.
 
@@ -76,18 +86,23 @@ def read_ratios(
     ratios = [ratio for ratio in bundle.manifest.ratios if ratio != FULL_RATIO]
     found = {}
     for ratio in ratios:
-        judged, _ = _judged(bundle, backend, data, most, ratio)
+        judged, _ = _judged(bundle, backend, data, most, ratio, progress)
         found[ratio] = judged.taken(_compared_on(bundle, len(judged)))
     return found
 
 
 def _judged(
-    bundle: Bundle, backend: Backend, data: Path | None, most: int, ratio: str
+    bundle: Bundle,
+    backend: Backend,
+    data: Path | None,
+    most: int,
+    ratio: str,
+    progress: Progress,
 ) -> tuple[ScoredFrames, str]:
     """Score and judge all frames; return them and where they are from."""
     images, labels, source = _images(bundle, data)
     draw = np.random.default_rng(SPLIT_SEED).permutation(len(images))[:most]
-    note(f"scoring {len(draw)} frames of {source} at ratio {ratio}")
+    progress(f"scoring {len(draw)} frames of {source} at ratio {ratio}")
     stages = load_stages(bundle, backend, ratio=ratio)
     scores = score_frames(stages, [images[i] for i in draw])
     return scored_bundle(bundle, scores, None if labels is None else labels[draw], ratio), source

@@ -6,18 +6,22 @@ the clock waited at. So large comparisons need no interpreter.
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from types import MappingProxyType
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
+
+from numpy.typing import NDArray
 
 from edge_infer.boards.cost_table import CostRow
 from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.lab.baselines.kernel_governors import TickingGovernor
 from edge_infer.lab.replay.costs import Disturbance, ReplayCosts
 from edge_infer.lab.replay.result import ReplayResult
 from edge_infer.lab.replay.scored_frames import ScoredFrames
 from edge_infer.models_tflite.manifest import FULL_RATIO
-from edge_infer.runtime.governor import Governor
-from edge_infer.runtime.governors.ticking import TickingGovernor
-from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
+from edge_infer.runtime.frame_loop import FrameLoop
+from edge_infer.runtime.governors.governor import Governor
+from edge_infer.runtime.records import ExitDecision, Frame
 
 
 class Traffic(NamedTuple):
@@ -63,10 +67,10 @@ class Replay:
         self.frames = frames
         self.traffic = traffic
         self.costs = costs
-        self._late = late
-        self._queue_limit = queue_limit
+        self.late = late
+        self.queue_limit = queue_limit
         self._disturbances = sorted(disturbances, key=lambda d: d.from_frame)
-        self._plan_overheads = plan_overheads
+        self.plan_overheads = plan_overheads
         self.ratios = {FULL_RATIO: (frames, costs), **narrower}
         self.ratio_switch = ratio_switch
 
@@ -97,21 +101,22 @@ class Replay:
         return frozenset(d.from_frame for d in self._disturbances)
 
 
-class _Run:
-    """The state of one replay."""
+class _Run(FrameLoop):
+    """The state of one replay: a frame loop in virtual time, with an analytic meter."""
 
     def __init__(self, replay: Replay, governor: Governor, point: OperatingPoint) -> None:
+        self.time_ns = 0
+        super().__init__(governor, point, lambda: self.time_ns)
+        self._asked = point
         self.replay = replay
-        self.governor = governor
         self.costs = replay.costs
-        self.point = self.asked = point
-        self.now_ns = 0
+        self.frames = replay.frames
         self.cap_khz: int | None = None
-        self.ticking = governor if isinstance(governor, TickingGovernor) else None
-        self.predicts = getattr(governor, "predicts", False)
-        self.leaves = getattr(governor, "leaves", None)
-        self.ratio_at = getattr(governor, "ratio_at", None)
-        self.ratio, self.frames = FULL_RATIO, replay.frames
+        self.gross_fj = 0.0
+        self._ticking = governor if isinstance(governor, TickingGovernor) else None
+        self._index = 0
+        """Of the frame at hand among the scored ones."""
+        self._decisions: Sequence[ExitDecision] = ()
         labels = replay.frames.labels
         self.result = ReplayResult(
             governor.name,
@@ -119,181 +124,143 @@ class _Run:
             [0] * len(replay.frames.scores),
             None if labels is None else 0,
             reference_uw=self.costs.reference_uw,
+            residency_ns=self.residency_ns,
         )
 
     def all_frames(self) -> None:
         """Run every frame of the traffic."""
         traffic, replay, result = self.replay.traffic, self.replay, self.result
-        arrivals = traffic.arrivals_ns
-        order = traffic.order
+        arrivals, order = traffic.arrivals_ns, traffic.order
         disturbed = replay.disturbed_frames
         count, arrived = len(order), 0
-        limit = replay._queue_limit
         for number in range(count):
             if number in disturbed:
                 replay.disturb(self, number)
-            backlog = 0
-            if arrivals is None:
-                arrival_ns = self.now_ns
-            else:
+            backlog, arrival_ns = 0, self.time_ns
+            if arrivals is not None:
                 arrival_ns = arrivals[number]
-                if arrival_ns > self.now_ns:
-                    self.wait(arrival_ns)
-                while arrived < count and arrivals[arrived] <= self.now_ns:
+                if arrival_ns > self.time_ns:
+                    self._wait(arrival_ns)
+                while arrived < count and arrivals[arrived] <= self.time_ns:
                     arrived += 1
                 backlog = arrived - number - 1
-                if backlog >= limit or (
-                    replay._late == "drop"
-                    and traffic.deadline_ns is not None
-                    and self.now_ns - arrival_ns > traffic.deadline_ns
-                ):
+                if self._dropped(arrival_ns, backlog):
                     result.dropped += 1
                     result.missed.append(1)
                     continue
-            self.infer(number, order[number], arrival_ns, backlog)
-        if self.ticking is not None:
-            self.ticking.idle_from(self.now_ns)
-        result.wall_ns = self.now_ns
+            self._infer(number, order[number], arrival_ns, backlog)
+        if self._ticking is not None:
+            self._ticking.idle_from(self.time_ns)
+        self._stay()
+        result.wall_ns, result.gross_fj = self.time_ns, self.gross_fj
+        result.switches, result.ratio_switches = self.switches, self.ratio_switches
+        result.last_khz = self._in_force.clock_khz
 
-    def wait(self, until_ns: int) -> None:
+    def _dropped(self, arrival_ns: int, backlog: int) -> bool:
+        """Return True for a frame that newer ones pushed out, or that is late already."""
+        replay, deadline_ns = self.replay, self.replay.traffic.deadline_ns
+        late = deadline_ns is not None and self.time_ns - arrival_ns > deadline_ns
+        return backlog >= replay.queue_limit or (replay.late == "drop" and late)
+
+    def _wait(self, until_ns: int) -> None:
         """Nothing to do: go to the point to wait at, and wait."""
-        if self.ticking is not None:
-            self.ticking.idle_from(self.now_ns)
-        point = self.governor.idle_point()
-        if point is not None and point is not self.asked:
-            self.go(point)
-        wait_ns = until_ns - self.now_ns
+        if self._ticking is not None:
+            self._ticking.idle_from(self.time_ns)
+        self._rest()
+        wait_ns = until_ns - self.time_ns
         if wait_ns > 0:
-            self.result.gross_fj += self.costs.idle_uw[self.point.clock_khz] * wait_ns
-            self.stay(wait_ns)
-            self.now_ns = until_ns
-        if self.ticking is not None:
-            self.go(self.ticking.busy_from(self.now_ns))
+            self.gross_fj += self.costs.idle_uw[self._in_force.clock_khz] * wait_ns
+            self.time_ns = until_ns
+        if self._ticking is not None:
+            self._go(self._ticking.busy_from(self.time_ns))
 
-    def infer(self, number: int, index: int, arrival_ns: int, backlog: int) -> None:
-        """Run one frame, as `Engine.infer` does."""
-        replay, governor, result = self.replay, self.governor, self.result
-        frames, deadline_ns = replay.frames, replay.traffic.deadline_ns
+    def _infer(self, number: int, index: int, arrival_ns: int, backlog: int) -> None:
+        """Run one frame, and count it."""
+        frames, deadline_ns, result = (
+            self.replay.frames,
+            self.replay.traffic.deadline_ns,
+            self.result,
+        )
+        self._index, self._decisions = index, self.frames.decisions[index]
         label = None if frames.labels is None else frames.labels[index]
         due_ns = None if deadline_ns is None else arrival_ns + deadline_ns
         frame = Frame(number, frames.scores[0][index], arrival_ns, due_ns, label)
-        start_ns = self.now_ns
-        switches = result.switches
-        starts: list[int] = []
-        ends: list[int] = []
-        points: list[OperatingPoint] = []
-        point = governor.first_point(frame, start_ns, backlog)
-        if self.ratio_at is not None:
-            self.change_ratio(point)
-            frames = self.frames
-        decisions = frames.decisions[index]
-        last = len(decisions) - 1
-        for stage, decision in enumerate(decisions):
-            if point is not self.asked:
-                self.go(point)
-            starts.append(self.now_ns)
-            points.append(self.point)
-            self.spend(stage)
-            ends.append(self.now_ns)
-            if decision.leave or stage == last:
-                break
-            if self.leaves is not None and self.leaves(stage, decision):
-                break
-            said = StageResult(stage, frames.scores[stage][index], self.now_ns)
-            if self.predicts and stage == 0:
-                self.plan()
-            point = governor.next_point(frame, said, decision)
-        self.count(frame, stage, decision, arrival_ns)
-        governor.learn(
-            InferenceRecord(
-                number, decision.answer, stage, decision.confidence, arrival_ns, start_ns,
-                self.now_ns, tuple(starts), tuple(ends), tuple(points),
-                result.switches - switches, 0, label, due_ns, self.ratio,
-            )
-        )  # fmt: skip
-
-    def change_ratio(self, point: OperatingPoint) -> None:
-        """Go to the point of a frame's first stage, and to its ratio there, as `Engine.infer`."""
-        assert self.ratio_at is not None
-        if point is not self.asked:
-            self.go(point)
-        ratio = self.ratio_at(self.point)
-        if ratio != self.ratio:
-            self.ratio = ratio
-            self.frames, self.costs = self.replay.ratios[ratio]
-            row = self.replay.ratio_switch[self.point]
-            self.now_ns += row.time_ns
-            self.result.gross_fj += row.energy_nj * 1_000_000
-            self.result.ratio_switches += 1
-            self.stay(row.time_ns)
-
-    def count(self, frame: Frame, stage: int, decision: ExitDecision, arrival_ns: int) -> None:
-        """Add a finished frame to the result."""
-        result = self.result
-        result.exits[stage] += 1
+        record = self._pass(frame, backlog)
+        result.exits[record.exit] += 1
         result.ratios[self.ratio] = result.ratios.get(self.ratio, 0) + 1
-        result.latency_ns.append(self.now_ns - arrival_ns)
-        late = frame.deadline_ns is not None and self.now_ns > frame.deadline_ns
+        result.latency_ns.append(self.time_ns - arrival_ns)
+        late = due_ns is not None and self.time_ns > due_ns
         result.late += late
         result.missed.append(late)
         if result.correct is not None:
-            result.correct += int(decision.answer == frame.label)
+            result.correct += int(record.answer == label)
+        self.governor.learn(record)
 
-    def go(self, point: OperatingPoint) -> None:
-        """Change the operating point, at the cost of a change of clock if there is one."""
-        self.asked = point
-        khz = point.clock_khz
+    def _run_stage(self, index: int, frame: Frame, begin_ns: int) -> ExitDecision:
+        """Let the time and energy of a stage pass; what was scored before is its decision."""
+        if self._ticking is not None:
+            self._spend_ticking(index, self._ticking)
+        else:
+            if self.cap_khz is not None and self._in_force.clock_khz > self.cap_khz:
+                self._cap(self.cap_khz)
+            time_ns, power_uw = self.costs.spend[index, self._in_force]
+            self.time_ns += time_ns
+            self.gross_fj += time_ns * power_uw
+        return self._decisions[index]
+
+    def _scores(self, index: int, frame: Frame) -> NDArray[Any]:
+        """Return the scores of the frame at a stage, at the ratio in force."""
+        scores: NDArray[Any] = self.frames.scores[index][self._index]
+        return scores
+
+    def _set_khz(self, khz: int) -> int:
+        """Change the clock, as far as the board gives it, at the cost of a change."""
         if self.cap_khz is not None and khz > self.cap_khz:
-            point = OperatingPoint(self.cap_khz, point.threads, point.level)
-        if point.clock_khz != self.point.clock_khz:
-            self.now_ns += self.costs.switch_ns
-            self.result.gross_fj += self.costs.switch_fj
-            self.result.switches += 1
-            self.stay(self.costs.switch_ns)
-        self.point = point
+            khz = self.cap_khz
+        if khz != self._in_force.clock_khz:
+            self.time_ns += self.costs.switch_ns
+            self.gross_fj += self.costs.switch_fj
+        return khz
 
-    def spend(self, stage: int) -> None:
-        """Let the time and energy of a stage pass; a governor's tick may change the clock in it."""
-        if self.ticking is not None:
-            self.spend_ticking(stage, self.ticking)
-            return
-        if self.cap_khz is not None and self.point.clock_khz > self.cap_khz:
-            self.go(self.asked)
-        time_ns, power_uw = self.costs.spend[stage, self.point]
-        self.now_ns += time_ns
-        self.result.gross_fj += time_ns * power_uw
-        self.stay(time_ns)
+    def _cap(self, cap_khz: int) -> None:
+        """Take a clock away that was given until now."""
+        khz = self._set_khz(cap_khz)
+        self._stay()
+        self._in_force = replace(self._in_force, clock_khz=khz)
+        self.switches += 1
 
-    def spend_ticking(self, stage: int, ticking: TickingGovernor) -> None:
+    def _set_ratio(self, ratio: str) -> None:
+        """Go over to another ratio's scores and costs, at the cost of a change."""
+        self.ratio = ratio
+        self.frames, self.costs = self.replay.ratios[ratio]
+        self._decisions = self.frames.decisions[self._index]
+        row = self.replay.ratio_switch[self._in_force]
+        self.time_ns += row.time_ns
+        self.gross_fj += row.energy_nj * 1_000_000
+        self.ratio_switches += 1
+
+    def _spend_ticking(self, stage: int, ticking: TickingGovernor) -> None:
         """Run a stage in pieces from tick to tick; the rest takes its share at the new clock."""
         left = 1.0
         while True:
-            time_ns, power_uw = self.costs.spend[stage, self.point]
+            time_ns, power_uw = self.costs.spend[stage, self._in_force]
             piece_ns = max(1, round(left * time_ns))
-            until_tick_ns = max(0, ticking.next_tick_ns - self.now_ns)
+            until_tick_ns = max(0, ticking.next_tick_ns - self.time_ns)
             done = piece_ns <= until_tick_ns
             if not done:
                 piece_ns = until_tick_ns
-            self.now_ns += piece_ns
-            self.result.gross_fj += piece_ns * power_uw
-            self.stay(piece_ns)
+            self.time_ns += piece_ns
+            self.gross_fj += piece_ns * power_uw
             if done:
                 return
             left -= piece_ns / time_ns
-            point = ticking.tick(self.now_ns)
-            if point is not self.asked:
-                self.go(point)
+            point = ticking.tick(self.time_ns)
+            if point is not self._asked:
+                self._go(point)
 
-    def plan(self) -> None:
+    def _predicted(self) -> None:
         """Let the time and energy of choosing a plan pass, on one thread."""
-        single = OperatingPoint(self.point.clock_khz)
-        plan_ns = round(self.costs.overhead_ns(single) * self.replay._plan_overheads)
-        self.now_ns += plan_ns
-        self.result.gross_fj += plan_ns * self.costs.spend[0, single][1]
-        self.stay(plan_ns)
-
-    def stay(self, time_ns: int) -> None:
-        """Note time at the clock in force."""
-        residency = self.result.residency_ns
-        khz = self.point.clock_khz
-        residency[khz] = residency.get(khz, 0) + time_ns
+        single = OperatingPoint(self._in_force.clock_khz)
+        plan_ns = round(self.costs.overhead_ns(single) * self.replay.plan_overheads)
+        self.time_ns += plan_ns
+        self.gross_fj += plan_ns * self.costs.spend[0, single][1]

@@ -25,6 +25,8 @@ class ReplayResult:
     ratio_switches: int = 0
     gross_fj: float = 0.0
     wall_ns: int = 0
+    last_khz: int = 0
+    """Clock in kHz at the end."""
     reference_uw: int = 0
     residency_ns: dict[int, int] = field(default_factory=dict)
     ratios: dict[str, int] = field(default_factory=dict)

@@ -19,7 +19,7 @@ from edge_infer.boards.profile import load_profile
 from edge_infer.boards.sysfs import RealSysfs
 from edge_infer.models_tflite import open_bundle
 from edge_infer.runtime.engine import Engine
-from edge_infer.runtime.governor import FixedGovernor
+from edge_infer.runtime.governors.governor import FixedGovernor
 from edge_infer.runtime.records import ExitDecision, Frame, StageResult
 
 KILLS = 5
@@ -63,6 +63,8 @@ def check_the_clock_comes_back_after_sigterm() -> None:
 class SwitchingGovernor(FixedGovernor):
     """Another clock for every stage."""
 
+    asks_between_stages = True
+
     def __init__(self) -> None:
         points = [OperatingPoint(khz, 1) for khz in CLOCKS_KHZ]
         super().__init__("switching", points[0])
@@ -82,7 +84,7 @@ def governing(say: Callable[[str], None]) -> None:
     bundle, governor = open_bundle(BUNDLE), SwitchingGovernor()
     frames = bundle.golden().frames
     board = LinuxBoard(load_profile("host"), clock(), None, RealSysfs())
-    with board, Engine(bundle, board, governor=governor) as engine:
+    with board, Engine(bundle, board, policy=governor) as engine:
         for number in count():
             engine.infer(Frame(number, frames[number % len(frames)]))
             if number == len(frames):

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.planning.frame_sweep import ENERGY, MISSES
 from edge_infer.runtime.planning.planner import Planner
 from edge_infer.runtime.planning.problem import PlanProblem
@@ -21,8 +22,6 @@ from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, Sta
 
 SLOTS = 128
 """Even steps of time up to the deadline; coarser than a planner's, with a plan for each frame."""
-MOST_FRAMES = 4_000
-"""Plans that are kept: about 30 KiB each."""
 TRIAL_FRAMES = 200
 """Frames that the multiplier is searched on."""
 RATIO = 1.5
@@ -114,7 +113,7 @@ class TracePlanner:
         return penalty_nj
 
 
-class TraceLimitGovernor:
+class TraceLimitGovernor(Governor):
     """Looks up the plan of each frame.
 
     Args:

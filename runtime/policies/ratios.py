@@ -8,7 +8,7 @@ from edge_infer.models_tflite.manifest import Manifest
 from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.governors.planned import BinOf
 from edge_infer.runtime.planning.problem import exit_shares_of
-from edge_infer.runtime.prediction.predictor import SoftmaxPredictor
+from edge_infer.runtime.predictor import SoftmaxPredictor
 from edge_infer.runtime.stage_work import row_name
 
 

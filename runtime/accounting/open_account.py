@@ -2,8 +2,16 @@
 
 from collections.abc import Sequence
 
+from edge_infer.boards.contract import Board
 from edge_infer.boards.cost_table import CostTable
-from edge_infer.runtime.accounting.account import EnergyTotals, IdleReference
+from edge_infer.runtime.accounting.account import (
+    Account,
+    EnergyTotals,
+    IdleReference,
+    UnmeteredAccount,
+    measure_idle,
+)
+from edge_infer.runtime.accounting.metered import MeteredAccount
 from edge_infer.runtime.records import InferenceEnergy, InferenceRecord
 from edge_infer.runtime.stage_work import row_name
 
@@ -67,3 +75,37 @@ class ModelledAccount:
             saturated=0,
             sampler_busy_ns=0,
         )
+
+
+IDLE_REFERENCE_NS = 1_000_000_000
+"""How long the idle reference is measured before the first frame."""
+
+
+def idle_reference(board: Board) -> IdleReference | None:
+    """Measure what the board draws without frames; None without a meter."""
+    return None if board.meter is None else measure_idle(board, board.meter, IDLE_REFERENCE_NS)
+
+
+def open_account(
+    board: Board,
+    idle: IdleReference | None,
+    table: CostTable | None,
+    stages: Sequence[str],
+    start_ns: int,
+    khz: int,
+) -> Account:
+    """Return the account of a run.
+
+    Args:
+        board: with or without a meter.
+        idle: of a board with a meter.
+        table: of the board, if it has one.
+        stages: names, in order.
+        start_ns: when the run begins.
+        khz: clock at that time.
+    """
+    if board.meter is not None and idle is not None:
+        return MeteredAccount(board.meter, idle, start_ns, table, stages, khz)
+    if table is not None:
+        return ModelledAccount(table, start_ns, stages)
+    return UnmeteredAccount()

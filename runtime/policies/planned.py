@@ -1,0 +1,96 @@
+"""The planner's policies: with an exit predicted where that pays, and without.
+
+A prediction is asked for only where it is expected to earn more than it costs; the plans are
+solved once for each problem.
+"""
+
+from functools import lru_cache
+from typing import Any
+
+from numpy.typing import NDArray
+
+from edge_infer.runtime.governors.planned import BinOf, PlannedGovernor
+from edge_infer.runtime.planning.plan import PlanSet
+from edge_infer.runtime.planning.problem import (
+    Beliefs,
+    PlanProblem,
+    blind_beliefs,
+    predicted_beliefs,
+)
+from edge_infer.runtime.planning.solving import solve_within
+from edge_infer.runtime.policies.context import PolicyContext
+from edge_infer.runtime.predictor import ExitPredictor
+from edge_infer.runtime.records import Frame
+
+MUST_EARN = 0.005
+"""Share of the energy that predicting must be expected to earn: the expectation is of the inputs
+that the predictor was fitted on, so it flatters."""
+PLANNED_SHARE = 0.8
+"""Part of the miss bound that plans use: a finite run scatters around what is expected."""
+ALLOWED_SHARE = 0.95
+"""Part of it that may be used up by the account of misses, which sees every one of them."""
+
+
+def planned(name: str, context: PolicyContext) -> PlannedGovernor:
+    """Return the governor that predicts the exit where that pays."""
+    predictor = context.predictor
+    if len(context.stages) == 1 or predictor is None:
+        return planned_blind(name, context)
+    bin_of = context.bin_of or asking(predictor)
+    return predicting_where_it_pays(name, context, predicted_beliefs(predictor), bin_of)
+
+
+def planned_blind(name: str, context: PolicyContext) -> PlannedGovernor:
+    """Return the governor that knows the exits by their shares alone."""
+    return plan_governor(name, context, blind_beliefs(context.exit_shares))
+
+
+def predicting_where_it_pays(
+    name: str, context: PolicyContext, beliefs: Beliefs, bin_of: BinOf
+) -> PlannedGovernor:
+    """Predict only where the prediction earns more than it costs."""
+    bound = context.settings.miss_bound * PLANNED_SHARE
+    seeing = solved(context.problem(beliefs, context.plan_overheads), bound)
+    blind = solved(context.problem(blind_beliefs(context.exit_shares)), bound)
+    misses, net_nj = _rank(seeing, bound)
+    if (misses, net_nj * (1 + MUST_EARN)) < _rank(blind, bound):
+        return plan_governor(name, context, beliefs, bin_of)
+    return plan_governor(name, context, blind_beliefs(context.exit_shares))
+
+
+def plan_governor(
+    name: str,
+    context: PolicyContext,
+    beliefs: Beliefs,
+    bin_of: BinOf | None = None,
+) -> PlannedGovernor:
+    """Return the governor of a plan under beliefs; `bin_of` says what was predicted."""
+    overheads = context.plan_overheads if bin_of is not None else 0.0
+    problem = context.problem(beliefs, overheads)
+    bound = context.settings.miss_bound
+    return PlannedGovernor(
+        name, problem, bound * PLANNED_SHARE, bin_of, calibrate=context.calibrates,
+        budget=context.budget(), executor=context.executor,
+        plans=solved(problem, bound * PLANNED_SHARE), allowed_misses=bound * ALLOWED_SHARE,
+    )  # fmt: skip
+
+
+def asking(predictor: ExitPredictor) -> BinOf:
+    """Return a function that asks the predictor about a frame's first scores."""
+
+    def bin_of(frame: Frame, scores: NDArray[Any]) -> int:
+        return predictor.bin_of(scores)
+
+    return bin_of
+
+
+@lru_cache(maxsize=32)
+def solved(problem: PlanProblem, bound: float) -> PlanSet:
+    """Return the plans around a bound on misses, solved once."""
+    return solve_within(problem, bound)
+
+
+def _rank(plans: PlanSet, bound: float) -> tuple[float, float]:
+    """Fewest misses above the bound first, then the least energy."""
+    net_nj, miss_rate = plans.mean(bound)
+    return round(max(miss_rate - bound, 0.0), 4), net_nj

@@ -1,1 +1,0 @@
-"""Exit prediction: where an input will leave, from the first exit's scores."""
