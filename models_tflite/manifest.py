@@ -131,3 +131,15 @@ class Manifest:
         if ratio == FULL_RATIO or self.prunable is None:
             return self.stages
         return tuple(map(stage_at, self.stages, self.prunable.ratios[ratio].stages))
+
+    def ratio_figure(self, ratio: str, *keys: str) -> float | None:
+        """Return a figure that the provenance tells of a ratio: it may tell anything, or nothing.
+
+        Args:
+            ratio: one of the ratios.
+            keys: below the ratio, for example "test" and an exit's name for an accuracy in percent.
+        """
+        found: Any = self.provenance.get("ratios")
+        for key in (ratio, *keys):
+            found = found.get(key) if isinstance(found, Mapping) else None
+        return float(found) if isinstance(found, int | float) else None

@@ -9,7 +9,7 @@ from edge_infer.commands.render import emit, table, warn
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.errors import BackendError
 from edge_infer.models_tflite.lint import lint_bundle
-from edge_infer.models_tflite.manifest import FULL_RATIO, Manifest
+from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.redraft import ratio_bytes
 
 
@@ -80,19 +80,11 @@ def ratio_rows(bundle: Bundle) -> list[dict[str, Any]]:
             "ratio": ratio,
             "macs": sum(stage.macs for stage in manifest.stages_at(ratio)),
             "bytes": sizes.get(ratio),
-            "test_percent": _told(manifest, ratio, "test", manifest.stages[-1].name),
-            "adaptive_test_percent": _told(manifest, ratio, "adaptive", "test"),
+            "test_percent": manifest.ratio_figure(ratio, "test", manifest.stages[-1].name),
+            "adaptive_test_percent": manifest.ratio_figure(ratio, "adaptive", "test"),
         }
         for ratio in sorted(manifest.ratios, key=float, reverse=True)
     ]
-
-
-def _told(manifest: Manifest, *keys: str) -> float | None:
-    """Return a figure of the provenance, which may say anything or nothing."""
-    found: Any = manifest.provenance.get("ratios")
-    for key in keys:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    return float(found) if isinstance(found, int | float) else None
 
 
 def _ratio_table(bundle: Bundle, ratios: Sequence[Mapping[str, Any]]) -> str:
