@@ -11,7 +11,7 @@ from edge_infer.boards.cost_table import CostTable
 from edge_infer.commands.reproduce import reproduce_group
 from edge_infer.lab.costs.board_costs import board_table
 from edge_infer.lab.replay.scored_frames import score_frames, scored_bundle
-from edge_infer.lab.reproduce.cascade_figures import CascadeAnswers, board_figures
+from edge_infer.lab.reproduce.big_little import CascadeAnswers, board_figures
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.bundle import open_bundle
 from edge_infer.models_tflite.stage import load_stages

@@ -1,8 +1,13 @@
 """`edge-infer reproduce`: the figures of published papers beside ours."""
 
+from collections.abc import Sequence
+from typing import Any
+
 import click
 
 from edge_infer.commands.lazy_group import LazyGroup
+from edge_infer.commands.quantities import share_text
+from edge_infer.commands.render import table
 
 PAPERS = {
     "eenet": (
@@ -27,3 +32,21 @@ PAPERS = {
 @click.group("reproduce", cls=LazyGroup, table=PAPERS)
 def reproduce_group() -> None:
     """Print the figures that a paper claims beside ours, met or not."""
+
+
+def claims_report(claims: Sequence[dict[str, Any]]) -> str:
+    """Return claims as a table."""
+    rows = [
+        [
+            claim["board"],
+            claim["id"],
+            "-" if claim["claimed"] is None else f"{claim['claimed']:g}",
+            f"{claim['ours']:.3f}" if claim["unit"] == "" else f"{claim['ours']:.1f}",
+            {True: "met", False: "not met", None: "-"}[claim["met"]],
+            claim["origin"],
+        ]
+        for claim in claims
+    ]
+    met = [claim["met"] for claim in claims if claim["met"] is not None]
+    foot = f"{sum(met)} of {len(met)} claims met ({share_text(sum(met) / len(met), 0)})"
+    return table(rows, ["board", "figure", "claimed", "ours", "", "origin"]) + "\n\n" + foot

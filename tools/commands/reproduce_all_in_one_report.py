@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from edge_infer.commands.render import table
-from edge_infer.commands.reproduce_eenet import claims_report
+from edge_infer.commands.reproduce import claims_report
 from edge_infer.lab.reproduce.all_in_one_ideas import UNION, WAYS
 
 CLEAR_PERCENT = 1.0

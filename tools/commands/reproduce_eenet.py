@@ -5,7 +5,6 @@ exit are from its abstract, 72.9 % is its sibling's (Predictive Exit, AAAI 2023)
 and deadlines are not known; ours are printed.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +21,8 @@ from edge_infer.commands.options import (
     resolver_option,
     time_scale_option,
 )
-from edge_infer.commands.quantities import share_text
-from edge_infer.commands.render import emit, table, warn
+from edge_infer.commands.render import emit, warn
+from edge_infer.commands.reproduce import claims_report
 from edge_infer.lab.comparison.comparison import CLASSIC_POLICY, Comparison
 from edge_infer.lab.comparison.comparison_document import energy_origin
 from edge_infer.lab.comparison.comparison_frames import ComparisonFrames, read_frames
@@ -162,21 +161,3 @@ def _ratio(ours: ReplayResult, theirs: ReplayResult) -> float:
 
 def _gross_saving(ours: ReplayResult, theirs: ReplayResult) -> float:
     return 100 * (1 - ours.gross_nj / theirs.gross_nj)
-
-
-def claims_report(claims: Sequence[dict[str, Any]]) -> str:
-    """Return claims as a table."""
-    rows = [
-        [
-            claim["board"],
-            claim["id"],
-            "-" if claim["claimed"] is None else f"{claim['claimed']:g}",
-            f"{claim['ours']:.3f}" if claim["unit"] == "" else f"{claim['ours']:.1f}",
-            {True: "met", False: "not met", None: "-"}[claim["met"]],
-            claim["origin"],
-        ]
-        for claim in claims
-    ]
-    met = [claim["met"] for claim in claims if claim["met"] is not None]
-    foot = f"{sum(met)} of {len(met)} claims met ({share_text(sum(met) / len(met), 0)})"
-    return table(rows, ["board", "figure", "claimed", "ours", "", "origin"]) + "\n\n" + foot
