@@ -14,8 +14,9 @@ from tests.fakes.prunable_bundles import prunable_draft, write_prunable_bundle
 
 from edge_infer.boards import open_board
 from edge_infer.commands.reproduce import reproduce_group
-from edge_infer.commands.reproduce_all_in_one_report import _ideas, _key, against_alone
-from edge_infer.lab.reproduce.all_in_one_ideas import WAYS, Answers, RatioAnswers, compare_ideas
+from edge_infer.commands.reproduce_all_in_one import _ideas, _key, against_alone
+from edge_infer.lab.reproduce.all_in_one_answers import Answers, RatioAnswers
+from edge_infer.lab.reproduce.all_in_one_ideas import WAYS, compare_ideas
 from edge_infer.lab.reproduce.all_in_one_latency import level_latency
 from edge_infer.lab.tuning import ExitOutcomes
 from edge_infer.models_tflite import open_bundle

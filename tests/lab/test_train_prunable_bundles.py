@@ -2,7 +2,7 @@
 
 import pytest
 
-from edge_infer.lab.reproduce.all_in_one_sizes import byte_sizes
+from edge_infer.lab.reproduce.all_in_one import byte_sizes
 from edge_infer.lab.train.prunable.spacing import ratios_of
 from edge_infer.lab.train.prunable.widths import works_at
 from edge_infer.lab.train.recipe import read_recipe, recipe_names

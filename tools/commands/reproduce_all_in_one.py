@@ -1,48 +1,37 @@
-"""`edge-infer reproduce all-in-one`: one weight set for many ratios (ICCAD 2022), and all ideas.
+"""`edge-infer reproduce all-in-one`: one weight set for many ratios (ICCAD 2022), and all ideas."""
 
-The paper's abstract claims level latency over the clocks from one model and one soft mask; its
-figures were not at hand, so the claims are the project's own. Latency is busy time until the
-answer; nothing waits.
-"""
-
-import tempfile
-from collections.abc import Sequence
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
-from edge_infer.boards import board_names
-from edge_infer.commands.bundle_report import ratio_rows
 from edge_infer.commands.options import backend_option, json_option, option, resolver_option
-from edge_infer.commands.render import emit, note
-from edge_infer.commands.reproduce_all_in_one_report import all_in_one_report
-from edge_infer.lab.replay.scored_frames import score_frames
-from edge_infer.lab.reproduce.all_in_one_ideas import compare_ideas
-from edge_infer.lab.reproduce.all_in_one_latency import LevelLatency, level_latency
-from edge_infer.lab.reproduce.all_in_one_scores import ratio_answers, read_data
-from edge_infer.lab.reproduce.all_in_one_sizes import byte_sizes, memory_growth
-from edge_infer.lab.train.dataset import Dataset
-from edge_infer.models_tflite import Bundle, open_bundle
-from edge_infer.models_tflite.backend import Backend, open_backend
-from edge_infer.models_tflite.manifest import FULL_RATIO
-from edge_infer.models_tflite.stage import load_stages
-from edge_infer.runtime.errors import RunError, SourceMissingError
+from edge_infer.commands.render import emit, note, table
+from edge_infer.commands.reproduce import claims_report
+from edge_infer.lab.reproduce.all_in_one import reproduce_all_in_one
+from edge_infer.lab.reproduce.all_in_one_ideas import UNION, WAYS
+from edge_infer.models_tflite import open_bundle
+from edge_infer.models_tflite.backend import open_backend
 
-BUNDLE, UNION = "cifar10-prunable", "cifar10-all-in-one"
-SPREAD, POINTS, AUXILIARY_PERCENT, FILE_PERCENT = 1.15, 2.0, 5.0, 109.0
-DATA_FOLDER = "cifar10_jpeg"
-"""Where the data set lies within --data, if not at its top."""
-DEADLINES = (0.7, 1.1, 2.0, 4.0)
-"""Of the comparison of ideas: multiples of the full net's time at the top clock."""
-LOSSES_POINTS = (1.0, 2.0, 4.0)
+CLEAR_PERCENT = 1.0
+"""Smaller differences count as none."""
 
 
 @click.command("all-in-one", short_help="One weight set, a ratio for each clock (2022).")
-@option("--bundle", default=BUNDLE, show_default=True, help="A prunable bundle of one stage.")
-@option("--union", default=UNION, show_default=True, help="A prunable bundle with early exits.")
+@option(
+    "--bundle",
+    default="cifar10-prunable",
+    show_default=True,
+    help="A prunable bundle of one stage.",
+)
+@option(
+    "--union",
+    default="cifar10-all-in-one",
+    show_default=True,
+    help="A prunable bundle with early exits.",
+)
 @option(
     "--data",
     type=click.Path(path_type=Path),
@@ -65,133 +54,144 @@ def all_in_one_command(
     as_json: bool,
 ) -> None:
     """Print latency and accuracy over the clocks, sizes, and all ideas against each alone."""
-    opened, kernels = open_bundle(bundle), open_backend(backend, resolver)
-    if opened.manifest.prunable is None:
-        raise RunError(f"{bundle} has no pruning ratios: give a prunable bundle")
-    names = boards or tuple(name for name in board_names() if name.startswith("sim:"))
-    folder = _folder(data)
-    data_set = read_data(folder) if folder else None
-    accuracy = _accuracies(opened, kernels, data_set[1] if data_set else None)
-    levels = [found for name in names if (found := _level(opened, name)) is not None]
-    sizes = byte_sizes(opened)
-    document: dict[str, Any] = {
-        "paper": "All-in-One, ICCAD 2022",
-        "bundle": opened.manifest.name,
-        "claims": [c for level in levels for c in _claims(level, accuracy)] + _size_claims(sizes),
-        "ratios": _ratios(opened, accuracy, sizes),
-        "levels": [_level_document(level) for level in levels],
-        "bytes": sizes,
-        "memory_bytes": memory_growth(opened) if memory else None,
-        "ideas": None,
-    }
-    if data_set is not None:
-        several = [level.board for level in levels]
-        with tempfile.TemporaryDirectory() as scratch:
-            answers = ratio_answers(open_bundle(union), kernels, *data_set, Path(scratch))
-            document["ideas"] = compare_ideas(answers, several, DEADLINES, LOSSES_POINTS)
-    emit(as_json, document, all_in_one_report(document))
+    document = reproduce_all_in_one(
+        open_bundle(bundle),
+        open_bundle(union) if data else None,
+        data,
+        boards,
+        memory=memory,
+        backend=open_backend(backend, resolver),
+        progress=note,
+    )
+    emit(as_json, document, _report(document))
 
 
-def _folder(data: Path | None) -> Path | None:
-    if data is None:
+def _report(document: dict[str, Any]) -> str:
+    """Return the document as text."""
+    blocks = [
+        _ratio_table(document),
+        claims_report(document["claims"]),
+        *(_level_table(level) for level in document["levels"]),
+        _sizes(document),
+    ]
+    if document["ideas"]:
+        blocks.append(_ideas(document["ideas"]))
+    return "\n\n".join(blocks)
+
+
+def _ratio_table(document: dict[str, Any]) -> str:
+    rows = [
+        [
+            row["ratio"],
+            f"{row['macs'] / 1e6:.2f}",
+            f"{row['accuracy_percent']:.2f} %",
+            f"{row['separate_file_bytes']:,}",
+        ]
+        for row in document["ratios"]
+    ]
+    heading = ["ratio", "MMAC", "accuracy", "bytes as a file of its own"]
+    return f"{document['bundle']}\n\n{table(rows, heading)}"
+
+
+def _level_table(level: dict[str, Any]) -> str:
+    rows = [
+        [
+            f"{row['khz'] / 1000:g}",
+            row["ratio"],
+            f"{row['latency_us']:.1f}",
+            f"{row['full_width_us']:.1f}",
+        ]
+        for row in level["clocks"]
+    ]
+    heading = ["MHz", "ratio", "us", "full width us"]
+    head = (
+        f"{level['board']} ({level['origin']}): each clock has the widest ratio within "
+        f"{level['target_us']:.1f} us; one net for all clocks would be {level['fixed_ratio']}"
+    )
+    return f"{head}\n\n{table(rows, heading)}"
+
+
+def _sizes(document: dict[str, Any]) -> str:
+    sizes, memory = document["bytes"], document["memory_bytes"]
+    text = (
+        f"bytes     {sizes['file']:,} for all ratios, {sizes['auxiliary']:,} of them auxiliaries; "
+        f"{sum(sizes['separate'].values()):,} as {len(sizes['separate'])} files "
+        f"({sizes['file_percent_of_separate']:.0f} %)"
+    )
+    if not memory:
+        return text
+    kib = {name: value / 1024 for name, value in memory.items()}
+    return (
+        f"{text}\nmemory    measured here, growth of a process: {kib['one_file_full']:,.0f} KiB at "
+        f"full width, {kib['one_file_narrowest']:,.0f} at the narrowest ratio, "
+        f"{kib['separate']:,.0f} with an interpreter for each ratio"
+    )
+
+
+def _ideas(rows: Sequence[dict[str, Any]]) -> str:
+    cells = dict.fromkeys(_key(row) for row in rows)
+    lines, as_chosen, at_equal_loss = [], [], []
+    for key in cells:
+        found = {row["way"]: row for row in rows if _key(row) == key}
+        board, deadline_us, loss = key
+        as_chosen.append(against_alone(found, "net_uj"))
+        at_equal_loss.append(against_alone(found, "net_uj_at_equal_loss"))
+        lines.append(
+            [board, f"{deadline_us:.0f}", f"{loss:g}", *(_cell(found[way]) for way in WAYS),
+             found[UNION]["choice"] or "-", _change(as_chosen[-1]), _change(at_equal_loss[-1])]
+        )  # fmt: skip
+    heading = ["board", "deadline us", "loss <=", *WAYS, "it chose", "against the best alone",
+               "at equal loss"]  # fmt: skip
+    return (
+        "net uJ an inference (points lost on the test images), each way with its best clock, "
+        f"chosen on held-back images\n\n{table(lines, heading)}\n\n"
+        f"{UNION} against the best idea alone, {len(cells)} points\n"
+        f"  as chosen      {_count(as_chosen)}\n"
+        f"  at equal loss  {_count(at_equal_loss)}\n"
+        f"at equal loss: the ideas alone choose on the test images, within what {UNION} lost there"
+    )
+
+
+def _key(row: dict[str, Any]) -> tuple[str, float, float]:
+    return row["board"], row["deadline_us"], row["allowed_loss_points"]
+
+
+def _cell(row: dict[str, Any]) -> str:
+    if row["net_uj"] is None:
+        return "-"
+    return f"{row['net_uj']:.0f} ({row['loss_points']:.1f})"
+
+
+def against_alone(found: Mapping[str, Mapping[str, Any]], key: str) -> float | None:
+    """Return by how many percent all ideas together cost more than the best of them alone.
+
+    Args:
+        found: rows of one board, deadline and loss, by way.
+        key: which energy of the rows.
+
+    Returns:
+        Negative where they cost less; minus infinity where no idea alone keeps deadline and loss,
+        None where all together do not.
+    """
+    ours = found[UNION][key]
+    alone = [found[way][key] for way in WAYS if way != UNION and found[way][key] is not None]
+    if ours is None:
         return None
-    if not data.exists():
-        raise SourceMissingError(f"there is no folder {data}")
-    inside = data / DATA_FOLDER
-    return inside if inside.is_dir() else data
+    return 100 * (ours / min(alone) - 1) if alone else -math.inf
 
 
-def _level(bundle: Bundle, board: str) -> LevelLatency | None:
-    """Return nothing for a board with one clock: its latency is level already."""
-    level = level_latency(bundle, board, SPREAD)
-    return level if len(level.ratio_of) > 1 else None
+def _change(percent: float | None) -> str:
+    if percent is None:
+        return "-"
+    return "only one" if math.isinf(percent) else f"{percent:+.1f} %"
 
 
-def _accuracies(bundle: Bundle, backend: Backend, test: Dataset | None) -> dict[str, float]:
-    """Return the accuracy of each ratio's last exit in percent."""
-    if test is None:
-        stated = {row["ratio"]: row["test_percent"] for row in ratio_rows(bundle)}
-        if None in stated.values():
-            raise RunError(f"{bundle.manifest.name} states no accuracies by ratio: give --data")
-        return stated
-    note(f"scoring {len(test)} test images at {len(bundle.manifest.ratios)} ratios")
-    return {
-        ratio: _accuracy(bundle, backend, ratio, list(test.images), test.labels)
-        for ratio in bundle.manifest.ratios
-    }
-
-
-def _accuracy(
-    bundle: Bundle,
-    backend: Backend,
-    ratio: str,
-    frames: Sequence[NDArray[Any]],
-    labels: NDArray[Any],
-) -> float:
-    scores = score_frames(load_stages(bundle, backend, ratio=ratio), frames)
-    return 100 * float(np.mean(scores[-1].argmax(axis=1) == labels))
-
-
-def _ratios(
-    bundle: Bundle, accuracy: dict[str, float], sizes: dict[str, Any]
-) -> list[dict[str, Any]]:
-    return [
-        {
-            "ratio": ratio,
-            "accuracy_percent": accuracy[ratio],
-            "macs": sum(stage.macs for stage in bundle.manifest.stages_at(ratio)),
-            "separate_file_bytes": sizes["separate"][ratio],
-        }
-        for ratio in sorted(bundle.manifest.ratios, key=float, reverse=True)
-    ]
-
-
-def _level_document(level: LevelLatency) -> dict[str, Any]:
-    return {
-        "board": level.board,
-        "origin": level.origin,
-        "target_us": level.target_ns / 1000,
-        "fixed_ratio": level.fixed,
-        "clocks": [
-            {
-                "khz": khz,
-                "ratio": ratio,
-                "latency_us": level.times_ns[ratio][khz] / 1000,
-                "full_width_us": level.times_ns[FULL_RATIO][khz] / 1000,
-            }
-            for khz, ratio in level.ratio_of.items()
-        ],
-    }
-
-
-def _claims(level: LevelLatency, accuracy: dict[str, float]) -> list[dict[str, Any]]:
-    gained = level.mean(accuracy) - accuracy[level.fixed]
-    board, origin = level.board, level.origin
-    return [
-        _claim("latency_spread_over_clocks", board, SPREAD, level.spread, "", "lower", origin),
-        _claim("latency_spread_fixed_net", board, None, level.fixed_spread, "", "lower", origin),
-        _claim("accuracy_points_over_fixed_net", board, POINTS, gained, "", "higher", origin),
-    ]
-
-
-def _size_claims(sizes: dict[str, Any]) -> list[dict[str, Any]]:
-    wanted = {
-        "auxiliary_percent_of_weights": AUXILIARY_PERCENT,
-        "file_percent_of_full_width": FILE_PERCENT,
-    }
-    return [
-        _claim(name, "any", limit, sizes[name], "%", "lower", "measured")
-        for name, limit in wanted.items()
-    ]
-
-
-def _claim(
-    name: str, board: str, claimed: float | None, ours: float, unit: str, better: str, origin: str
-) -> dict[str, Any]:
-    met = None
-    if claimed is not None:
-        met = ours >= claimed if better == "higher" else ours <= claimed
-    return {
-        "id": name, "board": board, "claimed": claimed, "ours": ours, "unit": unit,
-        "better": better, "origin": origin, "met": met,
-    }  # fmt: skip
+def _count(changes: Sequence[float | None]) -> str:
+    """Return how often all together cost less, more or the same, in words."""
+    known = [percent for percent in changes if percent is not None]
+    less = sum(percent < -CLEAR_PERCENT for percent in known)
+    more = sum(percent > CLEAR_PERCENT for percent in known)
+    return (
+        f"{less} cost less, {more} cost more, {len(known) - less - more} within "
+        f"{CLEAR_PERCENT:g} %; {len(changes) - len(known)} cannot be kept by any"
+    )

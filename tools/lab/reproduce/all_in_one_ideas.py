@@ -15,8 +15,6 @@ there the ways alone may choose on the test images, which favours them.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from functools import cached_property
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -25,71 +23,11 @@ from numpy.typing import NDArray
 
 from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.lab.costs.board_costs import CLASSIC, NetCost, board_table, net_cost
-from edge_infer.lab.tuning import ExitOutcomes
-from edge_infer.lab.tuning.exit_outcomes import Thresholds
-from edge_infer.lab.tuning.threshold_path import learned_path, sinking_path
+from edge_infer.lab.reproduce.all_in_one_answers import Answers, RatioAnswers, accuracy_of
 from edge_infer.models_tflite import Bundle
 
 WAYS = ("clock", "early-exit", "little-big", "pruning", "all-in-one")
 UNION = WAYS[-1]
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What nets or exits that are asked in turn answer; one net alone has no thresholds."""
-
-    held_back: ExitOutcomes
-    test: ExitOutcomes
-
-    @cached_property
-    def path(self) -> list[Thresholds]:
-        """Thresholds to choose from, from never leaving early to always."""
-        early = len(self.held_back.confidence)
-        if early == 0:
-            return [()]
-        if early == 1:
-            return sinking_path(self.held_back)
-        # Each exit costs one more: a path is there to choose from, whatever the board.
-        return learned_path(self.held_back, [float(k) for k in range(1, early + 2)])
-
-    @cached_property
-    def accuracy(self) -> NDArray[np.float64]:
-        """Share of right held-back answers along the path."""
-        return np.array([accuracy_of(self.held_back, point) for point in self.path])
-
-    @cached_property
-    def shares(self) -> NDArray[np.float64]:
-        """Share of the held-back images by exit, along the path: shape [points, exits]."""
-        return np.array([self.held_back.shares(point) for point in self.path])
-
-    @cached_property
-    def test_accuracy(self) -> NDArray[np.float64]:
-        """Share of right test answers along the path."""
-        return np.array([accuracy_of(self.test, point) for point in self.path])
-
-    @cached_property
-    def test_shares(self) -> NDArray[np.float64]:
-        """Share of the test images by exit, along the path: shape [points, exits]."""
-        return np.array([self.test.shares(point) for point in self.path])
-
-
-def accuracy_of(outcomes: ExitOutcomes, thresholds: Thresholds) -> float:
-    """Return the share of right answers when inputs leave at thresholds."""
-    exits = outcomes.exits(thresholds)
-    return float(outcomes.right[exits, np.arange(len(exits))].mean())
-
-
-@dataclass(frozen=True)
-class RatioAnswers:
-    """What a ratio of a bundle answers."""
-
-    plain: Bundle
-    """The ratio as a bundle of its own."""
-    net: Answers
-    """Without exits."""
-    exits: Answers
-    first: Answers | None
-    """Without exits, before the full net; None for the full net itself."""
 
 
 class _Option(NamedTuple):

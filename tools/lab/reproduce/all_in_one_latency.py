@@ -1,14 +1,15 @@
 """Latency of a prunable bundle over the clocks of a board: at one ratio, and at one a clock."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edge_infer.boards import open_board
-from edge_infer.boards.cost_table import CostOrigin, CostTable
+from edge_infer.boards.cost_table import CostOrigin
+from edge_infer.lab.costs.board_costs import weakest_origin
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.errors import RunError
-from edge_infer.runtime.stage_work import work_of
+from edge_infer.runtime.stage_work import all_works, row_name
 
 Times = Mapping[str, Mapping[int, int]]
 """Time in ns by ratio, widest first, and clock in kHz."""
@@ -45,25 +46,6 @@ class LevelLatency:
         return sum(by_ratio[ratio] for ratio in self.ratio_of.values()) / len(self.ratio_of)
 
 
-def ratio_table(bundle: Bundle, board: str) -> CostTable:
-    """Return a board's cost table with a row for every stage at every ratio: "STAGE@RATIO".
-
-    Raises:
-        RunError: the board has no cost table.
-    """
-    manifest = bundle.manifest
-    works = [
-        replace(work_of(stage, index, len(manifest.stages)), name=f"{stage.name}@{ratio}")
-        for ratio in manifest.ratios
-        for index, stage in enumerate(manifest.stages_at(ratio))
-    ]
-    with open_board(board) as opened:
-        table = opened.cost_table(works)
-    if table is None:
-        raise RunError(f"{board} has no cost table: give a simulated board")
-    return table
-
-
 def level_latency(bundle: Bundle, board: str, spread: float) -> LevelLatency:
     """Choose the longest target that leaves the latency level enough, on one thread.
 
@@ -78,19 +60,21 @@ def level_latency(bundle: Bundle, board: str, spread: float) -> LevelLatency:
     Raises:
         RunError: the board has no cost table.
     """
-    table = ratio_table(bundle, board)
+    with open_board(board) as opened:
+        table = opened.cost_table(all_works(bundle))
+    if table is None:
+        raise RunError(f"{board} has no cost table: give a simulated board")
     points = [point for point in table.points if point.threads == 1]
     names = [stage.name for stage in bundle.manifest.stages]
     ratios = sorted(bundle.manifest.ratios, key=float, reverse=True)
     times = {
         ratio: {
-            point.clock_khz: sum(table.row(f"{name}@{ratio}", point).time_ns for name in names)
+            point.clock_khz: sum(table.row(row_name(name, ratio), point).time_ns for name in names)
             for point in points
         }
         for ratio in ratios
     }
-    ranks: tuple[CostOrigin, ...] = ("measured", "simulated", "modelled", "synthetic")
-    origin = max((row.origin for row in table.rows.values()), key=ranks.index)
+    origin = weakest_origin(table.rows.values())
     slowest = min(times[ratios[-1]])
     targets = sorted({time for by_clock in times.values() for time in by_clock.values()})
     found = [

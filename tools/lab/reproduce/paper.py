@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any, Literal
 
+from edge_infer.boards import board_names
+from edge_infer.boards.registry import SIMULATED
 from edge_infer.lab.train.dataset import Dataset
 from edge_infer.lab.train.sources import Source, open_source
 from edge_infer.runtime.errors import RunError, SourceMissingError
@@ -35,6 +37,11 @@ def claim(
         "id": name, "board": board, "claimed": claimed, "ours": ours, "unit": unit,
         "better": better, "origin": origin, "met": met,
     }  # fmt: skip
+
+
+def simulated_boards() -> list[str]:
+    """Return the names of all simulated boards."""
+    return [name for name in board_names() if name.startswith(SIMULATED)]
 
 
 def read_data(folder: Path, name: str) -> tuple[Source, Dataset]:
