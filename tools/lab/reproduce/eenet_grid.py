@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from edge_infer.commands.render import table
+from edge_infer.lab.baselines.policies import KERNEL
 from edge_infer.lab.comparison.comparison import Comparison
 from edge_infer.lab.comparison.comparison_document import best_row, compare_document
 from edge_infer.lab.comparison.comparison_frames import ComparisonFrames
 from edge_infer.lab.comparison.conditions import Conditions
 from edge_infer.models_tflite import Bundle
 from edge_infer.runtime.planning.problem import blind_beliefs
-from edge_infer.runtime.policies.by_name import KERNEL, fixed_policies
+from edge_infer.runtime.policies.registry import fixed_policies
 
 WORKLOADS = (("back-to-back", 1.0), ("periodic", 0.75), ("poisson", 0.5), ("bursty", 0.3))
 """Name and load; the load of back to back does not count."""
