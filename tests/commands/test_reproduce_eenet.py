@@ -7,8 +7,9 @@ from typing import Any
 import fastjsonschema
 import pytest
 
+from edge_infer.commands.reproduce_eenet import grid_report
 from edge_infer.commands.root import run_line
-from edge_infer.lab.reproduce import eenet_grid as compare_grid
+from edge_infer.lab.reproduce import eenet_grid
 
 ROOT = Path(__file__).parents[2]
 LINE = ["reproduce", "eenet", "--bundle", "digits-early-exit", "--time-scale", "50",
@@ -61,14 +62,14 @@ def test_the_ablation_adds_one_part_at_a_time(capsys: pytest.CaptureFixture[str]
 def test_the_grid_is_printed_whole_losses_included(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(compare_grid, "WORKLOADS", (("periodic", 0.6), ("poisson", 0.5)))
-    monkeypatch.setattr(compare_grid, "DEADLINE_PERIODS", (1.0, 3.0))
-    monkeypatch.setattr(compare_grid, "FRAMES", 300)
-    monkeypatch.setattr(compare_grid, "RANDOM_FRAMES", 5_000)
+    monkeypatch.setattr(eenet_grid, "WORKLOADS", (("periodic", 0.6), ("poisson", 0.5)))
+    monkeypatch.setattr(eenet_grid, "DEADLINE_PERIODS", (1.0, 3.0))
+    monkeypatch.setattr(eenet_grid, "FRAMES", 300)
+    monkeypatch.setattr(eenet_grid, "RANDOM_FRAMES", 5_000)
     document = reproduced(capsys, "--grid", "--board", "sim:raspberry-pi-5")
     assert [cell["workload"] for cell in document["grid"]] == ["periodic"] * 2 + ["poisson"] * 2
     # Of more random arrivals than an oracle plans, it plans the first ones.
     assert all(cell["over_oracle"] >= 0.99 for cell in document["grid"])
-    lost = compare_grid.grid_report([{**document["grid"][0], "kept": False}])
+    lost = grid_report([{**document["grid"][0], "kept": False}])
     assert "LOST" in lost
     assert "0 of 1 cells" in lost

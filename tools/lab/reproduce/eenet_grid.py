@@ -1,15 +1,15 @@
-"""A grid of comparisons: boards, workloads, deadlines and bundles, printed whole."""
+"""A grid of comparisons: boards, workloads, deadlines and bundles, whole, losses included."""
 
 import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
-from edge_infer.commands.render import table
 from edge_infer.lab.baselines.policies import KERNEL
 from edge_infer.lab.comparison.comparison import Comparison
 from edge_infer.lab.comparison.comparison_document import best_row, compare_document
 from edge_infer.lab.comparison.comparison_frames import ComparisonFrames
 from edge_infer.lab.comparison.conditions import Conditions
+from edge_infer.lab.progress import Progress, silent
 from edge_infer.models_tflite import Bundle
 from edge_infer.runtime.planning.problem import blind_beliefs
 from edge_infer.runtime.policies.registry import fixed_policies
@@ -30,11 +30,21 @@ TOLERATED = 1.02
 
 
 def grid_cells(
-    pairs: Sequence[tuple[Bundle, ComparisonFrames]], boards: Sequence[str], time_scale: float
+    pairs: Sequence[tuple[Bundle, ComparisonFrames]],
+    boards: Sequence[str],
+    time_scale: float,
+    progress: Progress = silent,
 ) -> list[dict[str, Any]]:
-    """Return every cell of the grid."""
+    """Return every cell of the grid.
+
+    Args:
+        pairs: bundles and their frames.
+        boards: names of boards with a cost table.
+        time_scale: stage times and energies times this.
+        progress: told which policy is replayed.
+    """
     return [
-        _cell(bundle, frames, Conditions(
+        _cell(bundle, frames, progress, Conditions(
             board, workload, load, deadline_periods=periods, time_scale=time_scale,
             frames=RANDOM_FRAMES if workload in RANDOM else FRAMES,
         ))
@@ -45,13 +55,17 @@ def grid_cells(
     ]  # fmt: skip
 
 
-def _cell(bundle: Bundle, frames: ComparisonFrames, conditions: Conditions) -> dict[str, Any]:
-    document, rows = _compared(Comparison(bundle, frames, conditions), COMPARED)
+def _cell(
+    bundle: Bundle, frames: ComparisonFrames, progress: Progress, conditions: Conditions
+) -> dict[str, Any]:
+    whole = Comparison(bundle, frames, conditions, progress=progress)
+    document, rows = _compared(whole, COMPARED)
     best, ours = best_row(document["policies"], "baseline"), rows["planned"]
     limits, limited = document, rows
     if conditions.workload in RANDOM:
-        shorter = dataclasses.replace(conditions, frames=FRAMES)
-        limits, limited = _compared(Comparison(bundle, frames, shorter), ("planned", "oracle"))
+        fewer = dataclasses.replace(conditions, frames=FRAMES)
+        shorter = Comparison(bundle, frames, fewer, progress=progress)
+        limits, limited = _compared(shorter, ("planned", "oracle"))
     fixed, oracle = limited.get(limits["best_fixed"] or ""), limited.get("oracle")
     against = _over(ours, best)
     return {
@@ -99,38 +113,3 @@ def _kept(ours: dict[str, Any], best: dict[str, Any] | None) -> bool:
         return True
     over = _over(ours, best)
     return bool(ours["meets_bound"]) and over is not None and over <= TOLERATED
-
-
-def grid_report(cells: Sequence[dict[str, Any]]) -> str:
-    """Return the grid as a table, one line a cell."""
-    rows = [
-        [
-            cell["bundle"],
-            cell["board"].removeprefix("sim:"),
-            cell["workload"],
-            f"{cell['deadline_periods']:g}",
-            f"{cell['miss_percent']:.2f} %",
-            cell["best_baseline"] or "none",
-            _ratio(cell["over_best_baseline"]),
-            _ratio(cell["over_oracle"]),
-            _ratio(cell["best_fixed_over_oracle"])
-            + (" >" if (cell["best_fixed_over_oracle"] or 0) >= EARNABLE else ""),
-            "" if cell["kept"] else "LOST",
-        ]
-        for cell in cells
-    ]
-    heading = [
-        "bundle", "board", "workload", "deadline", "missed", "best baseline", "/ best",
-        "/ oracle", "fixed / oracle", "",
-    ]  # fmt: skip
-    kept = sum(cell["kept"] for cell in cells)
-    foot = (
-        f"{kept} of {len(cells)} cells within {100 * (TOLERATED - 1):.0f} % of the best baseline "
-        f"that keeps the bound; > marks cells where a governor can earn at least "
-        f"{100 * (EARNABLE - 1):.0f} %; deadlines are in mean gaps"
-    )
-    return table(rows, heading) + "\n\n" + foot
-
-
-def _ratio(value: float | None) -> str:
-    return "-" if value is None else f"{value:.3f}"

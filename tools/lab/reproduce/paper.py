@@ -9,6 +9,9 @@ from edge_infer.lab.train.dataset import Dataset
 from edge_infer.lab.train.sources import Source, open_source
 from edge_infer.runtime.errors import RunError, SourceMissingError
 
+Better = Literal["higher", "lower"]
+"""On which side of a claim it is met."""
+
 
 def claim(
     name: str,
@@ -16,7 +19,7 @@ def claim(
     claimed: float | None,
     ours: float,
     unit: str,
-    better: Literal["higher", "lower"],
+    better: Better,
     origin: str,
 ) -> dict[str, Any]:
     """Return a claim of a paper as every reproduction's document has it.

@@ -1,0 +1,203 @@
+"""The two figures of EENet (DAC 2023) beside ours, on every board; what each part earns.
+
+The paper's body was not at hand: 63.8 % saved against the classic net and 21.5 % against early
+exit are from its abstract, 72.9 % is its sibling's (Predictive Exit, AAAI 2023). Its board, load
+and deadlines are not known; ours are told: periodic frames, deadline = period.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from edge_infer.lab.comparison.comparison import CLASSIC_POLICY, Comparison
+from edge_infer.lab.comparison.comparison_document import (
+    FIXED,
+    best_row,
+    compare_document,
+    energy_origin,
+)
+from edge_infer.lab.comparison.comparison_frames import ComparisonFrames, read_frames
+from edge_infer.lab.comparison.conditions import Conditions
+from edge_infer.lab.progress import Progress, silent
+from edge_infer.lab.replay.costs import Disturbance
+from edge_infer.lab.replay.result import ReplayResult
+from edge_infer.lab.reproduce.eenet_grid import grid_cells
+from edge_infer.lab.reproduce.paper import Better, claim, simulated_boards
+from edge_infer.models_tflite import Bundle
+from edge_infer.models_tflite.backend import Backend, open_backend
+from edge_infer.models_tflite.manifest import FULL_RATIO
+
+POLICIES = (CLASSIC_POLICY, "performance", "powersave", "planned", "oracle")
+STEPS = (
+    (CLASSIC_POLICY, "classic net, top clock", False),
+    ("performance", "+ early exit", False),
+    ("best fixed", "+ one clock, chosen in hindsight", False),
+    ("planned-blind", "+ a clock for each stage", False),
+    ("planned", "+ exit prediction", False),
+    ("planned", "+ threads", True),
+    ("planned-perfect", "with a perfect predictor", True),
+    ("oracle", "oracle", True),
+)
+"""Policy, words, and whether thread counts are free."""
+THREADS = (1, 2, 4)
+SLOWER = 1.25
+"""Times those of the cost table: the board on which calibration is judged."""
+CALIBRATION = (
+    ("planned-uncalibrated", "board 25 % slower, uncalibrated"),
+    ("planned", "+ calibration"),
+)
+
+
+def reproduce_eenet(
+    bundle: Bundle,
+    data: Path | None = None,
+    boards: Sequence[str] = (),
+    *,
+    load: float = 0.6,
+    frames: int = 20_000,
+    images: int = 2_000,
+    threads: tuple[int, ...] = (1,),
+    time_scale: float = 1.0,
+    ablation: bool = False,
+    grid: Sequence[Bundle] | None = None,
+    backend: Backend | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Return the document of `reproduce eenet --json` (schema of that name).
+
+    Args:
+        bundle: with early exits.
+        data: folder of the data sets; the bundle's samples if None.
+        boards: names of boards with a cost table; every simulated one if empty.
+        load: arrival rate as a share of what the classic net can do at the top clock.
+        frames: to replay.
+        images: to score, at most.
+        threads: thread counts that policies may choose from.
+        time_scale: stage times and energies times this: synthetic.
+        ablation: also what each part of the governor earns.
+        grid: also every board, workload and deadline; of these bundles too, on their own samples
+            if they have any. None for no grid.
+        backend: to run the stages with; the default if None.
+        progress: told what is scored and replayed.
+
+    Raises:
+        RunError: there are no frames, or a board offers none of the threads.
+        SourceMissingError: there is no such folder.
+    """
+    kernels, names = backend or open_backend(), boards or simulated_boards()
+    main = bundle, read_frames(bundle, kernels, data, images, FULL_RATIO, progress)
+    document: dict[str, Any] = {
+        "paper": "EENet, DAC 2023",
+        "bundle": bundle.manifest.name,
+        "claims": [],
+        "warnings": [],
+    }
+    conditions = [
+        Conditions(name, load=load, frames=frames, threads=threads, time_scale=time_scale)
+        for name in names
+    ]
+    for each in conditions:
+        comparison = Comparison(*main, each, progress=progress)
+        document["claims"] += _claims(comparison)
+        document["warnings"] += comparison.warnings
+    if ablation:
+        document["ablation"] = [
+            row for each in conditions for row in _ablation_rows(*main, each, progress)
+        ]
+    if grid is not None:
+        pairs = [main]
+        for other in grid:
+            own = data if other.samples() is None else None
+            pairs.append((other, read_frames(other, kernels, own, images, FULL_RATIO, progress)))
+        document["grid"] = grid_cells(pairs, names, time_scale, progress)
+    return document
+
+
+def _claims(comparison: Comparison) -> list[dict[str, Any]]:
+    """Return the claims for one board."""
+    results = {result.policy: result for result in comparison.run(POLICIES)}
+    ours, classic = results["planned"], results[CLASSIC_POLICY]
+    early_exit, powersave = results["performance"], results["powersave"]
+    board = comparison.conditions.board
+    origin = energy_origin(comparison)
+
+    def row(name: str, claimed: float | None, value: float, unit: str, better: Better) -> Any:
+        return claim(name, board, claimed, value, unit, better, origin)
+
+    return [
+        row("net_saving_vs_classic_percent", 63.8, _saving(ours, classic), "%", "higher"),
+        row("net_saving_vs_early_exit_percent", 21.5, _saving(ours, early_exit), "%", "higher"),
+        row("deadline_misses_percent", 1.0, 100 * ours.miss_rate, "%", "lower"),
+        row("net_energy_vs_oracle", 1.05, _ratio(ours, results["oracle"]), "", "lower"),
+        row("net_saving_vs_powersave_early_exit_percent", None,
+              _saving(ours, powersave), "%", "higher"),
+        row("powersave_early_exit_misses_percent", None, 100 * powersave.miss_rate, "%", "lower"),
+        row("gross_saving_vs_classic_percent", None, _gross_saving(ours, classic), "%", "higher"),
+        row("gross_saving_vs_early_exit_percent", None,
+              _gross_saving(ours, early_exit), "%", "higher"),
+    ]  # fmt: skip
+
+
+def _saving(ours: ReplayResult, theirs: ReplayResult) -> float:
+    return 100 * (1 - _ratio(ours, theirs))
+
+
+def _ratio(ours: ReplayResult, theirs: ReplayResult) -> float:
+    return ours.net_nj_per_inference / theirs.net_nj_per_inference
+
+
+def _gross_saving(ours: ReplayResult, theirs: ReplayResult) -> float:
+    return 100 * (1 - ours.gross_nj / theirs.gross_nj)
+
+
+def _ablation_rows(
+    bundle: Bundle, frames: ComparisonFrames, conditions: Conditions, progress: Progress
+) -> list[dict[str, Any]]:
+    """Return what each part of the governor earns on one board: the parts added one by one."""
+    documents = {}
+    for free in (False, True):
+        own = replace(conditions, threads=THREADS if free else (1,))
+        comparison = Comparison(bundle, frames, own, progress=progress)
+        needed = [policy for policy, _, own_free in STEPS if own_free == free]
+        names = [p for p in comparison.policies() if p in needed or p.startswith(FIXED)]
+        documents[free] = compare_document(comparison, comparison.run(names))
+    rows, before = [], None
+    for policy, words, free in STEPS:
+        row = _row(documents[free], policy)
+        if row is None:
+            continue
+        net_uj = row["net_uj_per_inference"]
+        rows.append({
+            "board": conditions.board, "step": words, "policy": row["policy"],
+            "net_uj_per_inference": net_uj, "miss_percent": row["miss_percent"],
+            "earned_percent": None if before is None else 100 * (1 - net_uj / before),
+        })  # fmt: skip
+        before = net_uj
+    return rows + _calibration_rows(bundle, frames, conditions, progress)
+
+
+def _calibration_rows(
+    bundle: Bundle, frames: ComparisonFrames, conditions: Conditions, progress: Progress
+) -> list[dict[str, Any]]:
+    """Return what calibration does on a board that is slower than its table: it buys misses off."""
+    own = replace(conditions, threads=(1,), disturbances=(Disturbance(0, SLOWER),))
+    comparison = Comparison(bundle, frames, own, progress=progress)
+    results = comparison.run([policy for policy, _ in CALIBRATION])
+    document = compare_document(comparison, results)
+    return [
+        {
+            "board": conditions.board, "step": words, "policy": policy,
+            "net_uj_per_inference": row["net_uj_per_inference"],
+            "miss_percent": row["miss_percent"], "earned_percent": None,
+        }
+        for (policy, words), row in zip(CALIBRATION, document["policies"], strict=True)
+    ]  # fmt: skip
+
+
+def _row(document: dict[str, Any], policy: str) -> dict[str, Any] | None:
+    rows = document["policies"]
+    if policy == "best fixed":
+        fixed = [row for row in rows if row["policy"].startswith(FIXED)]
+        return best_row(fixed, "baseline")
+    return next((row for row in rows if row["policy"] == policy), None)
