@@ -15,6 +15,8 @@ from edge_infer.models_tflite.stage_spec import Preprocess
 
 BACKGROUND_CLASSES = 1
 """ImageNet models of the TF-slim family put a background class before the 1000 labels."""
+MOST_CLASSES = 100_000
+"""A head with more scores is no classifier's: ImageNet-21k has 21,843 classes."""
 _CHANNELS = (1, 3)
 """A size that tells channels from height and width."""
 
@@ -122,6 +124,8 @@ def fit_labels(labels: Sequence[str] | None, classes: int) -> tuple[Sequence[str
     Raises:
         ModelNotSupportedError: the numbers do not fit.
     """
+    if classes > MOST_CLASSES:
+        raise ModelNotSupportedError(f"{classes} scores: a classifier has up to {MOST_CLASSES}")
     if labels is None:
         return [str(number) for number in range(classes)], 0
     offset = classes - len(labels)

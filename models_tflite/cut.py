@@ -151,15 +151,13 @@ def _extract(graph: Graph, nodes: list[int], inputs: list[int], outputs: list[in
     subgraph = copy.copy(tree.subgraphs[0])
     operators = [copy.copy(subgraph.operators[node]) for node in nodes]
     used = {t for node in nodes for t in (*graph.nodes[node].inputs, *graph.nodes[node].outputs)}
-    used |= {int(t) for op in operators if op.intermediates is not None for t in op.intermediates}
+    used |= {int(t) for operator in operators for t in operator.intermediates}
     kept = sorted((used | set(inputs) | set(outputs)) - {NO_TENSOR})
     new_index = {NO_TENSOR: NO_TENSOR} | {old: new for new, old in enumerate(kept)}
     for operator in operators:
         for field in ("inputs", "outputs", "intermediates"):
-            vector = getattr(operator, field)
-            if vector is not None:
-                renumbered = np.array([new_index[int(t)] for t in vector], np.int32)
-                setattr(operator, field, renumbered)
+            renumbered = [new_index[int(t)] for t in getattr(operator, field)]
+            setattr(operator, field, np.array(renumbered, np.int32))
     subgraph.operators = operators
     subgraph.tensors = [copy.copy(subgraph.tensors[index]) for index in kept]
     subgraph.inputs = np.array([new_index[t] for t in inputs], np.int32)
@@ -179,7 +177,7 @@ def _drop_unused_codes(tree: Any, operators: list[Any]) -> None:
 
 
 def _drop_unused_buffers(tree: Any, subgraph: Any) -> None:
-    tree.metadata = [copy.copy(entry) for entry in tree.metadata or []]
+    tree.metadata = [copy.copy(entry) for entry in tree.metadata]
     owners = [*subgraph.tensors, *tree.metadata]
     kept = sorted({0, *(int(owner.buffer) for owner in owners)})  # buffer 0 is the empty one
     for owner in owners:

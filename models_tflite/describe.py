@@ -80,11 +80,15 @@ def identity_preprocess(graph: Graph) -> Preprocess:
 
     The convention of image models whose quantised range is the pixel range: raw = pixel for
     uint8, raw = pixel - 128 for int8. A float32 input takes the pixel values 0 to 255 as they are.
+
+    Raises:
+        ModelNotSupportedError: the input is of another type, or has no scale.
     """
     tensor = graph.tensors[graph.inputs[0]]
-    if tensor.dtype == "float32":
+    dtype = _dtype(tensor)
+    if dtype == "float32":
         return Preprocess()
-    shift = 128 if tensor.dtype == "int8" else 0
+    shift = 128 if dtype == "int8" else 0
     # real = scale * (pixel - shift - zero_point)
     return Preprocess(mean=(float(tensor.zero_point + shift),), std=(1 / tensor.scale,))
 

@@ -1,15 +1,13 @@
 """A TFLite graph as other files here ask about it: tensors and nodes by name."""
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from edge_infer.models_tflite.errors import ModelError, ModelNotSupportedError
-from edge_infer.models_tflite.flatbuffer import op_name, type_name, unpack
+from edge_infer.models_tflite.flatbuffer import NO_TENSOR, op_name, text, type_name, unpack
 
-NO_TENSOR = -1
-"""Index of an optional input that is left out."""
+__all__ = ["NO_TENSOR", "Graph", "Node", "Tensor"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,19 +74,14 @@ class Graph:
                 "without control flow"
             )
         subgraph = self.tree.subgraphs[0]
-        self.inputs = [int(index) for index in _list(subgraph.inputs)]
-        self.outputs = [int(index) for index in _list(subgraph.outputs)]
-        try:
-            self.tensors = [self._tensor(i, raw) for i, raw in enumerate(_list(subgraph.tensors))]
-            self.nodes = [self._node(raw) for raw in _list(subgraph.operators)]
-            self.metadata = {
-                _text(entry.name): self.tree.buffers[entry.buffer].data
-                for entry in _list(self.tree.metadata)
-            }
-            """Named byte arrays that travel in the file."""
-        except IndexError:
-            raise ModelError("the model refers to a buffer or operator it does not have") from None
-        self._check_indices()
+        self.inputs = [int(index) for index in subgraph.inputs]
+        self.outputs = [int(index) for index in subgraph.outputs]
+        self.tensors = [self._tensor(index, raw) for index, raw in enumerate(subgraph.tensors)]
+        self.nodes = [self._node(raw) for raw in subgraph.operators]
+        self.metadata = {
+            text(entry.name): self.tree.buffers[entry.buffer].data for entry in self.tree.metadata
+        }
+        """Named byte arrays that travel in the file."""
 
     def operand(self, node: Node, position: int) -> Tensor:
         """Return an input of a node.
@@ -100,6 +93,16 @@ class Graph:
             raise ModelError(f"an operator {node.op} has no input {position}: the file is damaged")
         return self.tensors[node.inputs[position]]
 
+    def result(self, node: Node) -> Tensor:
+        """Return the first output of a node.
+
+        Raises:
+            ModelError: the node has none, which the file must have lost.
+        """
+        if not node.outputs:
+            raise ModelError(f"an operator {node.op} has no output: the file is damaged")
+        return self.tensors[node.outputs[0]]
+
     def producers(self) -> dict[int, int]:
         """Return the index of the node that computes each tensor."""
         return {tensor: i for i, node in enumerate(self.nodes) for tensor in node.outputs}
@@ -107,33 +110,23 @@ class Graph:
     def output_names(self) -> dict[str, int]:
         """Return the tensor of each output name: signature names first, then tensor names."""
         names = {
-            _text(entry.name): int(entry.tensorIndex)
-            for signature in _list(self.tree.signatureDefs)
-            for entry in _list(signature.outputs)
+            text(entry.name): int(entry.tensorIndex)
+            for signature in self.tree.signatureDefs
+            for entry in signature.outputs
         }
         return names | {self.tensors[index].name: index for index in self.outputs}
 
-    def _check_indices(self) -> None:
-        used = {*self.inputs, *self.outputs}
-        used.update(*(node.outputs for node in self.nodes))
-        optional = {index for node in self.nodes for index in node.inputs} - {NO_TENSOR}
-        outside = {index for index in used | optional if not 0 <= index < len(self.tensors)}
-        if outside:
-            raise ModelError(f"the model refers to tensors it does not have: {sorted(outside)[:3]}")
-
     def _tensor(self, index: int, raw: Any) -> Tensor:
-        shape = tuple(int(size) for size in _list(raw.shape))
-        quantization = raw.quantization
-        data = self.tree.buffers[raw.buffer].data
+        shape = tuple(int(size) for size in raw.shape)
         return Tensor(
             index=index,
-            name=_text(raw.name),
+            name=text(raw.name),
             shape=shape,
-            signature=tuple(int(size) for size in _list(raw.shapeSignature)) or shape,
+            signature=tuple(int(size) for size in raw.shapeSignature) or shape,
             dtype=type_name(raw.type),
-            scales=tuple(float(s) for s in _list(quantization and quantization.scale)),
-            zero_points=tuple(int(z) for z in _list(quantization and quantization.zeroPoint)),
-            constant=data is not None and len(data) > 0,
+            scales=tuple(float(scale) for scale in raw.quantization.scale),
+            zero_points=tuple(int(zero) for zero in raw.quantization.zeroPoint),
+            constant=len(self.tree.buffers[raw.buffer].data) > 0,
             variable=bool(raw.isVariable),
         )
 
@@ -141,19 +134,8 @@ class Graph:
         code = self.tree.operatorCodes[raw.opcodeIndex]
         return Node(
             op=op_name(code),
-            custom=_text(code.customCode),
-            inputs=tuple(int(index) for index in _list(raw.inputs)),
-            outputs=tuple(int(index) for index in _list(raw.outputs)),
+            custom=text(code.customCode),
+            inputs=tuple(int(index) for index in raw.inputs),
+            outputs=tuple(int(index) for index in raw.outputs),
             options=raw.builtinOptions,
         )
-
-
-def _list(vector: Any) -> Sequence[Any]:
-    """Return a vector of the object tree; absent and empty are one (numpy has no truth value)."""
-    return [] if vector is None else vector
-
-
-def _text(value: bytes | str | None) -> str:
-    """Return a name as printable text: names end up in messages, and a file may hold anything."""
-    text = value.decode(errors="replace") if isinstance(value, bytes) else value or ""
-    return text if text.isprintable() else "".join(c if c.isprintable() else "?" for c in text)

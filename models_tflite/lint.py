@@ -54,7 +54,7 @@ def lint_stage(graph: Graph, where: str) -> list[Finding]:
         graph: the model.
         where: name of the stage, for the messages.
     """
-    return _run(_STAGE_CHECKS, graph, where)
+    return _run((_ends, *_STAGE_CHECKS), graph, where)
 
 
 def lint_bundle(bundle: Bundle) -> list[Finding]:
@@ -108,6 +108,12 @@ def _operators(graph: Graph) -> Iterator[_Entry]:
             "error", "VAR_HANDLE", "resource variables keep their state between frames",
             "export a stateless model, or one with variable tensors",
         )  # fmt: skip
+
+
+def _ends(graph: Graph) -> Iterator[_Entry]:
+    for what, tensors in (("input", graph.inputs), ("output", graph.outputs)):
+        if not tensors:
+            yield "error", "", f"no {what}", f"wants an {what} at least: the file is damaged"
 
 
 def _one_input(graph: Graph) -> Iterator[_Entry]:

@@ -7,8 +7,9 @@ import numpy as np
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.cut import cut
 from edge_infer.models_tflite.describe import StageDraft
+from edge_infer.models_tflite.errors import ModelError
 from edge_infer.models_tflite.flatbuffer import pack, unpack
-from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.graph import NO_TENSOR, Graph
 from edge_infer.models_tflite.ratio_spec import FULL_RATIO
 from edge_infer.models_tflite.stage_spec import Stage
 
@@ -24,6 +25,7 @@ def plain_net(bundle: Bundle, ratio: str = FULL_RATIO) -> StageDraft:
 
     Raises:
         UnknownRatioError: the bundle has no such ratio.
+        ModelError: a stage is not as the manifest says.
     """
     stages = bundle.manifest.stages
     first = max(i for i, stage in enumerate(stages) if stage.input.reads == "frame")
@@ -45,16 +47,30 @@ def _joined(models: list[bytes], stages: tuple[Stage, ...]) -> bytes:
     graph = whole.subgraphs[0]
     outputs = [int(index) for index in graph.outputs]
     for before, model in zip(stages, models[1:], strict=False):
-        outputs = _append(whole, unpack(model), [outputs[index] for index in before.features])
-    graph.outputs = np.array([outputs[stages[-1].scores.output]], np.int32)
+        outputs = _append(whole, unpack(model), _picked(outputs, before.features, before))
+    head = _picked(outputs, (stages[-1].scores.output,), stages[-1])
+    graph.outputs = np.array(head, np.int32)
     whole.signatureDefs = None  # they name outputs that are gone
     return pack(whole)
+
+
+def _picked(outputs: list[int], positions: tuple[int, ...], stage: Stage) -> list[int]:
+    if max(positions, default=0) >= len(outputs):
+        raise ModelError(
+            f"stage {stage.name}: the manifest wants output {max(positions)}, the model has "
+            f"{len(outputs)}"
+        )
+    return [outputs[position] for position in positions]
 
 
 def _append(whole: Any, part: Any, given: list[int]) -> list[int]:
     """Add a part that reads the tensors `given`; return where its outputs are in the whole."""
     graph, added = whole.subgraphs[0], part.subgraphs[0]
-    places = {-1: -1} | dict(zip(map(int, added.inputs), given, strict=True))
+    if len(added.inputs) != len(given):
+        raise ModelError(
+            f"a stage takes {len(added.inputs)} features, the one before hands on {len(given)}"
+        )
+    places = {NO_TENSOR: NO_TENSOR} | dict(zip(map(int, added.inputs), given, strict=True))
     for index, tensor in enumerate(added.tensors):
         if index not in places:
             places[index] = len(graph.tensors)
@@ -63,9 +79,8 @@ def _append(whole: Any, part: Any, given: list[int]) -> list[int]:
     for operator in added.operators:
         operator.opcodeIndex += len(whole.operatorCodes)
         for field in ("inputs", "outputs", "intermediates"):
-            vector = getattr(operator, field)
-            if vector is not None:
-                setattr(operator, field, np.array([places[int(i)] for i in vector], np.int32))
+            moved = [places[int(index)] for index in getattr(operator, field)]
+            setattr(operator, field, np.array(moved, np.int32))
         graph.operators.append(operator)
     whole.buffers += part.buffers
     whole.operatorCodes += part.operatorCodes

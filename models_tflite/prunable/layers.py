@@ -26,6 +26,7 @@ from edge_infer.models_tflite.prunable.layout import RatioCodes
 from edge_infer.models_tflite.prunable.rows import Rows
 
 _POWERS = growth_table(SCALE_BITS)
+_LEAST_SCALE = float(np.finfo(np.float32).tiny)
 
 
 class LayerScales(NamedTuple):
@@ -132,7 +133,10 @@ def encode_layer(
     Raises:
         RatioParametersError: scales or biases spread too wide for any code.
     """
-    base, steps = scale_codes(scales.astype(np.float64) / full.astype(np.float64))
+    ratios = scales.astype(np.float64) / full.astype(np.float64)
+    if not _LEAST_SCALE <= ratios.min() <= 1 / _LEAST_SCALE:
+        raise RatioParametersError(f"the scales of {name} are not those of its full width")
+    base, steps = scale_codes(ratios)
     if width_of(steps) > SCALE_BITS:
         raise RatioParametersError(
             f"the scales of {name} differ by a factor of {float(_POWERS[-1]):.0e} and more against "

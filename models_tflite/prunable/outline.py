@@ -27,7 +27,7 @@ class Outline:
     def channel_dimension(self, tensor: int) -> int:
         """Return the dimension along which a tensor has scales."""
         raw = self.graph.tree.subgraphs[0].tensors[tensor]
-        return int(raw.quantization.quantizedDimension) if raw.quantization else 0
+        return int(raw.quantization.quantizedDimension)
 
     def axis(self, tensor: int, dimension: int) -> Axis | None:
         """Return how a dimension of a tensor is cut, None if it is not."""
@@ -49,26 +49,14 @@ def outline(graph: Graph, channels: ChannelGroups, ratios: Sequence[RatioParamet
         RatioParametersError: the channels are not of this model, or ratios give different tensors.
     """
     tensors = {tensor.name: tensor for tensor in graph.tensors}
+    operators = {graph.result(n).name: i for i, n in enumerate(graph.nodes) if n.outputs}
     _check_fit(tensors, channels)
+    _check_lengths(graph, tensors, operators, channels)
     axes = _Axes(channels)
-    cuts = tuple(
-        Cut(tensors[name].index, dimension, axes.number(axis))
-        for (name, dimension), axis in channels.axes.items()
-        if name in tensors
-    )
-    shape_constants = tuple(
-        Cut(tensors[name].index, element, axes.number(axis))
-        for (name, element), axis in channels.shape_constants.items()
-        if name in tensors
-    )
-    operators = {
-        graph.tensors[n.outputs[0]].name: i for i, n in enumerate(graph.nodes) if n.outputs
-    }
-    reshapes = tuple(
-        Cut(operators[name], element, axes.number(axis))
-        for (name, element), axis in channels.reshapes.items()
-        if name in operators
-    )
+    indices = {name: tensor.index for name, tensor in tensors.items()}
+    cuts = axes.cuts(channels.axes, indices)
+    shape_constants = axes.cuts(channels.shape_constants, indices)
+    reshapes = axes.cuts(channels.reshapes, operators)
     quantised = _names(tensors, [ratio.quantisation for ratio in ratios])
     biased = _names(tensors, [ratio.biases for ratio in ratios])
     layers = tuple(_layers(graph, quantised, biased))
@@ -86,7 +74,9 @@ def outline(graph: Graph, channels: ChannelGroups, ratios: Sequence[RatioParamet
     )  # fmt: skip
     if max(len(graph.tensors), len(graph.nodes), *layout.sizes, *_numbers(layout.axes)) >= _MOST:
         raise RatioParametersError(f"the model has more than {_MOST - 1} channels or tensors")
-    return Outline(graph, layout, tuple(channels.groups[group].key for group in axes.groups))
+    drawn = Outline(graph, layout, tuple(channels.groups[group].key for group in axes.groups))
+    _check_biases(drawn)
+    return drawn
 
 
 class _Axes:
@@ -98,7 +88,17 @@ class _Axes:
         """Number in the file by number in the whole net."""
         self._channels = channels
 
-    def number(self, axis: Axis) -> int:
+    def cuts(
+        self, places: Mapping[tuple[str, int], Axis], owners: Mapping[str, int]
+    ) -> tuple[Cut, ...]:
+        """Return the places whose owner the file has."""
+        return tuple(
+            Cut(owners[name], position, self._number(axis))
+            for (name, position), axis in places.items()
+            if name in owners
+        )
+
+    def _number(self, axis: Axis) -> int:
         for group, _ in axis.segments:
             self.groups.setdefault(group, len(self.groups))
         return self._numbers.setdefault(axis, len(self._numbers))
@@ -125,6 +125,40 @@ def _check_fit(tensors: Mapping[str, Tensor], channels: ChannelGroups) -> None:
             )
 
 
+def _check_lengths(
+    graph: Graph,
+    tensors: Mapping[str, Tensor],
+    operators: Mapping[str, int],
+    channels: ChannelGroups,
+) -> None:
+    """Check that every number which says a length is there."""
+    for name, element in channels.shape_constants:
+        tensor = tensors.get(name)
+        if tensor is not None and not (
+            tensor.constant and tensor.dtype == "int32" and element < tensor.elements
+        ):
+            raise RatioParametersError(f"{name} has no element {element} that says a length")
+    for name, element in channels.reshapes:
+        node = graph.nodes[operators[name]] if name in operators else None
+        if node is not None and element >= len(getattr(node.options, "newShape", ())):
+            raise RatioParametersError(f"the operator of {name} has no new shape of {element + 1}")
+
+
+def _check_biases(outline: Outline) -> None:
+    """Check that each bias is one of its weights, and cut as their scales are."""
+    for layer in outline.layout.layers:
+        if layer.bias == NO_BIAS:
+            continue
+        weights, bias = (outline.graph.tensors[index] for index in (layer.weights, layer.bias))
+        fits = bias.dtype == "int32" and len(bias.shape) == 1 and bias.constant
+        if len(weights.scales) > 1:
+            along = outline.axis(layer.weights, outline.channel_dimension(layer.weights))
+            fits = fits and bias.shape == (len(weights.scales),)
+            fits = fits and outline.axis(layer.bias, 0) == along
+        if not fits or len(bias.scales) != len(weights.scales):
+            raise RatioParametersError(f"{bias.name} is no int32 bias of {weights.name}")
+
+
 def _names(tensors: Mapping[str, Tensor], given: Sequence[Mapping[str, Any]]) -> Set[str]:
     """Return the tensors of this file that all ratios give something of."""
     found = [{name for name in mapping if name in tensors} for mapping in given]
@@ -147,13 +181,12 @@ def _layers(graph: Graph, quantised: Set[str], biased: Set[str]) -> Iterable[Lay
             )
         if weights.name not in quantised and not given:
             continue
-        output = graph.tensors[node.outputs[0]]
-        if weights.dtype != "int8" or not weights.constant or not (source.scale and output.scale):
+        output = graph.result(node)
+        scales = min(weights.scales, default=0), source.scale, output.scale
+        if weights.dtype != "int8" or not weights.constant or not all(scales):
             raise RatioParametersError(
                 f"{weights.name} is {weights.dtype}: ratios can give values of int8 layers alone"
             )
-        if bias is not None and (bias.dtype != "int32" or len(bias.scales) != len(weights.scales)):
-            raise RatioParametersError(f"{bias.name} is no int32 bias of {weights.name}")
         number = NO_BIAS if bias is None else bias.index
         yield Layer(weights.index, number, source.index, output.index)
 

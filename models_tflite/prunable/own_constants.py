@@ -28,8 +28,8 @@ def own_constants(model: bytes) -> bytes:
 def _own_tensors(tree: Any, graph: Any) -> bool:
     used: Counter[int] = Counter()
     changed = False
-    for operator in graph.operators or []:
-        for position, index in enumerate(operator.inputs if operator.inputs is not None else []):
+    for operator in graph.operators:
+        for position, index in enumerate(operator.inputs):
             if index == NO_TENSOR or not _is_constant(tree, graph.tensors[index]):
                 continue
             used[int(index)] += 1
@@ -59,12 +59,12 @@ def _own_names(graph: Any) -> bool:
 
 def _own_buffers(tree: Any) -> bool:
     owners = [tensor for graph in tree.subgraphs for tensor in graph.tensors]
-    owners += tree.metadata or []
+    owners += tree.metadata
     seen: set[int] = set()
     changed = False
     for owner in owners:
         buffer = tree.buffers[owner.buffer]
-        if owner.buffer in seen and buffer.data is not None and len(buffer.data):
+        if owner.buffer in seen and len(buffer.data):
             owner.buffer, changed = len(tree.buffers), True
             tree.buffers.append(copy.copy(buffer))
         seen.add(owner.buffer)
@@ -72,9 +72,8 @@ def _own_buffers(tree: Any) -> bool:
 
 
 def _is_constant(tree: Any, tensor: Any) -> bool:
-    data = tree.buffers[tensor.buffer].data
-    return data is not None and len(data) > 0
+    return len(tree.buffers[tensor.buffer].data) > 0
 
 
-def _text(name: bytes | str | None) -> str:
-    return name.decode(errors="replace") if isinstance(name, bytes) else name or ""
+def _text(name: bytes | str) -> str:
+    return name.decode(errors="replace") if isinstance(name, bytes) else name

@@ -53,12 +53,12 @@ def pack_codes(outline: Outline, codes: RatioCodes) -> bytes:
 def cut_constant(tree: Any, tensor: Any, dimension: int, kept: NDArray[np.intp]) -> None:
     """Keep some positions of a dimension of a constant, in the order given; shapes follow."""
     quantization = tensor.quantization
-    scales = quantization.scale if quantization else None
-    if scales is not None and len(scales) > 1 and quantization.quantizedDimension == dimension:
-        zero_points = np.asarray(quantization.zeroPoint)[kept]
+    scales = quantization.scale
+    if len(scales) > 1 and quantization.quantizedDimension == dimension:
+        zero_points = np.broadcast_to(quantization.zeroPoint, len(scales))[kept]
         _set_quantization(tensor, np.asarray(scales)[kept], zero_points)
     data = tree.buffers[tensor.buffer].data
-    if data is not None and len(data):
+    if len(data):
         shape = [int(size) for size in tensor.shape]
         whole = np.asarray(data).view(_DTYPES[len(data) // int(np.prod(shape))]).reshape(shape)
         smaller = np.take(whole, kept, dimension)
@@ -73,7 +73,7 @@ def _cut_tensor(tree: Any, tensor: Any, cut: Cut, kept: NDArray[np.intp]) -> Non
     cut_constant(tree, tensor, cut.position, kept)
     for field in ("shape", "shapeSignature"):
         sizes = getattr(tensor, field)
-        if sizes is not None and len(sizes) and sizes[cut.position] != -1:
+        if len(sizes) and sizes[cut.position] != -1:
             sizes = np.array(sizes, np.int32)
             sizes[cut.position] = len(kept)
             setattr(tensor, field, sizes)
@@ -98,6 +98,5 @@ def _give_values(tree: Any, graph: Any, layer: Layer, values: LayerValues) -> No
 def _set_quantization(
     tensor: Any, scales: NDArray[np.float32], zero_points: NDArray[np.int64]
 ) -> None:
-    if tensor.quantization is not None:
-        tensor.quantization.scale = scales.astype(np.float32)
-        tensor.quantization.zeroPoint = zero_points.astype(np.int64)
+    tensor.quantization.scale = scales.astype(np.float32)
+    tensor.quantization.zeroPoint = zero_points.astype(np.int64)

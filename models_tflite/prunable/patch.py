@@ -98,7 +98,7 @@ def _find_constants(places: Places, layout: Layout) -> dict[int, Constant]:
         if places.tensor(cut.owner).data.length:
             cuts.setdefault(cut.owner, []).append((cut.position, cut.axis))
     for layer in layout.layers:
-        for index in (layer.weights, layer.bias):
-            if index != NO_BIAS:
-                cuts.setdefault(index, [])
+        cuts.setdefault(layer.weights, [])
+        if layer.bias != NO_BIAS:
+            cuts.setdefault(layer.bias, [])
     return {index: find_constant(places, index, own) for index, own in cuts.items()}

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from edge_infer.models_tflite.errors import ModelError, ModelNotSupportedError
 from edge_infer.models_tflite.graph import NO_TENSOR, Graph, Node, Tensor
 from edge_infer.models_tflite.prunable.atoms import Atoms, AtomSet
 from edge_infer.models_tflite.prunable.channels import ENDS
@@ -19,6 +20,8 @@ _REDUCING = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD")
 _PADDING = ("PAD", "PADV2", "MIRROR_PAD")
 _DEFAULT_WEIGHTS = 0
 """FullyConnectedOptionsWeightsFormat: rows of the matrix as they are."""
+_MOST_CHANNELS = 1 << 22
+"""What a tensor can have: more than any net here, less than a damaged shape may ask for."""
 
 
 class ChannelWalk:
@@ -38,7 +41,9 @@ class ChannelWalk:
         for index in graph.inputs:
             self._start(index, ENDS[0])
         for node in graph.nodes:
-            _RULES.get(node.op, ChannelWalk._unknown)(self, node)
+            ends = bool(node.outputs) and node.inputs[:1] not in ((), (NO_TENSOR,))
+            rule = _RULES.get(node.op) if ends else None
+            (rule or ChannelWalk._unknown)(self, node)
         for index in graph.outputs:
             self.atoms.freeze(self._of(index), ENDS[1])
 
@@ -50,15 +55,36 @@ class ChannelWalk:
         return self.labels[index]
 
     def _start(self, index: int, frozen: str) -> None:
-        self.labels[index] = self.atoms.new(_depth(self._graph.tensors[index]), frozen)
+        self.labels[index] = self.atoms.new(self._depth(index), frozen)
+
+    def _depth(self, index: int) -> int:
+        """Return the channels of a tensor: its last dimension, 1 for a scalar."""
+        tensor = self._graph.tensors[index]
+        depth = tensor.shape[-1] if tensor.shape else 1
+        if not 1 <= depth <= _MOST_CHANNELS:
+            raise ModelNotSupportedError(f"the tensor {tensor.name} has {depth} channels")
+        return depth
 
     def _cut(self, node: Node, position: int, dimension: int, labels: Atoms) -> None:
         """Note that a dimension of a constant input has these channels."""
-        if position < len(node.inputs) and node.inputs[position] != NO_TENSOR:
-            self.cuts[node.inputs[position], dimension] = labels
+        if position >= len(node.inputs) or node.inputs[position] == NO_TENSOR:
+            return
+        tensor = self._graph.tensors[node.inputs[position]]
+        if tensor.shape[dimension : dimension + 1] != (len(labels),):
+            raise ModelNotSupportedError(
+                f"the tensor {tensor.name} has the shape {list(tensor.shape)}, its {node.op} wants "
+                f"{len(labels)} channels at {dimension}"
+            )
+        self.cuts[tensor.index, dimension] = labels
 
     def _hand_on(self, node: Node, labels: Atoms) -> None:
-        self.labels[node.outputs[0]] = labels
+        index, depth = node.outputs[0], self._depth(node.outputs[0])
+        if len(labels) != depth:
+            raise ModelError(
+                f"the tensor {self._graph.tensors[index].name} has {depth} channels, {node.op} "
+                f"makes {len(labels)}: the file is damaged"
+            )
+        self.labels[index] = labels
 
     def _unknown(self, node: Node, what: str = "") -> None:
         """Keep all channels that a node reads and makes."""
@@ -75,6 +101,13 @@ class ChannelWalk:
         tensor = self._graph.tensors[node.inputs[position]]
         return tensor if tensor.constant else None
 
+    def _weights(self, node: Node, dimensions: int) -> Tensor | None:
+        """Return the second input if it is a constant with so many dimensions."""
+        tensor = self._constant(node, 1)
+        if tensor is None or len(tensor.shape) != dimensions:
+            return None
+        return tensor if all(1 <= size <= _MOST_CHANNELS for size in tensor.shape) else None
+
     def _values(self, node: Node, position: int) -> list[int] | None:
         """Return the elements of a constant int32 input, None if it is computed."""
         tensor = self._constant(node, position)
@@ -85,8 +118,8 @@ class ChannelWalk:
         return [int(n) for n in np.frombuffer(bytes(data), "<i4")]
 
     def _conv(self, node: Node) -> None:
-        weights, labels = self._constant(node, 1), self._of(node.inputs[0])
-        if weights is None or len(weights.shape) != 4:
+        weights, labels = self._weights(node, 4), self._of(node.inputs[0])
+        if weights is None:
             return self._unknown(node, f"{node.op} with computed weights")
         if weights.shape[3] != len(labels):
             return self._unknown(node, f"{node.op} in groups")
@@ -98,8 +131,8 @@ class ChannelWalk:
         return self._hand_on(node, made)
 
     def _depthwise(self, node: Node) -> None:
-        weights, labels = self._constant(node, 1), self._of(node.inputs[0])
-        if weights is None or len(weights.shape) != 4 or weights.shape[3] % len(labels):
+        weights, labels = self._weights(node, 4), self._of(node.inputs[0])
+        if weights is None or weights.shape[3] % len(labels):
             return self._unknown(node, f"{node.op} with computed weights")
         made = np.repeat(labels, weights.shape[3] // len(labels))
         self._cut(node, 1, 3, made)
@@ -107,7 +140,7 @@ class ChannelWalk:
         return self._hand_on(node, made)
 
     def _dense(self, node: Node) -> None:
-        weights, labels = self._constant(node, 1), self._of(node.inputs[0])
+        weights, labels = self._weights(node, 2), self._of(node.inputs[0])
         plain = getattr(node.options, "weightsFormat", _DEFAULT_WEIGHTS) == _DEFAULT_WEIGHTS
         if weights is None or not plain or weights.shape[1] % len(labels):
             return self._unknown(node, f"{node.op} with computed or shuffled weights")
@@ -121,16 +154,16 @@ class ChannelWalk:
 
     def _pass(self, node: Node) -> None:
         labels = self._of(node.inputs[0])
-        if _depth(self._graph.tensors[node.outputs[0]]) != len(labels):
+        if self._depth(node.outputs[0]) != len(labels):
             return self._unknown(node)
         return self._hand_on(node, labels)
 
     def _binary(self, node: Node) -> None:
-        depth = _depth(self._graph.tensors[node.outputs[0]])
+        depth = self._depth(node.outputs[0])
         found: Atoms | None = None
         for position, index in enumerate(node.inputs):
-            tensor = self._graph.tensors[index]
-            if _depth(tensor) != depth:
+            tensor = self._graph.operand(node, position)
+            if self._depth(index) != depth:
                 if not tensor.constant:  # one value for all channels
                     self.atoms.freeze(self._of(index), f"{node.op} spreads it")
                 continue
@@ -155,24 +188,25 @@ class ChannelWalk:
 
     def _reduce(self, node: Node) -> None:
         axes, rank = self._values(node, 1), len(self._graph.tensors[node.inputs[0]].shape)
-        if axes is None or rank - 1 in {axis % rank for axis in axes}:
+        if axes is None or rank - 1 in {axis % max(rank, 1) for axis in axes}:
             return self._unknown(node, f"{node.op} over the channels")
         return self._pass(node)
 
     def _concatenate(self, node: Node) -> None:
         rank = len(self._graph.tensors[node.outputs[0]].shape)
-        parts = [self._of(index) for index in node.inputs]
-        if node.options.axis % rank == rank - 1:
+        parts = [self._of(self._graph.operand(node, i).index) for i in range(len(node.inputs))]
+        if getattr(node.options, "axis", 0) % max(rank, 1) == rank - 1:
             return self._hand_on(node, np.concatenate(parts))
+        if len({len(part) for part in parts}) > 1:
+            return self._unknown(node)
         for part in parts[1:]:
             self.atoms.join(parts[0], part)
         return self._hand_on(node, parts[0])
 
     def _reshape(self, node: Node) -> None:
-        labels, depth = self._of(node.inputs[0]), _depth(self._graph.tensors[node.outputs[0]])
+        labels, depth = self._of(node.inputs[0]), self._depth(node.outputs[0])
         target = self._values(node, 1)
-        options = getattr(node.options, "newShape", None)
-        own = [] if options is None else [int(n) for n in options]
+        own = [int(size) for size in getattr(node.options, "newShape", ())]
         made = _reshaped(self._graph.tensors[node.inputs[0]].shape, labels, depth)
         if made is None or (target is None and (len(node.inputs) > 1 or not own)):
             return self._unknown(node)
@@ -195,10 +229,6 @@ def _reshaped(shape: tuple[int, ...], labels: Atoms, depth: int) -> Atoms | None
     ):
         return labels[:depth]  # back from flattened
     return None
-
-
-def _depth(tensor: Tensor) -> int:
-    return tensor.shape[-1] if tensor.shape else 1
 
 
 _RULES: dict[str, Callable[[ChannelWalk, Node], None]] = {

@@ -54,9 +54,10 @@ def zeroed(model: bytes, keep: Mapping[str, int]) -> bytes:
 
 
 def rehashed(file: bytes) -> bytes:
-    """Return a prunable file that was changed, its hash made right again."""
+    """Return a prunable file that was changed, its hash made right again if it has one still."""
     place = FlatModel(file).metadata(METADATA_NAME)
-    assert place is not None
+    if place is None:
+        return file
     start = place.at + HASH_OFFSET
     return file[:start] + file_hash(file, place) + file[start + HASH_BYTES :]
 
