@@ -20,13 +20,14 @@ from benchmarks.streaming import streaming_overhead
 from tests.fakes.bridge_device import KEY, BridgeDevice, bundle_file
 from tests.fakes.pty_line import PtyLine
 
+from edge_infer.firmware_bridge.device.server import SerialOpener, Server
 from edge_infer.firmware_bridge.host.link import Link
 from edge_infer.firmware_bridge.image.keys import TrustedKeys
-from edge_infer.firmware_bridge.line.port import DescriptorPort
-from edge_infer.firmware_bridge.line.server import SerialOpener, Server
+from edge_infer.firmware_bridge.port import DescriptorPort
 from edge_infer.firmware_bridge.slots.slot_storage import FolderStorage
 from edge_infer.firmware_bridge.smp.framing import Framing
-from edge_infer.firmware_bridge.smp.message import Op
+from edge_infer.firmware_bridge.wire.command import Empty
+from edge_infer.firmware_bridge.wire.standard import PARAMETERS
 
 LINE_BYTES_PER_S = 11_520
 """115,200 baud, 10 bits a byte."""
@@ -83,7 +84,7 @@ def flash_rate(baud: int | None, framing: Framing, size: int) -> float:
     file = bundle_file(1, size=size, fill=random.Random(1).randbytes(1 << 20))
     with _served(baud) as host:
         link = Link(DescriptorPort(host), framing)
-        link.ask(Op.READ, 0, 6, retries=20)
+        link.ask(PARAMETERS, Empty(), retries=20)
         start_s = time.monotonic()
         link.upload(file)
         passed_s = time.monotonic() - start_s

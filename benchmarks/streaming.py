@@ -24,16 +24,16 @@ from edge_infer.boards.linux_board import LinuxBoard
 from edge_infer.boards.power import MeterStatistics, Origin, PowerSample
 from edge_infer.boards.profile import load_profile
 from edge_infer.boards.sysfs import RealSysfs
-from edge_infer.firmware_bridge.groups import edge_group
+from edge_infer.firmware_bridge.device.edge_group import EdgeGroup
+from edge_infer.firmware_bridge.device.server import SerialOpener, Server
 from edge_infer.firmware_bridge.host.link import Link
 from edge_infer.firmware_bridge.host.log_reader import LogReader
-from edge_infer.firmware_bridge.line.port import DescriptorPort
-from edge_infer.firmware_bridge.line.server import SerialOpener, Server
-from edge_infer.firmware_bridge.log.power_log import PowerLog
+from edge_infer.firmware_bridge.port import DescriptorPort
 from edge_infer.firmware_bridge.slots.slots import Slots
 from edge_infer.firmware_bridge.smp.agent import Agent
-from edge_infer.firmware_bridge.smp.message import Body, Op
+from edge_infer.firmware_bridge.wire.edge_infer import RUN, RunSamples
 from edge_infer.firmware_bridge.worker.child_worker import ChildWorker
+from edge_infer.firmware_bridge.worker.power_log import PowerLog
 from edge_infer.firmware_bridge.worker.runner import Runner
 from edge_infer.firmware_bridge.worker.worker import REPORT_S, Worker
 from edge_infer.firmware_bridge.worker.worker_messages import WorkerSettings
@@ -88,7 +88,7 @@ class _Device:
     def __init__(self, runner: Runner, log: PowerLog) -> None:
         self._runner = runner
         slots = Slots(CutStorage(), KEYS)
-        self._agent = Agent([edge_group.EdgeGroup(slots, runner, log).group()])
+        self._agent = Agent([EdgeGroup(slots, runner, log).group()])
 
     def line_up(self, now_ns: int) -> bytes:
         return self._agent.line_up(now_ns)
@@ -197,11 +197,11 @@ def _streamed(
     link: Link, reader: LogReader, pid: int, frames: int, number: int
 ) -> tuple[float, float]:
     """Mean wall and CPU seconds an inference of a run on the device, its log read meanwhile."""
-    body: Body = {"frames": frames, "n": number}
     before_ns = _cpu_ns(pid, pid)
     while True:
-        answer = link.ask_until_ready(Op.WRITE, 70, edge_group.RUN, body, within_ns=30_000_000_000)
-        if answer["done"]:
-            run_ns = sum(int(ns) for _, ns in answer["residency"])
+        request = RunSamples(frames, number)
+        answer = link.ask_until_ready(RUN, request, within_ns=30_000_000_000)
+        if answer.finished:
+            run_ns = sum(ns for _, ns in answer.finished.residency_ns)
             return run_ns / frames / 1e9, (_cpu_ns(pid, pid) - before_ns) / frames / 1e9
         reader.read()

@@ -2,9 +2,10 @@
 
 On the host, `Link(DescriptorPort(name))` talks to a device; `flash`, `LogReader` and
 `RemoteEngine` work over it (host/). On the device, `Server(Device(settings, keys),
-port_opener(name))` serves one (device/, with slots/, worker/ and groups/). `pack_bundle` and
-`verify_bundle_file` (image/) make and check what is flashed. Both sides share smp/, log/ and line/.
-PROTOCOL.md describes what goes over the line, firmware/ is the device side in C.
+port_opener(name))` serves one (device/, with slots/ and worker/). `pack_bundle` and
+`verify_bundle_file` (image/) make and check what is flashed. Both sides share wire/ (what goes over
+the line: numbers, keys, maps), smp/ (messages, framings, either side of a conversation) and port.
+PROTOCOL.md describes what goes over the line to people, firmware/ is the device side in C.
 
 Only the errors are imported here: a run on this board needs neither a line nor cryptography.
 """

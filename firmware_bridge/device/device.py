@@ -6,20 +6,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_infer.firmware_bridge.device.edge_group import EdgeGroup
+from edge_infer.firmware_bridge.device.image_group import ImageGroup, SelfTests
+from edge_infer.firmware_bridge.device.system_groups import enumeration_group, os_group
 from edge_infer.firmware_bridge.errors import ImageError
-from edge_infer.firmware_bridge.groups.edge_group import EdgeGroup
-from edge_infer.firmware_bridge.groups.enumeration_group import enumeration_group
-from edge_infer.firmware_bridge.groups.image_group import ImageGroup, SelfTests
-from edge_infer.firmware_bridge.groups.os_group import os_group
+from edge_infer.firmware_bridge.image.bundle_file import BundleFolders
 from edge_infer.firmware_bridge.image.keys import TrustedKeys
-from edge_infer.firmware_bridge.log.power_log import PowerLog
-from edge_infer.firmware_bridge.slots.bundle_folders import BundleFolders
 from edge_infer.firmware_bridge.slots.self_test import ChildSelfTests
 from edge_infer.firmware_bridge.slots.slot_storage import FolderStorage
 from edge_infer.firmware_bridge.slots.slots import Slots
 from edge_infer.firmware_bridge.slots.upload import Upload
 from edge_infer.firmware_bridge.smp.agent import Agent
 from edge_infer.firmware_bridge.worker.child_worker import ChildWorker
+from edge_infer.firmware_bridge.worker.power_log import PowerLog
 from edge_infer.firmware_bridge.worker.runner import Runner, StartWorker
 
 _log = logging.getLogger(__name__)

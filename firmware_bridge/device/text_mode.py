@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edge_infer.firmware_bridge.device.device import Device
-from edge_infer.firmware_bridge.log.log_text import CSV_HEADER, csv_line, entry_fields, gap_fields
+from edge_infer.firmware_bridge.wire.log_text import CSV_HEADER, csv_line, entry_fields, gap_fields
 
 _MAX_LINES = 200
 """Said at once; the rest comes with the next poll."""
@@ -44,7 +44,7 @@ class TextMode:
         lost = part.first - self._next
         lines = [csv_line(gap_fields(part.first, lost))] if lost else []
         for number, entry in enumerate(part.entries, part.first):
-            lines.append(csv_line(entry_fields(number, entry, None)))
+            lines.append(csv_line(entry_fields(number, entry)))
         self._next = part.first + len(part.entries)
         return "".join(line + "\r\n" for line in lines).encode()
 

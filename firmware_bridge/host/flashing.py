@@ -1,8 +1,7 @@
 """The host's way to put a bundle on a device: upload, read back, test, reset, look, confirm."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from edge_infer.firmware_bridge.errors import (
     DeviceRefusedError,
@@ -10,10 +9,19 @@ from edge_infer.firmware_bridge.errors import (
     LinkTimeoutError,
     RolledBackError,
 )
-from edge_infer.firmware_bridge.groups import edge_group, image_group, os_group
 from edge_infer.firmware_bridge.host.link import Link, Progress
 from edge_infer.firmware_bridge.image import mcuboot_image
-from edge_infer.firmware_bridge.smp.message import Body, Code, Group, Op
+from edge_infer.firmware_bridge.wire.command import Empty
+from edge_infer.firmware_bridge.wire.edge_infer import INFO, DeviceInfo
+from edge_infer.firmware_bridge.wire.standard import (
+    IMAGES,
+    PARAMETERS,
+    RESET,
+    SET_IMAGE_STATE,
+    Code,
+    ImageEntry,
+    SetImageState,
+)
 
 SELF_TEST_NS = 150_000_000_000
 START_NS = 60_000_000_000
@@ -58,7 +66,7 @@ def flash(
     start_ns = link.port.now_ns()
     active = slot_of(images(link), 0)
     sent, resent = 0, 0
-    if active is None or active["hash"] != image.digest:
+    if active is None or active.digest != image.digest:
         say("upload")
         sender = link.upload(file, progress)
         sent, resent = len(file), sender.resent
@@ -70,7 +78,7 @@ def flash(
         wait_until_runs(link, image.digest)
     if confirm:
         say("confirm")
-        link.ask(Op.WRITE, Group.IMAGE, image_group.STATE, {"confirm": True})
+        link.ask(SET_IMAGE_STATE, SetImageState(confirm=True))
     now = slot_of(images(link), 0)
     return FlashReport(
         str(image.version),
@@ -79,33 +87,31 @@ def flash(
         (link.port.now_ns() - start_ns) / 1e9,
         resent,
         link.reconnects,
-        bool(now and now["confirmed"]),
+        bool(now and now.confirmed),
     )
 
 
-def images(link: Link) -> list[Body]:
+def images(link: Link) -> tuple[ImageEntry, ...]:
     """Return the entries of the device's slots. Raises as `Link.ask`."""
-    found: Any = link.ask(Op.READ, Group.IMAGE, image_group.STATE).get("images")
-    return list(found or [])
+    return link.ask(IMAGES, Empty()).images
 
 
-def slot_of(entries: list[Body], slot: int) -> Body | None:
+def slot_of(entries: Iterable[ImageEntry], slot: int) -> ImageEntry | None:
     """Return the entry of a slot of image 0, None when it is empty."""
-    return next((e for e in entries if e["slot"] == slot and not e.get("image", 0)), None)
+    return next((entry for entry in entries if entry.slot == slot and not entry.image), None)
 
 
 def mark(link: Link, digest: bytes) -> None:
     """Let the next reset try the image, once its self-test has passed. Raises as `Link.ask`."""
-    body = {"hash": digest, "confirm": False}
-    link.ask_until_ready(Op.WRITE, Group.IMAGE, image_group.STATE, body, within_ns=SELF_TEST_NS)
+    link.ask_until_ready(SET_IMAGE_STATE, SetImageState(digest), within_ns=SELF_TEST_NS)
 
 
 def reset(link: Link) -> None:
     """Reset the device; a reset whose answer is lost has happened all the same."""
     try:
-        link.ask(Op.WRITE, Group.OS, os_group.RESET, retries=0)
+        link.ask(RESET, Empty(), retries=0)
     except LinkTimeoutError:
-        link.ask(Op.READ, Group.OS, os_group.PARAMETERS, retries=20)
+        link.ask(PARAMETERS, Empty(), retries=20)
 
 
 def wait_until_runs(link: Link, digest: bytes) -> None:
@@ -114,22 +120,22 @@ def wait_until_runs(link: Link, digest: bytes) -> None:
     while True:
         info = edge_info(link)
         active = slot_of(images(link), 0)
-        if active is None or active["hash"] != digest:
-            revert = (info or {}).get("revert") or {}
-            reason = revert.get("reason", "the device does not say why")
+        if active is None or active.digest != digest:
+            revert = info.revert if info else None
+            reason = revert.reason if revert else "the device does not say why"
             raise RolledBackError(f"the device went back to the bundle before: {reason}")
-        if info is None or info["run"] is not None:
+        if info is None or info.run is not None:
             return
         if link.port.now_ns() > end_ns:
-            why = info["failure"] or "it does not say why"
+            why = info.failure or "it does not say why"
             raise LinkTimeoutError(f"the bundle did not start in {START_NS // 10**9} s: {why}")
         link.pause(_LOOK_EVERY_NS)
 
 
-def edge_info(link: Link) -> Body | None:
-    """Return the answer of our own group's INFO; None from a device that lacks the group."""
+def edge_info(link: Link) -> DeviceInfo | None:
+    """Return what our own group's INFO says; None from a device that lacks the group."""
     try:
-        return link.ask(Op.READ, Group.EDGE_INFER, edge_group.INFO)
+        return link.ask(INFO, Empty())
     except DeviceRefusedError as refusal:
         if refusal.code != Code.NOT_SUPPORTED:
             raise
@@ -138,6 +144,6 @@ def edge_info(link: Link) -> Body | None:
 
 def _check_read_back(link: Link, digest: bytes) -> None:
     other = slot_of(images(link), 1)
-    if other is None or other["hash"] != digest:
-        held = other["hash"].hex()[:16] if other else "nothing"
+    if other is None or other.digest != digest:
+        held = other.digest.hex()[:16] if other else "nothing"
         raise ImageError(f"the device holds {held} after the upload, not {digest.hex()[:16]}")

@@ -1,21 +1,31 @@
-"""Questions and answers over a port: one at a time, or an upload with several on the way."""
+"""Questions and answers over a port, one at a time or an upload with several on the way.
+
+And which port has a device that answers.
+"""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from edge_infer.firmware_bridge.errors import DeviceRefusedError, LinkLostError, LinkTimeoutError
-from edge_infer.firmware_bridge.groups import image_group, os_group
+from edge_infer.firmware_bridge.errors import (
+    DeviceRefusedError,
+    LinkError,
+    LinkLostError,
+    LinkTimeoutError,
+)
 from edge_infer.firmware_bridge.host.upload_sender import UploadSender
-from edge_infer.firmware_bridge.line.byte_port import BytePort
+from edge_infer.firmware_bridge.port import DEFAULT_BAUD, BytePort, DescriptorPort
 from edge_infer.firmware_bridge.smp.client import Client, raise_refusal
 from edge_infer.firmware_bridge.smp.framing import Framing
-from edge_infer.firmware_bridge.smp.message import Body, Code, Group, Op
+from edge_infer.firmware_bridge.wire.command import A, Body, Command, Empty, Q
+from edge_infer.firmware_bridge.wire.standard import ECHO, PARAMETERS, UPLOAD, Chunk, Code, Echo
 
 ANSWER_NS = 1_500_000_000
 """How long one answer may take before the question is repeated."""
 RETRIES = 4
 RECONNECT_NS = 60_000_000_000
 """How long an unplugged port may stay away."""
+_ECHO_NS = 500_000_000
 _BUSY_PAUSE_NS = 200_000_000
 _CHUNK_OVERHEAD_BYTES = 8 + 48
 """SMP header, and the CBOR map around a chunk: keys, offset, lengths."""
@@ -37,42 +47,38 @@ class Link:
 
     def ask(
         self,
-        op: Op,
-        group: int,
-        command: int,
-        body: Body | None = None,
+        command: Command[Q, A],
+        request: Q,
         *,
         answer_ns: int = ANSWER_NS,
         retries: int = RETRIES,
-    ) -> Body:
+    ) -> A:
         """Return the answer to a request that may safely be repeated.
 
         Raises:
             LinkTimeoutError: the device stayed silent.
             LinkLostError: the port went away.
             DeviceRefusedError: the device refused, with its reason.
+            FrameError: the answer is none to this request.
         """
         for attempt in range(retries + 1):
             self.repeated += attempt > 0
-            sequence, frame = self._client.request(op, group, command, body or {})
-            self.port.write(frame)
+            sequence = self._send(command, request)
             answer = self._wait_for(sequence, self.port.now_ns() + answer_ns, again_if_damaged=True)
             if answer is not None:
-                return raise_refusal(group, answer)
+                return command.answer.unpack(raise_refusal(command.group, answer))
             self._client.forget(sequence)
         raise LinkTimeoutError(
             f"no answer on {self.port.name} to {retries + 1} questions of "
             f"{answer_ns / 1e9:g} s: is edge-infer serve running there, at this baud rate?"
         )
 
-    def ask_until_ready(
-        self, op: Op, group: int, command: int, body: Body | None = None, *, within_ns: int
-    ) -> Body:
+    def ask_until_ready(self, command: Command[Q, A], request: Q, *, within_ns: int) -> A:
         """Ask again while the device says that it is busy. Raises as `ask`."""
         end_ns = self.port.now_ns() + within_ns
         while True:
             try:
-                return self.ask(op, group, command, body, answer_ns=2 * ANSWER_NS)
+                return self.ask(command, request, answer_ns=2 * ANSWER_NS)
             except DeviceRefusedError as refusal:
                 if refusal.code != Code.BUSY or self.port.now_ns() > end_ns:
                     raise
@@ -84,8 +90,8 @@ class Link:
 
     def buffers(self) -> tuple[int, int]:
         """Return the device's message buffer in bytes and how many it has."""
-        answer = self.ask(Op.READ, Group.OS, os_group.PARAMETERS)
-        return max(256, int(answer["buf_size"])), max(1, int(answer["buf_count"]))
+        answer = self.ask(PARAMETERS, Empty())
+        return max(256, answer.buffer_bytes), max(1, answer.buffer_count)
 
     def reconnect(self, within_ns: int = RECONNECT_NS) -> None:
         """Wait for a lost port and open it again. Raises LinkLostError."""
@@ -101,7 +107,7 @@ class Link:
         """
         size, count = self.buffers()
         sender = UploadSender(len(file), size - _CHUNK_OVERHEAD_BYTES, count)
-        opening = {"image": 0, "len": len(file), "sha": hashlib.sha256(file).digest()}
+        opening = Chunk(0, b"", image=0, length=len(file), sha=hashlib.sha256(file).digest())
         while not sender.done:
             try:
                 self._send_chunks(sender, file, opening)
@@ -112,22 +118,26 @@ class Link:
             progress(sender.acknowledged, len(file))
         return sender
 
-    def _send_chunks(self, sender: UploadSender, file: bytes, opening: Body) -> None:
-        while chunk := sender.next_chunk():
-            end = chunk.offset + chunk.size
-            body: Body = {"off": chunk.offset, "data": file[chunk.offset : end]}
-            if not sender.opened:
-                body |= opening
-            sequence, frame = self._client.request(Op.WRITE, Group.IMAGE, image_group.UPLOAD, body)
-            self.port.write(frame)
-            sender.sent(sequence, chunk, self.port.now_ns())
+    def _send_chunks(self, sender: UploadSender, file: bytes, opening: Chunk) -> None:
+        while piece := sender.next_chunk():
+            data = file[piece.offset : piece.offset + piece.size]
+            chunk = Chunk(piece.offset, data) if sender.opened else replace(opening, data=data)
+            sender.sent(self._send(UPLOAD, chunk), piece, self.port.now_ns())
+
+    def _send(self, command: Command[Q, A], request: Q) -> int:
+        """Send a request and return its sequence number."""
+        sequence, frame = self._client.request(
+            command.op, command.group, command.number, request.pack()
+        )
+        self.port.write(frame)
+        return sequence
 
     def _take_answers(self, sender: UploadSender) -> None:
         data = self.port.read(sender.timeout_ns())
         now_ns = self.port.now_ns()
         for sequence, body in self._client.feed(data, now_ns):
-            answer = raise_refusal(Group.IMAGE, body)
-            sender.answered(sequence, int(answer.get("off", -1)), now_ns)
+            progress = UPLOAD.answer.unpack(raise_refusal(UPLOAD.group, body))
+            sender.answered(sequence, progress.offset, now_ns)
         if not data and now_ns >= sender.timeout_ns():
             for sequence in sender.timed_out():
                 self._client.forget(sequence)
@@ -145,3 +155,61 @@ class Link:
             if again_if_damaged and self._client.damaged_frames > damaged:
                 return None
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class PortInfo:
+    """A serial port of this computer."""
+
+    name: str
+    description: str
+    hardware: str
+    """USB vendor, product and serial number, where it has them."""
+
+
+def ports() -> list[PortInfo]:
+    """Return the serial ports that have hardware behind them, by name."""
+    from serial.tools import list_ports  # loaded with the first list
+
+    found = [
+        PortInfo(port.device, port.description, port.hwid)
+        for port in list_ports.comports()
+        if port.hwid != "n/a"
+    ]
+    return sorted(found, key=lambda port: port.name)
+
+
+def find_port(
+    baud: int = DEFAULT_BAUD,
+    candidates: Sequence[PortInfo] | None = None,
+    open_port: Callable[[str, int], BytePort] = DescriptorPort,
+) -> str:
+    """Return the one port whose device answers an SMP echo.
+
+    Raises LinkLostError when none does, or more than one.
+    """
+    names = [port.name for port in (ports() if candidates is None else candidates)]
+    answering = [name for name in names if _answers(name, baud, open_port)]
+    if len(answering) == 1:
+        return answering[0]
+    if answering:
+        raise LinkLostError(f"devices answer on {', '.join(answering)}: choose one with --port")
+    tried = ", ".join(names) or "there is no serial port"
+    raise LinkLostError(
+        f"no device answers at {baud} baud (tried: {tried}); name its port with --port"
+    )
+
+
+def _answers(name: str, baud: int, open_port: Callable[[str, int], BytePort]) -> bool:
+    try:
+        port = open_port(name, baud)
+    except LinkError:
+        return False
+    try:
+        question = Echo("edge-infer")
+        answer = Link(port).ask(ECHO, question, answer_ns=_ECHO_NS, retries=1)
+        return answer.text == question.text
+    except LinkError:
+        return False
+    finally:
+        port.close()

@@ -3,12 +3,12 @@
 from dataclasses import dataclass
 
 from edge_infer.firmware_bridge.errors import FrameError, LinkLostError, LinkTimeoutError
-from edge_infer.firmware_bridge.groups import edge_group
+from edge_infer.firmware_bridge.host.clock_sync import ClockFit, ClockSync, Exchange
 from edge_infer.firmware_bridge.host.link import Link
-from edge_infer.firmware_bridge.log import log_codec
-from edge_infer.firmware_bridge.log.clock_sync import ClockFit, ClockSync, Exchange
-from edge_infer.firmware_bridge.log.power_log import LogEntry
-from edge_infer.firmware_bridge.smp.message import Group, Op
+from edge_infer.firmware_bridge.wire import log_batch
+from edge_infer.firmware_bridge.wire.command import Empty
+from edge_infer.firmware_bridge.wire.edge_infer import LOG, TIME, LogWanted
+from edge_infer.firmware_bridge.wire.log_batch import LogEntry
 
 FROM_NOW = 1 << 62
 """Above any sequence number: the device answers with its newest."""
@@ -76,13 +76,13 @@ class LogReader:
         return self._sync.fit()
 
     def _read(self) -> LogPart:
-        answer = self._link.ask(Op.READ, Group.EDGE_INFER, edge_group.LOG, {"from": self._next})
-        first, entries = int(answer["first"]), log_codec.decode(answer["batch"])
-        if len(entries) != answer["count"]:
-            raise FrameError(f"a batch of {len(entries)} log entries claims {answer['count']}")
+        answer = self._link.ask(LOG, LogWanted(self._next))
+        first, entries = answer.first, log_batch.decode(answer.batch)
+        if len(entries) != answer.count:
+            raise FrameError(f"a batch of {len(entries)} log entries claims {answer.count}")
         lost = max(0, first - self._next)
         self._next = first + len(entries)
-        self._caught_up = answer["end"] - self._next < _FEW_ENTRIES
+        self._caught_up = answer.end - self._next < _FEW_ENTRIES
         self.entries += len(entries)
         self.lost += lost
         return LogPart(first, lost, entries)
@@ -93,6 +93,6 @@ class LogReader:
         if sent_ns - self._synced_ns < _SYNC_EVERY_NS:
             return
         self._synced_ns = sent_ns
-        answer = self._link.ask(Op.READ, Group.EDGE_INFER, edge_group.TIME)
+        answer = self._link.ask(TIME, Empty())
         received_ns = self._link.port.now_ns()
-        self._sync.add(Exchange(sent_ns, int(answer["ns"]), received_ns))
+        self._sync.add(Exchange(sent_ns, answer.now_ns, received_ns))

@@ -8,20 +8,32 @@ has covered it.
 import secrets
 from collections import deque
 from collections.abc import Sequence
+from dataclasses import replace
 
 from edge_infer.boards.closing import Closing
 from edge_infer.boards.timebase import MonotonicTimebase
 from edge_infer.firmware_bridge.errors import LinkError
-from edge_infer.firmware_bridge.groups import edge_group
+from edge_infer.firmware_bridge.host.clock_sync import ClockSync, Exchange
 from edge_infer.firmware_bridge.host.flashing import START_NS, edge_info
 from edge_infer.firmware_bridge.host.link import Link
-from edge_infer.firmware_bridge.line.port import DEFAULT_BAUD, DescriptorPort
-from edge_infer.firmware_bridge.log.clock_sync import ClockSync, Exchange
-from edge_infer.firmware_bridge.smp.message import Body, Group, Op
-from edge_infer.firmware_bridge.worker.record_body import (
-    energy_from_list,
-    from_body,
-    totals_from_body,
+from edge_infer.firmware_bridge.port import DEFAULT_BAUD, DescriptorPort
+from edge_infer.firmware_bridge.wire.command import A, Command, Empty, Q
+from edge_infer.firmware_bridge.wire.edge_infer import (
+    ENERGIES,
+    ENGINE,
+    FINISH,
+    INFER,
+    TIME,
+    EnergiesWanted,
+    FinishEngine,
+    FrameAnswer,
+    FramePiece,
+    OpenEngine,
+)
+from edge_infer.firmware_bridge.wire.inference import (
+    energy_totals,
+    inference_energy,
+    inference_record,
 )
 from edge_infer.runtime.accounting.account import EnergyTotals
 from edge_infer.runtime.records import Frame, InferenceRecord
@@ -52,16 +64,16 @@ class RemoteEngine(Closing):
         self.link = link
         if edge_info(link) is None:
             raise LinkError(f"the device on {link.port.name} does not run edge-infer serve")
-        self._session = secrets.randbits(31)
-        self.info = self._ask_job(edge_group.ENGINE, {"policy": policy, "ratio": ratio})
+        self._session = _number()
+        self.info = self._ask_job(ENGINE, OpenEngine(_number(), policy, ratio))
         """Bundle, version, board, policy, exits, backend, as the device says them."""
         self.name = REMOTE + link.port.name
-        self.simulated = bool(self.info["simulated"])
+        self.simulated = self.info.simulated
         self.timebase = MonotonicTimebase()
         self.meter = None
         """The meter is the device's; its figures come with the records."""
         self.cost_table = None
-        self.exit_names: tuple[str, ...] = tuple(self.info["exits"])
+        self.exit_names: tuple[str, ...] = self.info.exits
         self.residency_ns: dict[int, int] = {}
         self.switches = 0
         self._sync = ClockSync()
@@ -74,7 +86,7 @@ class RemoteEngine(Closing):
 
     def check_bundle(self, name: str, version: str) -> None:
         """Raise LinkError unless the device runs the bundle of this name and version."""
-        runs = self.info["bundle"], self.info["version"]
+        runs = self.info.bundle, self.info.version
         if runs != (name, version):
             raise LinkError(
                 f"the device runs {runs[0]} {runs[1]}, not {name} {version}: flash it first with "
@@ -84,16 +96,14 @@ class RemoteEngine(Closing):
     def infer(self, frame: Frame, backlog: int = 0) -> InferenceRecord:
         """See InferenceEngine. Raises LinkError too."""
         content = frame.data.tobytes()
-        base: Body = {"n": frame.number, "session": self._session, "len": len(content)}
-        base |= {"dtype": str(frame.data.dtype), "shape": list(frame.data.shape)}
-        answer: Body = {"off": 0}
-        while "off" in answer:
-            at = int(answer["off"])
-            piece = {"off": at, "data": content[at : at + self._chunk_bytes]}
-            answer = self.link.ask_until_ready(
-                Op.WRITE, Group.EDGE_INFER, edge_group.INFER, base | piece, within_ns=_INFER_NS
-            )
-        record = self._placed(from_body(answer, self._offset_ns()), frame)
+        shape, dtype = tuple(frame.data.shape), str(frame.data.dtype)
+        whole = FramePiece(frame.number, self._session, len(content), dtype, shape)
+        answer = FrameAnswer(0)
+        while answer.record is None:
+            at = answer.offset or 0
+            piece = replace(whole, offset=at, data=content[at : at + self._chunk_bytes])
+            answer = self.link.ask_until_ready(INFER, piece, within_ns=_INFER_NS)
+        record = self._placed(inference_record(answer.record, self._offset_ns()), frame)
         self.switches += record.switches
         self._open.append(record)
         return record
@@ -102,15 +112,13 @@ class RemoteEngine(Closing):
         """See LocalEngine."""
         if not self._open:
             return []
-        answer = self.link.ask(
-            Op.READ, Group.EDGE_INFER, edge_group.ENERGIES, {"from": self._open[0].number}
-        )
+        answer = self.link.ask(ENERGIES, EnergiesWanted(self._open[0].number))
         settled = []
-        for values in answer["energies"]:
-            while self._open and self._open[0].number <= values[0]:
+        for row in answer.energies:
+            while self._open and self._open[0].number <= row[0]:
                 record = self._open.popleft()
-                if record.number == values[0]:
-                    record.energy = energy_from_list(values)
+                if record.number == row[0]:
+                    record.energy = inference_energy(row)
                 settled.append(record)
         return settled
 
@@ -119,9 +127,9 @@ class RemoteEngine(Closing):
 
     def finish(self) -> Sequence[InferenceRecord]:
         """See LocalEngine."""
-        answer = self._ask_job(edge_group.FINISH, {})
-        self.residency_ns = dict(answer["residency"])
-        self._totals = totals_from_body(answer["energy"]) if answer["energy"] else None
+        finished = self._ask_job(FINISH, FinishEngine(_number()))
+        self.residency_ns = dict(finished.residency_ns)
+        self._totals = energy_totals(finished.energy) if finished.energy else None
         settled: list[InferenceRecord] = []
         while more := self.settle():
             settled += more
@@ -136,17 +144,14 @@ class RemoteEngine(Closing):
         """Close the port. May be called twice."""
         self.link.port.close()
 
-    def _ask_job(self, command: int, body: Body) -> Body:
-        numbered = body | {"n": secrets.randbits(31)}
-        return self.link.ask_until_ready(
-            Op.WRITE, Group.EDGE_INFER, command, numbered, within_ns=START_NS
-        )
+    def _ask_job(self, command: Command[Q, A], request: Q) -> A:
+        return self.link.ask_until_ready(command, request, within_ns=START_NS)
 
     def _exchange(self) -> None:
         sent_ns = self.link.port.now_ns()
-        answer = self.link.ask(Op.READ, Group.EDGE_INFER, edge_group.TIME)
+        answer = self.link.ask(TIME, Empty())
         self._exchanged_ns = self.link.port.now_ns()
-        self._device_ns = int(answer["ns"])
+        self._device_ns = answer.now_ns
         self._sync.add(Exchange(sent_ns, self._device_ns, self._exchanged_ns))
 
     def _offset_ns(self) -> int:
@@ -166,6 +171,11 @@ class RemoteEngine(Closing):
         if frame.deadline_ns is not None and frame.arrival_ns is not None:
             record.deadline_ns = record.arrival_ns + frame.deadline_ns - frame.arrival_ns
         return record
+
+
+def _number() -> int:
+    """Return a number that no request before has."""
+    return secrets.randbits(31)
 
 
 def open_remote_engine(

@@ -24,8 +24,8 @@ _MAX_TIMEOUTS = 8
 
 
 @dataclass(frozen=True, slots=True)
-class Chunk:
-    """A piece to send."""
+class Piece:
+    """What to send next."""
 
     offset: int
     size: int
@@ -34,7 +34,7 @@ class Chunk:
 @dataclass(slots=True)
 class _Sent:
     order: int
-    chunk: Chunk
+    chunk: Piece
     sent_ns: int
 
 
@@ -72,10 +72,10 @@ class UploadSender:
         """The device has everything."""
         return self.opened and self.acknowledged >= self.length
 
-    def next_chunk(self) -> Chunk | None:
+    def next_chunk(self) -> Piece | None:
         """Return what to send now, None while the window is full or all is on the way."""
         if not self.opened:
-            first = Chunk(0, min(FIRST_CHUNK_BYTES, self.length))
+            first = Piece(0, min(FIRST_CHUNK_BYTES, self.length))
             return None if self._flying else first
         if len(self._flying) >= self._window:
             return None
@@ -86,9 +86,9 @@ class UploadSender:
         if at >= self.length:
             return None
         end = min((offset for offset in covered if offset > at), default=self.length)
-        return Chunk(at, min(self._chunk, end - at))
+        return Piece(at, min(self._chunk, end - at))
 
-    def sent(self, sequence: int, chunk: Chunk, now_ns: int) -> None:
+    def sent(self, sequence: int, chunk: Piece, now_ns: int) -> None:
         """Note that `chunk` was sent as request number `sequence`."""
         self.resent += chunk.offset < self._sent_to
         self._sent_to = max(self._sent_to, chunk.offset + chunk.size)

@@ -5,23 +5,26 @@ its signature and the form of its ZIP are right.
 """
 
 import os
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_infer.firmware_bridge.errors import ImageError
 from edge_infer.firmware_bridge.image import mcuboot_image, stored_zip
-from edge_infer.firmware_bridge.image.clock_plan_table import CLOCK_PLAN_FILE, clock_plan_table
-from edge_infer.firmware_bridge.image.decision_table import DECISIONS_FILE, decision_table
-from edge_infer.firmware_bridge.image.golden_table import GOLDEN_FILE, golden_table
-from edge_infer.firmware_bridge.image.keys import SigningKey, TrustedKeys
 from edge_infer.firmware_bridge.image.mcuboot_image import Image, ImageVersion
-from edge_infer.firmware_bridge.image.predictor_table import PREDICTOR_FILE, predictor_table
+from edge_infer.firmware_bridge.image.tables import CLOCK_PLAN_FILE, tables
 from edge_infer.models_tflite.bundle import open_bundle
 from edge_infer.models_tflite.manifest import MANIFEST_FILE
-from edge_infer.runtime.planning.plan import Plan
+
+if TYPE_CHECKING:  # a file is read and packed without cryptography
+    from edge_infer.firmware_bridge.image.keys import SigningKey, TrustedKeys
 
 MAX_FILE_BYTES = 1 << 28
 """Larger files are not read: no board this is for has room for them."""
+
+_NAME_DIGITS = 16
+"""Of an image's digest, in the name of its folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,33 +45,25 @@ def pack_bundle(
     folder: Path,
     version: ImageVersion | None = None,
     security_counter: int = 0,
-    key: SigningKey | None = None,
-    plan: tuple[Plan, str] | None = None,
+    key: "SigningKey | None" = None,
+    clock_plan: bytes | None = None,
 ) -> bytes:
     """Return the bundle file of a bundle folder, signed when a key is given.
 
-    `version` is the manifest's unless given; `plan` is one for a microcontroller, and the board it
-    was made for. Raises ImageError, or the BundleError of a folder
-    that is no sound bundle; what the manifest does not name is left out.
+    `version` is the manifest's unless given; `clock_plan` is one for a microcontroller. What the
+    manifest does not name is left out. Raises ImageError, or the BundleError of a folder that is
+    no sound bundle.
     """
     bundle = open_bundle(folder)
     names = [MANIFEST_FILE, *bundle.manifest.files]
-    entries = {name: (bundle.path / name).read_bytes() for name in names}
-    try:
-        entries[DECISIONS_FILE] = decision_table(bundle.manifest)
-    except ValueError as error:
-        raise ImageError(str(error)) from None
-    optional = {
-        GOLDEN_FILE: golden_table(bundle),
-        PREDICTOR_FILE: predictor_table(bundle.manifest),
-        CLOCK_PLAN_FILE: clock_plan_table(*plan) if plan else None,
-    }
-    entries |= {name: table for name, table in optional.items() if table is not None}
+    entries = {name: (bundle.path / name).read_bytes() for name in names} | tables(bundle)
+    if clock_plan is not None:
+        entries[CLOCK_PLAN_FILE] = clock_plan
     version = version or ImageVersion.parse(bundle.manifest.version)
     return mcuboot_image.build(stored_zip.pack(entries), version, security_counter, key)
 
 
-def sign_bundle_file(data: bytes, key: SigningKey, security_counter: int | None = None) -> bytes:
+def sign_bundle_file(data: bytes, key: "SigningKey", security_counter: int | None = None) -> bytes:
     """Return the same payload and version, signed with `key`; an older signature is replaced.
 
     Raises ImageError when `data` is no bundle file.
@@ -87,7 +82,7 @@ def read_bundle_file(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def check_image(data: bytes, keys: TrustedKeys, *, allow_unsigned: bool = False) -> Image:
+def check_image(data: bytes, keys: "TrustedKeys", *, allow_unsigned: bool = False) -> Image:
     """Return the image when hash, signature and ZIP are right. Raises ImageError otherwise."""
     image = mcuboot_image.parse(data)
     image.check_trust(keys, allow_unsigned=allow_unsigned)
@@ -97,7 +92,7 @@ def check_image(data: bytes, keys: TrustedKeys, *, allow_unsigned: bool = False)
 
 
 def verify_bundle_file(
-    path: Path, keys: TrustedKeys, *, allow_unsigned: bool = False
+    path: Path, keys: "TrustedKeys", *, allow_unsigned: bool = False
 ) -> BundleFileInfo:
     """Check a bundle file and say what it is.
 
@@ -133,3 +128,30 @@ def is_laid_out(image: Image, folder: Path) -> bool:
     return found == entries.keys() and all(
         (folder / name).read_bytes() == content for name, content in entries.items()
     )
+
+
+class BundleFolders:
+    """One folder for each image, named by its digest. Only a cache: the slots are the truth."""
+
+    def __init__(self, root: Path) -> None:
+        root.mkdir(parents=True, exist_ok=True)
+        self._root = root
+
+    def folder_of(self, image: Image) -> Path:
+        """Return the folder of a checked image; what a power cut left half done is renewed."""
+        folder = self._root / image.digest.hex()[:_NAME_DIGITS]
+        if folder.is_dir() and is_laid_out(image, folder):
+            return folder
+        part = folder.with_suffix(".part")
+        shutil.rmtree(part, ignore_errors=True)
+        lay_out(image, part)
+        shutil.rmtree(folder, ignore_errors=True)
+        part.rename(folder)
+        return folder
+
+    def keep_only(self, *images: Image | None) -> None:
+        """Remove the folders of all other images."""
+        kept = {image.digest.hex()[:_NAME_DIGITS] for image in images if image}
+        for folder in self._root.iterdir():
+            if folder.name not in kept:
+                shutil.rmtree(folder, ignore_errors=True)

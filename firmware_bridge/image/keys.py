@@ -15,8 +15,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from edge_infer.firmware_bridge.errors import ImageError
 
-KEY_HASH_BYTES = 32
-
 
 def _key_hash(key: Ed25519PublicKey) -> bytes:
     der = key.public_bytes(

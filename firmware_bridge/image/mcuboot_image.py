@@ -10,9 +10,12 @@ import re
 import struct
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import TYPE_CHECKING
 
 from edge_infer.firmware_bridge.errors import ImageError
-from edge_infer.firmware_bridge.image.keys import KEY_HASH_BYTES, SigningKey, TrustedKeys
+
+if TYPE_CHECKING:  # an image is read and its hash checked without cryptography
+    from edge_infer.firmware_bridge.image.keys import SigningKey, TrustedKeys
 
 MAGIC = 0x96F3B83D
 HEADER_BYTES = 32
@@ -20,6 +23,7 @@ HEADER_BYTES = 32
 FLAG_NON_BOOTABLE = 0x10
 
 _HEADER = struct.Struct("<IIHHIIBBHI4x")
+_KEY_HASH_BYTES = 32
 _TLV_INFO = struct.Struct("<HH")
 _TLV = struct.Struct("<HH")
 _MAGIC_TLV_INFO = 0x6907
@@ -75,7 +79,7 @@ class Image:
     key_hash: bytes | None
     signature: bytes | None
 
-    def check_trust(self, keys: TrustedKeys, *, allow_unsigned: bool = False) -> str:
+    def check_trust(self, keys: "TrustedKeys", *, allow_unsigned: bool = False) -> str:
         """Return the name of the key that signed. Raises ImageError when none of `keys` did.
 
         With `allow_unsigned`, an image without any signature passes as "unsigned"; a signature
@@ -92,7 +96,7 @@ def build(
     payload: bytes,
     version: ImageVersion,
     security_counter: int = 0,
-    key: SigningKey | None = None,
+    key: "SigningKey | None" = None,
 ) -> bytes:
     """Return the image of `payload`, signed when a key is given.
 
@@ -150,7 +154,7 @@ def parse(data: bytes) -> Image:
         counter,
         digest,
         data[header_bytes:end_payload],
-        _sized(tlvs, Tlv.KEY_HASH, KEY_HASH_BYTES),
+        _sized(tlvs, Tlv.KEY_HASH, _KEY_HASH_BYTES),
         _sized(tlvs, Tlv.ED25519, 64),
     )
 

@@ -8,7 +8,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
-from edge_infer.firmware_bridge.slots.bundle_folders import BundleFolders
+from edge_infer.firmware_bridge.image.bundle_file import BundleFolders
 from edge_infer.firmware_bridge.slots.slots import Slots
 from edge_infer.models_tflite import open_backend, open_bundle
 from edge_infer.models_tflite.errors import BundleError

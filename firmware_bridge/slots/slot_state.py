@@ -4,9 +4,9 @@ import json
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from edge_infer.firmware_bridge.slots.slot_storage import SlotStorage
+from edge_infer.firmware_bridge.slots.slot_storage import SlotStorage, replace_file
 
-STATE_FILE = "state.json"
+_STATE_FILE = "state.json"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,23 +67,13 @@ class SlotState:
 
 def save_state(storage: SlotStorage, state: SlotState) -> None:
     """Replace the stored state; a power cut leaves the old or the new one."""
-    replace_file(storage, STATE_FILE, state.to_json())
-
-
-def replace_file(storage: SlotStorage, name: str, content: bytes) -> None:
-    """Write a file so that a power cut leaves its old content or the new one."""
-    part = name + ".part"
-    storage.create(part)
-    storage.append(part, content)
-    storage.sync(part)
-    storage.rename(part, name)
-    storage.sync_folder()
+    replace_file(storage, _STATE_FILE, state.to_json())
 
 
 def load_state(storage: SlotStorage) -> SlotState | None:
     """Return the stored state, a new one where none was stored, None when it cannot be read."""
     try:
-        return SlotState.from_json(storage.read(STATE_FILE))
+        return SlotState.from_json(storage.read(_STATE_FILE))
     except FileNotFoundError:
         return SlotState()
     except (ValueError, TypeError, KeyError, AttributeError):

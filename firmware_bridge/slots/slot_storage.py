@@ -49,6 +49,16 @@ class SlotStorage(Protocol):
         ...
 
 
+def replace_file(storage: SlotStorage, name: str, content: bytes) -> None:
+    """Write a file so that a power cut leaves its old content or the new one."""
+    part = name + ".part"
+    storage.create(part)
+    storage.append(part, content)
+    storage.sync(part)
+    storage.rename(part, name)
+    storage.sync_folder()
+
+
 class FolderStorage:
     """The files of one folder. One file stays open while it grows: an upload appends often."""
 

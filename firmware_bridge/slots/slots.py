@@ -16,7 +16,6 @@ from edge_infer.firmware_bridge.errors import ImageError, SlotError
 from edge_infer.firmware_bridge.image.bundle_file import check_image
 from edge_infer.firmware_bridge.image.keys import TrustedKeys
 from edge_infer.firmware_bridge.image.mcuboot_image import Image
-from edge_infer.firmware_bridge.slots.image_codes import ImageCode
 from edge_infer.firmware_bridge.slots.slot_state import (
     Pending,
     Revert,
@@ -25,6 +24,7 @@ from edge_infer.firmware_bridge.slots.slot_state import (
     save_state,
 )
 from edge_infer.firmware_bridge.slots.slot_storage import SlotStorage
+from edge_infer.firmware_bridge.wire.standard import ImageCode
 
 NAMES = ("a", "b")
 MAX_IMAGE_BYTES = 64 << 20

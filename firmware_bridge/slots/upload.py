@@ -9,10 +9,9 @@ import json
 from typing import Any
 
 from edge_infer.firmware_bridge.errors import ImageError, SlotError
-from edge_infer.firmware_bridge.slots.image_codes import ImageCode
-from edge_infer.firmware_bridge.slots.slot_state import replace_file
-from edge_infer.firmware_bridge.slots.slot_storage import SlotStorage
+from edge_infer.firmware_bridge.slots.slot_storage import SlotStorage, replace_file
 from edge_infer.firmware_bridge.slots.slots import MAX_IMAGE_BYTES, SlotImage, Slots
+from edge_infer.firmware_bridge.wire.standard import ImageCode
 
 _DATA_FILE = "upload.part"
 _SESSION_FILE = "upload.json"

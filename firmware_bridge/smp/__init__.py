@@ -1,5 +1,5 @@
 """The protocol without a port: messages, both framings, and either side of a conversation.
 
 `message` is a request or an answer, `framing` makes bytes of it; `client` asks, `agent` answers
-with the command groups that `dispatch` describes.
+with its command groups.
 """

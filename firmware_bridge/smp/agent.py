@@ -1,4 +1,4 @@
-"""The SMP server, without a port: bytes in, bytes out, time given.
+"""The SMP server, without a port: bytes in, bytes out, time given; and what a group looks like.
 
 It answers in the framing that asked. Damage is dropped without an answer, as on every SMP
 serial line: the client repeats. A handler that fails unexpectedly costs one error answer, never
@@ -6,21 +6,15 @@ the agent.
 """
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from typing import Generic, TypeVar
 
 from edge_infer.firmware_bridge.errors import FrameError
-from edge_infer.firmware_bridge.smp.dispatch import CommandGroup, Handler, Later, RefusalError
 from edge_infer.firmware_bridge.smp.framing import FrameDecoder, Framing, Received, encode
-from edge_infer.firmware_bridge.smp.message import (
-    Body,
-    Code,
-    Header,
-    Message,
-    Op,
-    error_body,
-    read_body,
-)
+from edge_infer.firmware_bridge.smp.message import Header, Message, error_body, read_body
+from edge_infer.firmware_bridge.wire.command import A, Body, Command, Op, Q
+from edge_infer.firmware_bridge.wire.standard import Code
 
 BUFFER_BYTES = 2048
 """Longest message that is taken or given, advertised to clients."""
@@ -35,12 +29,66 @@ _IDLE_POLL_NS = 1_000_000_000
 
 _log = logging.getLogger(__name__)
 
+T = TypeVar("T")
+
+
+class RefusalError(Exception):
+    """A request is understood and refused."""
+
+    def __init__(self, code: Code, reason: str, group_code: int | None = None) -> None:
+        super().__init__(reason)
+        self.code = code
+        """The general code, for the first protocol version."""
+        self.group_code = group_code
+        """The group's own code, for the second; None where the refusal is a general one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Later(Generic[T]):
+    """An answer that is not known yet."""
+
+    poll: Callable[[int], T | None]
+    """Given the time in ns, returns the answer, None while there is none. May raise
+    RefusalError."""
+
+
+Handler = Callable[[Body, int], Body | Later[Body]]
+"""Given the body and the time in ns, returns the answer's body. May raise RefusalError, and
+FrameError for a body that lacks something."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandGroup:
+    """One SMP group: its number, its name for enumeration, its commands."""
+
+    number: int
+    name: str
+    handlers: Mapping[tuple[int, Op], Handler]
+
+
+def on(
+    command: Command[Q, A], answer: Callable[[Q, int], A | Later[A]]
+) -> tuple[tuple[int, Op], Handler]:
+    """Return the handler of a command, under its number and operation.
+
+    `answer` is given the request and the time in ns.
+    """
+
+    def handle(body: Body, now_ns: int) -> Body | Later[Body]:
+        found = answer(command.request.unpack(body), now_ns)
+        if not isinstance(found, Later):
+            return found.pack()
+        later = found
+        return Later(lambda time_ns: None if (a := later.poll(time_ns)) is None else a.pack())
+
+    return (command.number, command.op), handle
+
 
 @dataclass(slots=True)
 class _Waiting:
     framing: Framing
     header: Header
-    later: Later
+    later: Later[Body]
 
 
 class Agent:
@@ -82,7 +130,7 @@ class Agent:
         if header.op not in (Op.READ, Op.WRITE):
             return b""
         try:
-            result = self._handler(header)(_body(received.message), now_ns)
+            result = self._handler(header)(read_body(received.message), now_ns)
         except Exception as error:
             result = _refusal(header, error)
         if isinstance(result, Later):
@@ -116,15 +164,10 @@ class Agent:
         return _encoded(entry.framing, entry.header, result)
 
 
-def _body(message: bytes) -> Body:
-    try:
-        return read_body(message)
-    except FrameError as error:
-        raise RefusalError(Code.INVALID, str(error)) from error
-
-
 def _refusal(header: Header, error: Exception) -> Body:
-    if not isinstance(error, RefusalError):
+    if isinstance(error, FrameError):
+        error = RefusalError(Code.INVALID, str(error))
+    elif not isinstance(error, RefusalError):
         _log.error("group %d command %d failed", header.group, header.command, exc_info=error)
         error = RefusalError(Code.UNKNOWN, f"the device failed: {type(error).__name__}: {error}")
     reason = str(error)[:300]

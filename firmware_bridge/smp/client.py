@@ -3,11 +3,10 @@
 It speaks protocol version 1 (0 in the header), whose refusals carry their reason as text.
 """
 
-from typing import Any
-
 from edge_infer.firmware_bridge.errors import DeviceRefusedError, FrameError
 from edge_infer.firmware_bridge.smp.framing import MAX_MESSAGE_BYTES, FrameDecoder, Framing, encode
-from edge_infer.firmware_bridge.smp.message import Body, Header, Message, Op, refused
+from edge_infer.firmware_bridge.smp.message import Header, Message, refused
+from edge_infer.firmware_bridge.wire.command import Body, Op, Refusal
 
 _ANSWERS = {Op.READ: Op.READ_RESPONSE, Op.WRITE: Op.WRITE_RESPONSE}
 
@@ -72,5 +71,6 @@ def raise_refusal(group: int, body: Body) -> Body:
     refusal = refused(body)
     if refusal is None:
         return body
-    reason: Any = body.get("rsn") or f"the device refused with code {refusal[1]}"
-    raise DeviceRefusedError(refusal[0] if refusal[0] is not None else group, refusal[1], reason)
+    named, code = refusal
+    reason = Refusal.unpack(body).reason or f"the device refused with code {code}"
+    raise DeviceRefusedError(group if named is None else named, code, reason)

@@ -4,6 +4,8 @@ Console: the lines of the MCUmgr serial transport, `06 09` (first) or `04 14` (f
 newline; decoded they are a 16-bit length, the message, its CRC16, all big endian. Zephyr
 documentation, "SMP Transport Specification", section "UART/serial and console".
 COBS: the message and its CRC16, stuffed, between zero bytes; MCUboot's raw serial recovery.
+Cheshire and Baker, "Consistent Overhead Byte Stuffing", IEEE/ACM Transactions on Networking
+7(2), 1999, section III: bytes without zeros for one of overhead in every 254 begun.
 
 An SMP header has flags 0 in its second byte, so a COBS frame starts with 01 or 02, a console
 frame with 06 or 04, and nothing that a person types starts with either.
@@ -15,7 +17,6 @@ from enum import Enum
 from typing import NamedTuple
 
 from edge_infer.firmware_bridge.errors import FrameError
-from edge_infer.firmware_bridge.smp import cobs
 
 MAX_MESSAGE_BYTES = 4096
 """Longest message a decoder accepts unless told otherwise; bounds its memory."""
@@ -29,6 +30,11 @@ _LINE_BASE64 = 124
 _FIRST, _FURTHER = b"\x06\x09", b"\x04\x14"
 _LENGTH_BYTES = 2
 _CRC_BYTES = 2
+
+_DELIMITER = b"\x00"
+_LONGEST_RUN = 254
+"""Bytes after the code 0xFF, the only code that no zero follows."""
+_CODES = tuple(bytes([code]) for code in range(256))
 
 
 class Framing(Enum):
@@ -55,7 +61,7 @@ def encode(message: bytes, framing: Framing) -> bytes:
     checked = message + crc16(message).to_bytes(_CRC_BYTES, "big")
     if framing is Framing.COBS:
         # The leading delimiter ends whatever noise or half frame stands on the line.
-        return cobs.DELIMITER + cobs.encode(checked) + cobs.DELIMITER
+        return _DELIMITER + stuff(checked) + _DELIMITER
     return _lines(len(checked).to_bytes(_LENGTH_BYTES, "big") + checked)
 
 
@@ -67,8 +73,40 @@ def _lines(content: bytes) -> bytes:
     )
 
 
+def stuff(data: bytes) -> bytes:
+    """Return `data` without zero bytes, no delimiter appended.
+
+    Works on the runs between zeros, which `bytes.split` finds: an interpreted loop over
+    single bytes could not fill a fast line.
+    """
+    out: list[bytes] = []
+    for run in data.split(_DELIMITER):
+        while len(run) >= _LONGEST_RUN:
+            out += (b"\xff", run[:_LONGEST_RUN])
+            run = run[_LONGEST_RUN:]
+        out += (_CODES[len(run) + 1], run)
+    return b"".join(out)
+
+
+def unstuff(stuffed: bytes) -> bytes:
+    """Return what `stuff` was given. Raises FrameError when nothing stuffs to `stuffed`."""
+    if not stuffed or 0 in stuffed:
+        raise FrameError(f"a COBS frame of {len(stuffed)} bytes is empty or holds a zero")
+    out: list[bytes] = []
+    at, length = 0, len(stuffed)
+    while at < length:
+        end = at + stuffed[at]
+        out.append(stuffed[at + 1 : end])
+        if stuffed[at] <= _LONGEST_RUN and end < length:
+            out.append(_DELIMITER)
+        at = end
+    if at != length:
+        raise FrameError(f"a COBS frame of {length} bytes ends {at - length} bytes too early")
+    return b"".join(out)
+
+
 def _decode_cobs(stuffed: bytes) -> bytes:
-    checked = cobs.decode(stuffed)
+    checked = unstuff(stuffed)
     message, crc = checked[:-_CRC_BYTES], checked[-_CRC_BYTES:]
     if not message or crc16(message) != int.from_bytes(crc, "big"):
         raise FrameError(f"the CRC of a COBS frame of {len(stuffed)} bytes is wrong")

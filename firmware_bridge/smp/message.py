@@ -1,4 +1,4 @@
-"""Simple Management Protocol: the 8-byte header, the groups, CBOR bodies, both kinds of error.
+"""Simple Management Protocol: the 8-byte header, CBOR bodies, both kinds of refusal.
 
 Zephyr documentation, "SMP Protocol Specification". Fields are big endian: operation and version,
 flags, length, group, sequence, command.
@@ -6,14 +6,10 @@ flags, length, group, sequence, command.
 
 import struct
 from dataclasses import dataclass, field
-from enum import IntEnum
 from typing import Any
 
-import cbor2
-
 from edge_infer.firmware_bridge.errors import FrameError
-
-Body = dict[str, Any]
+from edge_infer.firmware_bridge.wire.command import Body, GroupError, Op, Refusal
 
 _HEADER = struct.Struct("!BBHHBB")
 HEADER_BYTES = _HEADER.size
@@ -21,42 +17,6 @@ assert HEADER_BYTES == 8
 
 _MAX_DEPTH = 8
 """No message nests deeper than a list of maps of lists."""
-
-
-class Op(IntEnum):
-    """What the header asks for or answers."""
-
-    READ = 0
-    READ_RESPONSE = 1
-    WRITE = 2
-    WRITE_RESPONSE = 3
-
-
-class Group(IntEnum):
-    """The groups this project speaks."""
-
-    OS = 0
-    IMAGE = 1
-    ENUMERATION = 10
-    EDGE_INFER = 70
-    """Our own, documented in PROTOCOL.md; groups from 64 on are free for users."""
-
-
-class Code(IntEnum):
-    """General error codes; a code of a group of its own counts from its own 0."""
-
-    OK = 0
-    UNKNOWN = 1
-    NO_MEMORY = 2
-    INVALID = 3
-    TIMEOUT = 4
-    NO_ENTRY = 5
-    BAD_STATE = 6
-    TOO_LARGE = 7
-    NOT_SUPPORTED = 8
-    CORRUPT = 9
-    BUSY = 10
-    ACCESS_DENIED = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +64,8 @@ class Message:
 
     def pack(self) -> bytes:
         """Return the bytes of the message, without any framing."""
+        import cbor2  # loaded with the first message: a command's help needs none
+
         content = cbor2.dumps(self.body)
         head = self.header
         return (
@@ -121,6 +83,8 @@ class Message:
 
 def read_body(message: bytes) -> Body:
     """Return the CBOR map behind the header. Raises FrameError when there is none."""
+    import cbor2
+
     try:
         body = cbor2.loads(message[HEADER_BYTES:])
     # Tags run code of their own choice (dates, regular expressions) with errors of any kind.
@@ -148,14 +112,13 @@ def error_body(version: int, group: int, code: int, reason: str) -> Body:
     group and has no room: the reason is read with our own group's REASON command.
     """
     if version == 0:
-        return {"rc": code, "rsn": reason}
-    return {"err": {"group": group, "rc": code}}
+        return Refusal(code, reason).pack()
+    return Refusal(error=GroupError(group, code)).pack()
 
 
 def refused(body: Body) -> tuple[int | None, int] | None:
     """Return (group or None, code) when a response body is a refusal, else None."""
-    err = body.get("err")
-    if isinstance(err, dict):
-        return err.get("group"), int(err.get("rc", Code.UNKNOWN))
-    rc = body.get("rc", 0)
-    return (None, int(rc)) if rc else None
+    refusal = Refusal.unpack(body)
+    if refusal.error is not None:
+        return refusal.error.group, refusal.error.code
+    return (None, refusal.code) if refusal.code else None

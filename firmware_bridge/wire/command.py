@@ -214,7 +214,7 @@ def _number_reader(hint: type, *, signed: bool) -> Callable[[Any, str], Any]:
     what = "a number, 0 or above" if natural else "a number"
 
     def read(value: Any, key: str) -> Any:
-        if type(value) not in kinds or (natural and value < 0):
+        if not isinstance(value, kinds) or isinstance(value, bool) or (natural and value < 0):
             raise FrameError(f"{key!r} has to be {what}, not {value!r}")
         return value
 

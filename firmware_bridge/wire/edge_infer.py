@@ -92,7 +92,7 @@ class Statistics(Fields):
 
 @dataclass(frozen=True, slots=True)
 class RunSamples(Fields):
-    """Answer so many frames of the bundle's own samples."""
+    """Answer so many frames of the bundle's own samples, again from the first when they end."""
 
     frames: int
     number: Annotated[int, "n"]
@@ -140,7 +140,7 @@ class Ran(Fields):
 
 @dataclass(frozen=True, slots=True)
 class FramePiece(Fields):
-    """A piece of a frame to answer."""
+    """A piece of a frame to answer; or, from offset 0 and as long as it says, the whole."""
 
     number: Annotated[int, "n"]
     """Of the frame."""
@@ -185,7 +185,7 @@ class FrameAnswer(Fields):
 
 @dataclass(frozen=True, slots=True)
 class OpenEngine(Fields):
-    """Start anew: a fresh engine, energy account and idle reference."""
+    """Start anew with a policy and a ratio: fresh idle reference, fresh energy account."""
 
     number: Annotated[int, "n"]
     policy: str = "performance"
@@ -193,10 +193,15 @@ class OpenEngine(Fields):
 
 
 @dataclass(frozen=True, slots=True)
-class Numbered(Fields):
-    """A request that only has to be told from its repetition."""
+class FinishEngine(Fields):
+    """End the energy account and say what it came to."""
 
     number: Annotated[int, "n"]
+
+
+EnergyRow = tuple[Any, ...]
+"""Of an inference: its number, origin or None, gross nJ, net nJ, uncertainty nJ or None,
+apportioned share."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +213,9 @@ class EnergiesWanted(Fields):
 
 @dataclass(frozen=True, slots=True)
 class Energies(Fields):
-    """Of each inference: frame, origin, gross, net, uncertainty, apportioned share."""
+    """Of settled inferences."""
 
-    energies: tuple[tuple[Any, ...], ...]
+    energies: tuple[EnergyRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -254,7 +259,7 @@ STATISTICS = Command(_OURS, EdgeCommand.STATISTICS, Op.READ, Empty, Statistics)
 RUN = Command(_OURS, EdgeCommand.RUN, Op.WRITE, RunSamples, Ran)
 INFER = Command(_OURS, EdgeCommand.INFER, Op.WRITE, FramePiece, FrameAnswer)
 ENGINE = Command(_OURS, EdgeCommand.ENGINE, Op.WRITE, OpenEngine, RunInfo)
-FINISH = Command(_OURS, EdgeCommand.FINISH, Op.WRITE, Numbered, Finished)
+FINISH = Command(_OURS, EdgeCommand.FINISH, Op.WRITE, FinishEngine, Finished)
 ENERGIES = Command(_OURS, EdgeCommand.ENERGIES, Op.READ, EnergiesWanted, Energies)
 LOG = Command(_OURS, EdgeCommand.LOG, Op.READ, LogWanted, LogBatch)
 TIME = Command(_OURS, EdgeCommand.TIME, Op.READ, Empty, DeviceTime)

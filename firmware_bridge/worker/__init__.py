@@ -1,1 +1,1 @@
-"""The process that has board and engine, what the agent and it say, and who supervises it."""
+"""The process that has board and engine, what the agent and it say, who supervises it, its log."""

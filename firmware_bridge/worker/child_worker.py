@@ -7,12 +7,12 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Protocol
 
+from edge_infer.firmware_bridge.worker.worker import run_worker
 from edge_infer.firmware_bridge.worker.worker_messages import (
+    Job,
     WorkerEvent,
-    WorkerRequest,
     WorkerSettings,
 )
-from edge_infer.firmware_bridge.worker.worker_process import run_worker
 
 _END_S = 2.0
 """How long a worker may take to put the clock back before it is killed."""
@@ -23,8 +23,8 @@ _MAX_EVENTS = 200
 class WorkerHandle(Protocol):
     """Something that runs jobs beside the agent."""
 
-    def send(self, request: WorkerRequest) -> None:
-        """Give it a job; one that has died is noticed by `death`."""
+    def send(self, job: Job) -> None:
+        """Give it a job; a worker that has died is noticed by `death`."""
         ...
 
     def events(self) -> list[WorkerEvent]:
@@ -61,10 +61,10 @@ class ChildWorker:
         self._process.start()
         theirs.close()
 
-    def send(self, request: WorkerRequest) -> None:
+    def send(self, job: Job) -> None:
         """See WorkerHandle."""
         with contextlib.suppress(OSError):
-            self._connection.send(request)
+            self._connection.send(job)
 
     def events(self) -> list[WorkerEvent]:
         """See WorkerHandle."""

@@ -6,13 +6,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from edge_infer.firmware_bridge.log.power_log import PowerLog
-from edge_infer.firmware_bridge.smp.dispatch import RefusalError
-from edge_infer.firmware_bridge.smp.message import Body, Code
+from edge_infer.firmware_bridge.smp.agent import RefusalError
+from edge_infer.firmware_bridge.wire.command import Fields
+from edge_infer.firmware_bridge.wire.edge_infer import EnergyRow, RunInfo
+from edge_infer.firmware_bridge.wire.standard import Code
 from edge_infer.firmware_bridge.worker.child_worker import WorkerHandle
+from edge_infer.firmware_bridge.worker.power_log import PowerLog
 from edge_infer.firmware_bridge.worker.worker_messages import (
     Done,
     Failed,
+    Job,
     Logged,
     Ready,
     Settled,
@@ -72,15 +75,15 @@ class Runner:
         self._on_failure = on_failure
         self._worker: WorkerHandle | None = None
         self._folder: Path | None = None
-        self._answers: dict[int, Body | RefusalError] = {}
+        self._answers: dict[int, Fields | RefusalError] = {}
         self._open_jobs: set[int] = set()
         self._jobs = 0
         self._failures = 0
         self._heard_ns = 0
-        self.info: Body | None = None
+        self.info: RunInfo | None = None
         """What runs; None while nothing is ready."""
         self.statistics = RunStatistics()
-        self.energies: deque[list[Any]] = deque(maxlen=_KEPT_ENERGIES)
+        self.energies: deque[EnergyRow] = deque(maxlen=_KEPT_ENERGIES)
         """Settled energies that nobody has fetched yet."""
 
     def open(self, folder: Path | None) -> None:
@@ -99,7 +102,7 @@ class Runner:
         self.info = None
         self._refuse_open_jobs("the bundle was stopped")
 
-    def submit(self, make: Callable[[int], WorkerRequest], now_ns: int) -> int:
+    def submit(self, request: WorkerRequest, now_ns: int) -> int:
         """Give the worker a job and return its number. Raises RefusalError when nothing runs."""
         if self._worker is None or self.info is None:
             why = self.statistics.last_failure or "it starts, or none was flashed"
@@ -108,10 +111,10 @@ class Runner:
         if not self._open_jobs:
             self._heard_ns = now_ns
         self._open_jobs.add(self._jobs)
-        self._worker.send(make(self._jobs))
+        self._worker.send(Job(self._jobs, request))
         return self._jobs
 
-    def answer(self, job: int) -> Body | None:
+    def answer(self, job: int) -> Any | None:
         """Return a job's answer, None while there is none. Raises RefusalError."""
         found = self._answers.get(job)
         if isinstance(found, RefusalError):
@@ -155,8 +158,8 @@ class Runner:
                     self._log.add(entry)
             case Settled():
                 self._count(event)
-            case Done(job, body):
-                self._close_job(job, body)
+            case Done(job, answer):
+                self._close_job(job, answer)
             case Failed(0, reason):
                 self.statistics.last_failure = reason
             case Failed(job, reason):
@@ -175,7 +178,7 @@ class Runner:
         self._failures = 0
         self._on_good(total.inferences)
 
-    def _close_job(self, job: int, answer: Body | RefusalError) -> None:
+    def _close_job(self, job: int, answer: Fields | RefusalError) -> None:
         self._open_jobs.discard(job)
         self._answers[job] = answer
         # Answers are fetched within a repetition or two; older ones nobody waits for.

@@ -1,33 +1,40 @@
 """The worker: it has the board and the engine, and answers the agent's requests.
 
-It sends what it has to say ten times a second, not after every inference, so that streaming
-costs the inferences little.
+It is a process of its own, which may hang or crash without the agent. It sends what it has to say
+ten times a second, not after every inference, so that streaming costs the inferences little.
 """
 
+import signal
 import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from typing import Protocol
 
 import numpy as np
 
+from edge_infer.boards import open_board
 from edge_infer.boards.contract import Board
 from edge_infer.boards.errors import BoardError
-from edge_infer.firmware_bridge.smp.message import Body
-from edge_infer.firmware_bridge.worker.record_body import to_body, totals_to_body
-from edge_infer.firmware_bridge.worker.tapped_meter import TappedBoard
-from edge_infer.firmware_bridge.worker.worker_log import WorkerLog
+from edge_infer.firmware_bridge.wire.edge_infer import (
+    Finished,
+    FinishEngine,
+    FrameAnswer,
+    FramePiece,
+    OpenEngine,
+    Ran,
+    RunInfo,
+    RunSamples,
+)
+from edge_infer.firmware_bridge.wire.inference import wire_energy, wire_record
+from edge_infer.firmware_bridge.worker.worker_log import TappedBoard, WorkerLog
 from edge_infer.firmware_bridge.worker.worker_messages import (
     Done,
     Failed,
-    FinishEngine,
-    InferFrame,
+    Job,
     Logged,
-    OpenEngine,
     Ready,
-    RunSamples,
     Settled,
     WorkerEvent,
-    WorkerRequest,
     WorkerSettings,
 )
 from edge_infer.models_tflite import open_bundle
@@ -41,7 +48,7 @@ REPORT_S = 0.1
 _BURST_S = 0.005
 """How long a run goes on between looks at the pipe: a look costs as much as a small stage."""
 
-EXPECTED = (BoardError, BundleError, RunError, OSError)
+_EXPECTED = (BoardError, BundleError, RunError, OSError)
 
 
 class Pipe(Protocol):
@@ -52,11 +59,11 @@ class Pipe(Protocol):
         ...
 
     def poll(self, timeout: float) -> bool:
-        """Wait up to `timeout` s for a request; return True when there is one."""
+        """Wait up to `timeout` s for a job; return True when there is one."""
         ...
 
-    def recv(self) -> WorkerRequest:
-        """Return the request. Raises EOFError when the agent is gone."""
+    def recv(self) -> Job:
+        """Return a job. Raises EOFError when the agent is gone."""
         ...
 
 
@@ -81,7 +88,7 @@ class Worker:
         self._finished = False
         """The energy account was closed; the next job needs a fresh engine."""
         self._policy, self._ratio = settings.policy, FULL_RATIO
-        self._running: RunSamples | None = None
+        self._running: tuple[int, RunSamples] | None = None
         self._ran = 0
         """Frames of the run that are answered."""
         self._one_by_one = True
@@ -100,7 +107,7 @@ class Worker:
         if self._connection.poll(0 if self._running else REPORT_S):
             self._serve(self._connection.recv())
         if self._running:
-            self._run_burst(self._running)
+            self._run_burst(*self._running)
         else:
             self._idle()
         if self._clock_s() - self._last_report_s >= REPORT_S:
@@ -111,32 +118,36 @@ class Worker:
         """True during a run over the bundle's samples."""
         return self._running is not None
 
-    def _serve(self, request: WorkerRequest) -> None:
+    def _serve(self, job: Job) -> None:
         try:
-            match request:
-                case OpenEngine(job):
-                    self._connection.send(Done(job, self._change(request)))
+            match job.request:
+                case OpenEngine():
+                    self._done(job.number, self._change(job.request))
                 case RunSamples():
-                    self._begin(request)
-                case InferFrame(job):
-                    self._connection.send(Done(job, to_body(self._infer(request))))
-                case FinishEngine(job):
-                    self._connection.send(Done(job, self._finish()))
-        except EXPECTED as error:
-            self._connection.send(Failed(request.job, str(error)))
+                    self._begin(job.number, job.request)
+                case FramePiece():
+                    record = wire_record(self._infer(job.request))
+                    self._done(job.number, FrameAnswer(record=record))
+                case FinishEngine():
+                    self._done(job.number, self._finish())
+        except _EXPECTED as error:
+            self._connection.send(Failed(job.number, str(error)))
 
-    def _change(self, request: OpenEngine) -> Body:
+    def _done(self, job: int, answer: RunInfo | Ran | FrameAnswer | Finished) -> None:
+        self._connection.send(Done(job, answer))
+
+    def _change(self, request: OpenEngine) -> RunInfo:
         """Open another engine; where that is refused, the one before again."""
         before = self._policy, self._ratio
         self._policy, self._ratio = request.policy, request.ratio
         try:
             return self._open()
-        except EXPECTED:
+        except _EXPECTED:
             self._policy, self._ratio = before
             self._open()
             raise
 
-    def _open(self) -> Body:
+    def _open(self) -> RunInfo:
         if self._engine is not None:
             if not self._finished:
                 self._settled += self._engine.finish()
@@ -151,17 +162,17 @@ class Worker:
             ratio=self._ratio,
         )
         self._finished, self._one_by_one = False, True
-        info: Body = {
-            "bundle": self._bundle.manifest.name,
-            "version": self._bundle.manifest.version,
-            "board": self._board.name,
-            "simulated": self._board.simulated,
-            "metered": self._board.meter is not None,
-            "policy": self._policy,
-            "ratio": self._ratio,
-            "exits": list(engine.exit_names),
-            "backend": dict(backend_document(engine.backend)),
-        }
+        info = RunInfo(
+            bundle=self._bundle.manifest.name,
+            version=self._bundle.manifest.version,
+            board=self._board.name,
+            simulated=self._board.simulated,
+            metered=self._board.meter is not None,
+            policy=self._policy,
+            ratio=self._ratio,
+            exits=tuple(engine.exit_names),
+            backend=dict(backend_document(engine.backend)),
+        )
         self._connection.send(Ready(info))
         return info
 
@@ -170,14 +181,14 @@ class Worker:
         assert self._engine is not None  # opened by the constructor
         return self._engine
 
-    def _begin(self, request: RunSamples) -> None:
+    def _begin(self, job: int, request: RunSamples) -> None:
         if self._samples is None:
             raise RunError(f"the bundle {self._bundle.manifest.name} carries no samples to run")
         self._open()
         self._one_by_one = False
-        self._running, self._ran = request, 0
+        self._running, self._ran = (job, request), 0
 
-    def _run_burst(self, run: RunSamples) -> None:
+    def _run_burst(self, job: int, run: RunSamples) -> None:
         """Answer frames of the samples for a moment; after the last, settle and say so."""
         assert self._samples is not None  # checked when the run began
         frames, labels = self._samples
@@ -190,9 +201,10 @@ class Worker:
             if clock_s() >= end_s:
                 return
         self._running = None
-        self._connection.send(Done(run.job, {"frames": self._ran, **self._finish()}))
+        # How many inferences there were since the start, only the agent knows.
+        self._done(job, Ran(True, 0, self._ran, self._finish()))
 
-    def _infer(self, request: InferFrame) -> InferenceRecord:
+    def _infer(self, request: FramePiece) -> InferenceRecord:
         if self._finished:
             self._open()
         data = np.frombuffer(request.data, np.dtype(request.dtype)).reshape(request.shape)
@@ -212,17 +224,14 @@ class Worker:
         if self._board.meter is not None:
             self._board.meter.drain(timebase.now_ns())
 
-    def _finish(self) -> Body:
+    def _finish(self) -> Finished:
         engine = self._opened
         if not self._finished:
             self._settled += engine.finish()
         self._finished = True
         self._report()
         totals = engine.energy()
-        return {
-            "residency": [[khz, ns] for khz, ns in engine.residency_ns.items()],
-            "energy": totals_to_body(totals) if totals else None,
-        }
+        return Finished(tuple(engine.residency_ns.items()), wire_energy(totals) if totals else None)
 
     def _report(self) -> None:
         """Send log entries and settled energies."""
@@ -237,3 +246,16 @@ class Worker:
     def _settle(self) -> None:
         if not self._finished:
             self._settled += self._opened.settle()
+
+
+def run_worker(connection: Connection, settings: WorkerSettings) -> None:
+    """Serve requests until the agent closes the pipe. The target of the child process."""
+    # Ctrl-C reaches the whole group of processes; only the agent decides what it means.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        with open_board(settings.board) as board:
+            Worker(connection, board, settings).run()
+    except _EXPECTED as error:
+        connection.send(Failed(0, str(error)))
+    except (EOFError, BrokenPipeError):
+        pass

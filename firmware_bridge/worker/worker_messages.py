@@ -1,13 +1,28 @@
-"""What the agent and its worker process say to each other over their pipe."""
+"""What the agent and its worker process say to each other over their pipe.
+
+Requests and answers are those of the wire; here they get the number of a job.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from edge_infer.firmware_bridge.log.power_log import LogEntry
-from edge_infer.firmware_bridge.smp.message import Body
-from edge_infer.firmware_bridge.worker.record_body import energy_to_list
+from edge_infer.firmware_bridge.wire.edge_infer import (
+    EnergyRow,
+    Finished,
+    FinishEngine,
+    FrameAnswer,
+    FramePiece,
+    OpenEngine,
+    Ran,
+    RunInfo,
+    RunSamples,
+)
+from edge_infer.firmware_bridge.wire.inference import energy_row
+from edge_infer.firmware_bridge.wire.log_batch import LogEntry
 from edge_infer.runtime.records import InferenceRecord
+
+WorkerRequest = OpenEngine | RunSamples | FramePiece | FinishEngine
+"""What a worker does; a frame comes whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,48 +37,18 @@ class WorkerSettings:
 
 
 @dataclass(frozen=True, slots=True)
-class OpenEngine:
-    """Start anew with this policy and ratio: fresh idle reference, fresh energy account."""
+class Job:
+    """Something to do."""
 
-    job: int
-    policy: str
-    ratio: str
-
-
-@dataclass(frozen=True, slots=True)
-class RunSamples:
-    """Answer frames of the bundle's own samples, again from the first when they end."""
-
-    job: int
-    frames: int
-
-
-@dataclass(frozen=True, slots=True)
-class InferFrame:
-    """Answer one frame."""
-
-    job: int
     number: int
-    data: bytes
-    dtype: str
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class FinishEngine:
-    """End the energy account and say what it came to."""
-
-    job: int
-
-
-WorkerRequest = OpenEngine | RunSamples | InferFrame | FinishEngine
+    request: WorkerRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Ready:
     """The engine is open; what it is."""
 
-    info: Body
+    info: RunInfo
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +62,8 @@ class Logged:
 class Settled:
     """Inferences whose energy became known."""
 
-    energies: list[list[Any]]
-    """As `record_body.energy_to_list` writes them; empty for a run over the samples."""
+    energies: list[EnergyRow]
+    """Empty for a run over the samples."""
     exits: dict[int, int]
     """Index of the exit to inferences that left there."""
     labelled: int
@@ -99,7 +84,7 @@ class Settled:
             if record.energy is not None:
                 gross_nj += record.energy.gross_nj
                 net_nj += record.energy.net_nj
-        energies = [energy_to_list(record) for record in records] if one_by_one else []
+        energies = [energy_row(record) for record in records] if one_by_one else []
         return cls(energies, exits, labelled, correct, gross_nj, net_nj)
 
 
@@ -108,7 +93,7 @@ class Done:
     """A job is done; its answer."""
 
     job: int
-    body: Body
+    answer: RunInfo | Ran | FrameAnswer | Finished
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,17 +2,15 @@
 
 from tests.fakes.cut_storage import CutStorage
 
-from edge_infer.firmware_bridge.groups.enumeration_group import enumeration_group
-from edge_infer.firmware_bridge.groups.image_group import ImageGroup
-from edge_infer.firmware_bridge.groups.os_group import os_group
+from edge_infer.firmware_bridge.device.image_group import ImageGroup
+from edge_infer.firmware_bridge.device.system_groups import enumeration_group, os_group
 from edge_infer.firmware_bridge.image import mcuboot_image, stored_zip
 from edge_infer.firmware_bridge.image.keys import SigningKey, TrustedKeys
 from edge_infer.firmware_bridge.image.mcuboot_image import ImageVersion
 from edge_infer.firmware_bridge.slots.slot_storage import FolderStorage
 from edge_infer.firmware_bridge.slots.slots import Slots
 from edge_infer.firmware_bridge.slots.upload import Upload
-from edge_infer.firmware_bridge.smp.agent import Agent
-from edge_infer.firmware_bridge.smp.dispatch import CommandGroup
+from edge_infer.firmware_bridge.smp.agent import Agent, CommandGroup
 
 KEY = SigningKey.generate()
 KEYS = TrustedKeys([("release", KEY.public)])

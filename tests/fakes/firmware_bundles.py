@@ -11,11 +11,9 @@ from tests.fakes.firmware_build import Driver
 from tests.fakes.firmware_models import millionths
 
 from edge_infer.firmware_bridge.image import mcuboot_image, stored_zip
-from edge_infer.firmware_bridge.image.clock_plan_table import CLOCK_PLAN_FILE, clock_plan_table
-from edge_infer.firmware_bridge.image.decision_table import DECISIONS_FILE, decision_table
-from edge_infer.firmware_bridge.image.golden_table import GOLDEN_FILE, golden_table
+from edge_infer.firmware_bridge.image.clock_plan import clock_plan_table
 from edge_infer.firmware_bridge.image.keys import SigningKey
-from edge_infer.firmware_bridge.image.predictor_table import PREDICTOR_FILE, predictor_table
+from edge_infer.firmware_bridge.image.tables import CLOCK_PLAN_FILE, tables
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.manifest import MANIFEST_FILE
 from edge_infer.models_tflite.ratio_spec import FULL_RATIO
@@ -47,12 +45,7 @@ def bundle_file(
 ) -> bytes:
     """Return the bundle file with all tables, of a manifest that may differ from the folder's."""
     names = [MANIFEST_FILE, *bundle.manifest.files]
-    entries = {name: (bundle.path / name).read_bytes() for name in names}
-    entries[DECISIONS_FILE] = decision_table(bundle.manifest)
-    if golden := golden_table(bundle):
-        entries[GOLDEN_FILE] = golden
-    if predictor := predictor_table(bundle.manifest):
-        entries[PREDICTOR_FILE] = predictor
+    entries = {name: (bundle.path / name).read_bytes() for name in names} | tables(bundle)
     if plan:
         entries[CLOCK_PLAN_FILE] = clock_plan_table(*plan)
     version = mcuboot_image.ImageVersion.parse(bundle.manifest.version)

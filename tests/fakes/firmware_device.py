@@ -8,7 +8,7 @@ from tests.fakes.firmware_build import Driver
 
 from edge_infer.firmware_bridge.smp.client import Client, raise_refusal
 from edge_infer.firmware_bridge.smp.framing import Framing
-from edge_infer.firmware_bridge.smp.message import Body, Group, Op
+from edge_infer.firmware_bridge.wire.command import Body, Group, Op
 
 SAMPLE_REGISTERS = {1: 6000, 2: (1250 << 3) | 2}
 """An INA219 with 60 mV at its shunt and 5 V at its bus, a conversion ready."""

@@ -6,25 +6,25 @@ from collections import deque
 from edge_infer.boards import open_board
 from edge_infer.firmware_bridge.worker.worker import REPORT_S, Worker
 from edge_infer.firmware_bridge.worker.worker_messages import (
+    Job,
     WorkerEvent,
-    WorkerRequest,
     WorkerSettings,
 )
 
 
 class _Pipe:
     def __init__(self) -> None:
-        self.requests: deque[WorkerRequest] = deque()
+        self.jobs: deque[Job] = deque()
         self.events: deque[WorkerEvent] = deque()
 
     def send(self, event: WorkerEvent) -> None:
         self.events.append(event)
 
     def poll(self, timeout: float) -> bool:
-        return bool(self.requests)
+        return bool(self.jobs)
 
-    def recv(self) -> WorkerRequest:
-        return self.requests.popleft()
+    def recv(self) -> Job:
+        return self.jobs.popleft()
 
 
 class InProcessWorker:
@@ -43,8 +43,8 @@ class InProcessWorker:
         self._worker = Worker(self._pipe, self._board, settings, self._clock_s)
         InProcessWorker.started.append(self)
 
-    def send(self, request: WorkerRequest) -> None:
-        self._pipe.requests.append(request)
+    def send(self, job: Job) -> None:
+        self._pipe.jobs.append(job)
 
     def events(self) -> list[WorkerEvent]:
         if not self.hung and self.dead is None:

@@ -22,7 +22,7 @@ from tests.fakes.tiny_bundles import CHOSEN_ON, early_exit_draft, single_draft
 from tests.fakes.tiny_models import FRAME, ModelBuilder
 
 from edge_infer.firmware_bridge.image import mcuboot_image, stored_zip
-from edge_infer.firmware_bridge.image.decision_table import DECISIONS_FILE, decision_table
+from edge_infer.firmware_bridge.image.tables import DECISIONS_FILE, decision_table
 from edge_infer.models_tflite.build import write_bundle
 from edge_infer.models_tflite.bundle import Bundle, open_bundle, shipped_names
 from edge_infer.models_tflite.describe import StageDraft

@@ -16,14 +16,15 @@ from tests.fakes.tiny_bundles import early_exit_draft, single_draft
 
 from edge_infer.boards.power import PowerSample, SampleFlag
 from edge_infer.firmware_bridge.errors import DeviceRefusedError
-from edge_infer.firmware_bridge.groups import edge_group
 from edge_infer.firmware_bridge.image import mcuboot_image, stored_zip
-from edge_infer.firmware_bridge.image.golden_table import GOLDEN_FILE
-from edge_infer.firmware_bridge.log import log_codec
-from edge_infer.firmware_bridge.log.power_log import Mark, MarkEntry
-from edge_infer.firmware_bridge.slots.image_codes import ImageCode
+from edge_infer.firmware_bridge.image.tables import GOLDEN_FILE
 from edge_infer.firmware_bridge.smp.framing import FrameDecoder, Framing, encode
-from edge_infer.firmware_bridge.smp.message import Code, Group, Header, Message, Op
+from edge_infer.firmware_bridge.smp.message import Header, Message
+from edge_infer.firmware_bridge.wire import log_batch
+from edge_infer.firmware_bridge.wire.command import Group, Op
+from edge_infer.firmware_bridge.wire.edge_infer import EdgeCommand
+from edge_infer.firmware_bridge.wire.log_batch import Mark, MarkEntry
+from edge_infer.firmware_bridge.wire.standard import Code, ImageCode
 from edge_infer.models_tflite.build import write_bundle
 from edge_infer.models_tflite.bundle import Bundle, open_bundle
 
@@ -67,7 +68,7 @@ def _digest(file: bytes) -> bytes:
 
 
 def _info(device: FirmwareDevice) -> dict[str, Any]:
-    return device.ask(Op.READ, Group.EDGE_INFER, edge_group.INFO)
+    return device.ask(Op.READ, Group.EDGE_INFER, EdgeCommand.INFO)
 
 
 def _runs(device: FirmwareDevice) -> str:
@@ -120,7 +121,7 @@ def test_a_rollback_that_is_asked_for_keeps_its_reason(device: FirmwareDevice, n
     device.upload(file)
     device.mark(_digest(file), permanent=True)
     device.power_on()
-    device.ask(Op.WRITE, Group.EDGE_INFER, edge_group.ROLLBACK, {"reason": "too hot"})
+    device.ask(Op.WRITE, Group.EDGE_INFER, EdgeCommand.ROLLBACK, {"reason": "too hot"})
     device.power_on()
     assert _runs(device) == "tiny-early-exit"
     assert _info(device)["revert"]["reason"] == "too hot"
@@ -268,7 +269,7 @@ def _infer(device: FirmwareDevice, number: int, frame: Any, piece: int = 1500) -
         body = {"n": number, "session": 7, "len": len(content), "off": at,
                 "data": content[at : at + piece], "dtype": str(frame.dtype),
                 "shape": list(frame.shape)}  # fmt: skip
-        answer = device.ask(Op.WRITE, Group.EDGE_INFER, edge_group.INFER, body)
+        answer = device.ask(Op.WRITE, Group.EDGE_INFER, EdgeCommand.INFER, body)
     return answer
 
 
@@ -281,7 +282,7 @@ def test_frames_are_answered_once_as_on_the_host(device: FirmwareDevice, old: Bu
         assert (record["exit"], record["answer"], record["confidence"]) == wanted
         assert len(record["starts"]) == len(record["ends"]) == record["exit"] + 1
         assert _infer(device, number, frame) == record  # the answer was lost, the host asks again
-    counted = device.ask(Op.READ, Group.EDGE_INFER, edge_group.STATISTICS)
+    counted = device.ask(Op.READ, Group.EDGE_INFER, EdgeCommand.STATISTICS)
     assert counted["inferences"] == 20
     assert sum(count for _, count in counted["exits"]) == 20
 
@@ -301,8 +302,8 @@ def test_the_log_tells_of_inferences_and_of_the_meter(device: FirmwareDevice, ol
     _infer(device, 5, np.zeros(old.manifest.stages[0].input.shape, np.uint8))
     device.set_registers({1: 32000, 2: (1200 << 3) | 2})
     device.wait_us(2000)
-    answer = device.ask(Op.READ, Group.EDGE_INFER, edge_group.LOG, {"from": 0})
-    entries = log_codec.decode(answer["batch"])
+    answer = device.ask(Op.READ, Group.EDGE_INFER, EdgeCommand.LOG, {"from": 0})
+    entries = log_batch.decode(answer["batch"])
     assert answer["first"] == 0 and answer["count"] == len(entries) == answer["end"]
     marks = [e.mark for e in entries if isinstance(e, MarkEntry)]
     assert marks == [
@@ -319,12 +320,12 @@ def test_a_log_that_overran_says_from_where_it_goes_on(device: FirmwareDevice, o
     frame = np.zeros(old.manifest.stages[0].input.shape, np.uint8)
     for number in range(700):  # two marks each, into 1024 entries
         _infer(device, number, frame)
-    first = device.ask(Op.READ, Group.EDGE_INFER, edge_group.LOG, {"from": 0})
+    first = device.ask(Op.READ, Group.EDGE_INFER, EdgeCommand.LOG, {"from": 0})
     assert first["first"] == first["end"] - 1024 == 2 * 700 + 1 - 1024
     at, seen = first["first"], 0
     while at < first["end"]:
-        part = device.ask(Op.READ, Group.EDGE_INFER, edge_group.LOG, {"from": at})
-        assert part["first"] == at and part["count"] == len(log_codec.decode(part["batch"]))
+        part = device.ask(Op.READ, Group.EDGE_INFER, EdgeCommand.LOG, {"from": at})
+        assert part["first"] == at and part["count"] == len(log_batch.decode(part["batch"]))
         at, seen = at + part["count"], seen + part["count"]
     assert seen == 1024
 
@@ -336,9 +337,9 @@ def test_commands_of_the_groups(device: FirmwareDevice) -> None:
     assert device.ask(Op.READ, Group.ENUMERATION, 1)["groups"] == [0, 1, 10, 70]
     assert device.ask(Op.READ, Group.ENUMERATION, 2, {"index": 3}) == {"group": 70, "end": True}
     with pytest.raises(DeviceRefusedError, match="no such command"):
-        device.ask(Op.WRITE, Group.EDGE_INFER, edge_group.RUN, {"frames": 1, "n": 1})
+        device.ask(Op.WRITE, Group.EDGE_INFER, EdgeCommand.RUN, {"frames": 1, "n": 1})
     with pytest.raises(DeviceRefusedError, match="policies"):
-        device.ask(Op.WRITE, Group.EDGE_INFER, edge_group.ENGINE, {"policy": "ondemand", "n": 1})
+        device.ask(Op.WRITE, Group.EDGE_INFER, EdgeCommand.ENGINE, {"policy": "ondemand", "n": 1})
 
 
 @pytest.mark.parametrize("framing", list(Framing))

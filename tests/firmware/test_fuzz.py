@@ -13,7 +13,8 @@ from tests.fakes.firmware_bundles import bundle_file
 from tests.fakes.prunable_cases import prunable_case
 from tests.fakes.tiny_bundles import single_draft
 
-from edge_infer.firmware_bridge.smp.message import Body, Group, Header, Message, Op
+from edge_infer.firmware_bridge.smp.message import Header, Message
+from edge_infer.firmware_bridge.wire.command import Body, Group, Op
 from edge_infer.models_tflite.build import write_bundle
 
 pytestmark = pytest.mark.usefixtures("test_mcu_only")

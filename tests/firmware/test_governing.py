@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
+from tests.fakes.backends import open_or_skip
 from tests.fakes.firmware_build import Driver, build_driver
 from tests.fakes.firmware_bundles import bundle_file
 from tests.fakes.firmware_device import FirmwareDevice
@@ -19,20 +20,19 @@ from tests.fakes.plan_tables import STAGES, steep_table
 
 from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.firmware_bridge.errors import DeviceRefusedError, ImageError
-from edge_infer.firmware_bridge.groups import edge_group
-from edge_infer.firmware_bridge.image.clock_plan_table import clock_plan_table
+from edge_infer.firmware_bridge.image.clock_plan import clock_plan_table
 from edge_infer.firmware_bridge.image.mcuboot_image import parse
-from edge_infer.firmware_bridge.image.predictor_table import predictor_table
-from edge_infer.firmware_bridge.smp.message import Group, Op
-from edge_infer.firmware_bridge.worker.record_body import from_body
-from edge_infer.models_tflite.backend import open_backend
+from edge_infer.firmware_bridge.image.tables import predictor_table
+from edge_infer.firmware_bridge.wire.command import Group, Op
+from edge_infer.firmware_bridge.wire.edge_infer import EdgeCommand, Record
+from edge_infer.firmware_bridge.wire.inference import inference_record
 from edge_infer.models_tflite.bundle import Bundle, open_bundle, shipped_names
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.governors.planned import PlannedGovernor
 from edge_infer.runtime.planning.plan import Plan, PlanSet
 from edge_infer.runtime.planning.planner import Planner
 from edge_infer.runtime.planning.problem import plan_problem, predicted_beliefs
-from edge_infer.runtime.prediction.predictor import SoftmaxPredictor
+from edge_infer.runtime.predictor import SoftmaxPredictor
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 OK, TRUNCATED, CORRUPT, UNSUPPORTED = 0, 1, 2, 5
@@ -115,7 +115,7 @@ def test_shipped_predictors_sort_all_samples_as_on_the_host(name: str, runner: D
     predictor = SoftmaxPredictor.from_document((bundle.manifest.predictor or {})["1.0"])
     samples = bundle.samples()
     frames = samples[0] if samples else bundle.golden().frames
-    stage = load_stages(bundle, open_backend("tflite-runtime", "reference"))[0]
+    stage = load_stages(bundle, open_or_skip("tflite-runtime", "reference"))[0]
     assert stage.prepare is not None
     real = np.array([stage.run(stage.prepare(frame)).copy() for frame in frames], np.int8)
     random = np.random.default_rng(1)
@@ -244,12 +244,12 @@ def _device(driver: Driver, file: bytes) -> FirmwareDevice:
 def _infer(device: FirmwareDevice, number: int, frame: Any) -> dict[str, Any]:
     body = {"n": number, "session": 7, "len": frame.nbytes, "off": 0, "data": frame.tobytes(),
             "dtype": str(frame.dtype), "shape": list(frame.shape)}  # fmt: skip
-    return device.ask(Op.WRITE, Group.EDGE_INFER, edge_group.INFER, body)
+    return device.ask(Op.WRITE, Group.EDGE_INFER, EdgeCommand.INFER, body)
 
 
 def _govern(device: FirmwareDevice, policy: str) -> dict[str, Any]:
     body = {"policy": policy, "ratio": "1.0", "n": 3}
-    return device.ask(Op.WRITE, Group.EDGE_INFER, edge_group.ENGINE, body)
+    return device.ask(Op.WRITE, Group.EDGE_INFER, EdgeCommand.ENGINE, body)
 
 
 def _host_points(
@@ -284,13 +284,13 @@ def test_clocks_and_predictions_of_all_samples(name: str, device_driver: Driver)
         "planned", plan.problem, 0.01, lambda _, scores: predictor.bin_of(scores),
         calibrate=False, plans=PlanSet(plan),
     )  # fmt: skip
-    stages = load_stages(bundle, open_backend("tflite-runtime", "reference"))
+    stages = load_stages(bundle, open_or_skip("tflite-runtime", "reference"))
     random = np.random.default_rng(4)
     clocks, switches = set(), 0
     for number, frame in enumerate(samples[0]):
         device.be_slow(int(random.integers(0, 2_500_000)))
         body = _infer(device, number, frame)
-        record = from_body(body, 0)
+        record = inference_record(Record.unpack(body), 0)
         scores: list[NDArray[Any]] = []
         inputs: Sequence[NDArray[Any]] = ()
         for stage in stages[: record.exit + 1]:
@@ -307,7 +307,7 @@ def test_clocks_and_predictions_of_all_samples(name: str, device_driver: Driver)
         switches += record.switches
     device.be_slow(0)
     assert len(clocks) > 1 and switches > 10
-    residency = device.ask(Op.WRITE, Group.EDGE_INFER, edge_group.FINISH, {"n": 1})["residency"]
+    residency = device.ask(Op.WRITE, Group.EDGE_INFER, EdgeCommand.FINISH, {"n": 1})["residency"]
     assert {khz for khz, _ in residency} >= clocks
 
 

@@ -14,7 +14,7 @@ from edge_infer.firmware_bridge.host.flashing import flash
 from edge_infer.firmware_bridge.host.link import Link
 from edge_infer.firmware_bridge.host.remote_engine import RemoteEngine
 from edge_infer.firmware_bridge.image.keys import SigningKey
-from edge_infer.firmware_bridge.line.port import DescriptorPort
+from edge_infer.firmware_bridge.port import DescriptorPort
 from edge_infer.models_tflite.bundle import open_bundle
 from edge_infer.runtime.records import Frame
 

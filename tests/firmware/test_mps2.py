@@ -29,10 +29,10 @@ from tests.fakes.firmware_models import Reference, run_on_firmware
 from tests.fakes.kernel_cases import KERNELS, Case
 from tests.fakes.tiny_models import ModelBuilder
 
-from edge_infer.firmware_bridge.image.predictor_table import predictor_table
+from edge_infer.firmware_bridge.image.tables import predictor_table
 from edge_infer.models_tflite.bundle import open_bundle, shipped_names
 from edge_infer.models_tflite.prunable import PrunableModel
-from edge_infer.runtime.prediction.predictor import SoftmaxPredictor
+from edge_infer.runtime.predictor import SoftmaxPredictor
 
 pytestmark = pytest.mark.usefixtures("test_mcu_only")
 

@@ -21,13 +21,13 @@ from edge_infer.firmware_bridge.host.link import Link
 from edge_infer.firmware_bridge.host.log_reader import LogReader
 from edge_infer.firmware_bridge.host.remote_engine import RemoteEngine
 from edge_infer.firmware_bridge.image import mcuboot_image
-from edge_infer.firmware_bridge.line.port import DescriptorPort
-from edge_infer.firmware_bridge.log.power_log import Mark, MarkEntry
+from edge_infer.firmware_bridge.port import DescriptorPort
+from edge_infer.firmware_bridge.wire.log_batch import Mark, MarkEntry
 from edge_infer.models_tflite.bundle import Bundle, open_bundle
 from edge_infer.runtime.planning.plan import Plan
 from edge_infer.runtime.planning.planner import Planner
 from edge_infer.runtime.planning.problem import plan_problem, predicted_beliefs
-from edge_infer.runtime.prediction.predictor import SoftmaxPredictor
+from edge_infer.runtime.predictor import SoftmaxPredictor
 from edge_infer.runtime.records import Frame
 
 pytestmark = pytest.mark.usefixtures("test_mcu_only")
@@ -79,8 +79,8 @@ def test_a_100_kb_bundle_is_flashed_and_answers_as_the_host(program: Path) -> No
         print(f"\n{report.sent_bytes} bytes in {report.seconds:.1f} s")
         assert report.confirmed and report.digest == mcuboot_image.parse(file).digest.hex()
         info = edge_info(link)
-        assert info is not None and info["run"]["board"] == "qemu-mps2-an386"
-        assert info["run"]["simulated"]  # QEMU's times are not a Cortex-M4's
+        assert info is not None and info.run is not None and info.run.board == "qemu-mps2-an386"
+        assert info.run.simulated  # QEMU's times are not a Cortex-M4's
         with RemoteEngine(link) as engine:
             engine.check_bundle(bundle.manifest.name, bundle.manifest.version)
             records = [engine.infer(Frame(i, frame)) for i, frame in enumerate(frames)]
@@ -106,7 +106,7 @@ def test_ratios_over_the_line(
         assert flash(link, bundle_file(bundle), confirm=True).confirmed
         for ratio in ("0.53", "0.2", "1.0"):
             engine = RemoteEngine(link, ratio=ratio)
-            assert engine.info["ratio"] == ratio
+            assert engine.info.ratio == ratio
             records = [engine.infer(Frame(i, frame)) for i, frame in enumerate(frames)]
             found = [(r.exit, r.answer, r.confidence) for r in records]
             assert found == [tuple(answer) for answer in on_the_runtime(bundle, frames, ratio)]
@@ -131,7 +131,7 @@ def test_smpmgr_updates_it(program: Path, tmp_path: Path) -> None:
         link = Link(DescriptorPort(port))
         active = slot_of(images(link), 0)
         link.port.close()
-    assert active is not None and active["hash"].hex() == digest and active["confirmed"]
+    assert active is not None and active.digest.hex() == digest and active.confirmed
 
 
 def _smpmgr(port: str, *arguments: str) -> str:

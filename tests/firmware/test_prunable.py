@@ -20,11 +20,11 @@ from tests.fakes.prunable_bundles import write_prunable_bundle
 from tests.fakes.prunable_cases import RATIOS, PrunableCase, prunable_case
 
 from edge_infer.firmware_bridge.errors import DeviceRefusedError
-from edge_infer.firmware_bridge.groups import edge_group
-from edge_infer.firmware_bridge.image.decision_table import decision_table
 from edge_infer.firmware_bridge.image.mcuboot_image import ImageVersion, build, parse
 from edge_infer.firmware_bridge.image.stored_zip import pack, unpack
-from edge_infer.firmware_bridge.smp.message import Group, Op
+from edge_infer.firmware_bridge.image.tables import decision_table
+from edge_infer.firmware_bridge.wire.command import Group, Op
+from edge_infer.firmware_bridge.wire.edge_infer import EdgeCommand
 from edge_infer.models_tflite.bundle import Bundle, open_bundle, shipped_names
 from edge_infer.models_tflite.prunable import PrunableModel
 
@@ -177,7 +177,7 @@ def _start(driver: Driver, bundle: Bundle) -> FirmwareDevice:
 
 def _engine(device: FirmwareDevice, ratio: str, policy: str = "performance") -> str:
     body = {"policy": policy, "ratio": ratio, "n": 1}
-    return str(device.ask(Op.WRITE, Group.EDGE_INFER, edge_group.ENGINE, body)["ratio"])
+    return str(device.ask(Op.WRITE, Group.EDGE_INFER, EdgeCommand.ENGINE, body)["ratio"])
 
 
 def _answers(device: FirmwareDevice, frames: NDArray[Any]) -> list[tuple[int, int, int]]:
@@ -185,7 +185,7 @@ def _answers(device: FirmwareDevice, frames: NDArray[Any]) -> list[tuple[int, in
     for number, frame in enumerate(frames):
         body = {"n": number, "session": 3, "len": frame.nbytes, "off": 0, "data": frame.tobytes(),
                 "dtype": "uint8", "shape": list(frame.shape)}  # fmt: skip
-        record = device.ask(Op.WRITE, Group.EDGE_INFER, edge_group.INFER, body)
+        record = device.ask(Op.WRITE, Group.EDGE_INFER, EdgeCommand.INFER, body)
         answers.append((record["exit"], record["answer"], record["confidence"]))
     return answers
 
@@ -197,7 +197,7 @@ def test_a_device_answers_at_the_ratio_that_it_is_told(tiny: Bundle, device_driv
     given = []
     for ratio in (*tiny.manifest.ratios, "1.0"):
         assert _engine(device, ratio) == ratio
-        info = device.ask(Op.READ, Group.EDGE_INFER, edge_group.INFO)["run"]
+        info = device.ask(Op.READ, Group.EDGE_INFER, EdgeCommand.INFO)["run"]
         assert info["ratio"] == ratio
         found = _answers(device, samples[0])
         assert found == on_the_runtime(tiny, samples[0], ratio), ratio
@@ -247,4 +247,4 @@ def test_a_bundle_with_a_bad_ratio_fails_its_self_test(tiny: Bundle, device_driv
     device.upload(file)
     with pytest.raises(DeviceRefusedError, match="SHA-256"):
         device.mark(parse(file).digest)
-    assert device.ask(Op.READ, Group.EDGE_INFER, edge_group.INFO)["run"] is not None
+    assert device.ask(Op.READ, Group.EDGE_INFER, EdgeCommand.INFO)["run"] is not None

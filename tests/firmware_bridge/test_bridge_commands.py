@@ -25,22 +25,22 @@ from edge_infer.commands.flash import flash_command
 from edge_infer.commands.power_stream import power_stream_command
 from edge_infer.commands.serve import serve_command
 from edge_infer.firmware_bridge.device.device import Device, DeviceSettings
+from edge_infer.firmware_bridge.device.server import Server, TcpOpener
 from edge_infer.firmware_bridge.errors import ImageError, LinkError, LinkLostError, RolledBackError
-from edge_infer.firmware_bridge.host.find_port import PortInfo, find_port
+from edge_infer.firmware_bridge.host.link import PortInfo, find_port
 from edge_infer.firmware_bridge.host.log_reader import LogPart, LogReader
 from edge_infer.firmware_bridge.host.remote_engine import open_remote_engine
 from edge_infer.firmware_bridge.image.keys import TrustedKeys
 from edge_infer.firmware_bridge.image.mcuboot_image import parse
 from edge_infer.firmware_bridge.image.stored_zip import unpack
-from edge_infer.firmware_bridge.line.server import Server, TcpOpener
 from edge_infer.models_tflite import Bundle, open_bundle
-from edge_infer.runtime.contract import LocalEngine
+from edge_infer.runtime.arrivals import BackToBack
+from edge_infer.runtime.engine import LocalEngine
 from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.event_loop import EventLoop
 from edge_infer.runtime.frames.sources import ArraySource
 from edge_infer.runtime.frames.spec import FrameSpec
 from edge_infer.runtime.summary import RunSummary
-from edge_infer.runtime.workload.arrivals import BackToBack
 
 ROOT = Path(__file__).parents[2]
 

@@ -7,12 +7,14 @@ from pathlib import Path
 from tests.fakes.bridge_device import BridgeDevice
 
 from edge_infer.boards.power import PowerSample
-from edge_infer.firmware_bridge.groups import edge_group
-from edge_infer.firmware_bridge.log import log_codec
-from edge_infer.firmware_bridge.log.power_log import Mark, MarkEntry, PowerLog
 from edge_infer.firmware_bridge.smp.agent import BUFFER_BYTES, BUFFER_COUNT
 from edge_infer.firmware_bridge.smp.framing import GAP_NS, Framing, encode
-from edge_infer.firmware_bridge.smp.message import Header, Message, Op
+from edge_infer.firmware_bridge.smp.message import Header, Message
+from edge_infer.firmware_bridge.wire import log_batch
+from edge_infer.firmware_bridge.wire.command import Op
+from edge_infer.firmware_bridge.wire.edge_infer import EdgeCommand
+from edge_infer.firmware_bridge.wire.log_batch import Mark, MarkEntry
+from edge_infer.firmware_bridge.worker.power_log import PowerLog
 
 PAGE = (Path(__file__).parents[2] / "firmware_bridge" / "PROTOCOL.md").read_text()
 
@@ -37,7 +39,7 @@ def test_the_log_example() -> None:
     lines = re.findall(r"^    ([0-9a-f ]+)$", PAGE.split("Three entries")[1], re.M)
     batch = bytes.fromhex("".join(lines))
     assert f"Three entries, {len(batch)} bytes" in PAGE
-    assert log_codec.decode(batch) == [
+    assert log_batch.decode(batch) == [
         PowerSample(0, 1_000_000, 532_000, 5000, 600_000, 3_000_000),
         MarkEntry(1_500_000, Mark.CLOCK_KHZ, 1_500_000),
         PowerSample(1, 2_111_111, 532_000, 5004, 600_100, 3_002_900),
@@ -51,8 +53,6 @@ def test_the_numbers_and_tables() -> None:
     assert f"more than {GAP_NS / 1e9:g} s" in PAGE
     assert f"ring of {PowerLog()._entries.maxlen:,} entries" in PAGE
     commands = dict(re.findall(r"^\| (\d) (\w+), (?:read|write) \|", PAGE, re.M))
-    names = ["INFO", "STATISTICS", "RUN", "INFER", "ENGINE", "FINISH", "ENERGIES", "LOG", "TIME",
-             "ROLLBACK"]  # fmt: skip
-    assert commands == {str(getattr(edge_group, name)): name.lower() for name in names}
+    assert commands == {str(command.value): command.name.lower() for command in EdgeCommand}
     kinds = {int(n) for n in re.findall(r"(?:^- |, |\n  exit \(index\), )(\d) [a-z]", PAGE)}
     assert {int(mark) for mark in Mark} <= kinds

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import click
 
-from edge_infer.commands.bundle_pack_plan import plan_for
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.quantities import Duration
 from edge_infer.commands.render import emit, table
@@ -16,10 +15,11 @@ from edge_infer.firmware_bridge.image.bundle_file import (
     sign_bundle_file,
     verify_bundle_file,
 )
+from edge_infer.firmware_bridge.image.clock_plan import clock_plan
 from edge_infer.firmware_bridge.image.keys import SigningKey, TrustedKeys
 from edge_infer.firmware_bridge.image.mcuboot_image import ImageVersion
 from edge_infer.models_tflite import open_bundle
-from edge_infer.runtime.workload.arrivals import BackToBack, Periodic
+from edge_infer.runtime.arrivals import BackToBack, Periodic
 
 key_file = click.Path(path_type=Path, exists=True, dir_okay=False)
 
@@ -56,7 +56,7 @@ def pack_command(
     version = ImageVersion.parse(image_version) if image_version else None
     arrivals = BackToBack() if plan_rate is None else Periodic(plan_rate)
     try:
-        plan = plan_for(opened, plan_board, arrivals, plan_deadline) if plan_board else None
+        plan = clock_plan(opened, plan_board, arrivals, plan_deadline) if plan_board else None
     except OSError as error:
         raise click.FileError(str(plan_board), error.strerror) from error
     data = pack_bundle(opened.path, version, security_counter, signing, plan)

@@ -5,30 +5,29 @@ from typing import Any
 
 import click
 
-from edge_infer.commands.link_options import (
-    baud_option,
-    framing_option,
-    open_link,
-    port_option,
-    set_lines_option,
-)
+from edge_infer.commands.link_options import Line, line_options
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.quantities import energy_text, share_text
 from edge_infer.commands.render import emit, table
 from edge_infer.firmware_bridge.errors import RolledBackError
-from edge_infer.firmware_bridge.groups import edge_group, image_group
-from edge_infer.firmware_bridge.host.find_port import ports
 from edge_infer.firmware_bridge.host.flashing import START_NS, edge_info, images, reset, slot_of
-from edge_infer.firmware_bridge.host.link import Link
-from edge_infer.firmware_bridge.smp.message import Body, Group, Op
+from edge_infer.firmware_bridge.host.link import Link, ports
+from edge_infer.firmware_bridge.wire.command import Empty
+from edge_infer.firmware_bridge.wire.edge_infer import (
+    ENGINE,
+    ROLLBACK,
+    RUN,
+    STATISTICS,
+    DeviceInfo,
+    OpenEngine,
+    Ran,
+    RollBack,
+    RunSamples,
+    Statistics,
+)
+from edge_infer.firmware_bridge.wire.standard import SET_IMAGE_STATE, SetImageState
 
 _LOOK_EVERY_NS = 500_000_000
-
-
-def _link_options(command: Any) -> Any:
-    for add in (json_option, set_lines_option, framing_option, baud_option, port_option):
-        command = add(command)
-    return command
 
 
 @click.group("device", short_help="Look after a device on a serial line.")
@@ -48,53 +47,49 @@ def ports_command(as_json: bool) -> None:
 
 
 @device_group.command("status")
-@_link_options
-def status_command(
-    port: str | None, baud: int, framing: str, set_lines: bool, as_json: bool
-) -> None:
+@line_options
+@json_option
+def status_command(line: Line, as_json: bool) -> None:
     """Show slots, the bundle that runs, the last revert and why, and what was counted."""
-    with open_link(port, baud, framing, set_lines) as link:
+    with line.link() as link:
         document = _status(link)
     emit(as_json, document, _status_text(document))
 
 
 @device_group.command("confirm")
-@_link_options
-def confirm_command(
-    port: str | None, baud: int, framing: str, set_lines: bool, as_json: bool
-) -> None:
+@line_options
+@json_option
+def confirm_command(line: Line, as_json: bool) -> None:
     """Keep the bundle that runs; older ones are refused from now on."""
-    with open_link(port, baud, framing, set_lines) as link:
-        link.ask(Op.WRITE, Group.IMAGE, image_group.STATE, {"confirm": True})
+    with line.link() as link:
+        link.ask(SET_IMAGE_STATE, SetImageState(confirm=True))
         document = _status(link)
     emit(as_json, document, _status_text(document))
 
 
 @device_group.command("rollback")
 @option("--reason", default="asked by the host", show_default=True, help="Kept on the device.")
-@_link_options
-def rollback_command(
-    reason: str, port: str | None, baud: int, framing: str, set_lines: bool, as_json: bool
-) -> None:
+@line_options
+@json_option
+def rollback_command(reason: str, line: Line, as_json: bool) -> None:
     """Reset the device into the bundle that it ran before."""
-    with open_link(port, baud, framing, set_lines) as link:
+    with line.link() as link:
         before = slot_of(images(link), 0)
-        link.ask(Op.WRITE, Group.EDGE_INFER, edge_group.ROLLBACK, {"reason": reason})
+        link.ask(ROLLBACK, RollBack(reason))
         reset(link)
+        now = slot_of(images(link), 0)
         document = _status(link)
-    now = slot_of(document["images"], 0)
-    if before and now and before["hash"].hex() == now["hash"]:
+    if before and now and before.digest == now.digest:
         raise RolledBackError("the device still runs the same bundle; see edge-infer device status")
     emit(as_json, document, _status_text(document))
 
 
 @device_group.command("reset")
-@_link_options
-def reset_command(
-    port: str | None, baud: int, framing: str, set_lines: bool, as_json: bool
-) -> None:
+@line_options
+@json_option
+def reset_command(line: Line, as_json: bool) -> None:
     """Reset the device: a pending bundle is tried, an unconfirmed one reverted."""
-    with open_link(port, baud, framing, set_lines) as link:
+    with line.link() as link:
         reset(link)
         document = _status(link)
     emit(as_json, document, _status_text(document))
@@ -105,43 +100,33 @@ def reset_command(
     "--frames", type=click.IntRange(1), default=100, show_default=True, help="Frames to answer."
 )
 @option("--policy", help="Clock policy to change to first.  [default: as it is]")
-@_link_options
-def run_command(
-    frames: int,
-    policy: str | None,
-    port: str | None,
-    baud: int,
-    framing: str,
-    set_lines: bool,
-    as_json: bool,
-) -> None:
+@line_options
+@json_option
+def run_command(frames: int, policy: str | None, line: Line, as_json: bool) -> None:
     """Let the device answer frames of the bundle's own samples, and say what they cost."""
-    with open_link(port, baud, framing, set_lines) as link:
+    with line.link() as link:
         if policy is not None:
-            _ask(link, edge_group.ENGINE, {"policy": policy})
-        before = link.ask(Op.READ, Group.EDGE_INFER, edge_group.STATISTICS)
-        number = secrets.randbits(31)
-        body = {"frames": frames, "n": number}
-        while not (answer := _ask(link, edge_group.RUN, body, number))["done"]:
+            engine = OpenEngine(secrets.randbits(31), policy)
+            link.ask_until_ready(ENGINE, engine, within_ns=START_NS)
+        before = link.ask(STATISTICS, Empty())
+        run = RunSamples(frames, secrets.randbits(31))
+        while not (answer := link.ask_until_ready(RUN, run, within_ns=START_NS)).done:
             link.pause(_LOOK_EVERY_NS)
-        after = link.ask(Op.READ, Group.EDGE_INFER, edge_group.STATISTICS)
+        after = link.ask(STATISTICS, Empty())
         info = edge_info(link)
     document = _run_document(before, after, answer, info)
     emit(as_json, document, _run_text(document))
 
 
-def _ask(link: Link, command: int, body: Body, number: int | None = None) -> Body:
-    numbered = body | {"n": secrets.randbits(31) if number is None else number}
-    return link.ask_until_ready(Op.WRITE, Group.EDGE_INFER, command, numbered, within_ns=START_NS)
-
-
 def _status(link: Link) -> dict[str, Any]:
-    entries = [entry | {"hash": entry["hash"].hex()} for entry in images(link)]
+    entries = [entry.pack() | {"hash": entry.digest.hex()} for entry in images(link)]
     info = edge_info(link)
-    statistics = (
-        link.ask(Op.READ, Group.EDGE_INFER, edge_group.STATISTICS) if info is not None else None
-    )
-    return {"port": link.port.name, "images": entries, "device": info, "statistics": statistics}
+    return {
+        "port": link.port.name,
+        "images": entries,
+        "device": info and info.pack(),
+        "statistics": info and link.ask(STATISTICS, Empty()).pack(),
+    }
 
 
 def _status_text(document: dict[str, Any]) -> str:
@@ -176,24 +161,26 @@ def _running(info: dict[str, Any]) -> str:
     )
 
 
-def _run_document(before: Body, after: Body, answer: Body, info: Body | None) -> dict[str, Any]:
-    names = ((info or {}).get("run") or {}).get("exits", [])
-    left_before = dict(before["exits"])
+def _run_document(
+    before: Statistics, after: Statistics, answer: Ran, info: DeviceInfo | None
+) -> dict[str, Any]:
+    names = info.run.exits if info and info.run else ()
+    left_before = dict(before.exits)
     exits = {
         names[index] if index < len(names) else str(index): count - left_before.get(index, 0)
-        for index, count in after["exits"]
+        for index, count in after.exits
     }
-    labelled = after["labelled"] - before["labelled"]
-    right = after["correct"] - before["correct"]
-    energy = answer.get("energy")
+    labelled = after.labelled - before.labelled
+    right = after.correct - before.correct
+    energy = answer.finished and answer.finished.energy
+    frames = answer.frames or 1
     return {
-        "frames": answer["frames"],
+        "frames": answer.frames,
         "accuracy": right / labelled if labelled else None,
         "exits": exits,
-        "energy_origin": energy and energy["origin"],
-        "net_uj_per_inference": energy and (after["net"] - before["net"]) / answer["frames"] / 1e3,
-        "gross_uj_per_inference": energy
-        and (after["gross"] - before["gross"]) / answer["frames"] / 1e3,
+        "energy_origin": energy and energy.origin,
+        "net_uj_per_inference": energy and (after.net_nj - before.net_nj) / frames / 1e3,
+        "gross_uj_per_inference": energy and (after.gross_nj - before.gross_nj) / frames / 1e3,
     }
 
 

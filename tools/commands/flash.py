@@ -9,28 +9,16 @@ from pathlib import Path
 
 import click
 
-from edge_infer.commands.link_options import (
-    baud_option,
-    framing_option,
-    open_link,
-    port_option,
-    set_lines_option,
-)
+from edge_infer.commands.link_options import Line, line_options
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.render import emit, note
 from edge_infer.firmware_bridge.host.flashing import FlashReport, flash
 from edge_infer.firmware_bridge.host.link import Progress
-from edge_infer.firmware_bridge.image.bundle_file import pack_bundle, read_bundle_file
-from edge_infer.firmware_bridge.image.keys import SigningKey
-from edge_infer.models_tflite import open_bundle
 
 
 @click.command("flash", short_help="Put a bundle on a device over a serial line.")
 @click.argument("bundle")
-@port_option
-@baud_option
-@framing_option
-@set_lines_option
+@line_options
 @option("--confirm", is_flag=True, help="Keep it.  [default: on trial, the next reset reverts it]")
 @option(
     "--key",
@@ -38,28 +26,23 @@ from edge_infer.models_tflite import open_bundle
     help="Private key to sign a bundle folder with.",
 )
 @json_option
-def flash_command(
-    bundle: str,
-    port: str | None,
-    baud: int,
-    framing: str,
-    set_lines: bool,
-    confirm: bool,
-    key: Path | None,
-    as_json: bool,
-) -> None:
+def flash_command(bundle: str, line: Line, confirm: bool, key: Path | None, as_json: bool) -> None:
     """Flash BUNDLE, a .bundle file or a folder, onto a device and see it run.
 
     It is uploaded into the free slot, read back, tested there with its golden vectors, and run
     after a reset. Lost chunks are sent again; an unplugged device may be plugged in again.
     """
     file = _bundle_bytes(bundle, key)
-    with open_link(port, baud, framing, set_lines) as link, _progress_bar() as progress:
+    with line.link() as link, _progress_bar() as progress:
         report = flash(link, file, confirm=confirm, progress=progress, say=note)
     emit(as_json, asdict(report), _text(report))
 
 
 def _bundle_bytes(bundle: str, key: Path | None) -> bytes:
+    from edge_infer.firmware_bridge.image.bundle_file import pack_bundle, read_bundle_file
+    from edge_infer.firmware_bridge.image.keys import SigningKey
+    from edge_infer.models_tflite import open_bundle
+
     path = Path(bundle)
     if not path.is_file():
         signing = SigningKey.load(key) if key else None

@@ -2,21 +2,16 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import click
 
-from edge_infer.commands.options import option
+from edge_infer.commands.options import option, options_as
 from edge_infer.commands.render import note
-from edge_infer.firmware_bridge.host.find_port import find_port
-from edge_infer.firmware_bridge.host.link import Link
-from edge_infer.firmware_bridge.line.port import DEFAULT_BAUD, DescriptorPort
+from edge_infer.firmware_bridge.host.link import Link, find_port
+from edge_infer.firmware_bridge.port import DEFAULT_BAUD, DescriptorPort
 from edge_infer.firmware_bridge.smp.framing import Framing
 
-port_option = option(
-    "-p",
-    "--port",
-    help="Serial port, or socket://HOST:PORT.  [default: the one where a device answers]",
-)
 baud_option = option(
     "-b",
     "--baud",
@@ -25,32 +20,55 @@ baud_option = option(
     show_default=True,
     help="Bits per second of a serial port.",
 )
-framing_option = option(
-    "--framing",
-    type=click.Choice([framing.value for framing in Framing]),
-    default=Framing.COBS.value,
-    show_default=True,
-    help="How messages are written on the line: cobs is faster, console is text.",
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """A device, as the options name it."""
+
+    port: str | None
+    baud: int
+    framing: str
+    set_lines: bool
+
+    @contextmanager
+    def link(self) -> Iterator[Link]:
+        """Open a link to the device on `port`, found if None; close its port at the end.
+
+        Raises:
+            LinkLostError: the port cannot be opened, or no device was found.
+        """
+        name = self.port or find_port(self.baud)
+        if self.port is None:
+            note(f"device found on {name}")
+        opened = DescriptorPort(name, self.baud, set_lines=self.set_lines)
+        try:
+            yield Link(opened, Framing(self.framing))
+        finally:
+            opened.close()
+
+
+line_options = options_as(
+    "line",
+    Line,
+    (
+        option(
+            "-p",
+            "--port",
+            help="Serial port, or socket://HOST:PORT.  [default: the one where a device answers]",
+        ),
+        baud_option,
+        option(
+            "--framing",
+            type=click.Choice([framing.value for framing in Framing]),
+            default=Framing.COBS.value,
+            show_default=True,
+            help="How messages are written on the line: cobs is faster, console is text.",
+        ),
+        option(
+            "--set-lines",
+            is_flag=True,
+            help="Raise DTR and RTS on opening.  [default: left alone, they reset many boards]",
+        ),
+    ),
 )
-set_lines_option = option(
-    "--set-lines",
-    is_flag=True,
-    help="Raise DTR and RTS on opening.  [default: left alone, they reset many boards]",
-)
-
-
-@contextmanager
-def open_link(port: str | None, baud: int, framing: str, set_lines: bool) -> Iterator[Link]:
-    """Open a link to the device on `port`, found if None; close its port at the end.
-
-    Raises:
-        LinkLostError: the port cannot be opened, or no device was found.
-    """
-    name = port or find_port(baud)
-    if port is None:
-        note(f"device found on {name}")
-    opened = DescriptorPort(name, baud, set_lines=set_lines)
-    try:
-        yield Link(opened, Framing(framing))
-    finally:
-        opened.close()

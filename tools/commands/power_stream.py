@@ -11,21 +11,15 @@ from typing import TextIO
 import click
 
 from edge_infer.commands.exit_codes import INTERRUPTED, OK
-from edge_infer.commands.link_options import (
-    baud_option,
-    framing_option,
-    open_link,
-    port_option,
-    set_lines_option,
-)
+from edge_infer.commands.link_options import Line, line_options
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.quantities import Duration
 from edge_infer.commands.render import emit, warn
+from edge_infer.firmware_bridge.host.clock_sync import ClockFit
 from edge_infer.firmware_bridge.host.flashing import edge_info
 from edge_infer.firmware_bridge.host.link import Link
 from edge_infer.firmware_bridge.host.log_reader import FROM_NOW, LogPart, LogReader
-from edge_infer.firmware_bridge.log.clock_sync import ClockFit
-from edge_infer.firmware_bridge.log.log_text import (
+from edge_infer.firmware_bridge.wire.log_text import (
     CSV_HEADER,
     csv_line,
     entry_fields,
@@ -35,10 +29,7 @@ from edge_infer.firmware_bridge.log.log_text import (
 
 
 @click.command("stream", short_help="Read a device's power log over a serial line.")
-@port_option
-@baud_option
-@framing_option
-@set_lines_option
+@line_options
 @option(
     "-o",
     "--output",
@@ -51,10 +42,7 @@ from edge_infer.firmware_bridge.log.log_text import (
 @click.pass_context
 def power_stream_command(
     ctx: click.Context,
-    port: str | None,
-    baud: int,
-    framing: str,
-    set_lines: bool,
+    line: Line,
     output: Path | None,
     duration: int | None,
     from_start: bool,
@@ -68,7 +56,7 @@ def power_stream_command(
     as_objects = output is not None and output.suffix == ".jsonl"
     if output is not None and output.suffix not in (".csv", ".jsonl"):
         raise click.UsageError(f"{output}: the name has to end with .csv or .jsonl")
-    with open_link(port, baud, framing, set_lines) as link, _file(output) as file:
+    with line.link() as link, _file(output) as file:
         reader = LogReader(link, 0 if from_start else FROM_NOW)
         virtual_time = _is_simulated(link)
         if not as_objects:
@@ -85,8 +73,8 @@ def power_stream_command(
 
 def _is_simulated(link: Link) -> bool:
     """Return True when the log's times are virtual: no clock of this computer maps to them."""
-    run = (edge_info(link) or {}).get("run")
-    return bool(run and run["simulated"])
+    info = edge_info(link)
+    return info is not None and info.run is not None and info.run.simulated
 
 
 def _write(file: TextIO, part: LogPart, clock: ClockFit | None, as_objects: bool) -> None:
@@ -95,7 +83,8 @@ def _write(file: TextIO, part: LogPart, clock: ClockFit | None, as_objects: bool
         warn(f"{part.lost} entries before number {part.first} were overwritten on the device")
         file.write(line(gap_fields(part.first, part.lost)) + "\n")
     for number, entry in enumerate(part.entries, part.first):
-        file.write(line(entry_fields(number, entry, clock)) + "\n")
+        host_ns = clock.to_host_ns(entry.timestamp_ns) if clock else None
+        file.write(line(entry_fields(number, entry, host_ns)) + "\n")
     file.flush()
 
 

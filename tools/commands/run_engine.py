@@ -1,6 +1,6 @@
 """Where `run` runs: an engine on this board, on a simulated one, or at the end of a serial line."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
@@ -20,7 +20,6 @@ from edge_infer.models_tflite.ratio_spec import nearest_ratio
 from edge_infer.runtime.accounting.account import EnergyTotals
 from edge_infer.runtime.arrivals import Arrivals
 from edge_infer.runtime.engine import Engine, LocalEngine, backend_document
-from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.summary import RunIdentity
 
 if TYPE_CHECKING:
@@ -75,13 +74,22 @@ class RunPlace:
     overhead_table: CostTable | None = None
     """A simulated board's own table; its virtual time holds no measured overhead."""
     overhead_known: bool = True
-    governor: Governor | None = None
-    """One that was opened here, not by the engine."""
+    local: Engine | None = None
+    """The engine, where it runs in this process."""
 
     def calibration(self) -> dict[str, Any] | None:
         """Return what the governor's feedback has come to, None where there is none."""
-        state = None if self.governor is None else self.governor.state()
+        state = None if self.local is None else self.local.governor.state()
         return None if state is None else dict(state)
+
+    def refusals(self) -> Iterator[str]:
+        """Yield what the governor asked for in mid-run and did not get, a sentence each."""
+        if self.local is None:
+            return
+        for khz, reason in self.local.refused_clocks.items():
+            yield f"{khz / 1000:g} MHz could not be set any more, so it went on without: {reason}"
+        for ratio, reason in self.local.refused_ratios.items():
+            yield f"the policy asked for ratio {ratio} in vain: {reason}"
 
 
 def open_engine(
@@ -131,7 +139,7 @@ def open_engine(
         *_model_notes(place, engine),
     )
     table = engine.cost_table if place.simulated else None
-    return RunPlace(engine, identity, place.meter is not None, table, governor=governor)
+    return RunPlace(engine, identity, place.meter is not None, table, local=engine)
 
 
 def _ratio(bundle: Bundle, asked: str) -> str:
@@ -153,7 +161,7 @@ def _remote(stack: ExitStack, bundle: Bundle, board: str, policy: str, ratio: st
     identity = RunIdentity(
         bundle.manifest.name,
         bundle.manifest.version,
-        f"{engine.name} ({engine.info['board']})",
+        f"{engine.name} ({engine.info.board})",
         engine.simulated,
         _remote_backend(engine),
         policy,
@@ -164,7 +172,7 @@ def _remote(stack: ExitStack, bundle: Bundle, board: str, policy: str, ratio: st
 
 
 def _remote_backend(engine: "RemoteEngine") -> dict[str, str]:
-    backend: Mapping[str, Any] = engine.info["backend"]
+    backend: Mapping[str, Any] = engine.info.backend
     return {key: str(backend[key]) for key in ("name", "version", "resolver", "arch")}
 
 

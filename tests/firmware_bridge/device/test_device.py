@@ -1,5 +1,6 @@
 """The device as a whole, over a simulated line: flash, run, fail, revert, remote engine."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,20 +13,43 @@ from edge_infer.boards import open_board
 from edge_infer.boards.power import PowerSample
 from edge_infer.firmware_bridge.device.device import Device, DeviceSettings
 from edge_infer.firmware_bridge.errors import DeviceRefusedError, LinkError, RolledBackError
-from edge_infer.firmware_bridge.groups import edge_group
 from edge_infer.firmware_bridge.host.flashing import edge_info, flash, images, slot_of
 from edge_infer.firmware_bridge.host.link import Link
 from edge_infer.firmware_bridge.host.log_reader import LogReader
 from edge_infer.firmware_bridge.host.remote_engine import RemoteEngine
-from edge_infer.firmware_bridge.log.power_log import Mark, MarkEntry
 from edge_infer.firmware_bridge.slots.slots import NOT_CONFIRMED
-from edge_infer.firmware_bridge.smp.message import Body, Code, Op
+from edge_infer.firmware_bridge.wire.command import A, Body, Command, Empty, Fields, Group, Op, Q
+from edge_infer.firmware_bridge.wire.edge_infer import (
+    ROLLBACK,
+    RUN,
+    STATISTICS,
+    EdgeCommand,
+    FrameAnswer,
+    Ran,
+    RollBack,
+    RunSamples,
+)
+from edge_infer.firmware_bridge.wire.log_batch import Mark, MarkEntry
+from edge_infer.firmware_bridge.wire.standard import RESET, Code
 from edge_infer.firmware_bridge.worker.runner import HANG_NS
 from edge_infer.models_tflite import Bundle
 from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.records import Frame
 
 BOARD = "sim:raspberry-pi-5"
+
+
+@dataclass(frozen=True)
+class Raw(Fields):
+    """A map that may be wrong."""
+
+    body: Body
+
+    def pack(self) -> Body:
+        return self.body
+
+
+RAW_INFER = Command(Group.EDGE_INFER, EdgeCommand.INFER, Op.WRITE, Raw, FrameAnswer)
 S = 1_000_000_000
 
 
@@ -45,12 +69,11 @@ class Bench:
     def worker(self) -> InProcessWorker:
         return InProcessWorker.started[-1]
 
-    def ask(self, op: Op, command: int, body: Body | None = None) -> Body:
-        return self.link.ask_until_ready(op, 70, command, body, within_ns=10 * S)
+    def ask(self, command: Command[Q, A], request: Q) -> A:
+        return self.link.ask_until_ready(command, request, within_ns=10 * S)
 
-    def run(self, frames: int, number: int = 1) -> Body:
-        body = {"frames": frames, "n": number}
-        while not (answer := self.ask(Op.WRITE, edge_group.RUN, body))["done"]:
+    def run(self, frames: int, number: int = 1) -> Ran:
+        while not (answer := self.ask(RUN, RunSamples(frames, number))).done:
             self.link.pause(S // 10)
         return answer
 
@@ -67,7 +90,7 @@ def test_flash_runs_confirms_and_reports(bench: Bench, tiny_files: list[bytes]) 
     assert report.confirmed and report.version == "1.0.0" and report.resent_chunks == 0
     assert report.sent_bytes == len(tiny_files[0])
     info = edge_info(bench.link)
-    assert info and info["run"]["bundle"] == "tiny-early-exit" and info["counter"] == 1
+    assert info and info.run and info.run.bundle == "tiny-early-exit" and info.counter == 1
     again = flash(bench.link, tiny_files[0], confirm=True)
     assert again.sent_bytes == 0 and again.confirmed
 
@@ -79,13 +102,13 @@ def test_an_unconfirmed_bundle_reverts_at_the_next_reset_and_says_so(
     report = flash(bench.link, tiny_files[1])
     assert not report.confirmed
     info = edge_info(bench.link)
-    assert info and info["trial"]
-    bench.link.ask(Op.WRITE, 0, 5)
+    assert info and info.trial
+    bench.link.ask(RESET, Empty())
     info = edge_info(bench.link)
-    assert info and info["revert"]["reason"] == NOT_CONFIRMED
-    assert info["revert"]["version"] == "2.0.0" and not info["trial"]
+    assert info and info.revert and info.revert.reason == NOT_CONFIRMED
+    assert info.revert.version == "2.0.0" and not info.trial
     active = slot_of(images(bench.link), 0)
-    assert active and active["version"] == "1.0.0" and active["confirmed"]
+    assert active and active.version == "1.0.0" and active.confirmed
 
 
 def test_a_bundle_that_fails_its_self_test_never_runs(
@@ -113,8 +136,8 @@ def test_a_bundle_that_crashes_on_trial_is_given_up_with_its_reason(
     with pytest.raises(RolledBackError, match=r"signal 11 \(3 times in a row\)"):
         flash(bench.link, tiny_files[1], confirm=True)
     active = slot_of(images(bench.link), 0)
-    assert active and active["version"] == "1.0.0"
-    assert bench.run(5)["inferences"] == 5
+    assert active and active.version == "1.0.0"
+    assert bench.run(5).inferences == 5
 
 
 def test_a_confirmed_bundle_that_keeps_crashing_is_stopped_and_the_agent_lives(
@@ -132,9 +155,9 @@ def test_a_confirmed_bundle_that_keeps_crashing_is_stopped_and_the_agent_lives(
     bench.worker.dead = "crashed with signal 6"
     bench.link.pause(S)
     info = edge_info(bench.link)
-    assert info and info["run"] is None and "exit code 1" in info["failure"]
+    assert info and info.run is None and "exit code 1" in info.failure
     with pytest.raises(DeviceRefusedError, match="no bundle: the run ended"):
-        bench.ask(Op.WRITE, edge_group.RUN, {"frames": 1, "n": 9})
+        bench.ask(RUN, RunSamples(1, 9))
     flash(bench.link, tiny_files[0])
 
 
@@ -143,7 +166,7 @@ def test_a_run_that_dies_is_refused_and_the_next_one_works(
     bench: Bench, tiny_files: list[bytes], how: str
 ) -> None:
     flash(bench.link, tiny_files[0], confirm=True)
-    assert not bench.ask(Op.WRITE, edge_group.RUN, {"frames": 10**6, "n": 1})["done"]
+    assert not bench.ask(RUN, RunSamples(10**6, 1)).done
     worker = bench.worker
     if how == "crash":
         worker.dead = "crashed with signal 9"
@@ -153,9 +176,9 @@ def test_a_run_that_dies_is_refused_and_the_next_one_works(
     bench.link.pause(S)
     assert worker.ended and bench.worker is not worker
     with pytest.raises(DeviceRefusedError, match="signal 9" if how == "crash" else "hung"):
-        bench.ask(Op.WRITE, edge_group.RUN, {"frames": 10**6, "n": 1})
-    assert bench.run(20, number=2)["inferences"] == 20
-    assert bench.ask(Op.READ, edge_group.STATISTICS)["restarts"] == 1
+        bench.ask(RUN, RunSamples(10**6, 1))
+    assert bench.run(20, number=2).inferences == 20
+    assert bench.ask(STATISTICS, Empty()).restarts == 1
 
 
 def test_good_inferences_confirm_by_themselves(tmp_path: Path, tiny_files: list[bytes]) -> None:
@@ -181,13 +204,13 @@ def test_a_disk_that_fills_up_does_not_take_the_agent_down(
     monkeypatch.setattr("edge_infer.firmware_bridge.slots.slot_storage.FolderStorage.create", full)
     bench.run(10)
     assert bench.device.slots.on_trial, "the confirmation could not be stored"
-    monkeypatch.setattr("edge_infer.firmware_bridge.slots.bundle_folders.lay_out", full)
+    monkeypatch.setattr("edge_infer.firmware_bridge.image.bundle_file.lay_out", full)
     monkeypatch.setattr(
-        "edge_infer.firmware_bridge.slots.bundle_folders.is_laid_out", lambda *_: False
+        "edge_infer.firmware_bridge.image.bundle_file.is_laid_out", lambda *_: False
     )
-    bench.link.ask(Op.WRITE, 0, 5)
+    bench.link.ask(RESET, Empty())
     info = edge_info(bench.link)
-    assert info and "No space left" in info["failure"]
+    assert info and "No space left" in info.failure
 
 
 def test_a_device_that_only_speaks_smp_can_be_flashed(tiny_files: list[bytes]) -> None:
@@ -200,13 +223,13 @@ def test_a_device_that_only_speaks_smp_can_be_flashed(tiny_files: list[bytes]) -
 def test_rollback_goes_back_with_the_hosts_reason(bench: Bench, tiny_files: list[bytes]) -> None:
     flash(bench.link, tiny_files[0], confirm=True)
     flash(bench.link, tiny_files[1])
-    bench.ask(Op.WRITE, edge_group.ROLLBACK, {"reason": "too slow"})
-    bench.link.ask(Op.WRITE, 0, 5)
+    bench.ask(ROLLBACK, RollBack("too slow"))
+    bench.link.ask(RESET, Empty())
     info = edge_info(bench.link)
-    assert info and info["revert"]["reason"] == "too slow"
+    assert info and info.revert and info.revert.reason == "too slow"
     with pytest.raises(DeviceRefusedError, match="security counter"):
         flash(bench.link, tiny_files[2], confirm=True)
-        bench.ask(Op.WRITE, edge_group.ROLLBACK)
+        bench.ask(ROLLBACK, RollBack())
 
 
 def test_the_device_starts_again_with_what_it_had(tmp_path: Path, tiny_files: list[bytes]) -> None:
@@ -214,27 +237,28 @@ def test_the_device_starts_again_with_what_it_had(tmp_path: Path, tiny_files: li
     flash(first.link, tiny_files[0], confirm=True)
     first.device.close()
     second = Bench(tmp_path)
-    assert second.run(8)["inferences"] == 8
+    assert second.run(8).inferences == 8
 
 
 def test_a_run_counts_exits_and_energy(bench: Bench, tiny_files: list[bytes]) -> None:
     flash(bench.link, tiny_files[0], confirm=True)
     answer = bench.run(400)
-    assert answer["frames"] == 400 and answer["energy"]["origin"] == "simulated"
-    total = bench.ask(Op.READ, edge_group.STATISTICS)
-    assert total["inferences"] == sum(count for _, count in total["exits"]) == 400
-    assert total["labelled"] == 400 and 0 < total["net"] < total["gross"]
-    assert total["gross"] == pytest.approx(answer["energy"]["gross"], rel=0.02)
+    assert answer.finished and (energy := answer.finished.energy)
+    assert answer.frames == 400 and energy.origin == "simulated"
+    total = bench.ask(STATISTICS, Empty())
+    assert total.inferences == sum(count for _, count in total.exits) == 400
+    assert total.labelled == 400 and 0 < total.net_nj < total.gross_nj
+    assert total.gross_nj == pytest.approx(energy.gross_nj, rel=0.02)
 
 
 def test_a_repeated_request_runs_nothing_twice(bench: Bench, tiny_files: list[bytes]) -> None:
     flash(bench.link, tiny_files[0], confirm=True)
     for _ in range(5):
         bench.run(10, number=77)
-    assert bench.ask(Op.READ, edge_group.STATISTICS)["inferences"] == 10
-    assert not bench.ask(Op.WRITE, edge_group.RUN, {"frames": 10**6, "n": 78})["done"]
+    assert bench.ask(STATISTICS, Empty()).inferences == 10
+    assert not bench.ask(RUN, RunSamples(10**6, 78)).done
     with pytest.raises(DeviceRefusedError, match="another run"):
-        bench.link.ask(Op.WRITE, 70, edge_group.RUN, {"frames": 1, "n": 79})
+        bench.link.ask(RUN, RunSamples(1, 79))
 
 
 @pytest.mark.parametrize(
@@ -252,7 +276,7 @@ def test_impossible_frames_are_refused(bench: Bench, tiny_files: list[bytes], bo
     flash(bench.link, tiny_files[0], confirm=True)
     whole = {"n": 0, "session": 1, "off": 0, "len": 8, "data": bytes(8)} | body
     with pytest.raises(DeviceRefusedError) as refused:
-        bench.ask(Op.WRITE, edge_group.INFER, whole)
+        bench.ask(RAW_INFER, Raw(whole))
     assert refused.value.code in (Code.INVALID, Code.NO_MEMORY)
 
 
@@ -308,8 +332,8 @@ def test_a_remote_policy_that_is_unknown_leaves_the_one_before(
     with pytest.raises(DeviceRefusedError, match="unknown policy"):
         RemoteEngine(bench.link, policy="nonsense")
     info = edge_info(bench.link)
-    assert info and info["run"]["policy"] == "powersave"
-    assert bench.run(3)["inferences"] == 3
+    assert info and info.run and info.run.policy == "powersave"
+    assert bench.run(3).inferences == 3
 
 
 def test_a_device_without_a_bundle_says_what_to_do(bench: Bench) -> None:
@@ -354,7 +378,7 @@ def test_the_log_holds_samples_clocks_and_inferences_in_order(
 def test_everything_over_a_noisy_line(tmp_path: Path, tiny_files: list[bytes]) -> None:
     bench = Bench(tmp_path, Faults(byte_error=2e-4, drop_piece=0.002, duplicate_piece=0.002))
     flash(bench.link, tiny_files[0], confirm=True)
-    assert bench.run(50)["inferences"] == 50
+    assert bench.run(50).inferences == 50
     with RemoteEngine(bench.link) as engine:
         for number in range(20):
             engine.infer(Frame(number, np.zeros((8, 8, 1), np.uint8)))

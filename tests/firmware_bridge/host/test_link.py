@@ -11,7 +11,16 @@ from tests.fakes.serial_line import Faults, SerialLine
 from edge_infer.firmware_bridge.errors import DeviceRefusedError, LinkLostError, LinkTimeoutError
 from edge_infer.firmware_bridge.host.link import Link
 from edge_infer.firmware_bridge.smp.framing import Framing
-from edge_infer.firmware_bridge.smp.message import Code, Op
+from edge_infer.firmware_bridge.wire.command import Empty
+from edge_infer.firmware_bridge.wire.standard import (
+    ECHO,
+    PARAMETERS,
+    SET_IMAGE_STATE,
+    Code,
+    Echo,
+    Echoed,
+    SetImageState,
+)
 
 MEGABYTE = bundle_file(1, size=1 << 20, fill=random.Random(7).randbytes(1 << 20))
 SMALL = bundle_file(1, size=60_000, fill=random.Random(8).randbytes(60_000))
@@ -112,7 +121,7 @@ def test_a_device_that_keeps_no_early_chunks_gets_them_again() -> None:
 def test_silence_is_a_timeout_that_says_what_to_try() -> None:
     line = SerialLine(lambda data, now_ns: b"")
     with pytest.raises(LinkTimeoutError, match="edge-infer serve"):
-        Link(line).ask(Op.READ, 0, 6)
+        Link(line).ask(PARAMETERS, Empty())
     assert 5 * S < line.time_ns < 10 * S
 
 
@@ -149,11 +158,12 @@ def test_busy_is_asked_again_until_it_is_not() -> None:
     link.upload(SMALL)
     device.tests.verdicts[digest(SMALL)] = None
     line.at(line.time_ns + 7 * S, lambda: device.tests.verdicts.update({digest(SMALL): ""}))
-    answer = link.ask_until_ready(Op.WRITE, 1, 0, {"hash": digest(SMALL)}, within_ns=60 * S)
-    assert answer["images"][0]["pending"]
+    wanted = SetImageState(digest(SMALL))
+    answer = link.ask_until_ready(SET_IMAGE_STATE, wanted, within_ns=60 * S)
+    assert answer.images[0].pending
     device.tests.verdicts[digest(SMALL)] = None
     with pytest.raises(DeviceRefusedError, match="still runs"):
-        link.ask_until_ready(Op.WRITE, 1, 0, {"hash": digest(SMALL)}, within_ns=3 * S)
+        link.ask_until_ready(SET_IMAGE_STATE, wanted, within_ns=3 * S)
 
 
 @given(st.integers(0, 10_000))
@@ -162,6 +172,7 @@ def test_a_late_answer_is_never_taken_for_another_question(seed: int) -> None:
     link, _, _ = connected(Faults(stall=0.1, stall_ns=2 * S, byte_error=1e-3), seed)
     for number in range(20):
         try:
-            assert link.ask(Op.WRITE, 0, 0, {"d": str(number)}, retries=20) == {"r": str(number)}
+            answer = link.ask(ECHO, Echo(str(number)), retries=20)
+            assert answer == Echoed(str(number))
         except LinkTimeoutError:
             pytest.fail("twenty questions were lost")

@@ -7,14 +7,15 @@ from tests.fakes.in_process_worker import InProcessWorker
 from tests.fakes.serial_line import Faults, SerialLine
 
 from edge_infer.boards.power import PowerSample
+from edge_infer.firmware_bridge.device.edge_group import EdgeGroup
 from edge_infer.firmware_bridge.errors import LinkLostError
-from edge_infer.firmware_bridge.groups.edge_group import EdgeGroup
 from edge_infer.firmware_bridge.host.link import Link
 from edge_infer.firmware_bridge.host.log_reader import FROM_NOW, LogReader
-from edge_infer.firmware_bridge.log.log_text import CSV_HEADER, csv_line, entry_fields, gap_fields
-from edge_infer.firmware_bridge.log.power_log import LogEntry, Mark, MarkEntry, PowerLog
 from edge_infer.firmware_bridge.slots.slots import Slots
 from edge_infer.firmware_bridge.smp.agent import Agent
+from edge_infer.firmware_bridge.wire.log_batch import LogEntry, Mark, MarkEntry
+from edge_infer.firmware_bridge.wire.log_text import CSV_HEADER, csv_line, entry_fields, gap_fields
+from edge_infer.firmware_bridge.worker.power_log import PowerLog
 from edge_infer.firmware_bridge.worker.runner import Runner
 
 S = 1_000_000_000

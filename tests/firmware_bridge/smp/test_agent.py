@@ -8,12 +8,19 @@ from hypothesis import strategies as st
 from tests.fakes.bridge_device import BridgeDevice, bundle_file, digest
 from tests.fakes.cut_storage import CutStorage
 
-from edge_infer.firmware_bridge.slots.image_codes import ImageCode
-from edge_infer.firmware_bridge.smp.agent import BUFFER_BYTES, Agent
+from edge_infer.firmware_bridge.smp.agent import (
+    BUFFER_BYTES,
+    Agent,
+    CommandGroup,
+    Handler,
+    Later,
+    RefusalError,
+)
 from edge_infer.firmware_bridge.smp.client import Client
-from edge_infer.firmware_bridge.smp.dispatch import CommandGroup, Handler, Later, RefusalError
 from edge_infer.firmware_bridge.smp.framing import FrameDecoder, Framing, encode
-from edge_infer.firmware_bridge.smp.message import Body, Code, Group, Header, Message, Op, refused
+from edge_infer.firmware_bridge.smp.message import Header, Message, refused
+from edge_infer.firmware_bridge.wire.command import Body, Group, Op
+from edge_infer.firmware_bridge.wire.standard import Code, ImageCode
 
 
 def ask(
@@ -178,7 +185,7 @@ def test_a_handler_that_fails_costs_one_error_answer(caplog: pytest.LogCaptureFi
     def fail(body: Body, now_ns: int) -> Body:
         raise ZeroDivisionError("oops")
 
-    def fail_later(body: Body, now_ns: int) -> Later:
+    def fail_later(body: Body, now_ns: int) -> Later[Body]:
         return Later(lambda now_ns: fail({}, now_ns))
 
     def too_long(body: Body, now_ns: int) -> Body:

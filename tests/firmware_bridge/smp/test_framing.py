@@ -13,7 +13,8 @@ from edge_infer.firmware_bridge.smp.framing import (
     crc16,
     encode,
 )
-from edge_infer.firmware_bridge.smp.message import Header, Op
+from edge_infer.firmware_bridge.smp.message import Header
+from edge_infer.firmware_bridge.wire.command import Op
 
 # An SMP message begins with its operation and flags 0, which is what tells the framings apart.
 messages = st.builds(

@@ -9,15 +9,14 @@ from smp.os_management import EchoWriteRequest, EchoWriteResponse
 from edge_infer.firmware_bridge.errors import FrameError
 from edge_infer.firmware_bridge.smp.message import (
     HEADER_BYTES,
-    Code,
-    Group,
     Header,
     Message,
-    Op,
     error_body,
     read_body,
     refused,
 )
+from edge_infer.firmware_bridge.wire.command import Group, Op
+from edge_infer.firmware_bridge.wire.standard import Code
 
 plain = st.recursive(
     st.none()

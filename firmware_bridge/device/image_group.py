@@ -1,20 +1,18 @@
 """SMP group 1, images: what the slots hold, upload, test, confirm, erase.
 
-Zephyr documentation, "Application/software image management group". Image 0 is the bundle; slot
-0 the one that runs, slot 1 the other. `test` is answered once the self-test has passed.
+`test` is answered once the self-test has passed.
 """
 
 from collections.abc import Callable
 from typing import Protocol
 
 from edge_infer.firmware_bridge.errors import ImageError, SlotError
-from edge_infer.firmware_bridge.slots.image_codes import ImageCode
 from edge_infer.firmware_bridge.slots.slots import SlotImage, Slots
 from edge_infer.firmware_bridge.slots.upload import Upload
-from edge_infer.firmware_bridge.smp.dispatch import CommandGroup, Later, RefusalError, data, integer
-from edge_infer.firmware_bridge.smp.message import Body, Code, Group, Op
-
-STATE, UPLOAD, ERASE = 0, 1, 5
+from edge_infer.firmware_bridge.smp.agent import CommandGroup, Later, RefusalError, on
+from edge_infer.firmware_bridge.wire import standard as wire
+from edge_infer.firmware_bridge.wire.command import Empty, Group
+from edge_infer.firmware_bridge.wire.standard import Code, ImageCode
 
 _TEST_ANSWER_NS = 2_000_000_000
 """A self-test that takes longer is answered with BUSY: clients give up after 2.5 s and more."""
@@ -63,28 +61,38 @@ class ImageGroup:
         return CommandGroup(
             Group.IMAGE,
             "img",
-            {
-                (STATE, Op.READ): lambda body, now_ns: self._images(),
-                (STATE, Op.WRITE): self._set_state,
-                (UPLOAD, Op.WRITE): self._take_chunk,
-                (ERASE, Op.WRITE): self._erase,
-            },
+            dict(
+                [
+                    on(wire.IMAGES, lambda request, now_ns: self._images()),
+                    on(wire.SET_IMAGE_STATE, self._set_state),
+                    on(wire.UPLOAD, self._take_chunk),
+                    on(wire.ERASE, self._erase),
+                ]
+            ),
         )
 
-    def _images(self) -> Body:
+    def _images(self) -> wire.Images:
         state = self._slots.state
         images = []
         if active := self._slots.active:
-            images.append(_entry(0, active) | {"active": True, "confirmed": state.confirmed})
+            images.append(_entry(0, active, active=True, confirmed=state.confirmed))
         if other := self._slots.other:
-            images.append(_entry(1, other) | {"confirmed": state.fallback})
-        pending = state.pending
-        if pending and images[-1:] and images[-1]["slot"] == 1:
-            images[-1] |= {"pending": True, "permanent": pending.permanent}
-        return {"images": images}
+            pending = state.pending
+            images.append(
+                _entry(
+                    1,
+                    other,
+                    pending=pending is not None,
+                    permanent=pending is not None and pending.permanent,
+                    confirmed=state.fallback,
+                )
+            )
+        return wire.Images(tuple(images))
 
-    def _set_state(self, body: Body, now_ns: int) -> Body | Later:
-        digest, confirm = data(body, "hash"), bool(body.get("confirm", False))
+    def _set_state(
+        self, request: wire.SetImageState, now_ns: int
+    ) -> wire.Images | Later[wire.Images]:
+        digest, confirm = request.digest or b"", request.confirm
         active = self._slots.active
         if confirm and (not digest or (active and digest == active.digest)):
             _allowed(self._slots.confirm)
@@ -97,7 +105,7 @@ class ImageGroup:
         self._tests.start(digest)
         return Later(lambda time_ns: self._tested(digest, confirm, time_ns - now_ns))
 
-    def _tested(self, digest: bytes, permanent: bool, waited_ns: int) -> Body | None:
+    def _tested(self, digest: bytes, permanent: bool, waited_ns: int) -> wire.Images | None:
         verdict = self._tests.verdict(digest)
         if verdict is None:
             if waited_ns > _TEST_ANSWER_NS:
@@ -110,43 +118,42 @@ class ImageGroup:
         _allowed(lambda: self._slots.test(digest, permanent=permanent))
         return self._images()
 
-    def _take_chunk(self, body: Body, now_ns: int) -> Body:
-        offset, chunk = integer(body, "off"), data(body, "data")
-        if integer(body, "image", 0) != 0:
+    def _take_chunk(self, chunk: wire.Chunk, now_ns: int) -> wire.UploadProgress:
+        if chunk.image:
             raise _refused(SlotError(ImageCode.INVALID_SLOT, "there is image 0 only"))
-        if offset == 0 and "len" in body:
-            length, sha = integer(body, "len"), data(body, "sha")
+        if chunk.offset == 0 and chunk.length is not None:
+            length, sha = chunk.length, chunk.sha or b""
             if self._upload.stored(length, sha):
                 self._finished_bytes = length
-                return {"off": length, "match": True}
+                return wire.UploadProgress(length, match=True)
             _allowed(lambda: self._upload.begin(length, sha))
-        elif not self._upload.length and offset + len(chunk) <= self._finished_bytes:
-            return {"off": self._finished_bytes, "match": True}
-        return self._write(offset, chunk, now_ns)
+        elif not self._upload.length and chunk.offset + len(chunk.data) <= self._finished_bytes:
+            return wire.UploadProgress(self._finished_bytes, match=True)
+        return self._write(chunk, now_ns)
 
-    def _write(self, offset: int, chunk: bytes, now_ns: int) -> Body:
+    def _write(self, chunk: wire.Chunk, now_ns: int) -> wire.UploadProgress:
         try:
-            wanted, length = self._upload.write(offset, chunk, now_ns), self._upload.length
+            wanted = self._upload.write(chunk.offset, chunk.data, now_ns)
+            length = self._upload.length
             if wanted < length:
-                return {"off": wanted}
+                return wire.UploadProgress(wanted)
             image = self._upload.finish()
         except (SlotError, ImageError) as error:
             raise _refused(error) from error
         self._finished_bytes = length
         self._tests.start(image.digest)
-        return {"off": length, "match": True}
+        return wire.UploadProgress(length, match=True)
 
-    def _erase(self, body: Body, now_ns: int) -> Body:
-        if integer(body, "slot", 1) != 1:
+    def _erase(self, request: wire.Erase, now_ns: int) -> Empty:
+        if request.slot != 1:
             raise _refused(SlotError(ImageCode.INVALID_SLOT, "only slot 1 can be erased"))
         _allowed(self._slots.erase)
         self._upload.drop()
-        return {}
+        return Empty()
 
 
-def _entry(slot: int, image: SlotImage) -> Body:
-    return {"image": 0, "slot": slot, "version": image.version, "hash": image.digest,
-            "bootable": False, "pending": False, "active": False, "permanent": False}  # fmt: skip
+def _entry(slot: int, image: SlotImage, **flags: bool) -> wire.ImageEntry:
+    return wire.ImageEntry(slot=slot, version=image.version, digest=image.digest, **flags)
 
 
 def _allowed(change: Callable[[], object]) -> None:

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_infer.firmware_bridge.log.clock_sync import ClockSync, Exchange
+from edge_infer.firmware_bridge.host.clock_sync import ClockSync, Exchange
 
 
 def exchanges(offset_ns: int, drift_ppm: float, seconds: int, seed: int) -> list[Exchange]:

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_infer.commands.notified import NotifiedProtocol, notified
+from edge_infer.firmware_bridge.device.server import NotifiedProtocol, notified
 
 WATCHDOG_US = 30_000_000
 

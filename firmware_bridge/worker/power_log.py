@@ -5,40 +5,10 @@ reader that names the number it wants learns exactly how many it is too late for
 """
 
 from collections import deque
-from enum import IntEnum
 from itertools import islice
 from typing import NamedTuple
 
-from edge_infer.boards.power import PowerSample
-
-
-class Mark(IntEnum):
-    """What an entry besides the power samples says; its value is in `LogEntry.value`."""
-
-    CLOCK_KHZ = 1
-    MILLICELSIUS = 2
-    THROTTLED = 3
-    """1 from now on, 0 no longer."""
-    INFERENCE_START = 4
-    """Number of the frame."""
-    INFERENCE_EXIT = 5
-    """Index of the stage that answered the inference started last."""
-    INFERENCES_UNMARKED = 7
-    """So many inferences before this had no marks of their own: there were too many to log."""
-    METER_START = 6
-    """The meter was started: its sample numbers begin anew. The value is always 0."""
-
-
-class MarkEntry(NamedTuple):
-    """Something that happened at a moment."""
-
-    timestamp_ns: int
-    """On the device's monotonic time, as in a power sample."""
-    mark: Mark
-    value: int
-
-
-LogEntry = PowerSample | MarkEntry
+from edge_infer.firmware_bridge.wire.log_batch import LogEntry
 
 
 class LogSlice(NamedTuple):

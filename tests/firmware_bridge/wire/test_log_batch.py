@@ -6,9 +6,16 @@ from hypothesis import strategies as st
 
 from edge_infer.boards.power import PowerSample, SampleFlag
 from edge_infer.firmware_bridge.errors import FrameError
-from edge_infer.firmware_bridge.log import log_codec
-from edge_infer.firmware_bridge.log.power_log import LogEntry, Mark, MarkEntry, PowerLog
-from edge_infer.firmware_bridge.log.varint import Reader, put, put_signed
+from edge_infer.firmware_bridge.wire import log_batch
+from edge_infer.firmware_bridge.wire.log_batch import (
+    LogEntry,
+    Mark,
+    MarkEntry,
+    Reader,
+    put,
+    put_signed,
+)
+from edge_infer.firmware_bridge.worker.power_log import PowerLog
 
 times = st.integers(0, 2**62)
 samples = st.builds(
@@ -27,26 +34,26 @@ entries = st.lists(samples | marks, max_size=30)
 
 @given(entries)
 def test_a_batch_says_what_went_in(given_entries: list[LogEntry]) -> None:
-    batch, count = log_codec.encode(given_entries, 10**6)
+    batch, count = log_batch.encode(given_entries, 10**6)
     assert count == len(given_entries)
-    assert log_codec.decode(batch) == given_entries
+    assert log_batch.decode(batch) == given_entries
 
 
 @given(entries, st.integers(0, 300))
 def test_a_full_batch_takes_whole_entries_from_the_front(
     given_entries: list[LogEntry], max_bytes: int
 ) -> None:
-    batch, count = log_codec.encode(given_entries, max_bytes)
+    batch, count = log_batch.encode(given_entries, max_bytes)
     assert len(batch) <= max_bytes
-    assert log_codec.decode(batch) == given_entries[:count]
+    assert log_batch.decode(batch) == given_entries[:count]
     if count < len(given_entries):
-        assert len(log_codec.encode(given_entries[: count + 1], 10**6)[0]) > max_bytes
+        assert len(log_batch.encode(given_entries[: count + 1], 10**6)[0]) > max_bytes
 
 
 @given(st.binary(max_size=200))
 def test_any_bytes_are_entries_or_a_frame_error(batch: bytes) -> None:
     try:
-        log_codec.decode(batch)
+        log_batch.decode(batch)
     except FrameError:
         return
 
@@ -112,6 +119,6 @@ def test_an_ina219_stream_takes_few_enough_bytes_for_115200_baud() -> None:
     size = 0
     left = stream
     while left:
-        batch, count = log_codec.encode(left, 1900)
+        batch, count = log_batch.encode(left, 1900)
         size, left = size + len(batch), left[count:]
     assert size / len(stream) < 9

@@ -1,18 +1,23 @@
-"""A planner's plan as the small binary table that a microcontroller looks clocks up in.
+"""A planner's plan of the clocks for a microcontroller: solved for a board, and as a table.
 
-The format stands beside the C code: firmware/include/edge_infer/clock_plan.h. Slots of time in
-which the plan says the same become one run, so a lookup there gives what `Plan` gives.
+The table's format stands beside the C code: firmware/include/edge_infer/clock_plan.h. Slots of
+time in which the plan says the same become one run, so a lookup there gives what `Plan` gives.
 """
 
 import struct
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from edge_infer.boards import CostTable, open_board
 from edge_infer.boards.registry import SIMULATED
 from edge_infer.firmware_bridge.errors import ImageError
+from edge_infer.models_tflite import Bundle
+from edge_infer.runtime.arrivals import Arrivals
+from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.planning.plan import Plan
-
-CLOCK_PLAN_FILE = "clock_plan.bin"
-"""Name of the entry in a bundle file."""
+from edge_infer.runtime.policies.context import PolicyContext, PolicySettings
+from edge_infer.runtime.policies.planned import planned
+from edge_infer.runtime.stage_work import works_of
 
 _HEADER = struct.Struct("<4sBBBBIHxxI4xQ")
 _CLOCK = struct.Struct("<II")
@@ -20,6 +25,44 @@ _ROW = struct.Struct("<II")
 _RUN = struct.Struct("<QI")
 assert (_HEADER.size, _RUN.size) == (32, 12)
 _VERSION = 1
+
+
+def clock_plan(bundle: Bundle, board: str, arrivals: Arrivals, deadline_ns: int | None) -> bytes:
+    """Return the table of a plan of the policy planned.
+
+    Args:
+        bundle: what is packed.
+        board: a board, sim:NAME for a modelled one, or a cost table's file: that of a board that
+            was measured, which it names.
+        arrivals: what to expect.
+        deadline_ns: from arrival to the due answer; none if None.
+
+    Raises:
+        PolicyError: the cost table is of another bundle, or the bundle has no predictor.
+        BoardError: the board is not here, or the file is no cost table or lacks a row.
+        OSError: the file cannot be read.
+    """
+    table = _cost_table(bundle, board)
+    settings = PolicySettings(deadline_ns=deadline_ns, arrivals=arrivals, cost_table=table)
+    context = PolicyContext(bundle, None, settings)
+    context.require("predictor", "planned")
+    # A device follows one plan: of the two around the bound, the one that keeps it.
+    return clock_plan_table(planned("planned", context).plans.careful, table.board)
+
+
+def _cost_table(bundle: Bundle, board: str) -> CostTable:
+    path = Path(board)
+    if path.is_file():
+        table = CostTable.from_json(path.read_text(encoding="utf-8"))
+        ours = f"{bundle.manifest.name} {bundle.manifest.version}"
+        if table.bundle not in ("", ours):
+            raise PolicyError(f"{path} is a cost table of {table.bundle}, this is {ours}")
+        return table
+    with open_board(board) as place:
+        found = place.cost_table(works_of(bundle))
+    if found is None:
+        raise PolicyError(f"{board} has no cost table: give the file of one that was measured")
+    return found
 
 
 def clock_plan_table(plan: Plan, board: str) -> bytes:

@@ -1,4 +1,4 @@
-"""Real ports: a serial device, or a TCP connection that carries the same bytes.
+"""Ports: what one is, and real ones: a serial device, or a TCP connection with the same bytes.
 
 pyserial opens and configures; reading and writing go straight to the descriptor, since its own
 read sets the terminal up again for every new time limit. This is the one place that turns
@@ -12,8 +12,6 @@ import socket
 import time
 from typing import Protocol
 
-import serial
-
 from edge_infer.firmware_bridge.errors import LinkLostError
 
 SOCKET_PREFIX = "socket://"
@@ -25,7 +23,37 @@ _STUCK_S = 5.0
 _REOPEN_EVERY_S = 0.1
 
 
-class Opened(Protocol):
+class BytePort(Protocol):
+    """Carries bytes both ways. A real one waits; a simulated one lets virtual time pass."""
+
+    name: str
+    """As the user gave it."""
+
+    def now_ns(self) -> int:
+        """Return the time of this side, monotonic, in ns."""
+        ...
+
+    def write(self, data: bytes) -> None:
+        """Send all of `data`. Raises LinkLostError when the port is gone."""
+        ...
+
+    def read(self, until_ns: int) -> bytes:
+        """Return bytes as soon as there are any, none at `until_ns`. Raises LinkLostError."""
+        ...
+
+    def reopen(self, until_ns: int) -> None:
+        """Open the port again after it was lost, waiting for it to come back.
+
+        Raises LinkLostError when it has not come back at `until_ns`.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free the port. May be called twice."""
+        ...
+
+
+class _Opened(Protocol):
     """What an open port needs to be."""
 
     def fileno(self) -> int:
@@ -37,25 +65,12 @@ class Opened(Protocol):
         ...
 
 
-class _QuietSerial(serial.Serial):
-    """Leaves DTR and RTS as the driver has them.
-
-    They reset many boards, and pyserial sets both when it opens (pyserial issue 729).
-    """
-
-    def _update_dtr_state(self) -> None:
-        """Not touched."""
-
-    def _update_rts_state(self) -> None:
-        """Not touched."""
-
-
 class OpenPort:
     """A port that is open: reads and writes a descriptor that does not block."""
 
-    def __init__(self, name: str, opened: Opened) -> None:
+    def __init__(self, name: str, opened: _Opened) -> None:
         self.name = name
-        self._opened: Opened | None = opened
+        self._opened: _Opened | None = opened
 
     now_ns = staticmethod(time.monotonic_ns)
 
@@ -126,7 +141,7 @@ class DescriptorPort(OpenPort):
     """
 
     def __init__(self, name: str, baud: int = DEFAULT_BAUD, *, set_lines: bool = False) -> None:
-        super().__init__(name, open_descriptor(name, baud, set_lines=set_lines))
+        super().__init__(name, _open_descriptor(name, baud, set_lines=set_lines))
         self._baud = baud
         self._set_lines = set_lines
 
@@ -135,7 +150,7 @@ class DescriptorPort(OpenPort):
         self.close()
         while True:
             try:
-                self._opened = open_descriptor(self.name, self._baud, set_lines=self._set_lines)
+                self._opened = _open_descriptor(self.name, self._baud, set_lines=self._set_lines)
                 return
             except LinkLostError:
                 if self.now_ns() >= until_ns:
@@ -143,15 +158,34 @@ class DescriptorPort(OpenPort):
             time.sleep(_REOPEN_EVERY_S)
 
 
-def open_descriptor(name: str, baud: int, *, set_lines: bool = False) -> Opened:
+def _open_descriptor(name: str, baud: int, *, set_lines: bool = False) -> _Opened:
     """Open a serial device, alone, or connect to a socket. Raises LinkLostError."""
     try:
         if name.startswith(SOCKET_PREFIX):
             return _connect(name)
-        kind = serial.Serial if set_lines else _QuietSerial
-        return kind(name, baud, exclusive=True)
-    except (serial.SerialException, OSError, ValueError) as error:
+        return _open_serial(name, baud, set_lines)
+    # pyserial's own error is an OSError.
+    except (OSError, ValueError) as error:
         raise LinkLostError(f"cannot open {name}: {_advice(error)}") from error
+
+
+def _open_serial(name: str, baud: int, set_lines: bool) -> _Opened:
+    import serial  # loaded with the first serial port: a socket needs none
+
+    class Quiet(serial.Serial):
+        """Leaves DTR and RTS as the driver has them.
+
+        They reset many boards, and pyserial sets both when it opens (pyserial issue 729).
+        """
+
+        def _update_dtr_state(self) -> None:
+            """Not touched."""
+
+        def _update_rts_state(self) -> None:
+            """Not touched."""
+
+    kind = serial.Serial if set_lines else Quiet
+    return kind(name, baud, exclusive=True)
 
 
 def socket_address(name: str) -> tuple[str, int]:

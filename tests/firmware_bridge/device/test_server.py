@@ -17,19 +17,18 @@ from tests.fakes.in_process_worker import InProcessWorker
 from tests.fakes.pty_line import PtyLine
 
 from edge_infer.firmware_bridge.device.device import Device, DeviceSettings
+from edge_infer.firmware_bridge.device.server import LineProtocol, Server, port_opener
 from edge_infer.firmware_bridge.device.text_mode import TextMode
 from edge_infer.firmware_bridge.errors import DeviceRefusedError, LinkLostError
-from edge_infer.firmware_bridge.groups import edge_group
 from edge_infer.firmware_bridge.host.flashing import edge_info, flash
 from edge_infer.firmware_bridge.host.link import Link
-from edge_infer.firmware_bridge.line import port
-from edge_infer.firmware_bridge.line.port import DescriptorPort
-from edge_infer.firmware_bridge.line.server import LineProtocol, Server, port_opener
-from edge_infer.firmware_bridge.slots.bundle_folders import BundleFolders
+from edge_infer.firmware_bridge.image.bundle_file import BundleFolders
+from edge_infer.firmware_bridge.port import DescriptorPort
 from edge_infer.firmware_bridge.slots.self_test import ChildSelfTests
 from edge_infer.firmware_bridge.slots.slots import Slots
 from edge_infer.firmware_bridge.smp.framing import Framing
-from edge_infer.firmware_bridge.smp.message import Op
+from edge_infer.firmware_bridge.wire.command import Empty
+from edge_infer.firmware_bridge.wire.edge_infer import RUN, STATISTICS, RunSamples
 
 
 class Echo:
@@ -165,12 +164,12 @@ def test_reopen_waits_for_the_port_to_come_back(
         client = DescriptorPort(str(cable))
         cable.unlink()
         monkeypatch.setattr(
-            "edge_infer.firmware_bridge.line.port.time.sleep", lambda s: cable.symlink_to(line.host)
+            "edge_infer.firmware_bridge.port.time.sleep", lambda s: cable.symlink_to(line.host)
         )
         client.reopen(client.now_ns() + 10**9)
         assert client.fileno() >= 0
         cable.unlink()
-        monkeypatch.setattr("edge_infer.firmware_bridge.line.port.time.sleep", lambda s: None)
+        monkeypatch.setattr("edge_infer.firmware_bridge.port.time.sleep", lambda s: None)
         with pytest.raises(LinkLostError, match="no such port"):
             client.reopen(client.now_ns())
 
@@ -213,17 +212,17 @@ def test_the_real_thing_flash_run_kill_run_over_tcp(
     with serving(device, "socket://127.0.0.1:0") as name:
         link = Link(DescriptorPort(name), Framing.CONSOLE)
         flash(link, tiny_files[0], confirm=True)
-        body = {"frames": 2_000_000, "n": 1}
-        link.ask(Op.WRITE, 70, edge_group.RUN, body)
+        long = RunSamples(2_000_000, 1)
+        link.ask(RUN, long)
         worker = device.runner._worker
         os.kill(worker._process.pid, signal.SIGKILL)  # type: ignore[union-attr]
         _wait(lambda: device.runner._worker is not worker, link)
         with pytest.raises(DeviceRefusedError, match="crashed with signal 9"):
-            link.ask(Op.WRITE, 70, edge_group.RUN, body)
-        _wait(lambda: (edge_info(link) or {})["run"], link)
-        short = {"frames": 100, "n": 2}
-        _wait(lambda: link.ask(Op.WRITE, 70, edge_group.RUN, short)["done"], link)
-        assert link.ask(Op.READ, 70, edge_group.STATISTICS)["inferences"] == 100
+            link.ask(RUN, long)
+        _wait(lambda: (info := edge_info(link)) and info.run, link)
+        short = RunSamples(100, 2)
+        _wait(lambda: link.ask(RUN, short).done, link)
+        assert link.ask(STATISTICS, Empty()).inferences == 100
         link.port.close()
     device.close()
 
@@ -249,6 +248,6 @@ def test_serial_exceptions_become_ours(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*arguments: object, **named: object) -> None:
         raise serial.SerialException(13, "could not open port: [Errno 13] Permission denied")
 
-    monkeypatch.setattr(port._QuietSerial, "open", fail)
+    monkeypatch.setattr(serial.Serial, "open", fail)
     with pytest.raises(LinkLostError, match="dialout"):
         DescriptorPort("/dev/ttyUSB0")

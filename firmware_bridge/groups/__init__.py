@@ -1,1 +1,0 @@
-"""The SMP command groups of a device: their commands, and the handlers behind them."""

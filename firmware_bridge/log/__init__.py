@@ -1,1 +1,0 @@
-"""The power log: what it holds, how it travels, whose clock it is by, how people read it."""
