@@ -5,22 +5,18 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import click
 
-from edge_infer.boards import open_board
-from edge_infer.commands.notified import notified
 from edge_infer.commands.options import option
-from edge_infer.firmware_bridge.device.device import Device, DeviceSettings
-from edge_infer.firmware_bridge.device.mlperf_tiny import MlperfTiny
-from edge_infer.firmware_bridge.device.text_mode import TextMode
 from edge_infer.firmware_bridge.errors import LinkError
-from edge_infer.firmware_bridge.image.keys import TrustedKeys
-from edge_infer.firmware_bridge.line.port import DEFAULT_BAUD
-from edge_infer.firmware_bridge.line.server import LineProtocol, Server, port_opener
-from edge_infer.models_tflite import open_bundle
-from edge_infer.runtime.engine import Engine
-from edge_infer.runtime.frames.spec import FrameSpec
+from edge_infer.firmware_bridge.port import DEFAULT_BAUD
+
+if TYPE_CHECKING:  # loaded when it serves: its help needs no engine and no cryptography
+    from edge_infer.firmware_bridge.device.device import Device, DeviceSettings
+    from edge_infer.firmware_bridge.device.mlperf_tiny import MlperfTiny
+    from edge_infer.firmware_bridge.device.server import LineProtocol, Server
 
 DEFAULT_STATE = Path("/var/lib/edge-infer")
 
@@ -72,6 +68,10 @@ def serve_command(
     model: str,
 ) -> None:
     """Run bundles that are flashed over a line, and tell about them, until interrupted."""
+    from edge_infer.firmware_bridge.device.device import DeviceSettings
+    from edge_infer.firmware_bridge.device.server import Server, notified, port_opener
+    from edge_infer.firmware_bridge.device.text_mode import TextMode
+
     with ExitStack() as stack:
         served: LineProtocol
         if protocol == "mlperf-tiny":
@@ -90,7 +90,10 @@ def serve_command(
 
 
 @contextmanager
-def _device(settings: DeviceSettings, trust: Path | None) -> Iterator[Device]:
+def _device(settings: "DeviceSettings", trust: Path | None) -> "Iterator[Device]":
+    from edge_infer.firmware_bridge.device.device import Device
+    from edge_infer.firmware_bridge.image.keys import TrustedKeys
+
     if trust is None and not settings.allow_unsigned:
         raise click.UsageError(
             "name the keys to --trust (make one: edge-infer bundle keygen), or --allow-unsigned"
@@ -108,7 +111,13 @@ def _device(settings: DeviceSettings, trust: Path | None) -> Iterator[Device]:
 
 
 @contextmanager
-def _mlperf(bundle: str, board: str, policy: str, model: str) -> Iterator[MlperfTiny]:
+def _mlperf(bundle: str, board: str, policy: str, model: str) -> "Iterator[MlperfTiny]":
+    from edge_infer.boards import open_board
+    from edge_infer.firmware_bridge.device.mlperf_tiny import MlperfTiny
+    from edge_infer.models_tflite import open_bundle
+    from edge_infer.runtime.engine import Engine
+    from edge_infer.runtime.frames.spec import FrameSpec
+
     opened = open_bundle(bundle)
     with open_board(board) as place, Engine(opened, place, policy=policy) as engine:
         vendor = f"edge-infer {place.name}"
@@ -117,7 +126,7 @@ def _mlperf(bundle: str, board: str, policy: str, model: str) -> Iterator[Mlperf
 
 
 @contextmanager
-def _until_interrupted(server: Server) -> Iterator[None]:
+def _until_interrupted(server: "Server") -> Iterator[None]:
     """Let Ctrl-C and SIGTERM end the server, so that everything is put back."""
 
     def stop(number: int, frame: FrameType | None) -> None:
