@@ -3,3 +3,53 @@
 Replay and baselines, compare, tune, costs, train and the papers' figures, as a library: functions
 return data, nothing here prints or reads a command line. `edge-infer run` imports none of it.
 """
+
+from typing import TYPE_CHECKING
+
+import edge_infer.lab.baselines.policies  # noqa: F401 they register themselves
+from edge_infer.lazy import exporter
+
+if TYPE_CHECKING:
+    from edge_infer.lab.comparison.comparison_document import compare
+    from edge_infer.lab.comparison.conditions import Conditions
+    from edge_infer.lab.costs.bundle_measurement import measure_costs
+    from edge_infer.lab.reproduce.all_in_one import reproduce_all_in_one
+    from edge_infer.lab.reproduce.big_little import reproduce_big_little
+    from edge_infer.lab.reproduce.eenet import reproduce_eenet
+    from edge_infer.lab.train.recipe import read_recipe
+    from edge_infer.lab.train.recipe_run import train_bundle
+    from edge_infer.lab.tuning.threshold_choice import Allowance
+    from edge_infer.lab.tuning.tuning import tune
+
+__all__ = [
+    "compare",
+    "Conditions",
+    "tune",
+    "Allowance",
+    "measure_costs",
+    "read_recipe",
+    "train_bundle",
+    "reproduce_eenet",
+    "reproduce_big_little",
+    "reproduce_all_in_one",
+]
+
+__getattr__ = exporter(
+    __name__,
+    {
+        "edge_infer.lab.comparison.comparison_document": "compare",
+        "edge_infer.lab.comparison.conditions": "Conditions",
+        "edge_infer.lab.costs.bundle_measurement": "measure_costs",
+        "edge_infer.lab.reproduce.all_in_one": "reproduce_all_in_one",
+        "edge_infer.lab.reproduce.big_little": "reproduce_big_little",
+        "edge_infer.lab.reproduce.eenet": "reproduce_eenet",
+        "edge_infer.lab.train.recipe": "read_recipe",
+        "edge_infer.lab.train.recipe_run": "train_bundle",
+        "edge_infer.lab.tuning.threshold_choice": "Allowance",
+        "edge_infer.lab.tuning.tuning": "tune",
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
