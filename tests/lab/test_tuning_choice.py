@@ -15,8 +15,12 @@ from edge_infer.lab.tuning import (
     choose_thresholds,
     split_calibration,
 )
-from edge_infer.lab.tuning.threshold_choice import accepted
-from edge_infer.lab.tuning.threshold_path import learned_path, learned_points, sinking_path
+from edge_infer.lab.tuning.threshold_choice import (
+    accepted,
+    learned_path,
+    learned_points,
+    sinking_path,
+)
 from edge_infer.runtime.exit_criterion import CRITERIA, exit_criterion
 
 ENERGY_NJ = (16.0, 45.0, 64.0, 97.0)

@@ -14,7 +14,7 @@ from edge_infer.lab.train.dataset import Dataset
 from edge_infer.lab.train.sources import Source, held_back_of
 from edge_infer.lab.tuning import ExitOutcomes
 from edge_infer.lab.tuning.exit_outcomes import Thresholds
-from edge_infer.lab.tuning.threshold_path import learned_path, sinking_path
+from edge_infer.lab.tuning.threshold_choice import learned_path, sinking_path
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend
 from edge_infer.models_tflite.redraft import bundle_at

@@ -10,6 +10,7 @@ from typing import Any
 
 from edge_infer.boards.cost_model import CostModel
 from edge_infer.boards.profile import load_profile
+from edge_infer.boards.registry import SIMULATED
 from edge_infer.lab.train.errors import TrainError
 from edge_infer.lab.train.prunable.widths import (
     Shape,
@@ -22,7 +23,6 @@ from edge_infer.lab.train.prunable.widths import (
 from edge_infer.lab.train.recipe import Recipe, read_recipe
 from edge_infer.models_tflite.manifest import FULL_RATIO
 
-SIMULATED = "sim:"
 TOLERANCE = 0.01
 """Widths whose cost is as near as this to what is wanted are told apart by their evenness."""
 UNEVENNESS_AN_ERROR = 2.0
