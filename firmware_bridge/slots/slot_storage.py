@@ -1,12 +1,14 @@
-"""Where slots live: the few file operations they need, each of which a power cut may interrupt.
+"""Where slots live and what they remember: files whose operations a power cut may interrupt.
 
 What is promised after a cut: bytes that were synced are there; a rename is all or nothing, and
 lasts once the folder was synced. Nothing else.
 """
 
+import json
 import os
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class SlotStorage(Protocol):
@@ -47,16 +49,6 @@ class SlotStorage(Protocol):
     def sync_folder(self) -> None:
         """Return when all renames and deletions will survive a power cut."""
         ...
-
-
-def replace_file(storage: SlotStorage, name: str, content: bytes) -> None:
-    """Write a file so that a power cut leaves its old content or the new one."""
-    part = name + ".part"
-    storage.create(part)
-    storage.append(part, content)
-    storage.sync(part)
-    storage.rename(part, name)
-    storage.sync_folder()
 
 
 class FolderStorage:
@@ -128,3 +120,89 @@ class FolderStorage:
             self._descriptor = os.open(self._folder / name, flags)
             self._open_name = name
         return self._descriptor
+
+
+def replace_file(storage: SlotStorage, name: str, content: bytes) -> None:
+    """Write a file so that a power cut leaves its old content or the new one."""
+    part = name + ".part"
+    storage.create(part)
+    storage.append(part, content)
+    storage.sync(part)
+    storage.rename(part, name)
+    storage.sync_folder()
+
+
+# --- what is remembered: which one runs, what is pending, what went wrong ---
+
+_STATE_FILE = "state.json"
+
+
+@dataclass(frozen=True, slots=True)
+class Revert:
+    """The last time a bundle was given up for the one before."""
+
+    digest: str
+    """Of the bundle that was given up, in hex."""
+    version: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Pending:
+    """The image that the next reset swaps in."""
+
+    digest: str
+    permanent: bool = False
+    """Stays without a confirmation."""
+    rollback_reason: str = ""
+    """Set when the swap is a rollback to the bundle before."""
+
+
+@dataclass(frozen=True, slots=True)
+class SlotState:
+    """Replaced as a whole, so that a power cut leaves the old one or the new one."""
+
+    active: str = ""
+    """Name of the slot that runs; empty before the first bundle."""
+    confirmed: bool = False
+    """False while the active image is on trial."""
+    fallback: bool = False
+    """While on trial: the other slot holds the confirmed image that a reset goes back to."""
+    security_counter: int = 0
+    """Highest counter ever confirmed; images below it are refused."""
+    pending: Pending | None = None
+    revert_reason: str = ""
+    """Why the image on trial will be reverted, known before the reset that does it."""
+    last_revert: Revert | None = None
+    resets: int = 0
+
+    def to_json(self) -> bytes:
+        """Return the state as JSON."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, text: bytes) -> "SlotState":
+        """Read what `to_json` wrote. Raises ValueError, TypeError or KeyError for anything else."""
+        fields: dict[str, Any] = json.loads(text)
+        pending, revert = fields.pop("pending"), fields.pop("last_revert")
+        state = cls(**fields)
+        return replace(
+            state,
+            pending=Pending(**pending) if pending else None,
+            last_revert=Revert(**revert) if revert else None,
+        )
+
+
+def save_state(storage: SlotStorage, state: SlotState) -> None:
+    """Replace the stored state; a power cut leaves the old or the new one."""
+    replace_file(storage, _STATE_FILE, state.to_json())
+
+
+def load_state(storage: SlotStorage) -> SlotState | None:
+    """Return the stored state, a new one where none was stored, None when it cannot be read."""
+    try:
+        return SlotState.from_json(storage.read(_STATE_FILE))
+    except FileNotFoundError:
+        return SlotState()
+    except (ValueError, TypeError, KeyError, AttributeError):
+        return None

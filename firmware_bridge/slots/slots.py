@@ -16,14 +16,14 @@ from edge_infer.firmware_bridge.errors import ImageError, SlotError
 from edge_infer.firmware_bridge.image.bundle_file import check_image
 from edge_infer.firmware_bridge.image.keys import TrustedKeys
 from edge_infer.firmware_bridge.image.mcuboot_image import Image
-from edge_infer.firmware_bridge.slots.slot_state import (
+from edge_infer.firmware_bridge.slots.slot_storage import (
     Pending,
     Revert,
     SlotState,
+    SlotStorage,
     load_state,
     save_state,
 )
-from edge_infer.firmware_bridge.slots.slot_storage import SlotStorage
 from edge_infer.firmware_bridge.wire.standard import ImageCode
 
 NAMES = ("a", "b")

@@ -5,13 +5,13 @@
 writes firmware/include/edge_infer/wire.h; a test fails while it is not what this says.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from enum import IntEnum, IntFlag
 from pathlib import Path
 
 from edge_infer.boards.power import SampleFlag
 from edge_infer.firmware_bridge.wire import edge_infer, standard
-from edge_infer.firmware_bridge.wire.command import Fields, Group, Op, Refusal, places
+from edge_infer.firmware_bridge.wire.command import Fields, Group, Op, Refusal, keys
 from edge_infer.firmware_bridge.wire.log_batch import Mark, SampleKind
 
 HEADER = Path(__file__).parents[1] / "firmware" / "include" / "edge_infer" / "wire.h"
@@ -50,8 +50,8 @@ def header() -> str:
     parts = [_TOP]
     for prefix, comment, numbers in _NUMBERS:
         parts.append(_block(comment, [(f"{prefix}_{n.name}", f"{n.value}U") for n in numbers]))
-    keys = sorted({key for kind in _maps() for key in _keys(kind)})
-    parts.append(_block("Keys.", [(f"KEY_{key.upper()}", f'"{key}"') for key in keys]))
+    known = sorted({key for kind in _maps() for key in keys(kind)})
+    parts.append(_block("Keys.", [(f"KEY_{key.upper()}", f'"{key}"') for key in known]))
     return "\n".join([*parts, "#endif\n"])
 
 
@@ -66,14 +66,6 @@ def _maps() -> Iterator[type[Fields]]:
     for command in (*standard.COMMANDS, *edge_infer.COMMANDS):
         yield command.request
         yield command.answer
-
-
-def _keys(kind: type[Fields]) -> Iterable[str]:
-    for place in places(kind):
-        if place.key:
-            yield place.key
-        if place.nested:
-            yield from _keys(place.nested)
 
 
 if __name__ == "__main__":

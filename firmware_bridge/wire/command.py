@@ -12,7 +12,7 @@ beside the others, if at all. A field without a default has to be there; one who
 is left out while it is None; all others are always written.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, dataclass, fields
 from enum import IntEnum
 from types import NoneType, UnionType
@@ -148,6 +148,15 @@ def places(kind: type[Fields]) -> tuple[Place, ...]:
         # Every one of them is a dataclass.
         _PLACES[kind] = tuple(_place(field, hints[field.name]) for field in fields(kind))  # type: ignore[arg-type]
     return _PLACES[kind]
+
+
+def keys(kind: type[Fields]) -> Iterator[str]:
+    """Yield the keys of a map, and of the maps in it."""
+    for place in places(kind):
+        if place.key != FLAT:
+            yield place.key
+        if place.nested:
+            yield from keys(place.nested)
 
 
 def _place(field: Field[Any], hint: Any) -> Place:

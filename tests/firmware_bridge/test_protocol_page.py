@@ -11,8 +11,8 @@ from edge_infer.firmware_bridge.smp.agent import BUFFER_BYTES, BUFFER_COUNT
 from edge_infer.firmware_bridge.smp.framing import GAP_NS, Framing, encode
 from edge_infer.firmware_bridge.smp.message import Header, Message
 from edge_infer.firmware_bridge.wire import log_batch
-from edge_infer.firmware_bridge.wire.command import Op
-from edge_infer.firmware_bridge.wire.edge_infer import EdgeCommand
+from edge_infer.firmware_bridge.wire.command import Op, keys
+from edge_infer.firmware_bridge.wire.edge_infer import COMMANDS, ENGINE, RUN, EdgeCommand
 from edge_infer.firmware_bridge.wire.log_batch import Mark, MarkEntry
 from edge_infer.firmware_bridge.worker.power_log import PowerLog
 
@@ -56,3 +56,15 @@ def test_the_numbers_and_tables() -> None:
     assert commands == {str(command.value): command.name.lower() for command in EdgeCommand}
     kinds = {int(n) for n in re.findall(r"(?:^- |, |\n  exit \(index\), )(\d) [a-z]", PAGE)}
     assert {int(mark) for mark in Mark} <= kinds
+
+
+def test_every_key_of_our_group_stands_on_the_page() -> None:
+    section = PAGE.split("## Group 70")[1]
+    rows = dict(re.findall(r"^\| (\d) \w+, (?:read|write) \|(.*)\|$", section, re.M))
+    for command in COMMANDS:
+        row = rows[str(command.number.value)]
+        if command is RUN or command is ENGINE:  # their rows name others that say the same
+            row = section
+        said = set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", row))))
+        assert set(keys(command.request)) <= said, command
+        assert set(keys(command.answer)) <= said, command
