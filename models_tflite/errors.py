@@ -56,3 +56,11 @@ class UnknownBackendError(BackendError, LookupError):
 
 class FrameError(BundleError, ValueError):
     """A frame has the wrong shape or dtype for the bundle."""
+
+
+class PrunableError(ModelError):
+    """A file cannot be pruned: no part for it, a newer version, changed, or not consistent."""
+
+
+class RatioParametersError(BundleError, ValueError):
+    """What is to be written as a ratio does not fit the model."""

@@ -13,15 +13,27 @@ On a device (numpy alone):
 The format is described in FORMAT.md.
 """
 
-from edge_infer.models_tflite.errors import UnknownRatioError
-from edge_infer.models_tflite.prunable.channels import Axis, ChannelGroups, Group, Segment
-from edge_infer.models_tflite.prunable.errors import PrunableError, RatioParametersError
-from edge_infer.models_tflite.prunable.follow import follow_channels
-from edge_infer.models_tflite.prunable.model import PrunableModel
-from edge_infer.models_tflite.prunable.own_constants import own_constants
-from edge_infer.models_tflite.prunable.parameters import RatioParameters
-from edge_infer.models_tflite.prunable.sorting import sort_channels
-from edge_infer.models_tflite.prunable.write import pack_ratio, prunable_stages, write_prunable
+from typing import TYPE_CHECKING
+
+from edge_infer.lazy import exporter
+
+if TYPE_CHECKING:
+    from edge_infer.models_tflite.errors import (
+        PrunableError,
+        RatioParametersError,
+        UnknownRatioError,
+    )
+    from edge_infer.models_tflite.prunable.channels import (
+        Axis,
+        ChannelGroups,
+        Group,
+        RatioParameters,
+        Segment,
+    )
+    from edge_infer.models_tflite.prunable.follow import follow_channels, own_constants
+    from edge_infer.models_tflite.prunable.model import PrunableModel
+    from edge_infer.models_tflite.prunable.sorting import sort_channels
+    from edge_infer.models_tflite.prunable.write import pack_ratio, prunable_stages, write_prunable
 
 __all__ = [
     "own_constants",
@@ -40,3 +52,17 @@ __all__ = [
     "UnknownRatioError",
     "RatioParametersError",
 ]
+
+__getattr__ = exporter(
+    __name__,
+    {
+        "edge_infer.models_tflite.errors": "PrunableError RatioParametersError UnknownRatioError",
+        "edge_infer.models_tflite.prunable.channels": (
+            "Axis ChannelGroups Group RatioParameters Segment"
+        ),
+        "edge_infer.models_tflite.prunable.follow": "follow_channels own_constants",
+        "edge_infer.models_tflite.prunable.model": "PrunableModel",
+        "edge_infer.models_tflite.prunable.sorting": "sort_channels",
+        "edge_infer.models_tflite.prunable.write": "pack_ratio prunable_stages write_prunable",
+    },
+)

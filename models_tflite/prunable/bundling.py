@@ -7,10 +7,9 @@ from edge_infer.models_tflite.build import BundleDraft
 from edge_infer.models_tflite.describe import StageDraft, describe_stage
 from edge_infer.models_tflite.graph import Graph, Tensor
 from edge_infer.models_tflite.manifest import Thresholds
-from edge_infer.models_tflite.prunable.channels import ChannelGroups
+from edge_infer.models_tflite.prunable.channels import ChannelGroups, RatioParameters
 from edge_infer.models_tflite.prunable.follow import follow_channels
 from edge_infer.models_tflite.prunable.model import PrunableModel
-from edge_infer.models_tflite.prunable.parameters import RatioParameters
 from edge_infer.models_tflite.prunable.write import write_prunable
 from edge_infer.models_tflite.ratio_spec import (
     FULL_RATIO,

@@ -4,7 +4,7 @@ A group is cut to a prefix: a full-width file has its channels sorted, the least
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -97,3 +97,26 @@ class ChannelGroups:
     def counts(self, keep: Mapping[str, int]) -> tuple[int, ...]:
         """Return the channels of each group; what `keep` does not name stays whole."""
         return tuple(keep.get(group.key, group.size) for group in self.groups)
+
+
+@dataclass(frozen=True, eq=False)
+class RatioParameters:
+    """One ratio of a whole model with all its exits; tensors that a stage lacks are passed over.
+
+    Tensors are named as `own_constants(model)` names them. Arrays have the length that the tensor's
+    channel dimension has after pruning, or 1 where it has one scale.
+    """
+
+    name: str
+    """Decimal text as the manifest writes ratios: "0.75"."""
+    keep: Mapping[str, int]
+    """Channels kept of each group, by its key: the first ones. A group left out stays whole."""
+    quantisation: Mapping[
+        str, tuple[NDArray[np.float32], NDArray[np.int64]]
+    ] = field(default_factory=dict)  # fmt: skip
+    """Scales and zero points of activations and weights of the sub-net, by tensor; a tensor left
+    out keeps those of the full width. Scales of biases follow from these two and are not given."""
+    signs: Mapping[str, NDArray[np.int8]] = field(default_factory=dict)
+    """-1 for output channels whose weights are negated, else +1, by weights tensor."""
+    biases: Mapping[str, NDArray[np.int32]] = field(default_factory=dict)
+    """In units of input scale times weight scale of the sub-net, by bias tensor."""

@@ -5,18 +5,17 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.models_tflite.prunable.channels import ChannelGroups
-from edge_infer.models_tflite.prunable.errors import RatioParametersError
+from edge_infer.models_tflite.errors import RatioParametersError
+from edge_infer.models_tflite.prunable.channels import ChannelGroups, RatioParameters
 from edge_infer.models_tflite.prunable.layers import (
     LayerCodes,
     LayerScales,
+    Rows,
     encode_layer,
     join_layers,
 )
 from edge_infer.models_tflite.prunable.layout import NO_BIAS, RATIO_NAME, Layer, RatioCodes
 from edge_infer.models_tflite.prunable.outline import Outline
-from edge_infer.models_tflite.prunable.parameters import RatioParameters
-from edge_infer.models_tflite.prunable.rows import Rows
 
 _MOST_NEGATIVE = -128
 """Has no negative in int8; converters do not use it for weights."""

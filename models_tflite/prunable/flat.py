@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple
 
-from edge_infer.models_tflite.prunable.errors import PrunableError
+from edge_infer.models_tflite.errors import PrunableError
 
 ITEM_BYTES = {0: 4, 1: 2, 2: 4, 3: 1, 4: 8, 7: 2, 9: 1}
 """Bytes an element by TensorType: float32, float16, int32, uint8, int64, int16, int8."""

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.models_tflite.prunable.constants import Constant, Kept
-from edge_infer.models_tflite.prunable.errors import PrunableError
-from edge_infer.models_tflite.prunable.layers import LayerScales, LayerValues, decode_layers
+from edge_infer.models_tflite.errors import PrunableError
+from edge_infer.models_tflite.prunable.layers import LayerScales, LayerValues, Rows, decode_layers
 from edge_infer.models_tflite.prunable.layout import NO_BIAS, Layer, Layout, RatioCodes
-from edge_infer.models_tflite.prunable.places import WORD, Places
-from edge_infer.models_tflite.prunable.rows import Rows
+from edge_infer.models_tflite.prunable.places import WORD, Constant, Kept, Places
 
 Words = NDArray[np.int32]
 """A file as 32-bit words."""

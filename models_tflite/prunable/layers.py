@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_infer.models_tflite.errors import PrunableError, RatioParametersError
 from edge_infer.models_tflite.prunable.coding import (
     BIAS_STEP,
     MOST_BITS,
@@ -21,9 +22,26 @@ from edge_infer.models_tflite.prunable.coding import (
     unpack_bits,
     width_of,
 )
-from edge_infer.models_tflite.prunable.errors import PrunableError, RatioParametersError
 from edge_infer.models_tflite.prunable.layout import RatioCodes
-from edge_infer.models_tflite.prunable.rows import Rows
+
+
+class Rows:
+    """Which layer each row is of, and its number there.
+
+    Args:
+        counts: rows of each layer, shape [layers].
+    """
+
+    def __init__(self, counts: NDArray[np.int64]) -> None:
+        self.counts = counts
+        self.ends: NDArray[np.int64] = counts.cumsum()
+        """Of each layer, shape [layers]."""
+        self.starts = self.ends - counts
+        self.layer: NDArray[np.intp] = np.arange(len(counts)).repeat(counts)
+        """Shape [rows]."""
+        self.within: NDArray[np.int64] = np.arange(len(self.layer)) - self.starts.take(self.layer)
+        """0, 1, ... in each layer, shape [rows]."""
+
 
 _POWERS = growth_table(SCALE_BITS)
 _LEAST_SCALE = float(np.finfo(np.float32).tiny)

@@ -4,11 +4,10 @@ from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
+from edge_infer.models_tflite.errors import RatioParametersError
 from edge_infer.models_tflite.graph import NO_TENSOR, Graph, Node, Tensor
-from edge_infer.models_tflite.prunable.channels import Axis, ChannelGroups, Segment
-from edge_infer.models_tflite.prunable.errors import RatioParametersError
+from edge_infer.models_tflite.prunable.channels import Axis, ChannelGroups, RatioParameters, Segment
 from edge_infer.models_tflite.prunable.layout import NO_BIAS, Cut, Layer, Layout
-from edge_infer.models_tflite.prunable.parameters import RatioParameters
 
 _LAYERS = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _MOST = 0xFFFF

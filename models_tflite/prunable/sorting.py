@@ -6,13 +6,12 @@ from collections.abc import Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_infer.models_tflite.errors import RatioParametersError
 from edge_infer.models_tflite.flatbuffer import pack
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.prunable.channels import Axis, ChannelGroups
-from edge_infer.models_tflite.prunable.errors import RatioParametersError
-from edge_infer.models_tflite.prunable.follow import follow_channels
-from edge_infer.models_tflite.prunable.own_constants import own_constants
-from edge_infer.models_tflite.prunable.packed import cut_constant
+from edge_infer.models_tflite.prunable.follow import follow_channels, own_constants
+from edge_infer.models_tflite.prunable.write import cut_constant
 
 
 def sort_channels(

@@ -20,7 +20,7 @@ _REDUCING = ("MEAN", "SUM", "REDUCE_MAX", "REDUCE_MIN", "REDUCE_PROD")
 _PADDING = ("PAD", "PADV2", "MIRROR_PAD")
 _DEFAULT_WEIGHTS = 0
 """FullyConnectedOptionsWeightsFormat: rows of the matrix as they are."""
-_MOST_CHANNELS = 1 << 22
+_MOST_CHANNELS = 1 << 20
 """What a tensor can have: more than any net here, less than a damaged shape may ask for."""
 
 

@@ -12,9 +12,8 @@ from edge_infer.models_tflite.flatbuffer import pack
 from edge_infer.models_tflite.graph import NO_TENSOR, Graph, Node
 from edge_infer.models_tflite.prunable import follow_channels, own_constants
 from edge_infer.models_tflite.prunable.flat import FlatModel
-from edge_infer.models_tflite.prunable.layout import METADATA_NAME
+from edge_infer.models_tflite.prunable.layout import HASH_BYTES, HASH_OFFSET, METADATA_NAME
 from edge_infer.models_tflite.prunable.model import file_hash
-from edge_infer.models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET
 
 _DTYPES = {"int8": np.int8, "int32": np.int32, "float32": np.float32}
 

@@ -61,7 +61,7 @@ def sound(name: str) -> Classifier:
 def _names(name: str) -> list[str]:
     """The last output of a sound model and a tensor half way to it."""
     graph = sound(name).graph
-    half = graph.nodes[len(graph.nodes) // 2].outputs[0]
+    half = graph.nodes[(len(graph.nodes) - 1) // 2].outputs[0]
     return [graph.tensors[half].name, graph.tensors[graph.outputs[-1]].name]
 
 
@@ -86,18 +86,24 @@ def pair(model: bytes, name: str) -> object:
 
 
 def exits(model: bytes, name: str) -> object:
-    net = _classifier(model)
-    return exits_draft(net, list(net.graph.output_names()), None, "net", FRAMES)
+    graph = sound(name).graph
+    heads = [graph.tensors[index].name for index in graph.outputs]
+    return exits_draft(_classifier(model), heads, None, "net", FRAMES)
 
 
-def joined(model: bytes, name: str) -> object:
-    """The plain net of a bundle that has the damaged file between two sound ones."""
+def joined(model: bytes, name: str, first: bool) -> object:
+    """The plain net of a bundle whose first or second stage is the damaged file."""
     parts = cut(SOUND[name], _names(name))
-    drafts = [StageDraft("s", part.model, part.reads, part.features) for part in parts]
-    stages = tuple(describe_stage(draft, Graph(draft.model)) for draft in drafts)
-    models = [parts[0].model, model]
-    manifest = SimpleNamespace(stages=stages)
-    bundle: Any = SimpleNamespace(manifest=manifest, stage_model=lambda i, ratio: models[i])
+    inputs = len(Graph(parts[1].model).inputs) if first else 1
+    models = [model, parts[1].model] if first else [parts[0].model, model]
+    before = StageDraft("s", parts[0].model, features=(0,) * inputs)
+    stages = [
+        describe_stage(before, Graph(parts[0].model)),
+        describe_stage(StageDraft("t", parts[1].model, "previous"), Graph(parts[1].model)),
+    ]
+    bundle: Any = SimpleNamespace(
+        manifest=SimpleNamespace(stages=stages), stage_model=lambda i, ratio: models[i]
+    )
     return plain_net(bundle)
 
 
@@ -115,7 +121,8 @@ READERS: dict[str, Reader] = {
     "single": single,
     "pair": pair,
     "exits": exits,
-    "plain net": joined,
+    "plain net, first": lambda model, name: joined(model, name, first=True),
+    "plain net, second": lambda model, name: joined(model, name, first=False),
     "own constants": lambda model, name: own_constants(model),
     "channels": lambda model, name: follow_channels(model),
     "sort": sort,

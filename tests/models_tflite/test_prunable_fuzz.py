@@ -20,13 +20,12 @@ from edge_infer.models_tflite.prunable.coding import (
 from edge_infer.models_tflite.prunable.flat import FlatModel
 from edge_infer.models_tflite.prunable.layers import (
     LayerScales,
+    Rows,
     decode_layers,
     encode_layer,
     join_layers,
 )
-from edge_infer.models_tflite.prunable.layout import METADATA_NAME
-from edge_infer.models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET
-from edge_infer.models_tflite.prunable.rows import Rows
+from edge_infer.models_tflite.prunable.layout import HASH_BYTES, HASH_OFFSET, METADATA_NAME
 
 
 @given(

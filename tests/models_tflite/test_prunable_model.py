@@ -26,10 +26,13 @@ from edge_infer.models_tflite.prunable import (
     write_prunable,
 )
 from edge_infer.models_tflite.prunable.flat import FlatModel
-from edge_infer.models_tflite.prunable.layout import METADATA_NAME
-from edge_infer.models_tflite.prunable.model import check_hash
-from edge_infer.models_tflite.prunable.patch import PatchPlan
-from edge_infer.models_tflite.prunable.payload import HASH_BYTES, HASH_OFFSET, read_payload
+from edge_infer.models_tflite.prunable.layout import (
+    HASH_BYTES,
+    HASH_OFFSET,
+    METADATA_NAME,
+    read_payload,
+)
+from edge_infer.models_tflite.prunable.model import PatchPlan, check_hash
 
 RATIOS = ("0.75", "0.5", "0.25")
 

@@ -11,10 +11,10 @@ from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.bundle import Bundle, shipped_names
 from edge_infer.models_tflite.golden_making import run_all
 from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.prunable.layout import read_payload
 from edge_infer.models_tflite.prunable.model import check_hash
 from edge_infer.models_tflite.prunable.outline import Outline
-from edge_infer.models_tflite.prunable.packed import pack_codes
-from edge_infer.models_tflite.prunable.payload import read_payload
+from edge_infer.models_tflite.prunable.write import pack_codes
 from edge_infer.models_tflite.stage import connect_stages, load_stages
 
 PRUNABLE = [name for name in shipped_names() if open_bundle(name).manifest.prunable is not None]
