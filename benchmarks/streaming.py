@@ -31,7 +31,7 @@ from edge_infer.firmware_bridge.host.log_reader import LogReader
 from edge_infer.firmware_bridge.port import DescriptorPort
 from edge_infer.firmware_bridge.slots.slots import Slots
 from edge_infer.firmware_bridge.smp.agent import Agent
-from edge_infer.firmware_bridge.wire.edge_infer import RUN, RunSamples
+from edge_infer.firmware_bridge.wire.edge import RUN, RunSamples
 from edge_infer.firmware_bridge.worker.child_worker import ChildWorker
 from edge_infer.firmware_bridge.worker.power_log import PowerLog
 from edge_infer.firmware_bridge.worker.runner import Runner

@@ -12,7 +12,7 @@ from edge_infer.firmware_bridge.device.system_groups import enumeration_group, o
 from edge_infer.firmware_bridge.errors import ImageError
 from edge_infer.firmware_bridge.image.bundle_file import BundleFolders
 from edge_infer.firmware_bridge.image.keys import TrustedKeys
-from edge_infer.firmware_bridge.slots.self_test import ChildSelfTests
+from edge_infer.firmware_bridge.slots.child_self_test import ChildSelfTests
 from edge_infer.firmware_bridge.slots.slot_storage import FolderStorage
 from edge_infer.firmware_bridge.slots.slots import Slots
 from edge_infer.firmware_bridge.slots.upload import Upload

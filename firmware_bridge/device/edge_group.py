@@ -15,10 +15,10 @@ from edge_infer.firmware_bridge.smp.agent import (
     RefusalError,
     on,
 )
-from edge_infer.firmware_bridge.wire import edge_infer as wire
+from edge_infer.firmware_bridge.wire import edge as wire
 from edge_infer.firmware_bridge.wire import log_batch
 from edge_infer.firmware_bridge.wire.command import Empty, Group
-from edge_infer.firmware_bridge.wire.edge_infer import EdgeCommand
+from edge_infer.firmware_bridge.wire.edge import EdgeCommand
 from edge_infer.firmware_bridge.wire.standard import Code
 from edge_infer.firmware_bridge.worker.power_log import PowerLog
 from edge_infer.firmware_bridge.worker.runner import Runner

@@ -12,7 +12,7 @@ from edge_infer.firmware_bridge.errors import (
 from edge_infer.firmware_bridge.host.link import Link, Progress
 from edge_infer.firmware_bridge.image import mcuboot_image
 from edge_infer.firmware_bridge.wire.command import Empty
-from edge_infer.firmware_bridge.wire.edge_infer import INFO, DeviceInfo
+from edge_infer.firmware_bridge.wire.edge import INFO, DeviceInfo
 from edge_infer.firmware_bridge.wire.standard import (
     IMAGES,
     PARAMETERS,

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from edge_infer.firmware_bridge.errors import (
     DeviceRefusedError,
+    FrameError,
     LinkError,
     LinkLostError,
     LinkTimeoutError,
@@ -66,7 +67,7 @@ class Link:
             sequence = self._send(command, request)
             answer = self._wait_for(sequence, self.port.now_ns() + answer_ns, again_if_damaged=True)
             if answer is not None:
-                return command.answer.unpack(raise_refusal(command.group, answer))
+                return _answer(command, answer)
             self._client.forget(sequence)
         raise LinkTimeoutError(
             f"no answer on {self.port.name} to {retries + 1} questions of "
@@ -136,7 +137,7 @@ class Link:
         data = self.port.read(sender.timeout_ns())
         now_ns = self.port.now_ns()
         for sequence, body in self._client.feed(data, now_ns):
-            progress = UPLOAD.answer.unpack(raise_refusal(UPLOAD.group, body))
+            progress = _answer(UPLOAD, body)
             sender.answered(sequence, progress.offset, now_ns)
         if not data and now_ns >= sender.timeout_ns():
             for sequence in sender.timed_out():
@@ -155,6 +156,15 @@ class Link:
             if again_if_damaged and self._client.damaged_frames > damaged:
                 return None
         return None
+
+
+def _answer(command: Command[Q, A], body: Body) -> A:
+    """Return what a body says. Raises DeviceRefusedError for a refusal, FrameError for nonsense."""
+    body = raise_refusal(command.group, body)
+    try:
+        return command.answer.unpack(body)
+    except FrameError as error:
+        raise FrameError(f"the device's answer is none to the question: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)

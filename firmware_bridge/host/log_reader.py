@@ -7,7 +7,7 @@ from edge_infer.firmware_bridge.host.clock_sync import ClockFit, ClockSync, Exch
 from edge_infer.firmware_bridge.host.link import Link
 from edge_infer.firmware_bridge.wire import log_batch
 from edge_infer.firmware_bridge.wire.command import Empty
-from edge_infer.firmware_bridge.wire.edge_infer import LOG, TIME, LogWanted
+from edge_infer.firmware_bridge.wire.edge import LOG, TIME, LogWanted
 from edge_infer.firmware_bridge.wire.log_batch import LogEntry
 
 FROM_NOW = 1 << 62

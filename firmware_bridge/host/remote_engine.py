@@ -18,7 +18,7 @@ from edge_infer.firmware_bridge.host.flashing import START_NS, edge_info
 from edge_infer.firmware_bridge.host.link import Link
 from edge_infer.firmware_bridge.port import DEFAULT_BAUD, DescriptorPort
 from edge_infer.firmware_bridge.wire.command import A, Command, Empty, Q
-from edge_infer.firmware_bridge.wire.edge_infer import (
+from edge_infer.firmware_bridge.wire.edge import (
     ENERGIES,
     ENGINE,
     FINISH,

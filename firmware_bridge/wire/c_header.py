@@ -10,7 +10,7 @@ from enum import IntEnum, IntFlag
 from pathlib import Path
 
 from edge_infer.boards.power import SampleFlag
-from edge_infer.firmware_bridge.wire import edge_infer, standard
+from edge_infer.firmware_bridge.wire import edge, standard
 from edge_infer.firmware_bridge.wire.command import Fields, Group, Op, Refusal, keys
 from edge_infer.firmware_bridge.wire.log_batch import Mark, SampleKind
 
@@ -26,7 +26,7 @@ _NUMBERS: tuple[tuple[str, str, type[IntEnum] | type[IntFlag]], ...] = (
     ("IMAGE_CODE", "Error codes of group 1.", standard.ImageCode),
     ("ENUMERATION", "Commands of group 10.", standard.EnumerationCommand),
     ("ENUMERATION_CODE", "Error codes of group 10.", standard.EnumerationCode),
-    ("EDGE", "Commands of group 70.", edge_infer.EdgeCommand),
+    ("EDGE", "Commands of group 70.", edge.EdgeCommand),
     ("LOG", "Kinds of a log entry that is no power sample.", Mark),
     ("LOG", "Kind of a power sample, and the bits that go with it.", SampleKind),
     ("SAMPLE", "Flags of a power sample.", SampleFlag),
@@ -63,7 +63,7 @@ def _block(comment: str, macros: list[tuple[str, str]]) -> str:
 
 def _maps() -> Iterator[type[Fields]]:
     yield Refusal
-    for command in (*standard.COMMANDS, *edge_infer.COMMANDS):
+    for command in (*standard.COMMANDS, *edge.COMMANDS):
         yield command.request
         yield command.answer
 

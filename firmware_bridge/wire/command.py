@@ -160,8 +160,7 @@ def keys(kind: type[Fields]) -> Iterator[str]:
 
 
 def _place(field: Field[Any], hint: Any) -> Place:
-    keys = [extra for extra in _extras(hint) if isinstance(extra, str)]
-    key = keys[0] if keys else field.name
+    key = next((extra for extra in _extras(hint) if isinstance(extra, str)), field.name)
     return Place(field.name, key, field.default, _reader(hint), _nested(hint))
 
 

@@ -8,7 +8,7 @@ from typing import cast
 from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.boards.power import Origin
 from edge_infer.firmware_bridge.errors import FrameError
-from edge_infer.firmware_bridge.wire.edge_infer import Energy, EnergyRow, Record
+from edge_infer.firmware_bridge.wire.edge import Energy, EnergyRow, Record
 from edge_infer.runtime.accounting.account import EnergyTotals, IdleReference
 from edge_infer.runtime.records import InferenceEnergy, InferenceRecord
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from edge_infer.firmware_bridge.smp.agent import RefusalError
 from edge_infer.firmware_bridge.wire.command import Fields
-from edge_infer.firmware_bridge.wire.edge_infer import EnergyRow, RunInfo
+from edge_infer.firmware_bridge.wire.edge import EnergyRow, RunInfo
 from edge_infer.firmware_bridge.wire.standard import Code
 from edge_infer.firmware_bridge.worker.child_worker import WorkerHandle
 from edge_infer.firmware_bridge.worker.power_log import PowerLog

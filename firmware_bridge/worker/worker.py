@@ -15,7 +15,7 @@ import numpy as np
 from edge_infer.boards import open_board
 from edge_infer.boards.contract import Board
 from edge_infer.boards.errors import BoardError
-from edge_infer.firmware_bridge.wire.edge_infer import (
+from edge_infer.firmware_bridge.wire.edge import (
     Finished,
     FinishEngine,
     FrameAnswer,

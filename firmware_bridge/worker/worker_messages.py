@@ -6,7 +6,7 @@ Requests and answers are those of the wire; here they get the number of a job.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge_infer.firmware_bridge.wire.edge_infer import (
+from edge_infer.firmware_bridge.wire.edge import (
     EnergyRow,
     Finished,
     FinishEngine,

@@ -22,7 +22,7 @@ from edge_infer.firmware_bridge.smp.framing import FrameDecoder, Framing, encode
 from edge_infer.firmware_bridge.smp.message import Header, Message
 from edge_infer.firmware_bridge.wire import log_batch
 from edge_infer.firmware_bridge.wire.command import Group, Op
-from edge_infer.firmware_bridge.wire.edge_infer import EdgeCommand
+from edge_infer.firmware_bridge.wire.edge import EdgeCommand
 from edge_infer.firmware_bridge.wire.log_batch import Mark, MarkEntry
 from edge_infer.firmware_bridge.wire.standard import Code, ImageCode
 from edge_infer.models_tflite.build import write_bundle

@@ -24,7 +24,7 @@ from edge_infer.firmware_bridge.image.clock_plan import clock_plan_table
 from edge_infer.firmware_bridge.image.mcuboot_image import parse
 from edge_infer.firmware_bridge.image.tables import predictor_table
 from edge_infer.firmware_bridge.wire.command import Group, Op
-from edge_infer.firmware_bridge.wire.edge_infer import EdgeCommand, Record
+from edge_infer.firmware_bridge.wire.edge import EdgeCommand, Record
 from edge_infer.firmware_bridge.wire.inference import inference_record
 from edge_infer.models_tflite.bundle import Bundle, open_bundle, shipped_names
 from edge_infer.models_tflite.stage import load_stages

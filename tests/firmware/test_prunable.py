@@ -24,7 +24,7 @@ from edge_infer.firmware_bridge.image.mcuboot_image import ImageVersion, build, 
 from edge_infer.firmware_bridge.image.stored_zip import pack, unpack
 from edge_infer.firmware_bridge.image.tables import decision_table
 from edge_infer.firmware_bridge.wire.command import Group, Op
-from edge_infer.firmware_bridge.wire.edge_infer import EdgeCommand
+from edge_infer.firmware_bridge.wire.edge import EdgeCommand
 from edge_infer.models_tflite.bundle import Bundle, open_bundle, shipped_names
 from edge_infer.models_tflite.prunable import PrunableModel
 

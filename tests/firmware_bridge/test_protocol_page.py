@@ -12,7 +12,7 @@ from edge_infer.firmware_bridge.smp.framing import GAP_NS, Framing, encode
 from edge_infer.firmware_bridge.smp.message import Header, Message
 from edge_infer.firmware_bridge.wire import log_batch
 from edge_infer.firmware_bridge.wire.command import Op, keys
-from edge_infer.firmware_bridge.wire.edge_infer import COMMANDS, ENGINE, RUN, EdgeCommand
+from edge_infer.firmware_bridge.wire.edge import COMMANDS, ENGINE, RUN, EdgeCommand
 from edge_infer.firmware_bridge.wire.log_batch import Mark, MarkEntry
 from edge_infer.firmware_bridge.worker.power_log import PowerLog
 

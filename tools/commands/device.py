@@ -13,7 +13,7 @@ from edge_infer.firmware_bridge.errors import RolledBackError
 from edge_infer.firmware_bridge.host.flashing import START_NS, edge_info, images, reset, slot_of
 from edge_infer.firmware_bridge.host.link import Link, ports
 from edge_infer.firmware_bridge.wire.command import Empty
-from edge_infer.firmware_bridge.wire.edge_infer import (
+from edge_infer.firmware_bridge.wire.edge import (
     ENGINE,
     ROLLBACK,
     RUN,

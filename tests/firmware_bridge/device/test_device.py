@@ -19,7 +19,7 @@ from edge_infer.firmware_bridge.host.log_reader import LogReader
 from edge_infer.firmware_bridge.host.remote_engine import RemoteEngine
 from edge_infer.firmware_bridge.slots.slots import NOT_CONFIRMED
 from edge_infer.firmware_bridge.wire.command import A, Body, Command, Empty, Fields, Group, Op, Q
-from edge_infer.firmware_bridge.wire.edge_infer import (
+from edge_infer.firmware_bridge.wire.edge import (
     ROLLBACK,
     RUN,
     STATISTICS,

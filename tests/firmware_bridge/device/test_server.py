@@ -24,11 +24,11 @@ from edge_infer.firmware_bridge.host.flashing import edge_info, flash
 from edge_infer.firmware_bridge.host.link import Link
 from edge_infer.firmware_bridge.image.bundle_file import BundleFolders
 from edge_infer.firmware_bridge.port import DescriptorPort
-from edge_infer.firmware_bridge.slots.self_test import ChildSelfTests
+from edge_infer.firmware_bridge.slots.child_self_test import ChildSelfTests
 from edge_infer.firmware_bridge.slots.slots import Slots
 from edge_infer.firmware_bridge.smp.framing import Framing
 from edge_infer.firmware_bridge.wire.command import Empty
-from edge_infer.firmware_bridge.wire.edge_infer import RUN, STATISTICS, RunSamples
+from edge_infer.firmware_bridge.wire.edge import RUN, STATISTICS, RunSamples
 
 
 class Echo:

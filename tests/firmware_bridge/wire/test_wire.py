@@ -6,7 +6,7 @@ from typing import Annotated
 import pytest
 
 from edge_infer.firmware_bridge.errors import FrameError
-from edge_infer.firmware_bridge.wire import c_header, edge_infer, standard
+from edge_infer.firmware_bridge.wire import c_header, edge, standard
 from edge_infer.firmware_bridge.wire.command import FLAT, Body, Fields, Signed, places
 
 
@@ -67,7 +67,7 @@ def test_a_wrong_map_is_an_error_that_names_the_key(body: Body, reason: str) -> 
 
 
 def test_every_command_has_a_number_of_its_own() -> None:
-    commands = (*standard.COMMANDS, *edge_infer.COMMANDS)
+    commands = (*standard.COMMANDS, *edge.COMMANDS)
     assert len({(c.group, c.number, c.op) for c in commands}) == len(commands)
     for command in commands:
         assert len({place.key for place in places(command.request)}) == len(places(command.request))
