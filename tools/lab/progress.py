@@ -1,4 +1,4 @@
-"""How a long job of the laboratory tells how far it is: one sentence at a time, to whoever asked."""
+"""How a long job of the laboratory tells how far it is: a sentence at a time, to whoever asked."""
 
 from collections.abc import Callable
 

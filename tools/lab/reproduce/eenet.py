@@ -131,11 +131,11 @@ def _claims(comparison: Comparison) -> list[dict[str, Any]]:
         row("deadline_misses_percent", 1.0, 100 * ours.miss_rate, "%", "lower"),
         row("net_energy_vs_oracle", 1.05, _ratio(ours, results["oracle"]), "", "lower"),
         row("net_saving_vs_powersave_early_exit_percent", None,
-              _saving(ours, powersave), "%", "higher"),
+            _saving(ours, powersave), "%", "higher"),
         row("powersave_early_exit_misses_percent", None, 100 * powersave.miss_rate, "%", "lower"),
         row("gross_saving_vs_classic_percent", None, _gross_saving(ours, classic), "%", "higher"),
         row("gross_saving_vs_early_exit_percent", None,
-              _gross_saving(ours, early_exit), "%", "higher"),
+            _gross_saving(ours, early_exit), "%", "higher"),
     ]  # fmt: skip
 
 

@@ -22,13 +22,13 @@ from edge_infer.lab.tuning.calibration_data import CalibrationData
 from edge_infer.lab.tuning.tuning import Tuning, tune_bundle, tuned_draft
 from edge_infer.lab.tuning.tuning_document import tune_document
 from edge_infer.models_tflite import Bundle
+from edge_infer.models_tflite.backend import Backend
 from edge_infer.models_tflite.build import BundleDraft, SampleSet, write_bundle
 from edge_infer.models_tflite.classifier import Classifier, FrameOptions
 from edge_infer.models_tflite.cut import cut
-from edge_infer.models_tflite.exits import exits_draft
+from edge_infer.models_tflite.drafts import exits_draft, single_draft
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.ops import list_ops
-from edge_infer.models_tflite.single import single_draft
 
 TUNED_FOR = "sim:raspberry-pi-5"
 """Board whose modelled costs the thresholds are chosen for; `edge-infer tune` takes another."""
@@ -66,11 +66,10 @@ def make_bundle(
     if recipe.kind == "single":
         return write_bundle(out, draft, replace=replace)
     with tempfile.TemporaryDirectory() as folder:
-        tuning = _tuned(
-            write_bundle(Path(folder) / draft.name, draft), recipe, splits, scored, progress
-        )
+        untuned = write_bundle(Path(folder) / draft.name, draft)
+        tuning = tuned_on_held_back(untuned, recipe, splits, scored.backend, progress)
         tuned = tuned_draft(tuning, tune_document(tuning))
-    read = {"adaptive": _on_test(tuning, [scored.test[name] for name in exits], splits)}
+    read = {"adaptive": on_test(tuning, [scored.test[name] for name in exits], splits)}
     tuned = dataclasses.replace(tuned, provenance={**tuned.provenance, **read})
     return write_bundle(out, tuned, replace=replace)
 
@@ -102,23 +101,24 @@ def _draft(
     return dataclasses.replace(draft, provenance=told)
 
 
-def _tuned(
-    untuned: Bundle, recipe: Recipe, splits: Splits, scored: Scored, progress: Progress
+def tuned_on_held_back(
+    untuned: Bundle, recipe: Recipe, splits: Splits, backend: Backend, progress: Progress
 ) -> Tuning:
+    """Choose the thresholds of a bundle on the held-back images, for `TUNED_FOR`."""
     held_back = splits.held_back
     source = f"{len(held_back)} images of the training side, never trained on"
     return tune_bundle(
         untuned,
-        scored.backend,
+        backend,
         CalibrationData(list(held_back.images), held_back.labels.astype(np.int64), source),
-        read_costs(untuned, TUNED_FOR, scored.backend.info),
+        read_costs(untuned, TUNED_FOR, backend.info),
         recipe.allowance,
         seed=recipe.training.seed,
         progress=progress,
     )
 
 
-def _on_test(tuning: Tuning, test: Sequence[NDArray[Any]], splits: Splits) -> dict[str, Any]:
+def on_test(tuning: Tuning, test: Sequence[NDArray[Any]], splits: Splits) -> dict[str, Any]:
     """Read the test images once, with the thresholds as chosen: nothing is decided by it."""
     if tuning.choice is None:
         return {}
@@ -127,8 +127,8 @@ def _on_test(tuning: Tuning, test: Sequence[NDArray[Any]], splits: Splits) -> di
     names = [stage.name for stage in tuning.bundle.manifest.stages]
     shares = np.bincount(exits, minlength=len(names)) / len(exits)
     return {
-        "test": _percent(float(found.right[exits, np.arange(len(exits))].mean())),
-        "test_shares": dict(zip(names, map(_percent, shares.tolist()), strict=True)),
+        "test": percent(float(found.right[exits, np.arange(len(exits))].mean())),
+        "test_shares": dict(zip(names, map(percent, shares.tolist()), strict=True)),
     }
 
 
@@ -137,11 +137,16 @@ def _provenance(model: bytes, recipe: Recipe, splits: Splits, scored: Scored) ->
     figures = {
         part.name: {
             "macs": _macs(model, [part.name])[0],
-            "held_back": _percent(accuracy(scored.held_back[part.name], splits.held_back.labels)),
-            "test": _percent(accuracy(scored.test[part.name], splits.test.labels)),
+            "held_back": percent(accuracy(scored.held_back[part.name], splits.held_back.labels)),
+            "test": percent(accuracy(scored.test[part.name], splits.test.labels)),
         }
         for part in recipe.exits
     }
+    return {**training_provenance(recipe, splits), "nets": figures}
+
+
+def training_provenance(recipe: Recipe, splits: Splits) -> dict[str, Any]:
+    """What a manifest says of data and training, whatever was trained."""
     return {
         "data": recipe.data.credit,
         "data_license": recipe.data.license,
@@ -154,11 +159,11 @@ def _provenance(model: bytes, recipe: Recipe, splits: Splits, scored: Scored) ->
         "seed": recipe.training.seed,
         "training": dataclasses.asdict(recipe.training),
         "phases": [dataclasses.asdict(phase) for phase in recipe.phases],
-        "nets": figures,
     }
 
 
-def _percent(share: float) -> float:
+def percent(share: float) -> float:
+    """Return a share in percent, to two digits."""
     return round(100 * share, 2)
 
 

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.lab.costs.board_costs import read_costs
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.replay.scored_frames import score_frames
 from edge_infer.lab.train.dataset import Dataset, Splits
@@ -18,22 +16,25 @@ from edge_infer.lab.train.loop import accuracies
 from edge_infer.lab.train.prunable.conversion import Converted, convert
 from edge_infer.lab.train.prunable.training import train_family, train_heads
 from edge_infer.lab.train.recipe import Recipe, read_recipe
-from edge_infer.lab.train.scores import accuracy, outcomes, score
-from edge_infer.lab.train.trained_bundle import TUNED_FOR
-from edge_infer.lab.tuning.calibration_data import CalibrationData
-from edge_infer.lab.tuning.tuning import Tuning, tune_bundle, tuned_draft
+from edge_infer.lab.train.scores import accuracy, score
+from edge_infer.lab.train.trained_bundle import (
+    on_test,
+    percent,
+    training_provenance,
+    tuned_on_held_back,
+)
+from edge_infer.lab.tuning.tuning import Tuning, tuned_draft
 from edge_infer.lab.tuning.tuning_document import check_predictor
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.build import BundleDraft, write_bundle
 from edge_infer.models_tflite.classifier import Classifier, FrameOptions
-from edge_infer.models_tflite.exits import exits_draft
+from edge_infer.models_tflite.drafts import exits_draft, single_draft
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.manifest import Manifest, Thresholds
 from edge_infer.models_tflite.prunable import follow_channels
 from edge_infer.models_tflite.prunable.bundling import with_ratios
 from edge_infer.models_tflite.redraft import bundle_at, redraft
-from edge_infer.models_tflite.single import single_draft
 from edge_infer.models_tflite.stage import load_stages
 
 Scores = Sequence[NDArray[Any]]
@@ -85,9 +86,9 @@ def _told(
             converted.own[name], exits, splits.test.images, recipe.data.peak, open_backend()
         )
         told[name] = {
-            "float_test": dict(zip(exits, (round(100 * x, 2) for x in floats), strict=True)),
+            "float_test": dict(zip(exits, map(percent, floats), strict=True)),
             "own_int8_test": {
-                exit_: round(100 * accuracy(rows, splits.test.labels), 2)
+                exit_: percent(accuracy(rows, splits.test.labels))
                 for exit_, rows in zip(exits, own, strict=True)
             },
         }
@@ -134,17 +135,18 @@ def _make_bundle(
     Raises:
         TooFewSamplesError: the recipe holds back too few images for what it promises.
     """
+    assert recipe.prunable is not None
     for group in follow_channels(converted.model).frozen:
         progress(f"the {group.size} channels of {group.key} stay at every ratio: {group.frozen}")
     draft = with_ratios(_draft(converted.model, recipe, labels), converted.model, converted.ratios)
     with tempfile.TemporaryDirectory() as folder:
         raw = write_bundle(Path(folder) / "raw" / draft.name, draft)
         manifest = raw.manifest
-        tuned = {
-            ratio: _tuned(bundle_at(raw, ratio, Path(folder) / ratio), recipe, splits, progress)
-            for ratio in manifest.ratios
-            if len(recipe.exits) > 1
-        }
+        tuned: dict[str, Tuning] = {}
+        for ratio in manifest.ratios if len(recipe.exits) > 1 else ():
+            # Against the ratio's own last exit.
+            plain = bundle_at(raw, ratio, Path(folder) / ratio)
+            tuned[ratio] = tuned_on_held_back(plain, recipe, splits, open_backend(), progress)
         figures = {
             ratio: {
                 **_figures(raw, ratio, splits, tuned.get(ratio), progress),
@@ -157,26 +159,13 @@ def _make_bundle(
             redraft(raw),
             thresholds={**manifest.thresholds, **{r: t for r, (t, _) in chosen.items()}},
             predictor={r: p for r, (_, p) in chosen.items()} or None,
-            provenance=_provenance(recipe, splits, figures),
+            provenance={
+                **training_provenance(recipe, splits),
+                "prunable": dataclasses.asdict(recipe.prunable),
+                "ratios": figures,
+            },
         )
         return write_bundle(out, whole, replace=replace)
-
-
-def _provenance(recipe: Recipe, splits: Splits, figures: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what the manifest says of how the nets came to be, accuracies in percent."""
-    assert recipe.prunable is not None
-    sizes = {"train": splits.train, "held_back": splits.held_back, "test": splits.test}
-    return {
-        "data": recipe.data.credit,
-        "data_license": recipe.data.license,
-        "images": {name: len(part) for name, part in sizes.items()},
-        "recipe": {"name": recipe.name, "version": recipe.version},
-        "seed": recipe.training.seed,
-        "training": dataclasses.asdict(recipe.training),
-        "phases": [dataclasses.asdict(phase) for phase in recipe.phases],
-        "prunable": dataclasses.asdict(recipe.prunable),
-        "ratios": dict(figures),
-    }
 
 
 def _draft(model: bytes, recipe: Recipe, labels: Sequence[str]) -> BundleDraft:
@@ -194,21 +183,6 @@ def _draft(model: bytes, recipe: Recipe, labels: Sequence[str]) -> BundleDraft:
         named = [dataclasses.replace(stage, name=exits[0]) for stage in draft.stages]
         return dataclasses.replace(draft, stages=named)
     return exits_draft(net, exits, labels, recipe.name, frames, **fields)
-
-
-def _tuned(plain: Bundle, recipe: Recipe, splits: Splits, progress: Progress) -> Tuning:
-    """Choose the thresholds of one ratio, against its own last exit."""
-    held_back, backend = splits.held_back, open_backend()
-    source = f"{len(held_back)} images of the training side, never trained on"
-    return tune_bundle(
-        plain,
-        backend,
-        CalibrationData(list(held_back.images), held_back.labels.astype(np.int64), source),
-        read_costs(plain, TUNED_FOR, backend.info),
-        recipe.allowance,
-        seed=recipe.training.seed,
-        progress=progress,
-    )
 
 
 def _chosen(tuning: Tuning) -> tuple[Thresholds, Mapping[str, Any]] | None:
@@ -236,13 +210,9 @@ def _figures(
     }
     if tuning is None or not tuning.pays or tuning.choice is None:
         return found
-    exits = outcomes(test, splits.test.labels).exits(tuning.choice.thresholds)
-    right = np.stack([rows.argmax(1) == splits.test.labels for rows in test])
-    shares = np.bincount(exits, minlength=len(names)) / len(exits)
     return found | {
         "adaptive": {
-            "test": _percent(float(right[exits, np.arange(len(exits))].mean())),
-            "test_shares": dict(zip(names, map(_percent, shares.tolist()), strict=True)),
+            **on_test(tuning, test, splits),
             "harmed": tuning.choice.harmed,
             "helped": tuning.choice.helped,
             "predictor": check_predictor(tuning),
@@ -256,13 +226,9 @@ def _scores_at(bundle: Bundle, ratio: str, data: Dataset) -> Scores:
 
 
 def _by_exit(names: Sequence[str], scores: Scores, data: Dataset) -> dict[str, float]:
-    reached = [_percent(accuracy(rows, data.labels)) for rows in scores]
+    reached = [percent(accuracy(rows, data.labels)) for rows in scores]
     return dict(zip(names, reached, strict=True))
 
 
 def _macs(manifest: Manifest, ratio: str) -> dict[str, int]:
     return {stage.name: stage.macs for stage in manifest.stages_at(ratio)}
-
-
-def _percent(share: float) -> float:
-    return round(100 * share, 2)
