@@ -32,11 +32,10 @@ from edge_infer.firmware_bridge.port import DescriptorPort
 from edge_infer.firmware_bridge.slots.slots import Slots
 from edge_infer.firmware_bridge.smp.agent import Agent
 from edge_infer.firmware_bridge.wire.edge import RUN, RunSamples
-from edge_infer.firmware_bridge.worker.child_worker import ChildWorker
 from edge_infer.firmware_bridge.worker.power_log import PowerLog
 from edge_infer.firmware_bridge.worker.runner import Runner
 from edge_infer.firmware_bridge.worker.worker import REPORT_S, Worker
-from edge_infer.firmware_bridge.worker.worker_messages import WorkerSettings
+from edge_infer.firmware_bridge.worker.worker_pipe import ChildWorker, WorkerSettings
 from edge_infer.models_tflite import Bundle, open_bundle
 from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.records import Frame

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_infer.firmware_bridge.device.edge_group import EdgeGroup
-from edge_infer.firmware_bridge.device.image_group import ImageGroup, SelfTests
-from edge_infer.firmware_bridge.device.system_groups import enumeration_group, os_group
+from edge_infer.firmware_bridge.device.standard_groups import (
+    ImageGroup,
+    SelfTests,
+    enumeration_group,
+    os_group,
+)
 from edge_infer.firmware_bridge.errors import ImageError
 from edge_infer.firmware_bridge.image.bundle_file import BundleFolders
 from edge_infer.firmware_bridge.image.keys import TrustedKeys
@@ -17,9 +21,9 @@ from edge_infer.firmware_bridge.slots.slot_storage import FolderStorage
 from edge_infer.firmware_bridge.slots.slots import Slots
 from edge_infer.firmware_bridge.slots.upload import Upload
 from edge_infer.firmware_bridge.smp.agent import Agent
-from edge_infer.firmware_bridge.worker.child_worker import ChildWorker
 from edge_infer.firmware_bridge.worker.power_log import PowerLog
 from edge_infer.firmware_bridge.worker.runner import Runner, StartWorker
+from edge_infer.firmware_bridge.worker.worker import child_worker
 
 _log = logging.getLogger(__name__)
 
@@ -46,7 +50,7 @@ class Device:
         self,
         settings: DeviceSettings,
         keys: TrustedKeys,
-        start_worker: StartWorker = ChildWorker,
+        start_worker: StartWorker = child_worker,
         make_tests: Callable[[Slots, BundleFolders], SelfTests] = ChildSelfTests,
     ) -> None:
         self._settings = settings

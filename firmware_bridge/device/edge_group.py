@@ -22,7 +22,7 @@ from edge_infer.firmware_bridge.wire.edge import EdgeCommand
 from edge_infer.firmware_bridge.wire.standard import Code
 from edge_infer.firmware_bridge.worker.power_log import PowerLog
 from edge_infer.firmware_bridge.worker.runner import Runner
-from edge_infer.firmware_bridge.worker.worker_messages import WorkerRequest
+from edge_infer.firmware_bridge.worker.worker_pipe import WorkerRequest
 
 MAX_FRAME_BYTES = 16 << 20
 _MAX_FRAMES = 1 << 31

@@ -10,9 +10,8 @@ from edge_infer.firmware_bridge.smp.agent import RefusalError
 from edge_infer.firmware_bridge.wire.command import Fields
 from edge_infer.firmware_bridge.wire.edge import EnergyRow, RunInfo
 from edge_infer.firmware_bridge.wire.standard import Code
-from edge_infer.firmware_bridge.worker.child_worker import WorkerHandle
 from edge_infer.firmware_bridge.worker.power_log import PowerLog
-from edge_infer.firmware_bridge.worker.worker_messages import (
+from edge_infer.firmware_bridge.worker.worker_pipe import (
     Done,
     Failed,
     Job,
@@ -20,6 +19,7 @@ from edge_infer.firmware_bridge.worker.worker_messages import (
     Ready,
     Settled,
     WorkerEvent,
+    WorkerHandle,
     WorkerRequest,
     WorkerSettings,
 )

@@ -8,7 +8,6 @@ import signal
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import Protocol
 
 import numpy as np
 
@@ -27,20 +26,21 @@ from edge_infer.firmware_bridge.wire.edge import (
 )
 from edge_infer.firmware_bridge.wire.inference import wire_energy, wire_record
 from edge_infer.firmware_bridge.worker.worker_log import TappedBoard, WorkerLog
-from edge_infer.firmware_bridge.worker.worker_messages import (
+from edge_infer.firmware_bridge.worker.worker_pipe import (
+    ChildWorker,
     Done,
     Failed,
     Job,
     Logged,
+    Pipe,
     Ready,
     Settled,
-    WorkerEvent,
     WorkerSettings,
 )
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.errors import BundleError
 from edge_infer.models_tflite.manifest import FULL_RATIO
-from edge_infer.runtime.engine import Engine, backend_document
+from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.records import Frame, InferenceRecord
 
@@ -49,22 +49,6 @@ _BURST_S = 0.005
 """How long a run goes on between looks at the pipe: a look costs as much as a small stage."""
 
 _EXPECTED = (BoardError, BundleError, RunError, OSError)
-
-
-class Pipe(Protocol):
-    """The worker's end of the pipe to the agent."""
-
-    def send(self, event: WorkerEvent) -> None:
-        """Say something."""
-        ...
-
-    def poll(self, timeout: float) -> bool:
-        """Wait up to `timeout` s for a job; return True when there is one."""
-        ...
-
-    def recv(self) -> Job:
-        """Return a job. Raises EOFError when the agent is gone."""
-        ...
 
 
 class Worker:
@@ -171,7 +155,7 @@ class Worker:
             policy=self._policy,
             ratio=self._ratio,
             exits=tuple(engine.exit_names),
-            backend=dict(backend_document(engine.backend)),
+            backend=engine.backend.info.document(),
         )
         self._connection.send(Ready(info))
         return info
@@ -259,3 +243,8 @@ def run_worker(connection: Connection, settings: WorkerSettings) -> None:
         connection.send(Failed(0, str(error)))
     except (EOFError, BrokenPipeError):
         pass
+
+
+def child_worker(settings: WorkerSettings) -> ChildWorker:
+    """Start a worker in a process of its own."""
+    return ChildWorker(settings, run_worker)

@@ -2,8 +2,11 @@
 
 from tests.fakes.cut_storage import CutStorage
 
-from edge_infer.firmware_bridge.device.image_group import ImageGroup
-from edge_infer.firmware_bridge.device.system_groups import enumeration_group, os_group
+from edge_infer.firmware_bridge.device.standard_groups import (
+    ImageGroup,
+    enumeration_group,
+    os_group,
+)
 from edge_infer.firmware_bridge.image import mcuboot_image, stored_zip
 from edge_infer.firmware_bridge.image.keys import SigningKey, TrustedKeys
 from edge_infer.firmware_bridge.image.mcuboot_image import ImageVersion

@@ -5,7 +5,7 @@ from collections import deque
 
 from edge_infer.boards import open_board
 from edge_infer.firmware_bridge.worker.worker import REPORT_S, Worker
-from edge_infer.firmware_bridge.worker.worker_messages import (
+from edge_infer.firmware_bridge.worker.worker_pipe import (
     Job,
     WorkerEvent,
     WorkerSettings,
