@@ -4,13 +4,80 @@ The format is `manifest.schema.json`; `manifest_text` reads and writes it, `cons
 a schema cannot say.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from math import ceil, inf
 from typing import Any, Literal
 
+import numpy as np
+
 from edge_infer.models_tflite.errors import UnknownRatioError
-from edge_infer.models_tflite.ratio_spec import FULL_RATIO, Prunable, stage_at
-from edge_infer.models_tflite.stage_spec import Stage
+from edge_infer.models_tflite.stage_spec import Op, Stage, TensorSpec
+
+FULL_RATIO = "1.0"
+"""The full width, which every bundle has."""
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelGroup:
+    """Channels that one count per ratio cuts."""
+
+    key: str
+    """Name of the constant in the model that makes them."""
+    channels: int
+    """At full width."""
+
+
+@dataclass(frozen=True, slots=True)
+class RatioStage:
+    """What a stage has at a ratio; the rest is as at full width."""
+
+    tensors: tuple[TensorSpec, ...]
+    """Its input."""
+    scale: float
+    """Of its scores."""
+    zero_point: int
+    """Of its scores."""
+    ops: tuple[Op, ...]
+    macs: int
+
+
+@dataclass(frozen=True, slots=True)
+class RatioSpec:
+    """One ratio below the full width."""
+
+    keep: tuple[int, ...]
+    """Channels kept of each group."""
+    stages: tuple[RatioStage, ...]
+
+
+@dataclass(frozen=True)
+class Prunable:
+    """How the stages of a bundle can be pruned."""
+
+    format: Literal["prefix-1"]
+    """The coding inside the .tflite files: prunable/FORMAT.md."""
+    groups: tuple[ChannelGroup, ...]
+    auxiliary_bytes: int
+    """What all ratios together add to the stage files."""
+    ratios: Mapping[str, RatioSpec]
+
+
+def nearest_ratio(ratios: Iterable[str], wanted: float) -> str:
+    """Return the name of the ratio nearest to a number; of two equally near the wider."""
+    return min(ratios, key=lambda name: (abs(float(name) - wanted), -float(name)))
+
+
+def stage_at(stage: Stage, own: RatioStage) -> Stage:
+    """Return a stage as it is at a ratio; file and bytes stay those of the full width."""
+    return replace(
+        stage,
+        input=replace(stage.input, tensors=own.tensors),
+        scores=replace(stage.scores, scale=own.scale, zero_point=own.zero_point),
+        ops=own.ops,
+        macs=own.macs,
+    )
+
 
 __all__ = [
     "BackendInfo",
@@ -66,6 +133,15 @@ class BackendInfo:
 
     def __str__(self) -> str:
         return f"{self.backend} {self.version} ({self.resolver}, {self.arch})"
+
+    def document(self) -> dict[str, str]:
+        """Return it as results name it: name, version, resolver, arch."""
+        return {
+            "name": self.backend,
+            "version": self.version,
+            "resolver": self.resolver,
+            "arch": self.arch,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,3 +219,30 @@ class Manifest:
         for key in (ratio, *keys):
             found = found.get(key) if isinstance(found, Mapping) else None
         return float(found) if isinstance(found, int | float) else None
+
+
+def untuned(dtypes: Sequence[str], criterion: Criterion = "score-margin") -> Thresholds:
+    """Return thresholds that let no frame leave early.
+
+    Args:
+        dtypes: of the heads of all stages but the last.
+        criterion: how they are judged.
+    """
+    values = tuple(threshold_value(criterion, inf, dtype) for dtype in dtypes)
+    return Thresholds(criterion, values, ChosenOn("none", "not tuned yet", None, None, 0))
+
+
+def threshold_value(criterion: Criterion, confidence: float, dtype: str) -> float:
+    """Return the manifest's threshold for "leave at this confidence or above".
+
+    Args:
+        criterion: for entropy, the manifest states the most nats to leave with.
+        confidence: more is surer; infinity never leaves.
+        dtype: of the head: int8 and uint8 thresholds are integers.
+    """
+    if criterion == "entropy":
+        return -1.0 if confidence == inf else -confidence
+    if dtype == "float32":
+        return float(np.finfo(np.float32).max) if confidence == inf else confidence
+    most = np.iinfo(dtype).max - (np.iinfo(dtype).min if criterion == "score-margin" else 0)
+    return int(most) + 1 if confidence == inf else ceil(confidence)

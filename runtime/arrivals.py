@@ -15,6 +15,8 @@ class Arrivals(Protocol):
 
     paced: bool
     """False when the next frame arrives as soon as it can be taken up."""
+    rate_hz: float
+    """Mean rate in frames per second; 0 where it is that of the runtime."""
 
     def times_ns(self, start_ns: int) -> Iterator[int]:
         """Yield arrival times from `start_ns` on, never going backwards."""
@@ -25,6 +27,7 @@ class BackToBack:
     """A frame arrives whenever the runtime is free."""
 
     paced = False
+    rate_hz = 0.0
 
     def times_ns(self, start_ns: int) -> Iterator[int]:
         """Yield `start_ns` for ever: always due."""

@@ -4,9 +4,10 @@ The way of a frame is `FrameLoop`'s; here the interpreters run, the board's time
 is accounted for. Everything that the hot path needs is bound once in the constructor.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
-from typing import Any, Protocol, Unpack
+from pathlib import Path
+from typing import Any, Unpack
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,8 +24,10 @@ from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.stage import LoadedStage
 from edge_infer.runtime.accounting.account import EnergyTotals
 from edge_infer.runtime.accounting.open_account import idle_reference, open_account
+from edge_infer.runtime.engine_contracts import Marker
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.frame_loop import FrameLoop
+from edge_infer.runtime.frames.sources import RawFrame
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.policies.context import PolicyContext, PolicyOptions, PolicySettings
 from edge_infer.runtime.policies.registry import open_policy, refuse_unused
@@ -34,50 +37,6 @@ from edge_infer.runtime.stage_work import all_works, switch_work
 
 SETTLE_EVERY = 256
 """Frames that `stream` answers between two looks at the meter."""
-
-
-class InferenceEngine(Protocol):
-    """Answers frames, here or on a board at the end of a serial line."""
-
-    def infer(self, frame: Frame, backlog: int = 0) -> InferenceRecord:
-        """Answer one frame; `backlog` frames wait behind it.
-
-        Raises:
-            FrameError: the frame has another shape or dtype than the bundle takes.
-        """
-        ...
-
-    def close(self) -> None:
-        """Release what it holds. May be called twice."""
-        ...
-
-
-class LocalEngine(InferenceEngine, Protocol):
-    """An engine on this board, whose records get their energy when the meter covers them."""
-
-    def settle(self) -> Sequence[InferenceRecord]:
-        """Return the records whose energy became known, in order."""
-        ...
-
-    def rest(self) -> None:
-        """Nothing to do until the next frame: go to the point to wait at."""
-        ...
-
-    def finish(self) -> Sequence[InferenceRecord]:
-        """End the run: return the records that were still open."""
-        ...
-
-
-class Marker(Protocol):
-    """A line that is high while an inference runs, for an external meter or an oscilloscope."""
-
-    def set_high(self) -> None:
-        """Raise it. Raises BoardError."""
-        ...
-
-    def set_low(self) -> None:
-        """Lower it. Raises BoardError."""
-        ...
 
 
 class Engine(FrameLoop, Closing):
@@ -181,12 +140,13 @@ class Engine(FrameLoop, Closing):
             self.ratio_switches += 1
             self.board.spend(switch_work(self.bundle.manifest, ratio), self._in_force)
 
-    def infer(self, frame: Frame | NDArray[Any], backlog: int = 0) -> InferenceRecord:
+    def infer(self, frame: Frame | RawFrame | NDArray[Any], backlog: int = 0) -> InferenceRecord:
         """Answer one frame.
 
         Args:
-            frame: a frame, or its data alone: in the shape and dtype that the manifest's first
-                stage takes. Data alone arrives now, and is due by the `deadline_ns` of the engine.
+            frame: a frame, one of a source, or data alone: in the shape and dtype that the
+                manifest's first stage takes. The last two arrive now, and are due by the
+                `deadline_ns` of the engine.
             backlog: frames that wait behind this one.
 
         Returns:
@@ -213,7 +173,9 @@ class Engine(FrameLoop, Closing):
         self.governor.learn(record)
         return record
 
-    def stream(self, frames: Iterable[Frame | NDArray[Any]]) -> Iterator[InferenceRecord]:
+    def stream(
+        self, frames: Iterable[Frame | RawFrame | NDArray[Any]]
+    ) -> Iterator[InferenceRecord]:
         """Answer frames one after the other; yield each record once its energy is known.
 
         Memory does not grow with the number of frames. What is still open when the frames end, or
@@ -228,14 +190,6 @@ class Engine(FrameLoop, Closing):
             if number % SETTLE_EVERY == 0:
                 yield from self.settle()
         yield from self.finish()
-
-    def decide(self, scores: Sequence[NDArray[Any]]) -> tuple[int, ExitDecision]:
-        """Return the exit and decision that these raw scores, one per stage, lead to."""
-        for index, step in enumerate(self._steps):
-            decision = step.judge(scores[index])
-            if decision.leave:
-                break
-        return index, decision
 
     def settle(self) -> Sequence[InferenceRecord]:
         """Return the records whose energy became known. Raises BusError if the meter failed."""
@@ -268,8 +222,10 @@ class Engine(FrameLoop, Closing):
                 self.board.meter.stop()
             self.board.clock.reset()
 
-    def _framed(self, data: NDArray[Any]) -> Frame:
-        """Return bare data as a frame that arrives now."""
+    def _framed(self, given: RawFrame | NDArray[Any]) -> Frame:
+        """Return data as a frame that arrives now."""
+        raw = given if isinstance(given, RawFrame) else RawFrame(given)
+        data = raw.data
         if not isinstance(data, np.ndarray):
             raise FrameError(
                 f"a frame is a numpy array or a Frame, this is a {type(data).__name__}: "
@@ -277,7 +233,7 @@ class Engine(FrameLoop, Closing):
             )
         now_ns, deadline_ns = self.now_ns(), self.settings.deadline_ns
         due_ns = None if deadline_ns is None else now_ns + deadline_ns
-        return Frame(next(self._numbers), data, now_ns, due_ns)
+        return Frame(next(self._numbers), data, now_ns, due_ns, raw.label, raw.name)
 
     def _marked(self, frame: Frame, backlog: int) -> InferenceRecord:
         """Take a frame through the stages while the marker is high."""
@@ -344,16 +300,5 @@ class Engine(FrameLoop, Closing):
 def _check_types(bundle: Bundle, board: Board) -> None:
     if not isinstance(bundle, Bundle):
         raise TypeError(f"the bundle is a {type(bundle).__name__}: open it first, open_bundle(...)")
-    if isinstance(board, str) or not hasattr(board, "timebase"):
+    if board is None or isinstance(board, str | bytes | Path | Bundle):
         raise TypeError(f"the board is a {type(board).__name__}: open it first, open_board(...)")
-
-
-def backend_document(backend: Backend) -> Mapping[str, str]:
-    """Return a backend as `run --json` names it."""
-    info = backend.info
-    return {
-        "name": info.backend,
-        "version": info.version,
-        "resolver": info.resolver,
-        "arch": info.arch,
-    }

@@ -9,8 +9,7 @@ from edge_infer.boards.work import Work
 from edge_infer.models_tflite.backend import Backend
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.errors import ModelError
-from edge_infer.models_tflite.ratio_stages import RatioStages
-from edge_infer.models_tflite.stage import LoadedStage
+from edge_infer.models_tflite.stage import LoadedStage, RatioStages
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.exit_criterion import Criterion, exit_criteria
 from edge_infer.runtime.stage_work import works_of

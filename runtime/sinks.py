@@ -1,10 +1,10 @@
-"""Sinks: where records go. JSON lines, CSV, or memory."""
+"""Sinks: files that records go to, as JSON lines or CSV."""
 
 import csv
 import json
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, Protocol, TextIO
+from typing import Any, TextIO
 
 from edge_infer.boards.closing import Closing
 from edge_infer.runtime.errors import RunError
@@ -33,18 +33,6 @@ COLUMNS = (
 """The fields of a row, the same in both file formats; `clock_khz` has one value a stage."""
 
 
-class Sink(Protocol):
-    """Takes settled records in order."""
-
-    def write(self, record: InferenceRecord) -> None:
-        """Take one record."""
-        ...
-
-    def close(self) -> None:
-        """Flush and release. May be called twice."""
-        ...
-
-
 def row_of(record: InferenceRecord) -> dict[str, Any]:
     """Return a record as plain values, keyed by `COLUMNS`."""
     energy = record.energy
@@ -68,20 +56,6 @@ def row_of(record: InferenceRecord) -> dict[str, Any]:
         "uncertainty_nj": energy.uncertainty_nj if energy else None,
         "apportioned_share": round(energy.apportioned_share, 4) if energy else None,
     }
-
-
-class MemorySink:
-    """Keeps the records."""
-
-    def __init__(self) -> None:
-        self.records: list[InferenceRecord] = []
-
-    def write(self, record: InferenceRecord) -> None:
-        """Append the record."""
-        self.records.append(record)
-
-    def close(self) -> None:
-        """Nothing to release."""
 
 
 class FileSink(Closing):

@@ -158,7 +158,6 @@ def run_document(
         "frequency_residency": _shares(residency_ns),
         "ratios": dict(sorted(summary.ratios.items(), reverse=True)),
         "switches": summary.switches,
-        "predictor": {"top1": None, "brier": None},
         "overhead_us": _percentiles(summary.overhead_us, (50, 95)),
         "passes": counts.passes,
         "skipped": list(skipped),

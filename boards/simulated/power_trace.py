@@ -4,7 +4,7 @@ from bisect import bisect_right
 
 from edge_infer.boards.errors import MeterError
 
-HISTORY = 1 << 17
+HISTORY = 1 << 14
 """Segments kept behind the reader before the oldest are dropped."""
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge_infer.models_tflite.stage import LoadedStage
 from edge_infer.models_tflite.stage_spec import Scores
-from edge_infer.runtime.engine import LocalEngine
+from edge_infer.runtime.engine_contracts import LocalEngine
 from edge_infer.runtime.frames.spec import FrameSpec
 from edge_infer.runtime.records import Frame, InferenceRecord
 

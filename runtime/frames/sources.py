@@ -12,6 +12,7 @@ from typing import Any, BinaryIO, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.errors import FrameError
 from edge_infer.runtime.errors import SourceError, SourceMissingError
 from edge_infer.runtime.frames.idx import read_idx
@@ -115,6 +116,19 @@ class PipeSource:
     def __iter__(self) -> Iterator[RawFrame]:
         for index, data in enumerate(read_raw_frames(self.stream, self.raw, self.spec.shape)):
             yield RawFrame(self.spec.check(data, f"frame {index}"), None, f"frame {index}")
+
+
+def open_samples(bundle: Bundle) -> ArraySource:
+    """Return the samples that a bundle carries, with their labels.
+
+    Raises:
+        SourceError: it carries none.
+    """
+    samples = bundle.samples()
+    name = bundle.manifest.name
+    if samples is None:
+        raise SourceError(f"the bundle {name} carries no samples: name an input of your own")
+    return ArraySource(*samples, FrameSpec.of(bundle), f"{name} samples")
 
 
 def open_source(

@@ -10,10 +10,16 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from edge_infer.boards.operating_point import OperatingPoint
-from edge_infer.runtime.calibration import DRIFT, ArrivalRate, ClockCap, Reserve, Slowdown
 from edge_infer.runtime.energy_budget import EnergyBudget
+from edge_infer.runtime.governors.feedback import (
+    DRIFT,
+    ArrivalRate,
+    ClockCap,
+    MissAllowance,
+    Reserve,
+    Slowdown,
+)
 from edge_infer.runtime.governors.governor import Governor
-from edge_infer.runtime.planning.miss_allowance import MissAllowance
 from edge_infer.runtime.planning.plan import Plan, PlanLookup, PlanSet
 from edge_infer.runtime.planning.problem import PlanProblem
 from edge_infer.runtime.planning.solving import planner_of, solve_within

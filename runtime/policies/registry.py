@@ -152,9 +152,9 @@ def _unknown(text: str, name: str, others: Sequence[str]) -> PolicyError:
             f"the policy {text} is for compare alone: edge-infer compare BUNDLE --policy {text}"
         )
     nearest = get_close_matches(name, [*_POLICIES, *others], n=1)
-    hint = f": did you mean {nearest[0]}?" if nearest else ";"
+    hint = f": did you mean {nearest[0]}? There are: " if nearest else "; there are: "
     known = ", ".join([*(policy.syntax for policy in _POLICIES.values()), *others])
-    return PolicyError(f"unknown policy {text!r}{hint} there are: {known}")
+    return PolicyError(f"unknown policy {text!r}{hint}{known}")
 
 
 def _performance(asked: Asked, context: "PolicyContext") -> Governor:

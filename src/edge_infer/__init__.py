@@ -1,37 +1,96 @@
 """Runs quantised TFLite models that adapt, on small boards, for the fewest joules per right answer.
 
-    from edge_infer import Engine, open_board, open_bundle
+Open a bundle and a board, and an `Engine` answers frames on them:
 
-Open a bundle and a board, and an `Engine` answers frames on them; each answer is an
-`InferenceRecord` with its latency, its clock and its energy. `EventLoop` feeds an engine from a
-source at a rate. Names are imported when they are used, so `import edge_infer` costs next to nothing.
+    from edge_infer import Engine, open_board, open_bundle, open_samples
+
+    bundle = open_bundle("digits-early-exit")
+    with open_board("sim:raspberry-pi-5") as board, Engine(bundle, board) as engine:
+        for record in engine.stream(open_samples(bundle)):
+            print(record.answer_label, record.latency_ns, record.energy)
+
+Each answer is an `InferenceRecord`, with its latency, its operating points and its energy.
+`EventLoop` feeds an engine from a source at a rate. `edge_infer.boards` is what hardware can do,
+`edge_infer.models_tflite` what a bundle holds, `edge_infer.runtime` what runs,
+`edge_infer.firmware_bridge` the serial line, `edge_infer.lab` what compares, tunes and trains.
 """
 
-from importlib import import_module
 from typing import TYPE_CHECKING
 
+from edge_infer.lazy import exports
+
 if TYPE_CHECKING:
-    from edge_infer.boards import open_board
-    from edge_infer.models_tflite import open_bundle
-    from edge_infer.runtime import Engine, Frame, InferenceRecord
+    from edge_infer.boards import Board, BoardError, UnknownBoardError, board_names, open_board
+    from edge_infer.firmware_bridge.errors import LinkError
+    from edge_infer.models_tflite import (
+        Bundle,
+        BundleError,
+        FrameError,
+        UnknownBackendError,
+        UnknownRatioError,
+        open_backend,
+        open_bundle,
+        shipped_names,
+    )
+    from edge_infer.runtime import (
+        Engine,
+        EventLoop,
+        Frame,
+        Governor,
+        InferenceEnergy,
+        InferenceRecord,
+        Periodic,
+        PolicyError,
+        RunError,
+        RunSummary,
+        SourceError,
+        open_samples,
+        open_source,
+    )
 
-_HOMES = {
-    "open_bundle": "edge_infer.models_tflite",
-    "open_board": "edge_infer.boards",
-    "Engine": "edge_infer.runtime",
-    "Frame": "edge_infer.runtime",
-    "InferenceRecord": "edge_infer.runtime",
-}
-"""Name -> package that it is imported from at first use."""
+__all__ = [
+    "open_bundle",
+    "open_board",
+    "open_backend",
+    "open_source",
+    "open_samples",
+    "shipped_names",
+    "board_names",
+    "Bundle",
+    "Board",
+    "Engine",
+    "EventLoop",
+    "Periodic",
+    "Governor",
+    "Frame",
+    "InferenceRecord",
+    "InferenceEnergy",
+    "RunSummary",
+    "BundleError",
+    "FrameError",
+    "UnknownBackendError",
+    "UnknownRatioError",
+    "BoardError",
+    "UnknownBoardError",
+    "RunError",
+    "PolicyError",
+    "SourceError",
+    "LinkError",
+]
 
-__all__ = ["open_bundle", "open_board", "Engine", "Frame", "InferenceRecord"]
-
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+if not TYPE_CHECKING:  # so that type checkers find a name that is not there
+    __getattr__, __dir__ = exports(
+        __name__,
+        {
+            "edge_infer.boards": "Board BoardError UnknownBoardError board_names open_board",
+            "edge_infer.firmware_bridge.errors": "LinkError",
+            "edge_infer.models_tflite": (
+                "Bundle BundleError FrameError UnknownBackendError UnknownRatioError open_backend "
+                "open_bundle shipped_names"
+            ),
+            "edge_infer.runtime": (
+                "Engine EventLoop Frame Governor InferenceEnergy InferenceRecord Periodic "
+                "PolicyError RunError RunSummary SourceError open_samples open_source"
+            ),
+        },
+    )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tests.fakes.plan_tables import steep_table
 
 from edge_infer.boards.cost_table import CostTable
-from edge_infer.lab.comparison.best_pruned import PrunedNet, best_pruned, pruned_nets
+from edge_infer.lab.comparison.replays import PrunedNet, best_pruned, pruned_nets
 from edge_infer.lab.replay.result import ReplayResult
 
 PERIOD_NS = 5_000_000

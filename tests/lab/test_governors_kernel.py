@@ -7,12 +7,14 @@ from tests.fakes.plan_tables import MS, STAGES, steep_table
 from tests.fakes.scored import frames_leaving_at
 
 from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.lab.baselines.kernel_governors import (
+    ConservativeGovernor,
+    OndemandGovernor,
+    SchedutilGovernor,
+    TickingGovernor,
+)
 from edge_infer.lab.replay.costs import ReplayCosts
 from edge_infer.lab.replay.replay import Replay, Traffic
-from edge_infer.runtime.governors.conservative import ConservativeGovernor
-from edge_infer.runtime.governors.ondemand import OndemandGovernor
-from edge_infer.runtime.governors.schedutil import SchedutilGovernor
-from edge_infer.runtime.governors.ticking import TickingGovernor
 
 POINTS = tuple(OperatingPoint(khz) for khz in (600_000, 1_000_000, 1_500_000))
 LATENCY = 355_000

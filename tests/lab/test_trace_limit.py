@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 from tests.fakes.plan_tables import MS, STAGES, problem_of, steep_table
 from tests.fakes.scored import frames_leaving_at
 
+from edge_infer.lab.baselines.trace_limit import TraceLimitGovernor, TracePlanner
 from edge_infer.lab.replay.costs import ReplayCosts
 from edge_infer.lab.replay.replay import Replay, Traffic
 from edge_infer.runtime.governors.planned import PlannedGovernor
-from edge_infer.runtime.governors.trace_limit import TraceLimitGovernor, TracePlanner
 from edge_infer.runtime.planning.frame_sweep import ENERGY, MISSES
 from edge_infer.runtime.planning.problem import certain_beliefs, plan_problem
 

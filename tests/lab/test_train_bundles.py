@@ -7,7 +7,7 @@ from edge_infer.lab.train.recipe import read_recipe, recipe_names
 from edge_infer.lab.train.scores import outcomes
 from edge_infer.lab.tuning import LossTest
 from edge_infer.models_tflite import load_stages, open_backend, open_bundle
-from edge_infer.models_tflite.golden_making import run_all
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.graph import Graph
 
 BUNDLES = [name for name in recipe_names() if read_recipe(name).kind != "prunable"]

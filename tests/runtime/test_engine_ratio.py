@@ -11,7 +11,7 @@ from edge_infer.boards import open_board
 from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.models_tflite import UnknownRatioError, load_stages, open_backend
 from edge_infer.models_tflite.bundle import Bundle
-from edge_infer.models_tflite.golden_making import run_all
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.prunable import PrunableModel
 from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.errors import PolicyError, RunError

@@ -11,7 +11,7 @@ from edge_infer.commands.budget_options import (
     hours_option,
     power_budget_option,
 )
-from edge_infer.commands.compare_report import compare_report
+from edge_infer.commands.compare_report import compare_report, save_plot
 from edge_infer.commands.options import (
     Threads,
     backend_option,
@@ -25,20 +25,15 @@ from edge_infer.commands.options import (
 )
 from edge_infer.commands.quantities import Duration
 from edge_infer.commands.render import emit, note, warn
-from edge_infer.lab.comparison.comparison import Comparison
-from edge_infer.lab.comparison.comparison_document import compare_document
-from edge_infer.lab.comparison.comparison_frames import read_frames, read_ratios
+from edge_infer.commands.run_policy import PolicyText, policy_help
+from edge_infer.lab.comparison.comparison import NETS
+from edge_infer.lab.comparison.comparison_document import compare
 from edge_infer.lab.comparison.conditions import Conditions
-from edge_infer.lab.comparison.replays import PRUNING
 from edge_infer.lab.costs.board_costs import with_classic
 from edge_infer.lab.replay.costs import Disturbance
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend
-from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.measured_table import measured_table
-
-BY_RATIO = ("planned-joint", PRUNING, "stable-latency")
-"""Policies, up to a colon, that frames are scored at every ratio for."""
 
 
 @click.command("compare", short_help="Compare policies on the same frames and arrivals.")
@@ -66,7 +61,14 @@ BY_RATIO = ("planned-joint", PRUNING, "stable-latency")
     type=click.Path(path_type=Path),
     help="Data set; its test side is used.  [default: the bundle's samples]",
 )
-@option("--policy", "policies", multiple=True, help="Policy, may be repeated.  [default: all]")
+@option(
+    "--policy",
+    "policies",
+    type=PolicyText(),
+    multiple=True,
+    help=f"{policy_help()} Also {' and '.join(NETS)}: the net without exits, and at its best "
+    "ratio. May be repeated.  [default: all]",
+)
 @option(
     "--misses",
     type=click.FloatRange(0, 1),
@@ -163,25 +165,19 @@ def compare_command(
     if cost_table is not None:
         measured = measured_table(cost_table, opened, board, str(kernels.info))
         own_table = with_classic(measured, opened)
-    scored = read_frames(opened, kernels, data, images, FULL_RATIO, note)
-    narrower = {}
-    if not policies or any(policy.partition(":")[0] in BY_RATIO for policy in policies):
-        narrower = read_ratios(opened, kernels, data, images, note)
     conditions = Conditions(
         board, workload, load, rate, deadline, frames=frames, seed=seed, miss_bound=misses,
         threads=threads, time_scale=time_scale, late=late, queue=queue, strict=strict,
         budget_uw=budget_uw(power_budget, battery, hours), loss_points=loss,
         target_ns=target, disturbances=_disturbances(slowdown, cap, disturb_at, frames),
     )  # fmt: skip
-    comparison = Comparison(opened, scored, conditions, own_table, narrower, note)
-    names = policies or comparison.policies()
-    for message in comparison.warnings:
+    document = compare(
+        opened, conditions, policies, data=data, images=images, backend=kernels, table=own_table,
+        progress=note,
+    )  # fmt: skip
+    for message in document["warnings"]:
         warn(message)
-    results = comparison.run(names)
-    document = compare_document(comparison, results)
     if plot is not None:
-        from edge_infer.commands.compare_plot import save_plot
-
         save_plot(document, plot)
     emit(as_json, document, compare_report(document))
 

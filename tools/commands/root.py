@@ -9,7 +9,6 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from importlib import metadata
 from types import FrameType
 from typing import NoReturn
 
@@ -55,7 +54,7 @@ COMMANDS = {
     "come from ./edge-infer.toml and the user's edge-infer.toml.",
 )
 @click.version_option(
-    metadata.version("edge-infer"), "-V", "--version", message="edge-infer %(version)s"
+    None, "-V", "--version", package_name="edge-infer", message="edge-infer %(version)s"
 )
 @click.pass_context
 def root(ctx: click.Context) -> None:

@@ -29,7 +29,7 @@ from edge_infer.commands.quantities import Duration, FrameSize
 from edge_infer.commands.render import emit, warn
 from edge_infer.commands.run_engine import Kernels, open_engine
 from edge_infer.commands.run_input import InputOptions, open_input
-from edge_infer.commands.run_policy import RunPolicy
+from edge_infer.commands.run_policy import PolicyText, RunPolicy, policy_help
 from edge_infer.commands.run_report import run_report
 from edge_infer.models_tflite import open_bundle
 from edge_infer.runtime.arrivals import BackToBack, Periodic
@@ -52,8 +52,8 @@ METERED_DURATION_NS = 10_000_000_000
     "--policy",
     default="performance",
     show_default=True,
-    help="Clock: performance, powersave, fixed:<MHz>, or planned for each stage; "
-    "stable-latency[:CLOCK] chooses the pruning ratio for the clock, planned-joint both.",
+    type=PolicyText(),
+    help=policy_help(),
 )
 @option("--rate", type=float, help="Frames per second.  [default: back to back]")
 @option("--deadline", type=Duration(), help="Time from arrival to the due answer, as 20ms.")
@@ -196,8 +196,8 @@ def run_command(
         document["calibration"] = place.calibration()
     for line in source.skipped:
         warn(f"skipped: {line}")
-    for khz, reason in getattr(engine, "refused_clocks", {}).items():
-        warn(f"{khz / 1000:g} MHz could not be set any more, so it went on without: {reason}")
+    for line in place.refusals():
+        warn(line)
     if summary.inferences or failure is None:
         emit(as_json, document, run_report(document))
     if failure is not None:

@@ -16,10 +16,11 @@ from edge_infer.commands.render import warn
 from edge_infer.commands.run_policy import RunPolicy
 from edge_infer.models_tflite import Bundle, UnknownRatioError
 from edge_infer.models_tflite.backend import open_backend
-from edge_infer.models_tflite.ratio_spec import nearest_ratio
+from edge_infer.models_tflite.manifest import nearest_ratio
 from edge_infer.runtime.accounting.account import EnergyTotals
 from edge_infer.runtime.arrivals import Arrivals
-from edge_infer.runtime.engine import Engine, LocalEngine, backend_document
+from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.engine_contracts import LocalEngine
 from edge_infer.runtime.summary import RunIdentity
 
 if TYPE_CHECKING:
@@ -134,7 +135,7 @@ def open_engine(
         bundle.manifest.version,
         place.name,
         place.simulated,
-        backend_document(backend),
+        backend.info.document(),
         policy.name,
         *_model_notes(place, engine),
     )

@@ -8,7 +8,7 @@ import click
 
 from edge_infer.models_tflite import Bundle
 from edge_infer.runtime.frames.raw import PixelFormat, RawFormat
-from edge_infer.runtime.frames.sources import ArraySource, PipeSource, Source, open_source
+from edge_infer.runtime.frames.sources import PipeSource, Source, open_samples, open_source
 from edge_infer.runtime.frames.spec import FrameSpec
 
 
@@ -32,12 +32,11 @@ def open_input(bundle: Bundle, options: InputOptions) -> Source:
     """
     spec = FrameSpec.of(bundle)
     if options.path is None:
-        samples = bundle.samples()
-        if samples is None:
+        if bundle.samples() is None:
             raise click.UsageError(
                 f"the bundle {bundle.manifest.name} carries no samples; name an INPUT"
             )
-        return ArraySource(*samples, spec, f"{bundle.manifest.name} samples")
+        return open_samples(bundle)
     if options.path == "-":
         return _pipe(options, spec)
     return open_source(

@@ -4,6 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+import click
+from click.shell_completion import CompletionItem
+
 from edge_infer.boards.contract import Board
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import BackendInfo
@@ -11,7 +14,7 @@ from edge_infer.runtime.arrivals import Arrivals
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.measured_table import measured_table
 from edge_infer.runtime.policies.context import PolicyContext, PolicySettings
-from edge_infer.runtime.policies.registry import open_policy, refuse_unused
+from edge_infer.runtime.policies.registry import all_policies, open_policy, refuse_unused
 
 SETTING_OF = {
     "target": "target_ns",
@@ -23,6 +26,28 @@ SETTING_OF = {
     "cost_table": "cost_table",
 }
 """Setting of a policy that an option gives, by parameter name."""
+
+
+class PolicyText(click.ParamType[str]):
+    """A policy as the registry knows it; checked when it is opened, since a board decides too."""
+
+    name = "policy"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the policies that begin so."""
+        return [
+            CompletionItem(policy.name + ":" * (policy.argument[:1] == ":"), help=policy.summary)
+            for policy in all_policies()
+            if policy.name.startswith(incomplete)
+        ]
+
+
+def policy_help() -> str:
+    """Return the help text of an option that takes a policy: what is registered."""
+    known = ", ".join(f"{policy.syntax} ({policy.summary})" for policy in all_policies())
+    return f"How clocks are chosen: {known}."
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ A table per command, keys as the long options: `[run]` with `board = "raspberry-
 """
 
 import os
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +36,10 @@ def user_file() -> Path:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text())
+        text = path.read_text()
+        import tomllib  # most have no such file
+
+        return tomllib.loads(text)
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

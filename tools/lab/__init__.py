@@ -7,7 +7,7 @@ return data, nothing here prints or reads a command line. `edge-infer run` impor
 from typing import TYPE_CHECKING
 
 import edge_infer.lab.baselines.policies  # noqa: F401 they register themselves
-from edge_infer.lazy import exporter
+from edge_infer.lazy import exports
 
 if TYPE_CHECKING:
     from edge_infer.lab.comparison.comparison_document import compare
@@ -34,22 +34,22 @@ __all__ = [
     "reproduce_all_in_one",
 ]
 
-__getattr__ = exporter(
-    __name__,
-    {
-        "edge_infer.lab.comparison.comparison_document": "compare",
-        "edge_infer.lab.comparison.conditions": "Conditions",
-        "edge_infer.lab.costs.bundle_measurement": "measure_costs",
-        "edge_infer.lab.reproduce.all_in_one": "reproduce_all_in_one",
-        "edge_infer.lab.reproduce.big_little": "reproduce_big_little",
-        "edge_infer.lab.reproduce.eenet": "reproduce_eenet",
-        "edge_infer.lab.train.recipe": "read_recipe",
-        "edge_infer.lab.train.recipe_run": "train_bundle",
-        "edge_infer.lab.tuning.threshold_choice": "Allowance",
-        "edge_infer.lab.tuning.tuning": "tune",
-    },
-)
+if not TYPE_CHECKING:  # so that type checkers find a name that is not there
+    __getattr__, __dir__ = exports(
+        __name__,
+        {
+            "edge_infer.lab.comparison.comparison_document": "compare",
+            "edge_infer.lab.comparison.conditions": "Conditions",
+            "edge_infer.lab.costs.bundle_measurement": "measure_costs",
+            "edge_infer.lab.reproduce.all_in_one": "reproduce_all_in_one",
+            "edge_infer.lab.reproduce.big_little": "reproduce_big_little",
+            "edge_infer.lab.reproduce.eenet": "reproduce_eenet",
+            "edge_infer.lab.train.recipe": "read_recipe",
+            "edge_infer.lab.train.recipe_run": "train_bundle",
+            "edge_infer.lab.tuning.threshold_choice": "Allowance",
+            "edge_infer.lab.tuning.tuning": "tune",
+        },
+    )
 
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+    def __dir__() -> list[str]:
+        return sorted({*globals(), *__all__})

@@ -172,8 +172,7 @@ class Comparison:
                 raise RunError("give a load between 0 and 10, or a rate")
             rate_hz = conditions.load * 1e9 / self.classic_ns
         arrivals = open_workload(conditions.workload, rate_hz, conditions.seed + 1)
-        own = getattr(arrivals, "rate_hz", None)
-        return arrivals, (own or rate_hz) if arrivals.paced else 0.0
+        return arrivals, arrivals.rate_hz
 
     def _check_deadline(self) -> None:
         least_ns = sum(

@@ -1,17 +1,72 @@
 """What a comparison came to, as one document (schemas/compare.schema.json)."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from edge_infer.boards.cost_table import CostTable
 from edge_infer.lab.comparison.comparison import CLASSIC_POLICY, NETS, Comparison
-from edge_infer.lab.comparison.replays import PrunedNet
+from edge_infer.lab.comparison.comparison_frames import read_frames, read_ratios
+from edge_infer.lab.comparison.conditions import Conditions
+from edge_infer.lab.comparison.replays import PRUNING, PrunedNet
+from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.replay.result import ReplayResult
+from edge_infer.models_tflite import Bundle
+from edge_infer.models_tflite.backend import Backend, open_backend
+from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.policies.registry import find_policy
 
 SETTLING, SETTLED = 50, 2000
 """Frames after a disturbance in which a policy may find its way, and those after them."""
+
+
+BY_RATIO = ("planned-joint", PRUNING, "stable-latency")
+"""Policies, up to a colon, that frames are scored at every ratio for."""
+
+
+def compare(
+    bundle: Bundle,
+    conditions: Conditions,
+    policies: Sequence[str] = (),
+    *,
+    data: Path | None = None,
+    images: int = 2_000,
+    backend: Backend | None = None,
+    table: CostTable | None = None,
+    progress: Progress = silent,
+) -> dict[str, Any]:
+    """Compare policies on one board, with the same frames and the same arrivals for all.
+
+    Every stage's scores are computed once and replayed; time and energy come from the board's cost
+    table, switches and waits included. No frame that a predictor was fitted on is compared on.
+
+    Args:
+        bundle: an open bundle.
+        conditions: of board and workload, and what may be lost.
+        policies: as `edge-infer compare` takes them; all there are if none is named.
+        data: folder of a data set, whose test side is used; the bundle's samples if None.
+        images: to score, at most; frames are drawn from them.
+        backend: the platform's default if None.
+        table: measured costs, with the classic net (`with_classic`); the board's model if None.
+        progress: told what is scored and replayed.
+
+    Returns:
+        What `edge-infer compare --json` prints (schemas/compare.schema.json).
+
+    Raises:
+        RunError: there are no frames, the conditions contradict each other or do not fit.
+        PolicyError: a policy is unknown, or something that it needs is not known here.
+        BoardError: the board is unknown.
+    """
+    kernels = backend or open_backend()
+    scored = read_frames(bundle, kernels, data, images, FULL_RATIO, progress)
+    narrower = {}
+    if not policies or any(policy.partition(":")[0] in BY_RATIO for policy in policies):
+        narrower = read_ratios(bundle, kernels, data, images, progress)
+    comparison = Comparison(bundle, scored, conditions, table, narrower, progress)
+    return compare_document(comparison, comparison.run(policies or comparison.policies()))
 
 
 def compare_document(comparison: Comparison, results: Sequence[ReplayResult]) -> dict[str, Any]:

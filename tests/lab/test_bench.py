@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from tests.fakes.prunable_bundles import write_prunable_bundle, write_telling_bundle
 
-from edge_infer.lab.bench_plan import joint_plan_us, plan_us
+from edge_infer.lab.bench import joint_plan_us, plan_us
 from edge_infer.models_tflite import Bundle, open_backend, open_bundle
 
 

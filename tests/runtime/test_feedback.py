@@ -13,7 +13,7 @@ from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.lab.replay.costs import Disturbance, ReplayCosts
 from edge_infer.lab.replay.replay import Replay, Traffic
 from edge_infer.lab.replay.result import ReplayResult
-from edge_infer.runtime.calibration import (
+from edge_infer.runtime.governors.feedback import (
     LEAST_FACTOR,
     MOST_FACTOR,
     ArrivalRate,

@@ -12,8 +12,7 @@ from tests.fakes.scored import frames_leaving_at
 from edge_infer.lab.replay.costs import ReplayCosts
 from edge_infer.lab.replay.replay import Replay, Traffic
 from edge_infer.lab.replay.result import ReplayResult
-from edge_infer.runtime.governors.planned import PlannedGovernor
-from edge_infer.runtime.planning.miss_allowance import (
+from edge_infer.runtime.governors.feedback import (
     ENOUGH,
     LEAST,
     MOST_MARGIN,
@@ -21,6 +20,7 @@ from edge_infer.runtime.planning.miss_allowance import (
     UNSPENT,
     MissAllowance,
 )
+from edge_infer.runtime.governors.planned import PlannedGovernor
 from edge_infer.runtime.planning.plan import PlanSet
 from edge_infer.runtime.planning.problem import PlanProblem, blind_beliefs, plan_problem
 from edge_infer.runtime.planning.solving import solve_within

@@ -1,0 +1,50 @@
+"""Contracts around an engine: what answers frames, here or far away, and what watches it do so."""
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from edge_infer.runtime.records import Frame, InferenceRecord
+
+
+class InferenceEngine(Protocol):
+    """Answers frames, here or on a board at the end of a serial line."""
+
+    def infer(self, frame: Frame, backlog: int = 0) -> InferenceRecord:
+        """Answer one frame; `backlog` frames wait behind it.
+
+        Raises:
+            FrameError: the frame has another shape or dtype than the bundle takes.
+        """
+        ...
+
+    def close(self) -> None:
+        """Release what it holds. May be called twice."""
+        ...
+
+
+class LocalEngine(InferenceEngine, Protocol):
+    """An engine on this board, whose records get their energy when the meter covers them."""
+
+    def settle(self) -> Sequence[InferenceRecord]:
+        """Return the records whose energy became known, in order."""
+        ...
+
+    def rest(self) -> None:
+        """Nothing to do until the next frame: go to the point to wait at."""
+        ...
+
+    def finish(self) -> Sequence[InferenceRecord]:
+        """End the run: return the records that were still open."""
+        ...
+
+
+class Marker(Protocol):
+    """A line that is high while an inference runs, for an external meter or an oscilloscope."""
+
+    def set_high(self) -> None:
+        """Raise it. Raises BoardError."""
+        ...
+
+    def set_low(self) -> None:
+        """Lower it. Raises BoardError."""
+        ...
