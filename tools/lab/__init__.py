@@ -50,6 +50,3 @@ if not TYPE_CHECKING:  # so that type checkers find a name that is not there
             "edge_infer.lab.tuning.tuning": "tune",
         },
     )
-
-    def __dir__() -> list[str]:
-        return sorted({*globals(), *__all__})
