@@ -4,19 +4,21 @@ Kernel sets differ in the last bit, so a backend is a value that travels with re
 is the platform's own package with a delegate.
 """
 
+import os
 import platform
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module, metadata
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 
 from edge_infer.models_tflite import edgetpu
 from edge_infer.models_tflite.errors import BackendError, ModelError, UnknownBackendError
-from edge_infer.models_tflite.interpreter import Interpreter
 from edge_infer.models_tflite.manifest import BackendInfo
-from edge_infer.models_tflite.quiet import native_log_hidden
 
 Resolver = Literal["auto", "builtin", "reference"]
 
@@ -25,6 +27,34 @@ _RESOLVER_TYPES = {
     "builtin": "BUILTIN_WITHOUT_DEFAULT_DELEGATES",  # optimised kernels alone
     "reference": "BUILTIN_REF",  # portable kernels, bit-identical over packages and processors
 }
+
+
+class Interpreter(Protocol):
+    """A loaded model with its tensors allocated: what both packages share and we use."""
+
+    def set_tensor(self, tensor_index: int, value: NDArray[Any]) -> None:
+        """Copy an array of the tensor's exact shape and dtype in."""
+        ...
+
+    def invoke(self) -> None:
+        """Run the model."""
+        ...
+
+    def get_tensor(self, tensor_index: int) -> NDArray[Any]:
+        """Return a copy of a tensor."""
+        ...
+
+    def get_input_details(self) -> Sequence[Mapping[str, Any]]:
+        """Return index, shape, dtype and quantisation of each input, in graph order."""
+        ...
+
+    def get_output_details(self) -> Sequence[Mapping[str, Any]]:
+        """Return index, shape, dtype and quantisation of each output, in graph order."""
+        ...
+
+    def reset_all_variables(self) -> None:
+        """Put every variable tensor back to zero."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +103,7 @@ class Backend:
             ModelError: with the interpreter's reason in one line.
         """
         try:
-            with native_log_hidden():
+            with _native_log_hidden():
                 interpreter = self._make(model_content=model, num_threads=num_threads)
                 interpreter.allocate_tensors()
         except (ValueError, RuntimeError, TypeError, MemoryError, SystemError) as error:
@@ -137,3 +167,29 @@ def _check_numpy(name: str, package: _Package, numpy_version: str) -> None:
             f"backend {name} was built against NumPy {package.newest_numpy} and breaks beside "
             f"NumPy {numpy_version}: pip install 'numpy<{package.newest_numpy + 1}'"
         )
+
+
+@contextmanager
+def _native_log_hidden() -> Iterator[None]:
+    """Send file descriptor 2 to nowhere meanwhile: native code logs there, past sys.stderr.
+
+    What matters comes as an exception; what is hidden is "Created TensorFlow Lite XNNPACK
+    delegate for CPU." and the like. Set TF_CPP_MIN_LOG_LEVEL=0 to see it.
+    """
+    if os.environ.get("TF_CPP_MIN_LOG_LEVEL") == "0":
+        yield
+        return
+    sys.stderr.flush()
+    try:
+        kept = os.dup(2)
+    except OSError:  # no standard error at all: nothing to hide
+        yield
+        return
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

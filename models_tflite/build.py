@@ -13,11 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.models_tflite.backend import Backend, open_backend
-from edge_infer.models_tflite.bundle import Bundle, open_bundle
+from edge_infer.models_tflite.bundle import Bundle, open_bundle, scores_key
 from edge_infer.models_tflite.describe import StageDraft, describe_stage
 from edge_infer.models_tflite.errors import BundleError, ModelNotSupportedError
-from edge_infer.models_tflite.golden import scores_key
-from edge_infer.models_tflite.golden_making import (
+from edge_infer.models_tflite.golden import (
     GOLDEN_COUNT,
     run_all,
     synthetic_golden,
@@ -34,13 +33,14 @@ from edge_infer.models_tflite.manifest import (
     Golden,
     Kind,
     Manifest,
+    Prunable,
     Samples,
     Thresholds,
+    stage_at,
 )
 from edge_infer.models_tflite.manifest_text import manifest_text, read_manifest
 from edge_infer.models_tflite.probe import probe
 from edge_infer.models_tflite.prunable.model import PrunableModel
-from edge_infer.models_tflite.ratio_spec import Prunable, stage_at
 from edge_infer.models_tflite.stage import LoadedStage, check_model
 from edge_infer.models_tflite.stage_spec import Stage
 

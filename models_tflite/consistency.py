@@ -3,8 +3,14 @@
 from collections.abc import Iterator
 
 from edge_infer.models_tflite.errors import ManifestError
-from edge_infer.models_tflite.manifest import Manifest, Thresholds
-from edge_infer.models_tflite.ratio_spec import FULL_RATIO, Prunable, RatioSpec, RatioStage
+from edge_infer.models_tflite.manifest import (
+    FULL_RATIO,
+    Manifest,
+    Prunable,
+    RatioSpec,
+    RatioStage,
+    Thresholds,
+)
 from edge_infer.models_tflite.stage_spec import Scores, Stage
 
 

@@ -10,8 +10,8 @@ from typing import Any, Literal, get_args
 
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.graph import NO_TENSOR, Graph, Tensor
+from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.ops import activation, node_macs
-from edge_infer.models_tflite.ratio_spec import FULL_RATIO
 from edge_infer.models_tflite.stage import SCALE_TOLERANCE
 from edge_infer.models_tflite.stage_spec import Dtype
 

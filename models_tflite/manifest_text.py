@@ -1,16 +1,22 @@
 """A manifest as JSON text: read with every check there is, written so that it reads back equal."""
 
+import dataclasses
 import json
 import math
-from typing import Any
+from collections.abc import Callable, Mapping
+from functools import cache
+from importlib import resources
+from types import UnionType
+from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from edge_infer.models_tflite.consistency import check_consistency
-from edge_infer.models_tflite.document import from_document, to_document
 from edge_infer.models_tflite.errors import ManifestError
 from edge_infer.models_tflite.manifest import Manifest
-from edge_infer.models_tflite.schema import check_schema
 
-SCHEMA_VERSION = 1
+SCHEMA_FILE = "manifest.schema.json"
+_SCHEMA_VERSION = 1
+_KEYWORDS = {"reads": "from"}
+"""Attribute to key, where the key is a word that Python keeps."""
 
 
 def read_manifest(text: str | bytes) -> Manifest:
@@ -36,7 +42,7 @@ def read_manifest(text: str | bytes) -> Manifest:
 
 def manifest_text(manifest: Manifest) -> str:
     """Return the manifest as JSON text, which `read_manifest` reads back to an equal value."""
-    document = {"schema_version": SCHEMA_VERSION, **to_document(manifest)}
+    document = {"schema_version": _SCHEMA_VERSION, **to_document(manifest)}
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 
@@ -53,3 +59,121 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         keys = [key for key, _ in pairs]
         raise ValueError(f"the key {next(k for k in keys if keys.count(k) > 1)!r} stands twice")
     return document
+
+
+@cache
+def _validator() -> Callable[[Any], Any]:
+    import fastjsonschema  # compiles only when a bundle is opened
+
+    text = resources.files("edge_infer.models_tflite").joinpath(SCHEMA_FILE).read_text("utf-8")
+    compiled: Callable[[Any], Any] = fastjsonschema.compile(json.loads(text))
+    return compiled
+
+
+def check_schema(document: object) -> None:
+    """Check a manifest document against the schema.
+
+    Raises:
+        ManifestError: names the first offending key, what stands there, and what is wanted.
+    """
+    import fastjsonschema
+
+    if isinstance(document, dict) and document.get("schema_version", 1) != 1:
+        raise ManifestError(
+            f"manifest.json: schema_version is {_shown(document['schema_version'])}, this program "
+            "reads 1: use the edge-infer version that made the bundle, or a newer one"
+        )
+    try:
+        _validator()(document)
+    except fastjsonschema.JsonSchemaValueException as error:
+        # The name is the path: data.stages[0].macs. A key may hold anything, even a line break.
+        where = " ".join(str(error.name).removeprefix("data").removeprefix(".").split())
+        raise ManifestError(
+            f"manifest.json: {where or 'the document'} is {_shown(error.value)}: "
+            f"wants {_wanted(error)}"
+        ) from None
+
+
+def _shown(value: object, limit: int = 60) -> str:
+    text = json.dumps(value, default=repr)
+    return text if len(text) <= limit else text[: limit - 3] + "..."
+
+
+def _wanted(error: Any) -> str:
+    rule, limit = error.rule, error.rule_definition
+    match rule:
+        case "required":
+            missing = [key for key in limit if key not in error.value]
+            return "the key " + ", ".join(missing)
+        case "additionalProperties":
+            known = error.definition.get("properties", {})
+            extra = [key for key in error.value if key not in known]
+            return f"no key {_shown(extra[0])}, only {', '.join(known)}" if extra else "fewer keys"
+        case "type":
+            return limit if isinstance(limit, str) else " or ".join(limit)
+        case "enum":
+            return "one of " + ", ".join(map(_shown, limit))
+        case "anyOf":
+            return "one of " + ", ".join(option.get("type", "object") for option in limit)
+        case "uniqueItems":
+            return "no item twice"
+        case "propertyNames":
+            return f"other key names ({error.definition.get('description', 'see the schema')})"
+        case _:
+            return f"{rule} {_shown(limit)}"
+
+
+def to_document(value: Any) -> Any:
+    """Return a dataclass, named tuple, mapping, sequence or scalar as what JSON can write."""
+    if dataclasses.is_dataclass(value) or hasattr(value, "_fields"):
+        return {key: to_document(getattr(value, name)) for name, key in _keys(value.__class__)}
+    if isinstance(value, Mapping):
+        return {key: to_document(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [to_document(item) for item in value]
+    return value
+
+
+def from_document(kind: Any, document: Any) -> Any:
+    """Return a value of the type `kind` from a document that the schema has accepted."""
+    origin = get_origin(kind)
+    if origin in (Union, UnionType):
+        return _from_union(get_args(kind), document)
+    if origin is tuple:
+        return tuple(from_document(get_args(kind)[0], item) for item in document)
+    if isinstance(origin, type) and issubclass(origin, Mapping):
+        item_kind = get_args(kind)[1]
+        return {key: from_document(item_kind, item) for key, item in document.items()}
+    if dataclasses.is_dataclass(kind) or hasattr(kind, "_fields"):
+        return _from_fields(kind, document)
+    # JSON Schema counts 3.0 as an integer; inside, an integer is an int.
+    return int(document) if kind is int else document
+
+
+def _from_union(kinds: tuple[Any, ...], document: Any) -> Any:
+    if document is None:
+        return None
+    is_list = isinstance(document, list)
+    fitting = [k for k in kinds if k is not type(None) and (get_origin(k) is tuple) == is_list]
+    return from_document(fitting[0], document)
+
+
+def _from_fields(kind: Any, document: Mapping[str, Any]) -> Any:
+    hints = _hints(kind)
+    return kind(
+        **{
+            name: from_document(hints[name], document[key])
+            for name, key in _keys(kind)
+            if key in document
+        }
+    )
+
+
+@cache
+def _hints(kind: type) -> dict[str, Any]:
+    return get_type_hints(kind)
+
+
+@cache
+def _keys(kind: type) -> tuple[tuple[str, str], ...]:
+    return tuple((name, _KEYWORDS.get(name, name)) for name in _hints(kind))

@@ -10,7 +10,7 @@ from edge_infer.models_tflite.describe import StageDraft
 from edge_infer.models_tflite.errors import ModelError
 from edge_infer.models_tflite.flatbuffer import pack, unpack
 from edge_infer.models_tflite.graph import NO_TENSOR, Graph
-from edge_infer.models_tflite.ratio_spec import FULL_RATIO
+from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.stage_spec import Stage
 
 PLAIN = "net"

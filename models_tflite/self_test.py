@@ -14,12 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.models_tflite.backend import Backend
-from edge_infer.models_tflite.bundle import Bundle
-from edge_infer.models_tflite.golden import GoldenVectors
-from edge_infer.models_tflite.golden_making import run_all
-from edge_infer.models_tflite.manifest import BackendInfo
+from edge_infer.models_tflite.bundle import Bundle, GoldenVectors
+from edge_infer.models_tflite.golden import run_all
+from edge_infer.models_tflite.manifest import FULL_RATIO, BackendInfo
 from edge_infer.models_tflite.probe import probe
-from edge_infer.models_tflite.ratio_spec import FULL_RATIO
 from edge_infer.models_tflite.stage import load_stages
 
 _FLOAT_TOLERANCE = 1e-5

@@ -6,19 +6,19 @@ from dataclasses import replace
 from edge_infer.models_tflite.build import BundleDraft
 from edge_infer.models_tflite.describe import StageDraft, describe_stage
 from edge_infer.models_tflite.graph import Graph, Tensor
-from edge_infer.models_tflite.manifest import Thresholds
-from edge_infer.models_tflite.prunable.channels import ChannelGroups, RatioParameters
-from edge_infer.models_tflite.prunable.follow import follow_channels
-from edge_infer.models_tflite.prunable.model import PrunableModel
-from edge_infer.models_tflite.prunable.write import write_prunable
-from edge_infer.models_tflite.ratio_spec import (
+from edge_infer.models_tflite.manifest import (
     FULL_RATIO,
     ChannelGroup,
     Prunable,
     RatioSpec,
     RatioStage,
+    Thresholds,
+    untuned,
 )
-from edge_infer.models_tflite.threshold_values import untuned
+from edge_infer.models_tflite.prunable.channels import ChannelGroups, RatioParameters
+from edge_infer.models_tflite.prunable.follow import follow_channels
+from edge_infer.models_tflite.prunable.model import PrunableModel
+from edge_infer.models_tflite.prunable.write import write_prunable
 
 
 def with_ratios(
@@ -43,7 +43,7 @@ def with_ratios(
     stages = [replace(s, model=model) for s, model in zip(draft.stages, models, strict=True)]
     plain = sum(len(stage.model) for stage in draft.stages)
     full = draft.thresholds[FULL_RATIO]
-    fallback = untuned([_head(stage) for stage in stages[:-1]], full.criterion)
+    fallback = untuned([_head(stage).dtype for stage in stages[:-1]], full.criterion)
     given = thresholds or {}
     return replace(
         draft,

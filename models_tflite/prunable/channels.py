@@ -1,4 +1,4 @@
-"""Groups of channels that must be kept or dropped together, and where they lie in the tensors.
+"""Groups of channels that must be kept or dropped together, and what a ratio makes of them.
 
 A group is cut to a prefix: a full-width file has its channels sorted, the least needed last.
 """
@@ -101,7 +101,9 @@ class ChannelGroups:
 
 @dataclass(frozen=True, eq=False)
 class RatioParameters:
-    """One ratio of a whole model with all its exits; tensors that a stage lacks are passed over.
+    """What training hands over for one ratio of a whole model with all its exits.
+
+    A stage that was cut from it passes over the tensors that it lacks.
 
     Tensors are named as `own_constants(model)` names them. Arrays have the length that the tensor's
     channel dimension has after pruning, or 1 where it has one scale.

@@ -1,4 +1,7 @@
-"""Which channels of a model must be cut together, and where they lie."""
+"""Which channels of a model must be cut together, and where they lie.
+
+Each operator gets its own constants first, so that each can be cut without touching another's.
+"""
 
 import copy
 from collections import Counter
@@ -9,6 +12,9 @@ from edge_infer.models_tflite.graph import NO_TENSOR, Graph
 from edge_infer.models_tflite.prunable.atoms import Atoms, Blocks
 from edge_infer.models_tflite.prunable.channels import Axis, ChannelGroups, Group
 from edge_infer.models_tflite.prunable.walk import ChannelWalk
+
+_Place = tuple[int, int]
+"""Tensor and dimension."""
 
 
 def own_constants(model: bytes) -> bytes:
@@ -80,10 +86,6 @@ def _is_constant(tree: Any, tensor: Any) -> bool:
 
 def _text(name: bytes | str) -> str:
     return name.decode(errors="replace") if isinstance(name, bytes) else name
-
-
-_Place = tuple[int, int]
-"""Tensor and dimension."""
 
 
 def follow_channels(model: bytes) -> ChannelGroups:

@@ -24,9 +24,12 @@ from edge_infer.models_tflite.prunable.coding import (
 )
 from edge_infer.models_tflite.prunable.layout import RatioCodes
 
+_POWERS = growth_table(SCALE_BITS)
+_LEAST_SCALE = float(np.finfo(np.float32).tiny)
+
 
 class Rows:
-    """Which layer each row is of, and its number there.
+    """The channels of several layers, all in a row: which layer each is of, and its number there.
 
     Args:
         counts: rows of each layer, shape [layers].
@@ -41,10 +44,6 @@ class Rows:
         """Shape [rows]."""
         self.within: NDArray[np.int64] = np.arange(len(self.layer)) - self.starts.take(self.layer)
         """0, 1, ... in each layer, shape [rows]."""
-
-
-_POWERS = growth_table(SCALE_BITS)
-_LEAST_SCALE = float(np.finfo(np.float32).tiny)
 
 
 class LayerScales(NamedTuple):

@@ -1,6 +1,8 @@
 """What a prunable file says of itself: where its tensors are cut, and by how much per ratio.
 
-Indices are those of the file. FORMAT.md has the bytes.
+Indices are those of the file. FORMAT.md has the bytes of the metadata buffer: little endian, a
+header (magic, version, SHA-256 of the whole file with these 32 bytes as zeros), then the layout,
+then one record per ratio.
 """
 
 import re
@@ -18,10 +20,15 @@ from edge_infer.models_tflite.prunable.coding import MOST_BITS, SCALE_BITS
 
 METADATA_NAME = "edge_infer.prunable"
 """Name of the metadata entry."""
-VERSION = 1
+HASH_OFFSET = 8
+HASH_BYTES = 32
 NO_BIAS = 0xFFFF
 RATIO_NAME = re.compile(r"0\.[0-9]*[1-9]")
 """Decimal text below 1, one way to write each."""
+_VERSION = 1
+_MAGIC = b"EIPR"
+_HEADER = struct.Struct("<4sH2x32s")
+_COUNTS = struct.Struct("<8H")
 
 
 class Cut(NamedTuple):
@@ -84,19 +91,12 @@ class RatioCodes:
     """The scale codes of all layers, then all bias codes, then all signs."""
 
 
-MAGIC = b"EIPR"
-HEADER = struct.Struct("<4sH2x32s")
-HASH_OFFSET = 8
-HASH_BYTES = 32
-_COUNTS = struct.Struct("<8H")
-
-
 def write_payload(layout: Layout, ratios: Sequence[RatioCodes]) -> bytes:
     """Return the buffer, its hash still zero."""
     lists = (layout.cuts, layout.shape_constants, layout.reshapes, layout.layers)
     counts = (len(layout.sizes), len(layout.axes), *map(len, lists))
     parts = [
-        HEADER.pack(MAGIC, VERSION, bytes(HASH_BYTES)),
+        _HEADER.pack(_MAGIC, _VERSION, bytes(HASH_BYTES)),
         _COUNTS.pack(*counts, len(layout.activations), len(ratios)),
         _u16(layout.sizes),
         *(_u16([axis.tile, len(axis.segments), *sum(axis.segments, ())]) for axis in layout.axes),
@@ -113,13 +113,13 @@ def check_header(payload: bytes) -> bytes:
     Raises:
         PrunableError: it is none, or of a newer version.
     """
-    if len(payload) < HEADER.size or payload[:4] != MAGIC:
+    if len(payload) < _HEADER.size or payload[:4] != _MAGIC:
         raise PrunableError("the prunable part of the file is damaged: get the file again")
-    _, version, digest = HEADER.unpack_from(payload)
-    if version != VERSION:
+    _, version, digest = _HEADER.unpack_from(payload)
+    if version != _VERSION:
         raise PrunableError(
             f"the prunable part of the file has format version {version}, this program reads "
-            f"{VERSION}: use the edge-infer version that made it, or a newer one"
+            f"{_VERSION}: use the edge-infer version that made it, or a newer one"
         )
     return bytes(digest)
 
@@ -131,7 +131,7 @@ def read_payload(payload: bytes) -> tuple[Layout, tuple[RatioCodes, ...]]:
         PrunableError: it is cut short, or refers to parts that it does not have.
     """
     check_header(payload)
-    reader = _Reader(payload, HEADER.size)
+    reader = _Reader(payload, _HEADER.size)
     groups, axes, *lengths, activations, ratios = reader.u16(_COUNTS.size // 2)
     layout = Layout(
         sizes=tuple(reader.u16(groups)),

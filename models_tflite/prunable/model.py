@@ -1,4 +1,9 @@
-"""A prunable file on a device: any of its ratios as a model of its own. Needs numpy alone."""
+"""A prunable file on a device: any of its ratios as a model of its own. Needs numpy alone.
+
+Vectors of a flatbuffer may be shortened where they lie: a smaller length prefix, the bytes behind
+are dead. So a ratio is a copy of the file with some numbers overwritten, and no flatbuffer writer
+is needed.
+"""
 
 import hashlib
 import mmap
@@ -12,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.models_tflite.errors import PrunableError, UnknownRatioError
+from edge_infer.models_tflite.manifest import FULL_RATIO, nearest_ratio
 from edge_infer.models_tflite.prunable.channels import Axis
 from edge_infer.models_tflite.prunable.flat import FlatModel, Vector
 from edge_infer.models_tflite.prunable.layer_table import LayerTable
@@ -34,7 +40,6 @@ from edge_infer.models_tflite.prunable.places import (
     Source,
     find_constant,
 )
-from edge_infer.models_tflite.ratio_spec import FULL_RATIO, nearest_ratio
 
 
 class PrunableModel:

@@ -1,4 +1,4 @@
-"""The numbers of a file that say a length, found and checked once."""
+"""What a ratio overwrites in a file, found and checked once: lengths and constants."""
 
 import math
 import mmap
@@ -15,6 +15,12 @@ from edge_infer.models_tflite.errors import PrunableError
 from edge_infer.models_tflite.prunable.flat import INT32, ITEM_BYTES, FlatModel, FlatTensor, Vector
 from edge_infer.models_tflite.prunable.layout import Cut, Layout
 
+Source = bytes | mmap.mmap
+"""A file, to read from."""
+Copy = bytearray | memoryview
+"""The same, to write into."""
+Kept = slice | NDArray[np.intp]
+"""Positions that stay of a dimension; a slice where they are a prefix."""
 WORD = 4
 """Bytes of a length."""
 _OPEN = -1
@@ -120,14 +126,6 @@ class Places:
                 f"{what} begins at byte {start}, not at a word: the file is damaged"
             )
         self._taken.append((start, end, what))
-
-
-Source = bytes | mmap.mmap
-"""A file, to read from."""
-Copy = bytearray | memoryview
-"""The same, to write into."""
-Kept = slice | NDArray[np.intp]
-"""Positions that stay of a dimension; a slice where they are a prefix."""
 
 
 @dataclass(frozen=True, slots=True)

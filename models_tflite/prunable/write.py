@@ -1,4 +1,8 @@
-"""Write prunable files: one full-width model that carries all its ratios."""
+"""Write prunable files: one full-width model that carries all its ratios.
+
+Needs the TFLite schema, so it is for where models are made; a device patches in place. A ratio can
+also be packed as a small file of its own, which the patched file must equal.
+"""
 
 import copy
 from collections.abc import Sequence
@@ -34,6 +38,9 @@ from edge_infer.models_tflite.prunable.layout import (
 )
 from edge_infer.models_tflite.prunable.model import PrunableModel, file_hash
 from edge_infer.models_tflite.prunable.outline import Outline, outline
+
+_DTYPES = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
+"""Of a constant, by bytes an element: values are moved and negated, never read."""
 
 
 def write_prunable(
@@ -123,11 +130,8 @@ def _outlined(
     return outline(graph, channels, ratios)
 
 
-_DTYPES = {1: np.int8, 2: np.int16, 4: np.int32, 8: np.int64}
-
-
 def pack_codes(outline: Outline, codes: RatioCodes) -> bytes:
-    """Return the model of a ratio."""
+    """Return the model of a ratio, written from its codes."""
     tree = copy.deepcopy(outline.graph.tree)
     graph, layout = tree.subgraphs[0], outline.layout
     for index, scale, zero in zip(layout.activations, codes.scales, codes.zero_points, strict=True):

@@ -266,7 +266,7 @@ def test_a_deadline_that_the_full_net_cannot_keep_leaves_the_narrower_ones(rows:
 
 def test_a_ratio_as_a_bundle_of_its_own_answers_the_same(tmp_path: Path) -> None:
     from edge_infer.models_tflite import load_stages, open_backend
-    from edge_infer.models_tflite.golden_making import run_all, synthetic_frames
+    from edge_infer.models_tflite.golden import run_all, synthetic_frames
 
     bundle, backend = open_bundle(UNION), open_backend()
     plain = bundle_at(bundle, "0.53", tmp_path)

@@ -15,8 +15,7 @@ from edge_infer.firmware_bridge.image.clock_plan import clock_plan_table
 from edge_infer.firmware_bridge.image.keys import SigningKey
 from edge_infer.firmware_bridge.image.tables import CLOCK_PLAN_FILE, tables
 from edge_infer.models_tflite.bundle import Bundle
-from edge_infer.models_tflite.manifest import MANIFEST_FILE
-from edge_infer.models_tflite.ratio_spec import FULL_RATIO
+from edge_infer.models_tflite.manifest import FULL_RATIO, MANIFEST_FILE
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.exit_criterion import exit_criterion
 from edge_infer.runtime.planning.plan import Plan

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from tests.fakes.backends import open_or_skip
 from tests.fakes.firmware_build import Driver
 
-from edge_infer.models_tflite.ratio_spec import FULL_RATIO
+from edge_infer.models_tflite.manifest import FULL_RATIO
 
 _ON_ZEROS = 0xFFFFFFFF
 """Instead of a number of runs: one whose outputs nobody wants."""

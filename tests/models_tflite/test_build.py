@@ -14,6 +14,7 @@ from edge_infer.models_tflite.build import write_bundle
 from edge_infer.models_tflite.bundle import Bundle, open_bundle
 from edge_infer.models_tflite.cut import cut
 from edge_infer.models_tflite.describe import StageDraft
+from edge_infer.models_tflite.drafts import build_single
 from edge_infer.models_tflite.errors import (
     BundleError,
     BundleNotFoundError,
@@ -22,11 +23,10 @@ from edge_infer.models_tflite.errors import (
     ModelError,
     ModelNotSupportedError,
 )
-from edge_infer.models_tflite.golden_making import run_all, synthetic_frames, wide_margin
+from edge_infer.models_tflite.golden import run_all, synthetic_frames, wide_margin
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.lint import lint_bundle
 from edge_infer.models_tflite.ops import list_ops
-from edge_infer.models_tflite.single import build_single
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.models_tflite.stage_spec import Scores
 

@@ -19,12 +19,11 @@ from tests.fakes.tiny_models import early_exit_model, stateful_model
 from edge_infer.models_tflite.classifier import Classifier, FrameOptions, read_classifier
 from edge_infer.models_tflite.cut import cut
 from edge_infer.models_tflite.describe import StageDraft, describe_stage
+from edge_infer.models_tflite.drafts import exits_draft, pair_draft, single_draft
 from edge_infer.models_tflite.errors import BundleError
-from edge_infer.models_tflite.exits import exits_draft
 from edge_infer.models_tflite.flatbuffer import pack, unpack
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.lint import lint_model, lint_stage
-from edge_infer.models_tflite.pair import pair_draft
 from edge_infer.models_tflite.plain_net import plain_net
 from edge_infer.models_tflite.prunable import (
     PrunableModel,
@@ -36,7 +35,6 @@ from edge_infer.models_tflite.prunable import (
     sort_channels,
     write_prunable,
 )
-from edge_infer.models_tflite.single import single_draft
 
 SOUND = {
     "early_exit": early_exit_model(),

@@ -8,7 +8,7 @@ from tests.fakes.tiny_bundles import write_early_exit
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.build import NO_EXITS, write_bundle
 from edge_infer.models_tflite.bundle import open_bundle
-from edge_infer.models_tflite.golden_making import run_all
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.plain_net import plain_net
 from edge_infer.models_tflite.redraft import redraft
 from edge_infer.models_tflite.stage import load_stages

@@ -28,17 +28,16 @@ from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.cut import cut
 from edge_infer.models_tflite.errors import BundleVerificationError, ManifestError
 from edge_infer.models_tflite.flatbuffer import pack, unpack
-from edge_infer.models_tflite.golden_making import run_all
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.lint import lint_bundle
 from edge_infer.models_tflite.manifest import FileInfo
 from edge_infer.models_tflite.manifest_text import manifest_text, read_manifest
 from edge_infer.models_tflite.ops import list_ops
 from edge_infer.models_tflite.prunable import PrunableError, PrunableModel, own_constants
-from edge_infer.models_tflite.ratio_stages import RatioStages
 from edge_infer.models_tflite.redraft import redraft
 from edge_infer.models_tflite.self_test import self_test
-from edge_infer.models_tflite.stage import connect_stages
+from edge_infer.models_tflite.stage import RatioStages, connect_stages
 from edge_infer.runtime.exit_criterion import exit_criteria
 
 

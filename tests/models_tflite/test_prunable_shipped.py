@@ -9,7 +9,7 @@ from tests.fakes.backends import BACKENDS, open_or_skip
 
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.bundle import Bundle, shipped_names
-from edge_infer.models_tflite.golden_making import run_all
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.prunable.layout import read_payload
 from edge_infer.models_tflite.prunable.model import check_hash
@@ -74,8 +74,8 @@ import sys
 for library in ("ai_edge_litert", "tensorflow", "flatbuffers", "tflite"):
     sys.modules[library] = None
 from models_tflite import load_stages, open_backend, open_bundle
-from edge_infer.models_tflite.golden_making import run_all
-from edge_infer.models_tflite.ratio_stages import RatioStages
+from edge_infer.models_tflite.golden import run_all
+from edge_infer.models_tflite.stage import RatioStages
 
 bundle = open_bundle(sys.argv[1])
 quick = RatioStages(bundle, open_backend("tflite-runtime"))

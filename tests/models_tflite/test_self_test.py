@@ -11,11 +11,9 @@ from tests.fakes.backends import BACKENDS, KERNELS, open_or_skip
 
 from edge_infer.models_tflite import self_test as module
 from edge_infer.models_tflite.backend import open_backend
-from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.bundle import Bundle, GoldenVectors
 from edge_infer.models_tflite.errors import ModelError
-from edge_infer.models_tflite.golden import GoldenVectors
-from edge_infer.models_tflite.manifest import Manifest
-from edge_infer.models_tflite.ratio_spec import FULL_RATIO
+from edge_infer.models_tflite.manifest import FULL_RATIO, Manifest
 from edge_infer.models_tflite.self_test import Criterion, SelfTestReport, self_test
 
 

@@ -11,7 +11,7 @@ from tests.fakes.joined_model import joined_model
 
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.bundle import open_bundle, shipped_names
-from edge_infer.models_tflite.golden_making import run_all
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.lint import lint_bundle
 from edge_infer.models_tflite.self_test import self_test
 from edge_infer.models_tflite.stage import load_stages

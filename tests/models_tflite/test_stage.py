@@ -19,7 +19,7 @@ from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.describe import StageDraft, describe_stage
 from edge_infer.models_tflite.errors import FrameError, ModelError
-from edge_infer.models_tflite.golden_making import run_all
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.manifest import Stage
 from edge_infer.models_tflite.stage import LoadedStage, check_model, load_stages

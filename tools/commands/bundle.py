@@ -12,9 +12,9 @@ from edge_infer.commands.options import backend_option, json_option, option, res
 from edge_infer.commands.render import emit
 from edge_infer.models_tflite import Bundle, open_bundle
 from edge_infer.models_tflite.backend import open_backend
-from edge_infer.models_tflite.document import to_document
 from edge_infer.models_tflite.errors import BackendError, BundleVerificationError
 from edge_infer.models_tflite.lint import Finding, lint_bundle
+from edge_infer.models_tflite.manifest_text import to_document
 from edge_infer.models_tflite.self_test import SelfTestReport, self_test
 from edge_infer.runtime.exit_criterion import exit_criteria
 

@@ -22,9 +22,8 @@ from edge_infer.lab.tuning.tuning_document import tune_document
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.build import BundleDraft, SampleSet, write_bundle
 from edge_infer.models_tflite.classifier import FrameOptions, read_classifier
-from edge_infer.models_tflite.pair import pair_draft
+from edge_infer.models_tflite.drafts import build_single, pair_draft
 from edge_infer.models_tflite.self_test import self_test
-from edge_infer.models_tflite.single import build_single
 from edge_infer.runtime.exit_criterion import exit_criteria
 
 

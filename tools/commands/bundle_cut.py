@@ -8,7 +8,7 @@ from edge_infer.commands.bundle_build import frame_options, read_labels, write_t
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.tune import TuneOptions, tune_options
 from edge_infer.models_tflite.classifier import FrameOptions, read_classifier
-from edge_infer.models_tflite.exits import exits_draft
+from edge_infer.models_tflite.drafts import exits_draft
 
 
 @click.command("cut", short_help="Make an early-exit bundle of a model with exits.")

@@ -24,8 +24,8 @@ from edge_infer.lab.reproduce.paper import claim, read_data
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.build import NO_EXITS, write_bundle
-from edge_infer.models_tflite.document import to_document
 from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.models_tflite.manifest_text import to_document
 from edge_infer.models_tflite.plain_net import plain_net
 from edge_infer.models_tflite.redraft import redraft
 from edge_infer.models_tflite.stage import load_stages

@@ -35,11 +35,11 @@ from edge_infer.models_tflite.manifest import (
     ChosenOn,
     Criterion,
     Thresholds,
+    threshold_value,
 )
 from edge_infer.models_tflite.plain_net import plain_net
 from edge_infer.models_tflite.redraft import redraft
 from edge_infer.models_tflite.stage import load_stages
-from edge_infer.models_tflite.threshold_values import threshold_value
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.predictor import SoftmaxPredictor
 
