@@ -51,7 +51,7 @@ def names(path: Path, top_level_only: bool = False) -> set[str]:
 def parts(path: Path) -> set[str]:
     """The parts of edge_infer that a file imports."""
     dotted = [name.split(".") for name in names(path)]
-    return {words[1] for words in dotted if words[0] == "edge_infer"}
+    return {words[1] for words in dotted if words[0] == "edge_infer"} - {"lazy"}
 
 
 def loaded_by(code: str) -> set[str]:
