@@ -88,9 +88,10 @@ def quick_folder() -> Iterator[Path]:
         yield Path(name)
 
 
-def test_killed_at_ten_thousand_seeded_moments_the_next_start_restores(quick_folder: Path) -> None:
+@pytest.mark.parametrize("kills", [500, pytest.param(10_000, marks=pytest.mark.slow)])
+def test_killed_at_seeded_moments_the_next_start_restores(kills: int, quick_folder: Path) -> None:
     killed, random = 0, Random(7)
-    while killed < 10_000:
+    while killed < kills:
         limits = random.choice([(600_000, 1_000_000), (700_000, 900_000), (800_000, 800_000)])
         sysfs = kernel(random.random() < 0.5, limits)
         found = settings(sysfs)

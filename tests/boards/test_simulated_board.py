@@ -5,17 +5,17 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.networks import resnet_8
+from tests.profile import examples
 
 from edge_infer.boards.cost_model import CostModel
+from edge_infer.boards.cost_table import OperatingPoint, OpWork, Work
 from edge_infer.boards.cpufreq_policy import POLICIES
 from edge_infer.boards.errors import BusError, MeterError, ProfileError
-from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.boards.power import PowerSample
 from edge_infer.boards.profile import load_profile
 from edge_infer.boards.simulated import Disturbance, RowError, SimulatedBoard
 from edge_infer.boards.simulated.board import SWITCH
 from edge_infer.boards.simulated.power_trace import HISTORY
-from edge_infer.boards.work import OpWork, Work
 
 PI_4, PI_5 = load_profile("raspberry-pi-4b"), load_profile("raspberry-pi-5")
 TOP, LOW = OperatingPoint(2_400_000), OperatingPoint(1_500_000)
@@ -208,7 +208,7 @@ def test_closing_puts_the_governor_back_and_may_be_done_twice() -> None:
     place.close()
 
 
-@settings(max_examples=5)
+@settings(max_examples=examples(5))
 @given(st.booleans())
 def test_a_kernel_without_userspace_serves_too(userspace: bool) -> None:
     place = board(userspace=userspace)

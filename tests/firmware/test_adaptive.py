@@ -20,6 +20,7 @@ from tests.fakes.firmware_bundles import (
 )
 from tests.fakes.tiny_bundles import CHOSEN_ON, early_exit_draft, single_draft
 from tests.fakes.tiny_models import FRAME, ModelBuilder
+from tests.profile import examples
 
 from edge_infer.firmware_bridge.image import mcuboot_image, stored_zip
 from edge_infer.firmware_bridge.image.tables import DECISIONS_FILE, decision_table
@@ -48,6 +49,7 @@ def _int8(name: str) -> Bundle:
     return bundle
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", shipped_names())
 def test_shipped_bundles_leave_where_the_runtime_leaves(name: str, runner: Driver) -> None:
     bundle = _int8(name)
@@ -59,6 +61,7 @@ def test_shipped_bundles_leave_where_the_runtime_leaves(name: str, runner: Drive
         assert len({answer.exit for answer in found}) == len(bundle.manifest.stages)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", shipped_names())
 def test_all_samples_through_all_stages(name: str, runner: Driver) -> None:
     bundle = _int8(name)
@@ -72,6 +75,7 @@ def test_all_samples_through_all_stages(name: str, runner: Driver) -> None:
     assert {answer.exit for answer in found} == {len(bundle.manifest.stages) - 1}
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", shipped_names())
 def test_frames_that_come_quantised_are_taken_as_they_are(name: str, runner: Driver) -> None:
     bundle = _int8(name)
@@ -81,6 +85,7 @@ def test_frames_that_come_quantised_are_taken_as_they_are(name: str, runner: Dri
     assert found == on_the_runtime(bundle, frames)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(
     "rule",
     [
@@ -123,7 +128,7 @@ def _little_big_file() -> bytes:
     return bundle_file(open_bundle("digits-little-big"))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(data=st.data())
 def test_a_changed_byte_is_always_refused(data: st.DataObject, runner: Driver) -> None:
     file = bytearray(_little_big_file())
@@ -132,7 +137,7 @@ def test_a_changed_byte_is_always_refused(data: st.DataObject, runner: Driver) -
     assert open_on_firmware(runner, bytes(file))[0] != 0
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(data=st.data())
 def test_a_table_or_model_damaged_before_the_hash_never_harms(
     data: st.DataObject, runner: Driver
@@ -168,6 +173,7 @@ def test_the_lookup_table_is_the_frame_input_of_the_runtime() -> None:
     assert ramp[at] == -128 and ramp[at + 16] == 127 and ramp[at + 4] == 64 - 128
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("layout", ["NHWC", "NCHW"])
 def test_frames_of_three_channels_in_both_layouts(
     layout: Literal["NHWC", "NCHW"], runner: Driver, tmp_path: Path

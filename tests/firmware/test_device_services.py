@@ -13,6 +13,7 @@ from tests.fakes.firmware_build import Driver, build_driver
 from tests.fakes.firmware_bundles import bundle_file, on_the_runtime
 from tests.fakes.firmware_device import SAMPLE_REGISTERS, FirmwareDevice
 from tests.fakes.tiny_bundles import early_exit_draft, single_draft
+from tests.profile import examples
 
 from edge_infer.boards.power import PowerSample, SampleFlag
 from edge_infer.firmware_bridge.errors import DeviceRefusedError
@@ -273,6 +274,7 @@ def _infer(device: FirmwareDevice, number: int, frame: Any, piece: int = 1500) -
     return answer
 
 
+@pytest.mark.backend
 def test_frames_are_answered_once_as_on_the_host(device: FirmwareDevice, old: Bundle) -> None:
     random = np.random.default_rng(11)
     shape = old.manifest.stages[0].input.shape
@@ -361,7 +363,7 @@ def test_version_1_names_the_group_of_a_refusal(device: FirmwareDevice) -> None:
     assert body == {"err": {"group": Group.IMAGE, "rc": ImageCode.INVALID_OFFSET}}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(noise=st.binary(max_size=400))
 def test_noise_never_harms_and_the_next_message_is_answered(noise: bytes, driver: Driver) -> None:
     device = FirmwareDevice(driver)
@@ -371,7 +373,7 @@ def test_noise_never_harms_and_the_next_message_is_answered(noise: bytes, driver
     assert device.ask(Op.WRITE, Group.OS, 0, {"d": "still there"}) == {"r": "still there"}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(
     body=st.binary(max_size=300),
     op=st.sampled_from((Op.READ, Op.WRITE)),
@@ -390,6 +392,7 @@ def test_any_body_is_answered(
     assert isinstance(Message.unpack(answers[0].message).body, dict)
 
 
+@pytest.mark.backend
 def test_mlperf_tinys_runner_can_drive_it(device: FirmwareDevice, old: Bundle) -> None:
     frame = np.random.default_rng(3).integers(0, 256, old.manifest.stages[0].input.shape, np.uint8)
     assert device.feed(b"name%") == b"m-name-dut-[runner]\r\nm-ready\r\n"

@@ -17,8 +17,9 @@ from tests.fakes.firmware_build import Driver, build_driver
 from tests.fakes.firmware_bundles import bundle_file
 from tests.fakes.firmware_device import FirmwareDevice
 from tests.fakes.plan_tables import STAGES, steep_table
+from tests.profile import examples
 
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.firmware_bridge.errors import DeviceRefusedError, ImageError
 from edge_infer.firmware_bridge.image.clock_plan import clock_plan_table
 from edge_infer.firmware_bridge.image.mcuboot_image import parse
@@ -92,7 +93,7 @@ def _table(predictor: SoftmaxPredictor) -> bytes:
     return table
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     seed=st.integers(0, 2**32 - 1), later=st.integers(1, 5), bins=st.integers(1, 9),
     ranks=st.integers(0, 16), classes=st.integers(2, 120),
@@ -106,6 +107,7 @@ def test_random_predictors_sort_as_on_the_host(
     assert _bins(runner, _table(predictor), rows) == wanted
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", shipped_names())
 def test_shipped_predictors_sort_all_samples_as_on_the_host(name: str, runner: Driver) -> None:
     bundle = open_bundle(name)
@@ -210,7 +212,7 @@ def _some_plan() -> Plan:
     return _solved(_predictor(2), slots=20)
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 @given(data=st.data())
 def test_damaged_plans_never_lead_out_of_the_table(data: st.DataObject, runner: Driver) -> None:
     """The sanitizers end the driver at the first access out of bounds."""
@@ -267,6 +269,7 @@ def _host_points(
     return tuple(points)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", shipped_names())
 def test_clocks_and_predictions_of_all_samples(name: str, device_driver: Driver) -> None:
     bundle = open_bundle(name)

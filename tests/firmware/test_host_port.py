@@ -36,6 +36,7 @@ def port(tmp_path_factory: pytest.TempPathFactory, tmp_path: Path) -> Iterator[s
         yield name
 
 
+@pytest.mark.backend
 def test_a_bundle_is_flashed_survives_and_answers_as_the_host(port: str) -> None:
     bundle = open_bundle("digits-early-exit")
     samples = bundle.samples()

@@ -22,6 +22,7 @@ def runner(
         yield driver
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_equals_the_reference_kernel(kernel: str, runner: Driver) -> None:
     values = inside = 0

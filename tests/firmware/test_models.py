@@ -33,6 +33,7 @@ def _check(runner: Driver, model: bytes, count: int) -> None:
         assert found == reference.run(run)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", FOREIGN)
 def test_models_nobody_here_made(name: str, runner: Driver) -> None:
     path = MODELS / f"{name}.tflite"
@@ -41,6 +42,7 @@ def test_models_nobody_here_made(name: str, runner: Driver) -> None:
     _check(runner, path.read_bytes(), 8)
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("make", [ds_cnn, mobilenet])
 @pytest.mark.parametrize("seed", range(3))
 def test_nets_of_the_usual_shapes(make: Callable[[int], bytes], seed: int, runner: Driver) -> None:

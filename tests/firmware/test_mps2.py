@@ -67,6 +67,7 @@ def bundles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Driver]:
         yield d
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("kernel", KERNELS)
 def test_kernels_are_exact_on_the_board(kernel: str, models: Driver) -> None:
     for seed in range(100):
@@ -89,6 +90,7 @@ def test_instructions_of_a_3x3_convolution(channels: int, models: Driver) -> Non
     assert per_mac <= INSTRUCTIONS_PER_MAC[channels]
 
 
+@pytest.mark.backend
 def test_resnet_8_in_56_kib(models: Driver) -> None:
     if not RESNET_8.exists():
         pytest.skip("ResNet-8 lies in ../shared, which is not here")
@@ -105,6 +107,7 @@ def test_resnet_8_in_56_kib(models: Driver) -> None:
     assert instructions <= RESNET_8_INSTRUCTIONS
 
 
+@pytest.mark.backend
 def test_ratios_on_the_board(models: Driver) -> None:
     """Weights stay in flash; fewer channels take fewer instructions, at nearly the same each."""
     bundle = open_bundle("cifar10-prunable")
@@ -126,6 +129,7 @@ def test_ratios_on_the_board(models: Driver) -> None:
     assert all(found <= RATIO_INSTRUCTIONS_PER_MAC[ratio] for ratio, found in per_mac.items())
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", ["digits-early-exit", "digits-little-big"])
 def test_exits_are_those_of_the_host_and_save_instructions(name: str, bundles: Driver) -> None:
     bundle = open_bundle(name)
@@ -141,6 +145,7 @@ def test_exits_are_those_of_the_host_and_save_instructions(name: str, bundles: D
     assert mean < whole / 2
 
 
+@pytest.mark.backend
 def test_mnist_little_big_saves_what_the_paper_says(bundles: Driver) -> None:
     """BL-DNN claims 94.1 % less energy than the big net; here it is instructions."""
     images = SHARED / "data" / "mnist" / "t10k-images-idx3-ubyte.gz"

@@ -66,6 +66,7 @@ def test_code_and_constants_of_the_whole_device(program: Path) -> None:
     assert text + data <= 64 * 1024
 
 
+@pytest.mark.backend
 def test_a_100_kb_bundle_is_flashed_and_answers_as_the_host(program: Path) -> None:
     bundle = open_bundle("digits-little-big")
     file = bundle_file(bundle)
@@ -95,6 +96,7 @@ def test_a_100_kb_bundle_is_flashed_and_answers_as_the_host(program: Path) -> No
         assert [e.value for e in starts] == list(range(60))
 
 
+@pytest.mark.backend
 def test_ratios_over_the_line(
     program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -165,6 +167,7 @@ def _cli(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
     return json.loads(captured.out)
 
 
+@pytest.mark.backend
 def test_the_commands_of_the_host_are_the_same(
     program: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -18,6 +18,7 @@ from tests.fakes.firmware_device import FirmwareDevice
 from tests.fakes.firmware_models import Reference, run_on_firmware, try_on_firmware
 from tests.fakes.prunable_bundles import write_prunable_bundle
 from tests.fakes.prunable_cases import RATIOS, PrunableCase, prunable_case
+from tests.profile import examples
 
 from edge_infer.firmware_bridge.errors import DeviceRefusedError
 from edge_infer.firmware_bridge.image.mcuboot_image import ImageVersion, build, parse
@@ -65,6 +66,7 @@ def test_there_are_prunable_bundles() -> None:
     assert {name for name, _ in STAGES} >= {"cifar10-prunable", "cifar10-all-in-one"}
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize(("name", "file"), STAGES)
 def test_every_ratio_of_a_shipped_stage(name: str, file: str, runner: Driver) -> None:
     model = open_bundle(name).read(file)
@@ -83,6 +85,7 @@ def test_every_ratio_of_a_shipped_stage(name: str, file: str, runner: Driver) ->
     assert arenas[opened.ratios[-1]] < 0.7 * arenas["1.0"], arenas
 
 
+@pytest.mark.backend
 def test_random_nets_at_random_ratios(runner: Driver) -> None:
     outputs = 0
     for seed in range(CASES):
@@ -99,6 +102,7 @@ def test_random_nets_at_random_ratios(runner: Driver) -> None:
     assert outputs > 2 * CASES, "most outputs are all the same: the cases say little"
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("name", sorted({name for name, _ in STAGES}))
 def test_a_bundle_leaves_where_the_runtime_leaves_at_every_ratio(
     name: str, bundles: Driver
@@ -136,7 +140,7 @@ def test_a_newer_version_is_refused(runner: Driver) -> None:
     assert run_on_firmware(runner, _rehashed(file), [], RATIOS[0]).status == UNSUPPORTED
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 @given(data=st.data())
 def test_a_part_that_lies_is_refused_or_stays_inside_the_file(
     data: st.DataObject, runner: Driver
@@ -190,6 +194,7 @@ def _answers(device: FirmwareDevice, frames: NDArray[Any]) -> list[tuple[int, in
     return answers
 
 
+@pytest.mark.backend
 def test_a_device_answers_at_the_ratio_that_it_is_told(tiny: Bundle, device_driver: Driver) -> None:
     device = _start(device_driver, tiny)
     samples = tiny.samples()
@@ -205,6 +210,7 @@ def test_a_device_answers_at_the_ratio_that_it_is_told(tiny: Bundle, device_driv
     assert given[0] == given[-1] and len({str(answers) for answers in given}) == len(given) - 1
 
 
+@pytest.mark.backend
 @pytest.mark.parametrize("ratio", ["0.6", "0.50", "2", "nearest:0.5", "", "0.7500001"])
 def test_a_ratio_that_is_not_there_leaves_the_one_before(
     ratio: str, tiny: Bundle, device_driver: Driver

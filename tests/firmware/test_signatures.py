@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from tests.fakes.firmware_build import Driver, build_driver
 from tests.fakes.firmware_bundles import bundle_file
 from tests.fakes.firmware_device import FirmwareDevice
+from tests.profile import examples
 
 from edge_infer.firmware_bridge.errors import DeviceRefusedError
 from edge_infer.firmware_bridge.image import mcuboot_image
@@ -85,7 +86,7 @@ def test_vectors_of_the_rfc(name: str, runner: Driver) -> None:
     assert not _verifies(runner, signature, key, message + b"\0")
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 @given(
     secret=st.binary(min_size=32, max_size=32), message=st.binary(max_size=600),
     part=st.sampled_from(["none", "signature", "key", "message"]), bit=st.integers(0, 8 * 600),

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.plan_tables import MS, STAGES, problem_of, steep_table
 from tests.fakes.scored import frames_leaving_at
+from tests.profile import examples
 
 from edge_infer.lab.baselines.trace_limit import TraceLimitGovernor, TracePlanner
 from edge_infer.lab.replay.costs import ReplayCosts
@@ -19,7 +20,7 @@ from edge_infer.runtime.planning.problem import certain_beliefs, plan_problem
 DEADLINE = 128 * 100  # even steps of exactly 100 ns
 
 
-@settings(max_examples=40)
+@settings(max_examples=examples(40))
 @given(
     st.lists(st.integers(0, 120).map(lambda t: t * 100), min_size=2, max_size=4),
     st.floats(0, 300),

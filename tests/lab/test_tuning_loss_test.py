@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profile import examples
 
 from edge_infer.lab.tuning import LossTest, samples_needed
 
@@ -22,7 +23,7 @@ def trinomial(samples: int, harmed: int, helped: int, p_harmed: float, p_helped:
     helped=st.floats(0, 0.3),
     excess=st.floats(0, 0.1),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_a_loss_above_the_allowed_one_is_accepted_at_most_as_often_as_stated(
     samples: int, allowed: float, confidence: float, helped: float, excess: float
 ) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profile import examples
 
 from edge_infer.models_tflite.bundle import Bundle, open_bundle, shipped_names
 from edge_infer.models_tflite.errors import (
@@ -108,7 +109,7 @@ def test_a_name_that_leaves_the_folder_is_refused(copy: Path, tmp_path: Path) ->
         open_bundle(copy)
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(40), suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(cut=st.floats(0, 1, exclude_max=True))
 def test_a_truncated_manifest_is_refused(early_exit: Bundle, tmp_path: Path, cut: float) -> None:
     text = (early_exit.path / "manifest.json").read_text().rstrip()

@@ -17,6 +17,7 @@ from tests.fakes.tiny_models import (
     frame_tensor,
     little_big_model,
 )
+from tests.profile import examples
 
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.cut import CutStage, cut
@@ -81,7 +82,7 @@ def test_chained_stages_equal_the_whole(
             np.testing.assert_array_equal(one, other)
 
 
-@settings(max_examples=25)
+@settings(max_examples=examples(25))
 @given(data=st.data())
 def test_any_chain_of_blocks_and_skips_cuts_bit_exact(data: st.DataObject) -> None:
     builder = ModelBuilder(data.draw(st.integers(0, 1000), "weights"))

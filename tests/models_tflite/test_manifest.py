@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.profile import examples
 
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.errors import ManifestError
@@ -160,7 +161,7 @@ ANY_JSON = st.recursive(
 )
 
 
-@settings(max_examples=300)
+@settings(max_examples=examples(300))
 @given(data=st.data())
 def test_any_mutation_is_read_or_refused_in_one_line(
     document: Document, data: st.DataObject

@@ -13,6 +13,7 @@ from tests.fakes.backends import INTERPRETERS, open_or_skip
 from tests.fakes.prunable_nets import ARCHITECTURES, ChannelNet, depthwise, flattened, residual
 from tests.fakes.pruned import outputs, zeroed
 from tests.fakes.tiny_models import ModelBuilder
+from tests.profile import examples
 
 from edge_infer.models_tflite import open_backend
 from edge_infer.models_tflite.graph import Graph
@@ -225,7 +226,7 @@ def test_a_wrong_order_is_named(order: dict[str, NDArray[Any]], message: str) ->
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 def test_kept_positions_are_those_of_kept_channels(data: st.DataObject) -> None:
     full = data.draw(st.lists(st.integers(1, 6), min_size=1, max_size=4))
     counts = [data.draw(st.integers(1, size)) for size in full]

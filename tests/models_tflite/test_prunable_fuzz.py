@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tests.fakes.prunable_nets import depthwise, flattened
 from tests.fakes.pruned import rehashed
 from tests.fakes.ratio_parameters import random_ratio
+from tests.profile import examples
 
 from edge_infer.models_tflite.prunable import PrunableError, PrunableModel, write_prunable
 from edge_infer.models_tflite.prunable.coding import (
@@ -36,7 +37,7 @@ from edge_infer.models_tflite.prunable.layout import HASH_BYTES, HASH_OFFSET, ME
         max_size=6,
     )
 )
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 def test_codes_of_any_width_come_back(fields: list[tuple[list[int], int]]) -> None:
     packed = pack_bits([(np.array(codes, np.int64), bits) for codes, bits in fields])
     widths = np.array([bits for codes, bits in fields for _ in codes], np.uint8)
@@ -46,7 +47,7 @@ def test_codes_of_any_width_come_back(fields: list[tuple[list[int], int]]) -> No
 
 
 @given(st.lists(st.floats(1e-3, 1e3), min_size=1, max_size=20))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=examples(200))
 def test_a_scale_is_met_within_half_a_step(ratios: list[float]) -> None:
     wanted = np.array(ratios)
     base, codes = scale_codes(wanted)
@@ -55,7 +56,7 @@ def test_a_scale_is_met_within_half_a_step(ratios: list[float]) -> None:
 
 
 @given(data=st.data())
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 def test_a_bias_is_met_within_an_eighth_of_an_output_step(data: st.DataObject) -> None:
     count = data.draw(st.integers(1, 12))
     random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
@@ -87,7 +88,7 @@ FILES = [make(seed) for seed in range(2)]
 
 
 @given(st.integers(0, 1), st.integers(0, 2**16), st.integers(0, 7))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 def test_any_changed_bit_is_noticed(which: int, position: int, bit: int) -> None:
     file = bytearray(FILES[which])
     file[position % len(file)] ^= 1 << bit
@@ -97,14 +98,14 @@ def test_any_changed_bit_is_noticed(which: int, position: int, bit: int) -> None
 
 
 @given(st.integers(0, 1), st.integers(0, 2**16))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60))
 def test_any_truncation_is_noticed(which: int, length: int) -> None:
     with pytest.raises(PrunableError):
         PrunableModel.open(FILES[which][: length % len(FILES[which])])
 
 
 @given(st.integers(0, 1), st.integers(0, 2**16), st.integers(0, 255))
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=examples(400))
 def test_a_payload_that_lies_is_refused_or_stays_inside_the_file(
     which: int, position: int, value: int
 ) -> None:
@@ -124,7 +125,7 @@ def test_a_payload_that_lies_is_refused_or_stays_inside_the_file(
 
 
 @given(st.binary(max_size=300))
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100))
 def test_noise_is_no_model(noise: bytes) -> None:
     with pytest.raises(PrunableError):
         PrunableModel.open(noise[:4] + b"TFL3" + noise[4:])

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.tiny_models import ModelBuilder, single_model
+from tests.profile import examples
 
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.describe import identity_preprocess
@@ -183,7 +184,7 @@ def by_kernel(op: str, frame: np.ndarray[Any, Any], height: int, width: int) -> 
     return interpreter.get_tensor(target)[0]
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(rows=SIZES, columns=SIZES, height=SIZES, width=SIZES, seed=st.integers(0, 99))
 def test_bilinear_is_the_kernel(
     rows: int, columns: int, height: int, width: int, seed: int
@@ -196,7 +197,7 @@ def test_bilinear_is_the_kernel(
     )
 
 
-@settings(max_examples=80)
+@settings(max_examples=examples(80))
 @given(rows=SIZES, columns=SIZES, height=SIZES, width=SIZES)
 def test_nearest_is_the_kernel(rows: int, columns: int, height: int, width: int) -> None:
     frame = np.arange(rows * columns, dtype=np.float32).reshape(rows, columns, 1)

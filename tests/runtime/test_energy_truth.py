@@ -12,11 +12,9 @@ from dataclasses import dataclass
 import pytest
 from tests.fakes.runtime_fakes import record_of
 
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint, OpWork, Work
 from edge_infer.boards.profile import load_profile
-from edge_infer.boards.simulated.board import SimulatedBoard
-from edge_infer.boards.simulated.disturbance import Disturbance, MeterFaults, RowError
-from edge_infer.boards.work import OpWork, Work
+from edge_infer.boards.simulated.board import Disturbance, MeterFaults, RowError, SimulatedBoard
 from edge_infer.runtime.accounting.account import EnergyTotals, measure_idle
 from edge_infer.runtime.accounting.metered import MeteredAccount
 from edge_infer.runtime.records import Frame, InferenceRecord
@@ -112,8 +110,16 @@ def run(length_us: int, duty: float, seed: int = 1, wrong_row: float = 1.2) -> R
         )
 
 
-@pytest.fixture(scope="module", params=[(us, duty) for us in LENGTHS_US for duty in (0.05, 0.5)],
-                ids=lambda p: f"{p[0]}us-duty{p[1]}")  # fmt: skip
+CASES = [
+    # The shortest at the higher duty are a hundred thousand in ten seconds.
+    pytest.param((us, duty), marks=[pytest.mark.slow] if (us, duty) == (50, 0.5) else [],
+                 id=f"{us}us-duty{duty}")
+    for us in LENGTHS_US
+    for duty in (0.05, 0.5)
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module", params=CASES)
 def measured(request: pytest.FixtureRequest) -> Run:
     return run(*request.param)
 

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.plan_tables import MS, STAGES, steep_table
 from tests.fakes.scored import frames_leaving_at
+from tests.profile import examples
 
 from edge_infer.lab.replay.costs import ReplayCosts
 from edge_infer.lab.replay.replay import Replay, Traffic
@@ -178,7 +179,7 @@ def test_a_predictor_that_counted_too_few_late_exits_breaks_the_bound_without_a_
     assert without.net_nj < kept.net_nj < alone.net_nj
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=examples(5))
 @given(st.floats(0, 0.9), st.floats(0, 0.8))
 def test_any_mix_of_exits_keeps_the_bound_where_the_strict_plan_alone_would(
     first: float, last: float

@@ -108,7 +108,14 @@ def lost_points(result: ReplayResult) -> float:
 MOST, LEAST = 10**9, IDLE_UW + 1
 
 
-@pytest.mark.parametrize(("share", "frames"), [(0.5, TEN_MINUTES), (0.2, TEN_MINUTES // 5)])
+@pytest.mark.parametrize(
+    ("share", "frames"),
+    [
+        (0.5, TEN_MINUTES // 5),
+        (0.2, TEN_MINUTES // 5),
+        pytest.param(0.5, TEN_MINUTES, marks=pytest.mark.slow),
+    ],
+)
 def test_a_budget_between_the_ends_is_held_within_three_percent_of_the_span(
     share: float, frames: int
 ) -> None:

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.brute_force import outcomes
 from tests.fakes.plan_tables import problem_of
+from tests.profile import examples
 
 from edge_infer.runtime.planning.joint_planner import LOSS, SLOTS, JointPlanner
 from edge_infer.runtime.planning.plan import JointPlan
@@ -76,7 +77,7 @@ def test_one_frame_costs_what_the_best_of_all_policies_costs(
             assert planned == pytest.approx(best, rel=1e-9, abs=1e-9)
 
 
-@settings(max_examples=20)
+@settings(max_examples=examples(8))
 @given(ratio_problems(), st.integers(0, 9))
 def test_the_price_keeps_the_loss_within_its_bound(problem: PlanProblem, bound: int) -> None:
     bounded = replace(problem, loss_bound_points=float(bound), loss_price_nj=0.0)

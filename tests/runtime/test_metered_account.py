@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.runtime_fakes import POINT, IdealMeter, record_of
+from tests.profile import examples
 
 from edge_infer.boards.cost_table import CostRow, CostTable, SwitchCost
 from edge_infer.boards.errors import BusError
@@ -231,7 +232,7 @@ def test_saturated_samples_are_counted_and_not_learned_from() -> None:
     assert account.totals().saturated == 5
 
 
-@settings(max_examples=15)
+@settings(max_examples=examples(15))
 @given(st.integers(0, 10_000))
 def test_the_stated_uncertainty_covers_the_rail(seed: int) -> None:
     truth = busy_truth(seed, 1500, (200, 900), 0.5)

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.brute_force import outcomes
 from tests.fakes.plan_tables import CLOCKS_KHZ, MS, STAGES, problem_of, steep_table
+from tests.profile import examples
 
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.runtime.planning.frame_sweep import Array
 from edge_infer.runtime.planning.plan import Plan
 from edge_infer.runtime.planning.planner import FINE_RATIO, SLOTS, Planner
@@ -82,7 +83,7 @@ def test_pruned_points_are_not_missed(problem: PlanProblem, penalty_nj: float) -
         assert fewer[0, there, 0] + penalty_nj * fewer[1, there, 0] == pytest.approx(total)
 
 
-@settings(max_examples=30)
+@settings(max_examples=examples(30))
 @given(small_problems(), st.sampled_from([0.0, 0.05, 0.2, 0.5]))
 def test_the_bound_is_kept_at_least_energy_up_to_the_duality_gap(
     problem: PlanProblem, bound: float

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from tests.profile import examples
 
 from edge_infer.boards import open_board
 from edge_infer.firmware_bridge.device.mlperf_tiny import MlperfTiny
@@ -131,7 +132,7 @@ def test_errors_are_answered_and_followed_by_ready(
 
 
 @given(st.binary(max_size=400))
-@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(100), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_bytes_leave_it_answering(engine: Engine, stream: bytes) -> None:
     dut = MlperfTiny(engine, SPEC, "ic01", "x", engine.board.timebase.now_ns)
     dut.feed(stream.replace(b"infer", b""), 0)

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.fakes.bridge_device import BridgeDevice, bundle_file, digest
 from tests.fakes.serial_line import Faults, SerialLine
+from tests.profile import examples
 
 from edge_infer.firmware_bridge.errors import DeviceRefusedError, LinkLostError, LinkTimeoutError
 from edge_infer.firmware_bridge.host.link import Link
@@ -80,7 +81,7 @@ def test_a_megabyte_over_a_bad_line_takes_at_most_twice_the_clean_time() -> None
     st.integers(0, 1000),
     st.sampled_from(Framing),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=examples(25))
 def test_any_line_that_works_at_all_delivers_the_file(
     faults: Faults, seed: int, framing: Framing
 ) -> None:
@@ -167,7 +168,7 @@ def test_busy_is_asked_again_until_it_is_not() -> None:
 
 
 @given(st.integers(0, 10_000))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=examples(30))
 def test_a_late_answer_is_never_taken_for_another_question(seed: int) -> None:
     link, _, _ = connected(Faults(stall=0.1, stall_ns=2 * S, byte_error=1e-3), seed)
     for number in range(20):

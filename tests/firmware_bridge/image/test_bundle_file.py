@@ -13,6 +13,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from smpclient.mcuboot import IMAGE_F, IMAGE_TLV, ImageInfo
+from tests.profile import examples
 
 from edge_infer.firmware_bridge.errors import ImageError
 from edge_infer.firmware_bridge.image import mcuboot_image, stored_zip
@@ -147,7 +148,7 @@ def test_every_truncation_and_any_padding_is_refused(signed: bytes, trusted: Tru
 
 
 @given(seed=st.integers(0, 2**32))
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=examples(150), suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_mutations_are_refused_or_change_nothing(
     signed: bytes, trusted: TrustedKeys, seed: int
 ) -> None:

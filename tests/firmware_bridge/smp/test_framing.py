@@ -3,6 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from smp import packet as peer_packet
 from smpclient.transport.serial import Cobs
+from tests.profile import examples
 
 from edge_infer.firmware_bridge.errors import FrameError
 from edge_infer.firmware_bridge.smp.framing import (
@@ -81,7 +82,7 @@ def test_a_cobs_frame_survives_any_noise_before_it(message: bytes, noise: bytes)
 
 
 @given(framings, st.binary(max_size=300), st.data())
-@settings(max_examples=200)
+@settings(max_examples=examples(200))
 def test_a_changed_byte_never_yields_another_smp_message(
     framing: Framing, content: bytes, data: st.DataObject
 ) -> None:
