@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 
 from edge_infer.boards.closing import Closing
 from edge_infer.boards.contract import Board
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.boards.errors import ClockError
-from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.boards.timebase import Timebase
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.bundle import Bundle
@@ -30,7 +30,7 @@ from edge_infer.runtime.frame_loop import FrameLoop
 from edge_infer.runtime.frames.sources import RawFrame
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.policies.context import PolicyContext, PolicyOptions, PolicySettings
-from edge_infer.runtime.policies.registry import open_policy, refuse_unused
+from edge_infer.runtime.policies.policy import open_policy, refuse_unused
 from edge_infer.runtime.ratio_loader import LoadedRatio, RatioLoader, Step
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord
 from edge_infer.runtime.stage_work import all_works, switch_work
@@ -92,13 +92,12 @@ class Engine(FrameLoop, Closing):
         """Ratios that the governor asked for and that could not be loaded, with the reason."""
         self._loader = RatioLoader(bundle, self.backend, counts)
         self._use(self._loader.load(ratio))
-        self.works = all_works(bundle)
-        self.cost_table = board.cost_table(self.works)
+        self.cost_table = board.cost_table(all_works(bundle))
         self._ran: Step = self._steps[0]
         """The stage that ran last, whose features the next one reads."""
         self._labels = bundle.manifest.labels
         self._keeps_scores, self._marker = keeps_scores, marker
-        self._take = self._pass if marker is None else self._marked
+        self._take = self._marked if marker else self._pass
         self._spend = board.spend if board.simulated else None
         self._numbers = count()
         self._ended = ""
@@ -108,10 +107,8 @@ class Engine(FrameLoop, Closing):
         self._in_force = OperatingPoint(board.clock.current_khz(), counts[0])
         self._since_ns = self.now_ns()
         self._rest()
-        self.start_ns = self.now_ns()
-        self._account = open_account(
-            board, idle, self.cost_table, self.exit_names, self.start_ns, self._in_force.clock_khz
-        )
+        begin = self.now_ns(), self._in_force.clock_khz
+        self._account = open_account(board, idle, self.cost_table, self.exit_names, *begin)
 
     @property
     def timebase(self) -> Timebase:
@@ -160,8 +157,7 @@ class Engine(FrameLoop, Closing):
         """
         if self._ended:
             raise RunError(self._ended)
-        if not isinstance(frame, Frame):
-            frame = self._framed(frame)
+        frame = frame if isinstance(frame, Frame) else self._framed(frame)
         for reset in self._resets:
             reset()
         record = self._take(frame, backlog)
@@ -178,8 +174,8 @@ class Engine(FrameLoop, Closing):
     ) -> Iterator[InferenceRecord]:
         """Answer frames one after the other; yield each record once its energy is known.
 
-        Memory does not grow with the number of frames. What is still open when the frames end, or
-        when the caller breaks off, is settled by `finish`, which ends the run.
+        Memory does not grow with their number. The end of the frames ends the run, as `finish` does;
+        a caller that breaks off calls `finish` for what is still open.
 
         Raises:
             FrameError, RunError, ClockError: as `infer`.
@@ -231,8 +227,8 @@ class Engine(FrameLoop, Closing):
                 f"a frame is a numpy array or a Frame, this is a {type(data).__name__}: "
                 "np.asarray makes an array of numbers"
             )
-        now_ns, deadline_ns = self.now_ns(), self.settings.deadline_ns
-        due_ns = None if deadline_ns is None else now_ns + deadline_ns
+        now_ns, wait_ns = self.now_ns(), self.settings.deadline_ns
+        due_ns = None if wait_ns is None else now_ns + wait_ns
         return Frame(next(self._numbers), data, now_ns, due_ns, raw.label, raw.name)
 
     def _marked(self, frame: Frame, backlog: int) -> InferenceRecord:

@@ -11,7 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult

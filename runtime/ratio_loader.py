@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from edge_infer.boards.work import Work
+from edge_infer.boards.cost_table import Work
 from edge_infer.models_tflite.backend import Backend
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.errors import ModelError

@@ -1,6 +1,6 @@
 """Stages of a bundle as a board model understands them."""
 
-from edge_infer.boards.work import OpWork, Work
+from edge_infer.boards.cost_table import OpWork, Work
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.manifest import FULL_RATIO, Manifest
 from edge_infer.models_tflite.stage_spec import Stage

@@ -5,7 +5,7 @@ Times stay the device's.
 
 from typing import cast
 
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.boards.power import Origin
 from edge_infer.firmware_bridge.errors import FrameError
 from edge_infer.firmware_bridge.wire.edge import Energy, EnergyRow, Record

@@ -13,8 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.boards.cost_table import CostTable
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.stage_work import row_name
 

@@ -19,9 +19,8 @@ from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from edge_infer.boards.cost_table import CostTable
+from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.boards.errors import BusError
-from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.boards.power import PowerMeter, PowerSample, SampleFlag
 from edge_infer.runtime.accounting.account import EnergyTotals, IdleReference
 from edge_infer.runtime.accounting.activity_power import Activity, ActivityPower

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import replace
 
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.runtime.energy_budget import EnergyBudget
 from edge_infer.runtime.governors.planned import BinOf, PlannedGovernor
 from edge_infer.runtime.planning.plan import JointPlan, Plan, PlanLookup

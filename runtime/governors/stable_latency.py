@@ -6,8 +6,7 @@ another policy's, the kernel's or a heat limit's; a ratio is chosen for the one 
 
 from collections.abc import Sequence
 
-from edge_infer.boards.cost_table import CostTable
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 from edge_infer.runtime.stage_work import row_name

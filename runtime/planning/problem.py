@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from edge_infer.boards.cost_table import CostRow, CostTable
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import CostRow, CostTable, OperatingPoint
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.predictor import ExitPredictor
 

@@ -8,8 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypedDict
 
 from edge_infer.boards.contract import Board
-from edge_infer.boards.cost_table import CostTable
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.manifest import FULL_RATIO, Manifest
 from edge_infer.runtime.arrivals import Arrivals, BackToBack, typical_gaps_ns
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from edge_infer.runtime.energy_budget import EnergyBudget
     from edge_infer.runtime.governors.planned import BinOf
     from edge_infer.runtime.planning.problem import Beliefs, PlanProblem
-    from edge_infer.runtime.policies.ratios import RatioContext
-    from edge_infer.runtime.policies.registry import Need
+    from edge_infer.runtime.policies.joint_policy import RatioContext
+    from edge_infer.runtime.policies.policy import Need
     from edge_infer.runtime.predictor import ExitPredictor
 
 NO_DEADLINE_NS = 3_600_000_000_000
@@ -216,7 +215,7 @@ class PolicyContext:
         Raises:
             PolicyError: the bundle does not say how accurate its ratios are.
         """
-        from edge_infer.runtime.policies.ratios import ratio_contexts
+        from edge_infer.runtime.policies.joint_policy import ratio_contexts
 
         return ratio_contexts(self.manifest)
 

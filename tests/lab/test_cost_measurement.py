@@ -3,11 +3,10 @@
 import pytest
 
 from edge_infer.boards import open_board
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint, OpWork, Work
 from edge_infer.boards.profile import load_profile
 from edge_infer.boards.simulated import Disturbance, SimulatedBoard
-from edge_infer.boards.simulated.disturbance import RowError
-from edge_infer.boards.work import OpWork, Work
+from edge_infer.boards.simulated.board import RowError
 from edge_infer.lab.costs.cost_measurement import CostMeasurement, Mean
 
 SHORT = Work("short", (OpWork("CONV_2D", 200_000, 2_000),))

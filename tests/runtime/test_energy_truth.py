@@ -14,7 +14,8 @@ from tests.fakes.runtime_fakes import record_of
 
 from edge_infer.boards.cost_table import OperatingPoint, OpWork, Work
 from edge_infer.boards.profile import load_profile
-from edge_infer.boards.simulated.board import Disturbance, MeterFaults, RowError, SimulatedBoard
+from edge_infer.boards.simulated.board import Disturbance, RowError, SimulatedBoard
+from edge_infer.boards.simulated.ina219_chip import MeterFaults
 from edge_infer.runtime.accounting.account import EnergyTotals, measure_idle
 from edge_infer.runtime.accounting.metered import MeteredAccount
 from edge_infer.runtime.records import Frame, InferenceRecord

@@ -2,8 +2,8 @@
 
 import pytest
 
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.boards.errors import ClockError
-from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.boards.profile import load_profile
 from edge_infer.boards.simulated import SimulatedBoard
 from edge_infer.models_tflite import open_bundle

@@ -8,7 +8,7 @@ from tests.fakes.live_policies import live_governor
 from tests.fakes.prunable_bundles import RATIOS, write_prunable_bundle
 
 from edge_infer.boards import open_board
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.models_tflite import UnknownRatioError, load_stages, open_backend
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.golden import run_all

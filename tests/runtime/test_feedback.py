@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.fakes.plan_tables import MS, STAGES, steep_table
 from tests.fakes.scored import frames_leaving_at
 
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.lab.replay.costs import Disturbance, ReplayCosts
 from edge_infer.lab.replay.replay import Replay, Traffic
 from edge_infer.lab.replay.result import ReplayResult

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.boards.power import MeterStatistics, Origin, PowerSample
 from edge_infer.runtime.accounting.account import IdleReference
 from edge_infer.runtime.accounting.metered import MeteredAccount

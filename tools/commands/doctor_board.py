@@ -17,7 +17,7 @@ from edge_infer.boards.cpufreq_policy import (
     find_policies,
 )
 from edge_infer.boards.errors import BoardError, BusError, ClockError, GpioError
-from edge_infer.boards.gpio_chip import DEVICES, GpioChip, Ioctl, chip_names
+from edge_infer.boards.gpio import DEVICES, GpioChip, Ioctl, chip_names
 from edge_infer.boards.i2c_scan import bus_numbers, scan
 from edge_infer.boards.kernel_gauge import kernel_devices
 from edge_infer.boards.meter_config import meter_file, read_meter_file

@@ -7,8 +7,7 @@ from typing import Any
 import click
 
 from edge_infer.boards import open_board
-from edge_infer.boards.cost_table import CostTable
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.commands.options import (
     Threads,
     backend_option,

@@ -5,8 +5,7 @@ from typing import Any
 
 import click
 
-from edge_infer.boards.power_csv import PowerLog, read_power_log
-from edge_infer.boards.power_summary import summarise
+from edge_infer.boards.power_csv import PowerLog, read_power_log, summarise
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.render import emit, picture, table
 

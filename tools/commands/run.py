@@ -9,7 +9,7 @@ from types import FrameType
 import click
 from click.core import ParameterSource
 
-from edge_infer.boards.gpio_line import FORMS
+from edge_infer.boards.gpio import FORMS
 from edge_infer.commands.budget_options import (
     battery_option,
     budget_uw,

@@ -9,7 +9,7 @@ from edge_infer.boards import open_board
 from edge_infer.boards.contract import Board
 from edge_infer.boards.cost_table import CostTable
 from edge_infer.boards.errors import GpioError
-from edge_infer.boards.gpio_line import open_line
+from edge_infer.boards.gpio import open_line
 from edge_infer.boards.registry import SIMULATED
 from edge_infer.boards.timebase import Timebase
 from edge_infer.commands.render import warn

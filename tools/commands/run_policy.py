@@ -14,7 +14,7 @@ from edge_infer.runtime.arrivals import Arrivals
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.measured_table import measured_table
 from edge_infer.runtime.policies.context import PolicyContext, PolicySettings
-from edge_infer.runtime.policies.registry import all_policies, open_policy, refuse_unused
+from edge_infer.runtime.policies.policy import all_policies, open_policy, refuse_unused
 
 SETTING_OF = {
     "target": "target_ns",

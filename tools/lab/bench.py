@@ -28,8 +28,7 @@ from edge_infer.runtime.exit_criterion import exit_criterion
 from edge_infer.runtime.governors.planned import PlannedGovernor
 from edge_infer.runtime.planning.problem import plan_problem, predicted_beliefs
 from edge_infer.runtime.policies.context import PolicyContext, PolicySettings
-from edge_infer.runtime.policies.joint import joint_governor
-from edge_infer.runtime.policies.ratios import ratio_contexts
+from edge_infer.runtime.policies.joint_policy import joint_governor, ratio_contexts
 from edge_infer.runtime.predictor import SoftmaxPredictor
 from edge_infer.runtime.records import ExitDecision, Frame, StageResult
 from edge_infer.runtime.stage_work import works_of

@@ -11,7 +11,7 @@ import math
 from abc import abstractmethod
 from collections.abc import Sequence
 
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.records import ExitDecision, Frame, StageResult
 

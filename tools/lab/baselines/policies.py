@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.governors.governor import Governor
-from edge_infer.runtime.policies.registry import PLANS_WITH, Asked, Policy, register
+from edge_infer.runtime.policies.policy import PLANS_WITH, Asked, Policy, register
 from edge_infer.runtime.records import Frame
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def _kernel(asked: Asked, context: "PolicyContext") -> Governor:
 def _zero_pad(asked: Asked, context: "PolicyContext") -> Governor:
     from edge_infer.lab.baselines.zero_pad import LowestClockGovernor
     from edge_infer.runtime.planning.problem import predicted_beliefs
-    from edge_infer.runtime.policies.planned import asking
+    from edge_infer.runtime.policies.plan_policies import asking
 
     known = _replayed(context, asked)
     predictor = _needed(known.zero_pad, asked)
@@ -39,7 +39,11 @@ def _zero_pad(asked: Asked, context: "PolicyContext") -> Governor:
 
 def _planned_zero_pad(asked: Asked, context: "PolicyContext") -> Governor:
     from edge_infer.runtime.planning.problem import predicted_beliefs
-    from edge_infer.runtime.policies.planned import asking, planned_blind, predicting_where_it_pays
+    from edge_infer.runtime.policies.plan_policies import (
+        asking,
+        planned_blind,
+        predicting_where_it_pays,
+    )
 
     if len(context.stages) == 1:
         return planned_blind(asked.text, context)
@@ -51,7 +55,7 @@ def _planned_zero_pad(asked: Asked, context: "PolicyContext") -> Governor:
 
 def _planned_perfect(asked: Asked, context: "PolicyContext") -> Governor:
     from edge_infer.runtime.planning.problem import certain_beliefs
-    from edge_infer.runtime.policies.planned import planned_blind, predicting_where_it_pays
+    from edge_infer.runtime.policies.plan_policies import planned_blind, predicting_where_it_pays
 
     if len(context.stages) == 1:
         return planned_blind(asked.text, context)
@@ -61,7 +65,7 @@ def _planned_perfect(asked: Asked, context: "PolicyContext") -> Governor:
 
 
 def _planned_uncalibrated(asked: Asked, context: "PolicyContext") -> Governor:
-    from edge_infer.runtime.policies.planned import planned
+    from edge_infer.runtime.policies.plan_policies import planned
 
     return planned(asked.text, context.altered(calibrates=False))
 
@@ -71,7 +75,7 @@ def _limit(asked: Asked, context: "PolicyContext") -> Governor:
     from edge_infer.lab.baselines.trace_limit import TraceLimitGovernor
     from edge_infer.runtime.governors.planned import PlannedGovernor
     from edge_infer.runtime.planning.problem import certain_beliefs
-    from edge_infer.runtime.policies.planned import (
+    from edge_infer.runtime.policies.plan_policies import (
         ALLOWED_SHARE,
         PLANNED_SHARE,
         planned_blind,

@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from edge_infer.boards.cost_table import CostTable
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.lab.baselines.zero_pad import ZeroPadPredictor
 from edge_infer.models_tflite import Bundle
 from edge_infer.runtime.errors import PolicyError
@@ -14,7 +13,7 @@ from edge_infer.runtime.policies.context import PolicyContext, PolicySettings
 from edge_infer.runtime.records import Frame
 
 if TYPE_CHECKING:
-    from edge_infer.runtime.policies.registry import Need
+    from edge_infer.runtime.policies.policy import Need
 
 
 class ReplayContext(PolicyContext):

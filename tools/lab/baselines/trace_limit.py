@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.planning.frame_sweep import ENERGY, MISSES
 from edge_infer.runtime.planning.planner import Planner

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.planning.problem import PlanProblem
 from edge_infer.runtime.records import ExitDecision, Frame, StageResult

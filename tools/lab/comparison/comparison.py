@@ -34,8 +34,8 @@ from edge_infer.runtime.errors import PolicyError, RunError
 from edge_infer.runtime.governors.governor import FixedGovernor
 from edge_infer.runtime.governors.planned import BinOf
 from edge_infer.runtime.policies.context import PolicySettings
-from edge_infer.runtime.policies.ratios import RatioContext, ratio_contexts
-from edge_infer.runtime.policies.registry import find_policy, fixed_policies, open_policy
+from edge_infer.runtime.policies.joint_policy import RatioContext, ratio_contexts
+from edge_infer.runtime.policies.policy import find_policy, fixed_policies, open_policy
 from edge_infer.runtime.predictor import ExitPredictor
 
 MULTI = ("planned", "planned-zero-pad", "planned-perfect")

@@ -16,7 +16,7 @@ from edge_infer.lab.replay.result import ReplayResult
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.manifest import FULL_RATIO
-from edge_infer.runtime.policies.registry import find_policy
+from edge_infer.runtime.policies.policy import find_policy
 
 SETTLING, SETTLED = 50, 2000
 """Frames after a disturbance in which a policy may find its way, and those after them."""

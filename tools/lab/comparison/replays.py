@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.boards.cost_table import CostTable
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.lab.comparison.conditions import Conditions
 from edge_infer.lab.costs.board_costs import CLASSIC
 from edge_infer.lab.replay.costs import ReplayCosts

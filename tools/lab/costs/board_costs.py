@@ -10,9 +10,14 @@ from itertools import accumulate
 from pathlib import Path
 
 from edge_infer.boards import open_board
-from edge_infer.boards.cost_table import CostOrigin, CostRow, CostTable
-from edge_infer.boards.operating_point import OperatingPoint
-from edge_infer.boards.work import OpWork, Work
+from edge_infer.boards.cost_table import (
+    CostOrigin,
+    CostRow,
+    CostTable,
+    OperatingPoint,
+    OpWork,
+    Work,
+)
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.manifest import FULL_RATIO, BackendInfo

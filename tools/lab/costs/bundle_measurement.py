@@ -6,9 +6,7 @@ from itertools import cycle
 from typing import Any
 
 from edge_infer.boards.contract import Board
-from edge_infer.boards.cost_table import CostTable
-from edge_infer.boards.operating_point import OperatingPoint
-from edge_infer.boards.work import Work
+from edge_infer.boards.cost_table import CostTable, OperatingPoint, Work
 from edge_infer.lab.costs.cost_measurement import CostMeasurement, Invoke
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.models_tflite import Bundle
@@ -17,8 +15,8 @@ from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.stage import LoadedStage, load_stages
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.exit_criterion import Criterion, exit_criteria
+from edge_infer.runtime.ratio_loader import RatioLoader
 from edge_infer.runtime.stage_work import all_works, row_name, switch_work
-from edge_infer.runtime.steps import RatioLoader
 
 Invokes = dict[tuple[str, int], Invoke]
 """By row of the cost table and threads."""

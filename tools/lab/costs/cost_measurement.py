@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from edge_infer.boards.contract import Board
-from edge_infer.boards.cost_table import CostOrigin, CostRow, CostTable, SwitchCost
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import CostOrigin, CostRow, CostTable, OperatingPoint, SwitchCost
 from edge_infer.lab.progress import Progress, silent
 
 VISIT_NS = 60_000_000

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from edge_infer.boards.cost_table import CostRow, CostTable
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import CostRow, CostTable, OperatingPoint
 
 
 @dataclass(frozen=True, slots=True)

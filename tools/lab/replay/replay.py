@@ -12,8 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from numpy.typing import NDArray
 
-from edge_infer.boards.cost_table import CostRow
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import CostRow, OperatingPoint
 from edge_infer.lab.baselines.kernel_governors import TickingGovernor
 from edge_infer.lab.replay.costs import Disturbance, ReplayCosts
 from edge_infer.lab.replay.result import ReplayResult

@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.lab.costs.board_costs import CLASSIC, NetCost, board_table, net_cost
 from edge_infer.lab.reproduce.all_in_one_answers import Answers, RatioAnswers, accuracy_of
 from edge_infer.models_tflite import Bundle

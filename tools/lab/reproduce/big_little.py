@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.boards import open_board
-from edge_infer.boards.work import OpWork, Work
+from edge_infer.boards.cost_table import OpWork, Work
 from edge_infer.lab.costs.board_costs import ExitCosts, NetCost, board_table, exit_costs, net_cost
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.replay.scored_frames import score_frames, scored_bundle

@@ -12,7 +12,7 @@ from edge_infer.lab.comparison.conditions import Conditions
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.models_tflite import Bundle
 from edge_infer.runtime.planning.problem import blind_beliefs
-from edge_infer.runtime.policies.registry import fixed_policies
+from edge_infer.runtime.policies.policy import fixed_policies
 
 WORKLOADS = (("back-to-back", 1.0), ("periodic", 0.75), ("poisson", 0.5), ("bursty", 0.3))
 """Name and load; the load of back to back does not count."""

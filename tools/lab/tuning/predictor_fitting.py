@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.runtime.prediction.predictor import RANKS, SoftmaxPredictor, score_features
+from edge_infer.runtime.predictor import RANKS, SoftmaxPredictor, score_features
 
 BINS = 8
 """Most bins of belief that a planner solves for."""

@@ -7,7 +7,7 @@ block (`inner`); what a residual block adds to has the width of the layer before
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from edge_infer.boards.work import OpWork, Work
+from edge_infer.boards.cost_table import OpWork, Work
 from edge_infer.lab.train.errors import TrainError
 
 Layers = Sequence[Mapping[str, Any]]

@@ -6,10 +6,10 @@ from tests.fakes.live_policies import live_governor
 import edge_infer.lab  # noqa: F401 its policies register themselves
 from edge_infer.boards import open_board
 from edge_infer.boards.contract import Board
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.models_tflite import open_bundle
 from edge_infer.runtime.errors import PolicyError
-from edge_infer.runtime.policies.registry import LABORATORY, all_policies, find_policy, users_of
+from edge_infer.runtime.policies.policy import LABORATORY, all_policies, find_policy, users_of
 from edge_infer.runtime.records import Frame
 
 BUNDLE = open_bundle("digits-early-exit")

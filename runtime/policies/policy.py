@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.governors.governor import FixedGovernor, Governor
 
@@ -200,19 +200,19 @@ def _stable_latency(asked: Asked, context: "PolicyContext") -> Governor:
 
 
 def _planned(asked: Asked, context: "PolicyContext") -> Governor:
-    from edge_infer.runtime.policies.planned import planned
+    from edge_infer.runtime.policies.plan_policies import planned
 
     return planned(asked.text, context)
 
 
 def _planned_blind(asked: Asked, context: "PolicyContext") -> Governor:
-    from edge_infer.runtime.policies.planned import planned_blind
+    from edge_infer.runtime.policies.plan_policies import planned_blind
 
     return planned_blind(asked.text, context)
 
 
 def _planned_joint(asked: Asked, context: "PolicyContext") -> Governor:
-    from edge_infer.runtime.policies.joint import planned_joint
+    from edge_infer.runtime.policies.joint_policy import planned_joint
 
     return planned_joint(asked.text, context)
 
