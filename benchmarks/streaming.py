@@ -19,8 +19,7 @@ from tests.fakes.bridge_device import KEYS
 from tests.fakes.cut_storage import CutStorage
 from tests.fakes.pty_line import PtyLine
 
-from edge_infer.boards.fixed_clock import FixedClock
-from edge_infer.boards.linux_board import LinuxBoard
+from edge_infer.boards.linux_board import FixedClock, LinuxBoard
 from edge_infer.boards.power import MeterStatistics, Origin, PowerSample
 from edge_infer.boards.profile import load_profile
 from edge_infer.boards.sysfs import RealSysfs

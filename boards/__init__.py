@@ -12,7 +12,7 @@ from edge_infer.lazy import exports
 
 if TYPE_CHECKING:
     from edge_infer.boards.contract import Board, Clock, Thermometer
-    from edge_infer.boards.cost_table import CostTable
+    from edge_infer.boards.cost_table import CostTable, OperatingPoint
     from edge_infer.boards.errors import (
         BoardError,
         BusError,
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
         ProfileError,
         UnknownBoardError,
     )
-    from edge_infer.boards.operating_point import OperatingPoint
     from edge_infer.boards.power import PowerMeter, PowerSample
     from edge_infer.boards.registry import board_names, open_board
 
@@ -48,11 +47,10 @@ if not TYPE_CHECKING:  # so that type checkers find a name that is not there
         __name__,
         {
             "edge_infer.boards.contract": "Board Clock Thermometer",
-            "edge_infer.boards.cost_table": "CostTable",
+            "edge_infer.boards.cost_table": "CostTable OperatingPoint",
             "edge_infer.boards.errors": (
                 "BoardError BusError ClockError MeterError ProfileError UnknownBoardError"
             ),
-            "edge_infer.boards.operating_point": "OperatingPoint",
             "edge_infer.boards.power": "PowerMeter PowerSample",
             "edge_infer.boards.registry": "board_names open_board",
         },

@@ -4,12 +4,10 @@ from collections.abc import Sequence
 from types import TracebackType
 from typing import Protocol, Self
 
-from edge_infer.boards.cost_table import CostTable
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import CostTable, OperatingPoint, Work
 from edge_infer.boards.power import PowerMeter
 from edge_infer.boards.profile import BoardProfile
 from edge_infer.boards.timebase import Timebase
-from edge_infer.boards.work import Work
 
 
 class Clock(Protocol):

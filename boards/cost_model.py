@@ -15,12 +15,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from edge_infer.boards.cost_table import CostOrigin, CostRow, CostTable, SwitchCost
+from edge_infer.boards.cost_table import (
+    CostOrigin,
+    CostRow,
+    CostTable,
+    OperatingPoint,
+    OpWork,
+    SwitchCost,
+    Work,
+)
 from edge_infer.boards.errors import ProfileError
-from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.boards.profile import BoardProfile
 from edge_infer.boards.profile_sections import OTHER, CpuProfile, KernelRates
-from edge_infer.boards.work import OpWork, Work
 
 SYNTHETIC_LIMIT = 0.05
 """A row is called synthetic when figures that nobody published make up more of its time."""

@@ -8,16 +8,64 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from edge_infer.boards.errors import BoardError
-from edge_infer.boards.operating_point import OperatingPoint
 
 FORMAT_VERSION = 1
 
 CostOrigin = Literal["measured", "simulated", "modelled", "synthetic"]
 """measured: on hardware; simulated: on a simulated board; modelled: computed from published
 figures; synthetic: computed from figures that nobody published."""
+
+
+class OpWork(NamedTuple):
+    """One operator of a TFLite graph."""
+
+    op: str
+    """Builtin operator name, for example CONV_2D."""
+    macs: int
+    """Multiply-accumulates of one invocation."""
+    elements: int
+    """Elements of the output tensor."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """One invocation of one stage: its operators in execution order."""
+
+    name: str
+    """Name of the stage, unique in its bundle (with the ratio, for prunable stages)."""
+    ops: tuple[OpWork, ...]
+    decides: bool = True
+    """An exit decision follows the invocation (false for the last stage)."""
+    first: bool = True
+    """An inference begins with it: what is done once a frame is counted here."""
+    dtype: str = "int8"
+    """Arithmetic of the kernels: int8, uint8 or float32."""
+
+    @property
+    def macs(self) -> int:
+        """Multiply-accumulates of all operators."""
+        return sum(op.macs for op in self.ops)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class OperatingPoint:
+    """One setting of the knobs a board offers; the key of a cost table row."""
+
+    clock_khz: int
+    """Processor clock in kHz, as cpufreq lists it; 0 where the clock cannot be known."""
+    threads: int = 1
+    """Threads the interpreter uses, 1 or more."""
+    level: str = ""
+    """Performance level of an accelerator ("max", "high", ...); empty where there is none."""
+
+    def __str__(self) -> str:
+        text = f"{self.clock_khz / 1000:g} MHz"
+        if self.threads != 1:
+            text += f" x {self.threads}"
+        return f"{text} {self.level}" if self.level else text
 
 
 class CostTableError(BoardError, ValueError):

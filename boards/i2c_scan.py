@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_infer.boards.errors import BusError
-from edge_infer.boards.i2c_bus import RegisterBus, open_i2c_bus
-from edge_infer.boards.i2c_device import I2cDevice
+from edge_infer.boards.i2c import I2cDevice, RegisterBus, open_i2c_bus
 from edge_infer.boards.ina226 import DIE_ID, INA226_DIE
 
 ADDRESSES = range(0x40, 0x50)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from edge_infer.boards.calibration import Calibration
 from edge_infer.boards.errors import MeterError
-from edge_infer.boards.i2c_device import I2cDevice
+from edge_infer.boards.i2c import I2cDevice
 from edge_infer.boards.shunt_monitor import TYPICAL_SUPPLY_MV, Reading, ShuntMonitor
 from edge_infer.boards.timebase import Timebase
 

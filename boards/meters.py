@@ -3,24 +3,19 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from edge_infer.boards.chip_meter import MeterChip
 from edge_infer.boards.errors import MeterError
-from edge_infer.boards.i2c_bus import i2c_path, open_i2c_bus
-from edge_infer.boards.i2c_device import I2cDevice
-from edge_infer.boards.ina219 import Ina219
-from edge_infer.boards.ina219_registers import Ina219Settings
+from edge_infer.boards.i2c import I2cDevice, i2c_path, open_i2c_bus
+from edge_infer.boards.ina219 import Ina219, Ina219Settings
 from edge_infer.boards.ina226 import Ina226
 from edge_infer.boards.kernel_gauge import KernelDevice, KernelGauge, kernel_devices
 from edge_infer.boards.meter_config import MeterConfig
-from edge_infer.boards.pmic_gauge import PmicGauge
 from edge_infer.boards.polled_chip import PolledChip
 from edge_infer.boards.power import PowerMeter
-from edge_infer.boards.power_csv import read_power_log
-from edge_infer.boards.recorded_meter import RecordedMeter
-from edge_infer.boards.sampler import ThreadSampler
+from edge_infer.boards.power_csv import RecordedMeter, read_power_log
+from edge_infer.boards.sampler import MeterChip, ThreadSampler
 from edge_infer.boards.sysfs import Sysfs
 from edge_infer.boards.timebase import MonotonicTimebase
-from edge_infer.boards.videocore import VideoCore
+from edge_infer.boards.videocore import PmicGauge, VideoCore
 
 KERNEL_PERIOD_US = 5_000
 """Each question makes the driver read the chip twice over I2C."""

@@ -8,10 +8,9 @@ from edge_infer.boards.clock_lease import ClockLease
 from edge_infer.boards.contract import Board, Thermometer
 from edge_infer.boards.cpufreq import CpufreqClock
 from edge_infer.boards.errors import BoardError, BusError, ClockError, UnknownBoardError
-from edge_infer.boards.fixed_clock import FixedClock
-from edge_infer.boards.i2c_bus import i2c_path
+from edge_infer.boards.i2c import i2c_path
 from edge_infer.boards.kernel_gauge import kernel_devices
-from edge_infer.boards.linux_board import LinuxBoard
+from edge_infer.boards.linux_board import FixedClock, LinuxBoard
 from edge_infer.boards.meter_config import MeterConfig, meter_file, profile_meter, read_meter_file
 from edge_infer.boards.meters import open_chip, open_meter
 from edge_infer.boards.power import PowerMeter

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from edge_infer.boards.calibration import Calibration
 from edge_infer.boards.errors import BusError
-from edge_infer.boards.i2c_device import FATAL, I2cDevice
+from edge_infer.boards.i2c import FATAL, I2cDevice
 from edge_infer.boards.pair_clock import PairClock
 from edge_infer.boards.power import MeterStatistics, PowerSample, SampleFlag
 from edge_infer.boards.timebase import Timebase

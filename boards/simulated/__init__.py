@@ -4,7 +4,7 @@ The clock driver runs over a sysfs tree with the kernel's semantics, the meter d
 registers of an INA219, so the code above is the code of a real board.
 """
 
-from edge_infer.boards.simulated.board import SimulatedBoard
-from edge_infer.boards.simulated.disturbance import Disturbance, MeterFaults, RowError
+from edge_infer.boards.simulated.board import Disturbance, RowError, SimulatedBoard
+from edge_infer.boards.simulated.ina219_chip import MeterFaults
 
 __all__ = ["SimulatedBoard", "Disturbance", "MeterFaults", "RowError"]

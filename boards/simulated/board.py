@@ -1,26 +1,45 @@
 """A simulated board: the truth of time and power, with the real drivers above it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from edge_infer.boards.calibration import Calibration
 from edge_infer.boards.closing import Closing
 from edge_infer.boards.cost_model import CostModel, modelled_cost_table
-from edge_infer.boards.cost_table import CostTable
+from edge_infer.boards.cost_table import CostTable, OperatingPoint, Work
 from edge_infer.boards.cpufreq import CpufreqClock
-from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.boards.power import PowerMeter
 from edge_infer.boards.profile import BoardProfile
 from edge_infer.boards.simulated.cpufreq import SimulatedCpufreq
-from edge_infer.boards.simulated.disturbance import Disturbance, MeterFaults, RowError
+from edge_infer.boards.simulated.ina219_chip import MeterFaults
 from edge_infer.boards.simulated.meter import simulated_meter
 from edge_infer.boards.simulated.power_trace import PowerTrace
-from edge_infer.boards.simulated.timebase import NEVER_NS, VirtualTimebase
 from edge_infer.boards.thermal import LinuxThermometer
-from edge_infer.boards.work import Work
+from edge_infer.boards.timebase import NEVER_NS, VirtualTimebase
 
 SWITCH = "switch"
 """Name of the changes of clock among the activities."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowError:
+    """How the truth of one stage differs from its row: factors on time and power."""
+
+    time: float = 1.0
+    power: float = 1.0
+    """On what the stage draws above idle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Disturbance:
+    """What is different on a simulated board from what its cost table says; nothing by default."""
+
+    slowdown: float = 1.0
+    """Factor on the time of every stage: 1.25 is a board 25 % slower than its table."""
+    rows: Mapping[str, RowError] = field(default_factory=dict)
+    """By name of the stage."""
+    caps: tuple[tuple[int, int | None], ...] = ()
+    """(when in ns, clock in kHz the firmware caps at, or None to lift the cap)."""
 
 
 @dataclass(slots=True)

@@ -4,7 +4,7 @@ import errno
 from random import Random
 from typing import Protocol
 
-from edge_infer.boards.simulated.timebase import NEVER_NS
+from edge_infer.boards.timebase import NEVER_NS
 
 READ_WORD_BITS = 1 + 9 + 9 + 1 + 9 + 9 + 9 + 1
 """Start, address, register, repeated start, address, two bytes, stop."""

@@ -4,9 +4,10 @@ Nothing runs between reads: a register read at some time holds what the conversi
 then left in it.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
-from edge_infer.boards.ina219_registers import (
+from edge_infer.boards.ina219 import (
     ADC_BY_CODE,
     BRNG_OF_RANGE_V,
     BUS_STEP_MV,
@@ -23,10 +24,25 @@ from edge_infer.boards.ina219_registers import (
     RESET,
     SHUNT_VOLTAGE,
 )
-from edge_infer.boards.simulated.disturbance import MeterFaults
 
 _RANGE_MV_OF_PGA = {code: mv for mv, code in PGA_OF_RANGE_MV.items()}
 _RANGE_V_OF_BRNG = {code: volts for volts, code in BRNG_OF_RANGE_V.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class MeterFaults:
+    """What is wrong with a chip and its shunt; nothing by default."""
+
+    shunt_ppm: int = 0
+    """The shunt's resistance against its nominal one."""
+    gain_ppm: int = 0
+    """Gain error of the shunt conversion."""
+    offset_uv: int = 0
+    """Input offset of the shunt conversion."""
+    oscillator_ppm: int = 0
+    """How much longer than typical a conversion takes; the datasheet allows +101,500."""
+    ready_clears_on_bus_read: bool = False
+    """CNVR clears when register 02h is read, as section 8.3.1 has it, not 03h."""
 
 
 class Load(Protocol):

@@ -5,15 +5,13 @@ from random import Random
 
 from edge_infer.boards.calibration import Calibration, KnownLoad, calibrate
 from edge_infer.boards.errors import MeterError
-from edge_infer.boards.i2c_device import I2cDevice
-from edge_infer.boards.ina219 import Ina219
-from edge_infer.boards.ina219_registers import BUS_STEP_MV, Ina219Settings
+from edge_infer.boards.i2c import I2cDevice
+from edge_infer.boards.ina219 import BUS_STEP_MV, Ina219, Ina219Settings
 from edge_infer.boards.profile_sections import MeterProfile
 from edge_infer.boards.sampler import InlineSampler
-from edge_infer.boards.simulated.disturbance import MeterFaults
 from edge_infer.boards.simulated.i2c import BusTime, SimulatedI2cBus
-from edge_infer.boards.simulated.ina219_chip import Ina219Chip, Load
-from edge_infer.boards.simulated.timebase import NEVER_NS
+from edge_infer.boards.simulated.ina219_chip import Ina219Chip, Load, MeterFaults
+from edge_infer.boards.timebase import NEVER_NS
 
 KNOWN_LOADS_UW = (1_000_000, 8_000_000)
 """What a simulated chip is calibrated with; the reference instrument is ideal."""

@@ -25,27 +25,24 @@ from edge_infer.boards import (
     board_names,
     open_board,
 )
-from edge_infer.boards.chip_meter import MeterChip
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.boards.cpufreq import CpufreqClock
-from edge_infer.boards.fixed_clock import FixedClock
-from edge_infer.boards.i2c_device import I2cDevice
-from edge_infer.boards.ina219 import Ina219
-from edge_infer.boards.ina219_registers import BUS_VOLTAGE, POWER, SHUNT_VOLTAGE
+from edge_infer.boards.i2c import I2cDevice
+from edge_infer.boards.ina219 import BUS_VOLTAGE, POWER, SHUNT_VOLTAGE, Ina219
 from edge_infer.boards.ina226 import Ina226
 from edge_infer.boards.kernel_gauge import KernelGauge, kernel_devices
-from edge_infer.boards.operating_point import OperatingPoint
-from edge_infer.boards.pmic_gauge import PmicGauge
+from edge_infer.boards.linux_board import FixedClock
 from edge_infer.boards.polled_chip import PolledChip
 from edge_infer.boards.power import MeterStatistics, PowerSample
-from edge_infer.boards.power_csv import PowerCsvWriter, read_power_log
+from edge_infer.boards.power_csv import PowerCsvWriter, RecordedMeter, read_power_log
 from edge_infer.boards.profile import load_profile
-from edge_infer.boards.recorded_meter import RecordedMeter
-from edge_infer.boards.sampler import InlineSampler, ThreadSampler
+from edge_infer.boards.sampler import InlineSampler, MeterChip, ThreadSampler
 from edge_infer.boards.simulated import SimulatedBoard
 from edge_infer.boards.simulated.cpufreq import SimulatedCpufreq
 from edge_infer.boards.simulated.i2c import BusTime, SimulatedI2cBus
 from edge_infer.boards.sysfs import RealSysfs
 from edge_infer.boards.timebase import MonotonicTimebase
+from edge_infer.boards.videocore import PmicGauge
 
 OPENABLE = [name for name in board_names() if name == "host" or name.startswith("sim:")]
 

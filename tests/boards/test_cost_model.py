@@ -6,11 +6,10 @@ from hypothesis import strategies as st
 from tests.fakes.networks import NETWORKS, mobilenet_v2, resnet_8
 
 from edge_infer.boards.cost_model import CostModel, modelled_cost_table
+from edge_infer.boards.cost_table import OperatingPoint, OpWork, Work
 from edge_infer.boards.errors import ProfileError
-from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.boards.profile import BoardProfile, load_profile, profile_names
 from edge_infer.boards.profile_sections import PublishedLatency
-from edge_infer.boards.work import OpWork, Work
 
 PI_4, PI_5 = load_profile("raspberry-pi-4b"), load_profile("raspberry-pi-5")
 BOARDS = [PI_4, PI_5]

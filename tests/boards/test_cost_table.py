@@ -6,8 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_infer.boards.cost_table import CostRow, CostTable, CostTableError, SwitchCost
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import (
+    CostRow,
+    CostTable,
+    CostTableError,
+    OperatingPoint,
+    SwitchCost,
+)
 
 COUNTS = st.integers(0, 10**12)
 ORIGINS = st.sampled_from(["measured", "simulated", "modelled", "synthetic"])

@@ -5,8 +5,7 @@ import pytest
 from tests.fakes.register_bus import TableBus
 
 from edge_infer.boards.errors import BoardError, BusError
-from edge_infer.boards.i2c_bus import bus_error, i2c_path, open_i2c_bus
-from edge_infer.boards.i2c_device import I2cDevice
+from edge_infer.boards.i2c import I2cDevice, bus_error, i2c_path, open_i2c_bus
 
 
 def test_words_go_high_byte_first() -> None:

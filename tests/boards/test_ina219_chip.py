@@ -1,6 +1,6 @@
 import pytest
 
-from edge_infer.boards.ina219_registers import (
+from edge_infer.boards.ina219 import (
     BUS_VOLTAGE,
     CALIBRATION,
     CONFIGURATION,
@@ -10,8 +10,7 @@ from edge_infer.boards.ina219_registers import (
     SHUNT_VOLTAGE,
     Ina219Settings,
 )
-from edge_infer.boards.simulated.disturbance import MeterFaults
-from edge_infer.boards.simulated.ina219_chip import Ina219Chip
+from edge_infer.boards.simulated.ina219_chip import Ina219Chip, MeterFaults
 from edge_infer.boards.simulated.meter import ConstantLoad
 from edge_infer.boards.simulated.power_trace import PowerTrace
 

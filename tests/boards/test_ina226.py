@@ -7,7 +7,7 @@ from tests.fakes.ina226_chip import Ina226Chip
 
 from edge_infer.boards.calibration import Calibration
 from edge_infer.boards.errors import MeterError
-from edge_infer.boards.i2c_device import I2cDevice
+from edge_infer.boards.i2c import I2cDevice
 from edge_infer.boards.ina226 import AVERAGES, CONVERSION_US, Ina226, Ina226Settings
 from edge_infer.boards.power import PowerSample, SampleFlag
 from edge_infer.boards.simulated.i2c import BusTime, SimulatedI2cBus

@@ -4,11 +4,10 @@ from itertools import pairwise
 
 import pytest
 
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint, OpWork, Work
 from edge_infer.boards.power import PowerSample
 from edge_infer.boards.profile import load_profile
 from edge_infer.boards.simulated import MeterFaults, SimulatedBoard
-from edge_infer.boards.work import OpWork, Work
 
 PI_5 = load_profile("raspberry-pi-5")
 TOP = OperatingPoint(2_400_000)

@@ -5,10 +5,10 @@ from tests.fakes.kernel_power import AnsweringFirmware
 
 from edge_infer.boards.calibration import Calibration
 from edge_infer.boards.errors import BusError
-from edge_infer.boards.pmic_gauge import PmicGauge
 from edge_infer.boards.polled_chip import PolledChip
 from edge_infer.boards.power import PowerSample, SampleFlag
 from edge_infer.boards.simulated.i2c import BusTime
+from edge_infer.boards.videocore import PmicGauge
 
 PERIOD_NS = 100_000_000
 

@@ -3,7 +3,7 @@ from collections.abc import Callable
 
 import pytest
 
-from edge_infer.boards import chip_meter
+from edge_infer.boards import sampler
 from edge_infer.boards.errors import BusError
 from edge_infer.boards.power import MeterStatistics, PowerMeter, PowerSample, SampleFlag
 from edge_infer.boards.sampler import InlineSampler, ThreadSampler
@@ -81,7 +81,7 @@ def test_a_bus_that_failed_is_raised_after_the_samples_before_it() -> None:
 
 
 def test_samples_that_nobody_drains_in_time_count_as_lost(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(chip_meter, "BUFFER_SAMPLES", 3)
+    monkeypatch.setattr(sampler, "BUFFER_SAMPLES", 3)
     done = threading.Event()
     meter = ThreadSampler(ScriptedChip([1, 2, 3, 4, 5], done.set), never)
     meter.start()

@@ -10,8 +10,7 @@ from edge_infer.boards.calibration import Calibration
 from edge_infer.boards.errors import MeterError
 from edge_infer.boards.meter_config import read_meter_file
 from edge_infer.boards.power import PowerSample, SampleFlag
-from edge_infer.boards.power_csv import COLUMNS, read_power_log
-from edge_infer.boards.power_summary import summarise
+from edge_infer.boards.power_csv import COLUMNS, read_power_log, summarise
 from edge_infer.boards.sysfs import RealSysfs
 from edge_infer.commands import power_meter
 from edge_infer.commands.root import run_line

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from tests.fakes.gpio_kernel import GpioKernel
 
-from edge_infer.boards.gpio_line import open_line
+from edge_infer.boards.gpio import open_line
 from edge_infer.commands import run_engine as run_engine
 from edge_infer.commands.root import run_line
 

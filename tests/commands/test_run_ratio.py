@@ -8,7 +8,7 @@ import pytest
 from tests.fakes.prunable_bundles import write_prunable_bundle
 
 from edge_infer.boards import open_board
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.commands.root import run_line
 from edge_infer.models_tflite import open_bundle
 from edge_infer.runtime.stage_work import works_of

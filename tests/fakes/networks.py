@@ -1,6 +1,6 @@
 """Networks with a published latency, as work for a board model: operators, MACs, elements."""
 
-from edge_infer.boards.work import OpWork, Work
+from edge_infer.boards.cost_table import OpWork, Work
 
 DEPTHWISE, CONV, FC = "DEPTHWISE_CONV_2D", "CONV_2D", "FULLY_CONNECTED"
 

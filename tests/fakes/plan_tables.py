@@ -2,8 +2,7 @@
 
 from collections.abc import Sequence
 
-from edge_infer.boards.cost_table import CostRow, CostTable, SwitchCost
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import CostRow, CostTable, OperatingPoint, SwitchCost
 from edge_infer.runtime.planning.problem import Beliefs, PlanProblem
 
 MS = 1_000_000

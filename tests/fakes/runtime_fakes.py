@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from edge_infer.boards.operating_point import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.boards.power import MeterStatistics, Origin, PowerSample, SampleFlag
 from edge_infer.runtime.records import Frame, InferenceRecord
 

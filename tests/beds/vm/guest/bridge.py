@@ -16,9 +16,8 @@ from tests.beds.vm.guest.child import Child
 from tests.beds.vm.guest.machine import appears, modprobe
 from tests.beds.vm.guest.uhid import GET_REPORT, SET_REPORT, HidDevice, Request
 
-from edge_infer.boards.i2c_bus import RegisterBus, open_i2c_bus
-from edge_infer.boards.simulated.disturbance import MeterFaults
-from edge_infer.boards.simulated.ina219_chip import Ina219Chip
+from edge_infer.boards.i2c import RegisterBus, open_i2c_bus
+from edge_infer.boards.simulated.ina219_chip import Ina219Chip, MeterFaults
 from edge_infer.boards.simulated.power_trace import PowerTrace
 
 ADDRESS = 0x40

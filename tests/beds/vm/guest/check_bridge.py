@@ -8,14 +8,12 @@ from tests.beds.vm.guest.cli import BUNDLE, edge_infer, meter_file, outcome, run
 from tests.beds.vm.guest.machine import appears, load_clock, policy_settings, refusal
 
 from edge_infer.boards.errors import BusError, GpioError
-from edge_infer.boards.gpio_line import open_line
-from edge_infer.boards.i2c_bus import i2c_path
-from edge_infer.boards.i2c_device import I2cDevice
-from edge_infer.boards.ina219 import Ina219
-from edge_infer.boards.ina219_registers import Ina219Settings
+from edge_infer.boards.gpio import open_line
+from edge_infer.boards.i2c import I2cDevice, i2c_path
+from edge_infer.boards.ina219 import Ina219, Ina219Settings
 from edge_infer.boards.power import PowerSample, SampleFlag
 from edge_infer.boards.sampler import ThreadSampler
-from edge_infer.boards.simulated.disturbance import MeterFaults
+from edge_infer.boards.simulated.ina219_chip import MeterFaults
 from edge_infer.boards.timebase import MonotonicTimebase
 from edge_infer.commands.doctor_board import gpio_findings, i2c_findings
 

@@ -8,10 +8,8 @@ from tests.beds.vm.guest.chip import ADDRESS, NOBODY, OTHER_CHIP, StubChip, load
 from tests.beds.vm.guest.machine import appears, refusal
 
 from edge_infer.boards.errors import BusError, MeterError
-from edge_infer.boards.i2c_bus import open_i2c_bus
-from edge_infer.boards.i2c_device import I2cDevice
-from edge_infer.boards.ina219 import Ina219
-from edge_infer.boards.ina219_registers import CONFIGURATION, Ina219Settings
+from edge_infer.boards.i2c import I2cDevice, open_i2c_bus
+from edge_infer.boards.ina219 import CONFIGURATION, Ina219, Ina219Settings
 from edge_infer.boards.power import PowerSample, SampleFlag
 from edge_infer.boards.sampler import ThreadSampler
 from edge_infer.boards.simulated.i2c import BusTime, SimulatedI2cBus

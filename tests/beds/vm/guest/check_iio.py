@@ -8,7 +8,7 @@ from tests.beds.vm.guest.iio import ADAPTER, bound
 from tests.beds.vm.guest.machine import refusal
 
 from edge_infer.boards.errors import BusError
-from edge_infer.boards.ina219_registers import (
+from edge_infer.boards.ina219 import (
     BUS_VOLTAGE,
     CONFIGURATION,
     CONFIGURATION_AT_RESET,

@@ -12,9 +12,9 @@ from tests.beds.vm.guest.child import Child
 from tests.beds.vm.guest.cli import BUNDLE
 from tests.beds.vm.guest.machine import CPUFREQ, modprobe, policy_settings, refusal
 
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.boards.errors import ClockError
 from edge_infer.boards.linux_board import LinuxBoard
-from edge_infer.boards.operating_point import OperatingPoint
 from edge_infer.boards.profile import load_profile
 from edge_infer.boards.sysfs import RealSysfs
 from edge_infer.models_tflite import open_bundle

@@ -11,7 +11,7 @@ from smbus2 import SMBus
 from tests.beds.vm.guest.child import Child
 from tests.beds.vm.guest.machine import modprobe
 
-from edge_infer.boards.ina219_registers import (
+from edge_infer.boards.ina219 import (
     BUS_VOLTAGE,
     CONFIGURATION,
     CONFIGURATION_AT_RESET,
