@@ -31,7 +31,7 @@ from edge_infer.models_tflite.manifest import Thresholds
 from edge_infer.models_tflite.stage_spec import Preprocess
 
 HASH, NO_ENTRY, UNSUPPORTED = 3, 4, 5
-"""Values of ei_status."""
+"""Values of einf_status."""
 
 
 @pytest.fixture(scope="module")

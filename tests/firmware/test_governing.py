@@ -37,7 +37,7 @@ from edge_infer.runtime.predictor import SoftmaxPredictor
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 OK, TRUNCATED, CORRUPT, UNSUPPORTED = 0, 1, 2, 5
-"""Values of ei_status."""
+"""Values of einf_status."""
 PREDICTOR, PLAN = 0, 1
 DEADLINE_NS = 8_000_000
 CLOCKS_KHZ = (20_000, 40_000, 80_000)

@@ -13,7 +13,7 @@ MODELS = Path(__file__).parents[2].parent / "shared" / "data" / "models"
 FOREIGN = ("mlperf_tiny/pretrainedResnet_quant", "tflm/hello_world_int8",
            "tflm/micro_speech_quantized")  # fmt: skip
 UNSUPPORTED = 5
-"""ei_status"""
+"""einf_status"""
 
 
 @pytest.fixture(scope="module")

@@ -32,7 +32,7 @@ from edge_infer.models_tflite.prunable import PrunableModel
 CASES = int(os.environ.get("EDGE_INFER_RATIO_CASES", "20"))
 """Random nets, each at four ratios; `make test-mcu` takes more."""
 OK, TRUNCATED, HASH, NO_ENTRY, UNSUPPORTED = 0, 1, 3, 4, 5
-"""Values of ei_status."""
+"""Values of einf_status."""
 STAGES = [
     (name, stage.file)
     for name in shipped_names()

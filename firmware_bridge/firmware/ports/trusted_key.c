@@ -1,5 +1,5 @@
 /*
- * The key whose signatures count, given at build time: EI_TRUSTED_KEY, its 32 bytes with commas
+ * The key whose signatures count, given at build time: EINF_TRUSTED_KEY, its 32 bytes with commas
  * between (`make TRUST=me.pub.pem` writes it). Without it, bundles of anybody are taken.
  */
 #include <stddef.h>
@@ -7,9 +7,9 @@
 #include "edge_infer/ed25519.h"
 #include "edge_infer/hal.h"
 
-const uint8_t *ei_hal_trusted_key(uint32_t index) {
-#ifdef EI_TRUSTED_KEY
-    static const uint8_t key[EI_KEY_BYTES] = {EI_TRUSTED_KEY};
+const uint8_t *einf_hal_trusted_key(uint32_t index) {
+#ifdef EINF_TRUSTED_KEY
+    static const uint8_t key[EINF_ED25519_KEY_BYTES] = {EINF_TRUSTED_KEY};
     return index == 0 ? key : NULL;
 #else
     (void)index;

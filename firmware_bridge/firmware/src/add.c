@@ -1,21 +1,21 @@
 #include "kernel_parts.h"
 
 /* Bits that keep the inputs' precision through rescaling (kernels/add.cc, left_shift). */
-#define HEADROOM_BITS 20
+#define EINF_HEADROOM_BITS 20
 
 /* A factor below 1 by itself: MultiplyByQuantizedMultiplierSmallerThanOneExp. */
-static int32_t scaled(int32_t x, ei_scale scale) {
-    return ei_shift_right(ei_high_mul(x, scale.multiplier), -scale.shift);
+static int32_t scaled(int32_t x, einf_scale scale) {
+    return einf_shift_right(einf_high_mul(x, scale.multiplier), -scale.shift);
 }
 
-static int8_t add(const ei_add *a, int8_t left, int8_t right) {
-    const int32_t x = scaled((left + a->offsets[0]) * (1 << HEADROOM_BITS), a->scales[0]);
-    const int32_t y = scaled((right + a->offsets[1]) * (1 << HEADROOM_BITS), a->scales[1]);
+static int8_t add(const einf_add *a, int8_t left, int8_t right) {
+    const int32_t x = scaled((left + a->offsets[0]) * (1 << EINF_HEADROOM_BITS), a->scales[0]);
+    const int32_t y = scaled((right + a->offsets[1]) * (1 << EINF_HEADROOM_BITS), a->scales[1]);
     const int32_t sum = scaled(x + y, a->output_scale) + a->output_offset;
-    return (int8_t)ei_clamp(sum, a->range.low, a->range.high);
+    return (int8_t)einf_clamp(sum, a->range.low, a->range.high);
 }
 
-static void add_repeated(const ei_add *a, const int8_t *left, const int8_t *right, int8_t *out) {
+static void add_repeated(const einf_add *a, const int8_t *left, const int8_t *right, int8_t *out) {
     const int32_t *n = a->dims, *s = a->strides[0], *t = a->strides[1];
     for (int32_t i = 0; i < n[0]; i++) {
         for (int32_t j = 0; j < n[1]; j++) {
@@ -30,7 +30,7 @@ static void add_repeated(const ei_add *a, const int8_t *left, const int8_t *righ
     }
 }
 
-void ei_add_of(const ei_add *a, const int8_t *left, const int8_t *right, int8_t *out) {
+void einf_add_of(const einf_add *a, const int8_t *left, const int8_t *right, int8_t *out) {
     if (!a->same_shape) {
         add_repeated(a, left, right, out);
         return;

@@ -2,10 +2,24 @@
 
 #include <string.h>
 
-#define MAX_DEPTH 8
+#define EINF_MAX_DEPTH 8
 
-enum { UNSIGNED = 0, NEGATIVE = 1, BYTES = 2, TEXT = 3, LIST = 4, MAP = 5, TAG = 6, SIMPLE = 7 };
-enum { FALSE = 20, TRUE = 21, FLOAT64 = 27, INDEFINITE = 31 };
+enum {
+    EINF_CBOR_UNSIGNED = 0,
+    EINF_CBOR_NEGATIVE = 1,
+    EINF_CBOR_BYTES = 2,
+    EINF_CBOR_TEXT = 3,
+    EINF_CBOR_LIST = 4,
+    EINF_CBOR_MAP = 5,
+    EINF_CBOR_TAG = 6,
+    EINF_CBOR_SIMPLE = 7
+};
+enum {
+    EINF_CBOR_FALSE = 20,
+    EINF_CBOR_TRUE = 21,
+    EINF_CBOR_FLOAT64 = 27,
+    EINF_CBOR_INDEFINITE = 31
+};
 
 /* The head of an item: its type, and its number or length. */
 typedef struct {
@@ -15,7 +29,7 @@ typedef struct {
 } item;
 
 /* Reads a head; moves `at` behind it. Indefinite lengths are for lists and maps only. */
-static bool read_head(const cbor_map *m, uint32_t *at, item *head) {
+static bool read_head(const einf_cbor_map *m, uint32_t *at, item *head) {
     if (*at >= m->bytes) {
         return false;
     }
@@ -24,13 +38,14 @@ static bool read_head(const cbor_map *m, uint32_t *at, item *head) {
     head->info = first & 31;
     head->value = head->info;
     if (head->info < 24) {
-        return head->type != TAG;
+        return head->type != EINF_CBOR_TAG;
     }
-    if (head->info == INDEFINITE) {
-        return head->type == LIST || head->type == MAP || head->type == SIMPLE;
+    if (head->info == EINF_CBOR_INDEFINITE) {
+        return head->type == EINF_CBOR_LIST || head->type == EINF_CBOR_MAP ||
+               head->type == EINF_CBOR_SIMPLE;
     }
     const uint32_t bytes = head->info > 27 ? 0 : 1U << (head->info - 24);
-    if (bytes == 0 || bytes > m->bytes - *at || head->type == TAG) {
+    if (bytes == 0 || bytes > m->bytes - *at || head->type == EINF_CBOR_TAG) {
         return false;
     }
     head->value = 0;
@@ -41,14 +56,15 @@ static bool read_head(const cbor_map *m, uint32_t *at, item *head) {
 }
 
 static bool is_break(const item *head) {
-    return head->type == SIMPLE && head->info == INDEFINITE;
+    return head->type == EINF_CBOR_SIMPLE && head->info == EINF_CBOR_INDEFINITE;
 }
 
-static bool skip(const cbor_map *m, uint32_t *at, const item *head, int depth);
+static bool skip(const einf_cbor_map *m, uint32_t *at, const item *head, int depth);
 
 /* Skip the items of a list or map; `per` items make one entry. */
-static bool skip_items(const cbor_map *m, uint32_t *at, const item *head, uint32_t per, int depth) {
-    const bool counted = head->info != INDEFINITE;
+static bool skip_items(const einf_cbor_map *m, uint32_t *at, const item *head, uint32_t per,
+                       int depth) {
+    const bool counted = head->info != EINF_CBOR_INDEFINITE;
     if (counted && head->value > m->bytes) {
         return false;
     }
@@ -68,38 +84,39 @@ static bool skip_items(const cbor_map *m, uint32_t *at, const item *head, uint32
 }
 
 /* Skip the rest of an item whose head was read. */
-static bool skip(const cbor_map *m, uint32_t *at, const item *head, int depth) {
+static bool skip(const einf_cbor_map *m, uint32_t *at, const item *head, int depth) {
     switch (head->type) {
-    case BYTES:
-    case TEXT:
+    case EINF_CBOR_BYTES:
+    case EINF_CBOR_TEXT:
         if (head->value > m->bytes - *at) {
             return false;
         }
         *at += (uint32_t)head->value;
         return true;
-    case LIST:
-        return depth < MAX_DEPTH && skip_items(m, at, head, 1, depth + 1);
-    case MAP:
-        return depth < MAX_DEPTH && skip_items(m, at, head, 2, depth + 1);
+    case EINF_CBOR_LIST:
+        return depth < EINF_MAX_DEPTH && skip_items(m, at, head, 1, depth + 1);
+    case EINF_CBOR_MAP:
+        return depth < EINF_MAX_DEPTH && skip_items(m, at, head, 2, depth + 1);
     default:
         return !is_break(head);
     }
 }
 
-bool cbor_is_map(const cbor_map *m) {
+bool einf_cbor_is_map(const einf_cbor_map *m) {
     uint32_t at = 0;
     item head;
-    return read_head(m, &at, &head) && head.type == MAP && skip(m, &at, &head, 0) && at == m->bytes;
+    return read_head(m, &at, &head) && head.type == EINF_CBOR_MAP && skip(m, &at, &head, 0) &&
+           at == m->bytes;
 }
 
 /* Find a key; leave `at` behind the head of its value. */
-static bool find(const cbor_map *m, const char *key, uint32_t *at, item *value) {
+static bool find(const einf_cbor_map *m, const char *key, uint32_t *at, item *value) {
     item head, name;
     *at = 0;
-    if (!read_head(m, at, &head) || head.type != MAP) {
+    if (!read_head(m, at, &head) || head.type != EINF_CBOR_MAP) {
         return false;
     }
-    for (uint64_t left = head.value; head.info == INDEFINITE || left > 0; left--) {
+    for (uint64_t left = head.value; head.info == EINF_CBOR_INDEFINITE || left > 0; left--) {
         if (!read_head(m, at, &name) || is_break(&name)) {
             return false;
         }
@@ -107,7 +124,7 @@ static bool find(const cbor_map *m, const char *key, uint32_t *at, item *value) 
         if (!skip(m, at, &name, 0) || !read_head(m, at, value)) {
             return false;
         }
-        if (name.type == TEXT && name.value == strlen(key) &&
+        if (name.type == EINF_CBOR_TEXT && name.value == strlen(key) &&
             memcmp(m->data + text, key, strlen(key)) == 0) {
             return true;
         }
@@ -118,49 +135,50 @@ static bool find(const cbor_map *m, const char *key, uint32_t *at, item *value) 
     return false;
 }
 
-bool cbor_has(const cbor_map *m, const char *key) {
+bool einf_cbor_has(const einf_cbor_map *m, const char *key) {
     uint32_t at;
     item value;
     return find(m, key, &at, &value);
 }
 
-bool cbor_uint(const cbor_map *m, const char *key, uint64_t *number) {
+bool einf_cbor_uint(const einf_cbor_map *m, const char *key, uint64_t *number) {
     uint32_t at;
     item value;
-    const bool found = find(m, key, &at, &value) && value.type == UNSIGNED;
+    const bool found = find(m, key, &at, &value) && value.type == EINF_CBOR_UNSIGNED;
     *number = found ? value.value : 0;
     return found;
 }
 
-bool cbor_bool(const cbor_map *m, const char *key, bool *truth) {
+bool einf_cbor_bool(const einf_cbor_map *m, const char *key, bool *truth) {
     uint32_t at;
     item value;
-    const bool found = find(m, key, &at, &value) && value.type == SIMPLE &&
-                       (value.info == TRUE || value.info == FALSE);
-    *truth = found && value.info == TRUE;
+    const bool found = find(m, key, &at, &value) && value.type == EINF_CBOR_SIMPLE &&
+                       (value.info == EINF_CBOR_TRUE || value.info == EINF_CBOR_FALSE);
+    *truth = found && value.info == EINF_CBOR_TRUE;
     return found;
 }
 
-static bool string_of(const cbor_map *m, const char *key, uint32_t type, cbor_string *string) {
+static bool string_of(const einf_cbor_map *m, const char *key, uint32_t type,
+                      einf_cbor_string *string) {
     uint32_t at;
     item value;
-    *string = (cbor_string){m->data, 0};
+    *string = (einf_cbor_string){m->data, 0};
     if (!find(m, key, &at, &value) || value.type != type || value.value > m->bytes - at) {
         return false;
     }
-    *string = (cbor_string){m->data + at, (uint32_t)value.value};
+    *string = (einf_cbor_string){m->data + at, (uint32_t)value.value};
     return true;
 }
 
-bool cbor_text(const cbor_map *m, const char *key, cbor_string *text) {
-    return string_of(m, key, TEXT, text);
+bool einf_cbor_text(const einf_cbor_map *m, const char *key, einf_cbor_string *text) {
+    return string_of(m, key, EINF_CBOR_TEXT, text);
 }
 
-bool cbor_bytes(const cbor_map *m, const char *key, cbor_string *bytes) {
-    return string_of(m, key, BYTES, bytes);
+bool einf_cbor_bytes(const einf_cbor_map *m, const char *key, einf_cbor_string *bytes) {
+    return string_of(m, key, EINF_CBOR_BYTES, bytes);
 }
 
-static void put_raw(cbor_writer *w, const void *data, uint32_t bytes) {
+static void put_raw(einf_cbor_writer *w, const void *data, uint32_t bytes) {
     if (bytes > w->size - w->bytes) {
         w->full = true;
         return;
@@ -169,7 +187,7 @@ static void put_raw(cbor_writer *w, const void *data, uint32_t bytes) {
     w->bytes += bytes;
 }
 
-static void put_head(cbor_writer *w, uint32_t type, uint64_t value) {
+static void put_head(einf_cbor_writer *w, uint32_t type, uint64_t value) {
     const uint32_t size = value < 24         ? 0
                           : value < 0x100    ? 1
                           : value < 0x10000  ? 2
@@ -187,77 +205,77 @@ static void put_head(cbor_writer *w, uint32_t type, uint64_t value) {
     put_raw(w, head, 1 + size);
 }
 
-void cbor_put_map(cbor_writer *w, uint32_t pairs) {
-    put_head(w, MAP, pairs);
+void einf_cbor_put_map(einf_cbor_writer *w, uint32_t pairs) {
+    put_head(w, EINF_CBOR_MAP, pairs);
 }
 
-void cbor_put_list(cbor_writer *w, uint32_t items) {
-    put_head(w, LIST, items);
+void einf_cbor_put_list(einf_cbor_writer *w, uint32_t items) {
+    put_head(w, EINF_CBOR_LIST, items);
 }
 
-void cbor_put_uint(cbor_writer *w, uint64_t value) {
-    put_head(w, UNSIGNED, value);
+void einf_cbor_put_uint(einf_cbor_writer *w, uint64_t value) {
+    put_head(w, EINF_CBOR_UNSIGNED, value);
 }
 
-void cbor_put_int(cbor_writer *w, int64_t value) {
+void einf_cbor_put_int(einf_cbor_writer *w, int64_t value) {
     if (value < 0) {
-        put_head(w, NEGATIVE, (uint64_t)(-1 - value));
+        put_head(w, EINF_CBOR_NEGATIVE, (uint64_t)(-1 - value));
     } else {
-        put_head(w, UNSIGNED, (uint64_t)value);
+        put_head(w, EINF_CBOR_UNSIGNED, (uint64_t)value);
     }
 }
 
-void cbor_put_bool(cbor_writer *w, bool value) {
-    put_head(w, SIMPLE, value ? TRUE : FALSE);
+void einf_cbor_put_bool(einf_cbor_writer *w, bool value) {
+    put_head(w, EINF_CBOR_SIMPLE, value ? EINF_CBOR_TRUE : EINF_CBOR_FALSE);
 }
 
-void cbor_put_null(cbor_writer *w) {
-    put_head(w, SIMPLE, 22);
+void einf_cbor_put_null(einf_cbor_writer *w) {
+    put_head(w, EINF_CBOR_SIMPLE, 22);
 }
 
-void cbor_put_float64(cbor_writer *w, uint64_t bits) {
-    uint8_t number[9] = {SIMPLE << 5 | FLOAT64};
+void einf_cbor_put_float64(einf_cbor_writer *w, uint64_t bits) {
+    uint8_t number[9] = {EINF_CBOR_SIMPLE << 5 | EINF_CBOR_FLOAT64};
     for (uint32_t i = 0; i < 8; i++) {
         number[1 + i] = (uint8_t)(bits >> 8 * (7 - i));
     }
     put_raw(w, number, sizeof number);
 }
 
-void cbor_put_text_of(cbor_writer *w, const void *text, uint32_t bytes) {
-    put_head(w, TEXT, bytes);
+void einf_cbor_put_text_of(einf_cbor_writer *w, const void *text, uint32_t bytes) {
+    put_head(w, EINF_CBOR_TEXT, bytes);
     put_raw(w, text, bytes);
 }
 
-void cbor_put_text(cbor_writer *w, const char *text) {
-    cbor_put_text_of(w, text, (uint32_t)strlen(text));
+void einf_cbor_put_text(einf_cbor_writer *w, const char *text) {
+    einf_cbor_put_text_of(w, text, (uint32_t)strlen(text));
 }
 
-void cbor_put_bytes(cbor_writer *w, const void *data, uint32_t bytes) {
-    put_head(w, BYTES, bytes);
+void einf_cbor_put_bytes(einf_cbor_writer *w, const void *data, uint32_t bytes) {
+    put_head(w, EINF_CBOR_BYTES, bytes);
     put_raw(w, data, bytes);
 }
 
-void cbor_pair_uint(cbor_writer *w, const char *key, uint64_t value) {
-    cbor_put_text(w, key);
-    cbor_put_uint(w, value);
+void einf_cbor_pair_uint(einf_cbor_writer *w, const char *key, uint64_t value) {
+    einf_cbor_put_text(w, key);
+    einf_cbor_put_uint(w, value);
 }
 
-void cbor_pair_int(cbor_writer *w, const char *key, int64_t value) {
-    cbor_put_text(w, key);
-    cbor_put_int(w, value);
+void einf_cbor_pair_int(einf_cbor_writer *w, const char *key, int64_t value) {
+    einf_cbor_put_text(w, key);
+    einf_cbor_put_int(w, value);
 }
 
-void cbor_pair_bool(cbor_writer *w, const char *key, bool value) {
-    cbor_put_text(w, key);
-    cbor_put_bool(w, value);
+void einf_cbor_pair_bool(einf_cbor_writer *w, const char *key, bool value) {
+    einf_cbor_put_text(w, key);
+    einf_cbor_put_bool(w, value);
 }
 
-void cbor_pair_text(cbor_writer *w, const char *key, const char *text) {
-    cbor_put_text(w, key);
-    cbor_put_text(w, text);
+void einf_cbor_pair_text(einf_cbor_writer *w, const char *key, const char *text) {
+    einf_cbor_put_text(w, key);
+    einf_cbor_put_text(w, text);
 }
 
-void cbor_pair_bytes(cbor_writer *w, const char *key, const void *data, uint32_t bytes) {
-    cbor_put_text(w, key);
-    cbor_put_bytes(w, data, bytes);
+void einf_cbor_pair_bytes(einf_cbor_writer *w, const char *key, const void *data, uint32_t bytes) {
+    einf_cbor_put_text(w, key);
+    einf_cbor_put_bytes(w, data, bytes);
 }

@@ -2,32 +2,32 @@
  * @file
  * The clock in force, and how long each was.
  */
-#ifndef EDGE_INFER_CLOCK_H
-#define EDGE_INFER_CLOCK_H
+#ifndef EINF_CLOCK_H
+#define EINF_CLOCK_H
 
 #include <stdint.h>
 
 #include "power_log.h"
 
 /** Clocks whose time is told apart; what a board offers beyond counts as the last. */
-#define MAX_CLOCKS 16U
+#define EINF_MAX_CLOCKS 16U
 
-/** Time at each clock since `clock_begin`. */
+/** Time at each clock since `einf_residency_begin`. */
 typedef struct {
     uint32_t count;
-    uint32_t khz[MAX_CLOCKS];
-    uint64_t ns[MAX_CLOCKS];
+    uint32_t khz[EINF_MAX_CLOCKS];
+    uint64_t ns[EINF_MAX_CLOCKS];
     uint64_t since_ns;
     uint32_t switches;
-} clock;
+} einf_residency;
 
 /** Begin to count anew. */
-void clock_begin(clock *c);
+void einf_residency_begin(einf_residency *c);
 
 /** Set the board's clock if it is another, and log what it is then; returns it. */
-uint32_t clock_set(clock *c, power_log *log, uint32_t khz);
+uint32_t einf_residency_set_clock(einf_residency *c, einf_power_log *log, uint32_t khz);
 
 /** Count the time up to now. */
-void clock_count(clock *c);
+void einf_residency_count(einf_residency *c);
 
 #endif

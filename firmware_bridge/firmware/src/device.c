@@ -5,33 +5,33 @@
 #include "device.h"
 #include "edge_infer/golden.h"
 
-#define READ_BYTES   64U
-#define SELF_TEST_NS 1000000000U
+#define EINF_READ_BYTES   64U
+#define EINF_SELF_TEST_NS 1000000000U
 
-static device the;
+static einf_device the;
 
 /* Open the image of a slot in the arena. */
-static ei_status open_slot(device *d, uint8_t slot, uint32_t ratio) {
-    ei_arena arena = ei_arena_over(d->arena, sizeof d->arena);
-    d->policy = POLICY_PERFORMANCE; /* a plan belongs to the bundle that was open */
-    const ei_status status =
-        ei_bundle_open(&d->bundle, slots_data(slot), ei_hal_layout.slot_bytes, &arena, ratio);
-    const bool fits = status != EI_OK || ei_bundle_frame_bytes(&d->bundle) <= sizeof d->frame;
-    return fits ? status : EI_TOO_MANY;
+static einf_status open_slot(einf_device *d, uint8_t slot, uint32_t ratio) {
+    einf_arena arena = einf_arena_over(d->arena, sizeof d->arena);
+    d->policy = EINF_POLICY_PERFORMANCE; /* a plan belongs to the bundle that was open */
+    const einf_status status = einf_bundle_open(&d->bundle, einf_slots_data(slot),
+                                                einf_hal_layout.slot_bytes, &arena, ratio);
+    const bool fits = status != EINF_OK || einf_bundle_frame_bytes(&d->bundle) <= sizeof d->frame;
+    return fits ? status : EINF_TOO_MANY;
 }
 
-void device_open_bundle(device *d) {
+void einf_device_open_bundle(einf_device *d) {
     d->runs = false;
     d->failure = "no bundle: flash one first";
-    if (slots_active_image(&d->slots) == NULL) {
+    if (einf_slots_active_image(&d->slots) == NULL) {
         return;
     }
-    const ei_status status = open_slot(d, d->slots.state.active, d->ratio);
-    d->runs = status == EI_OK;
-    d->failure = d->runs ? "" : ei_status_text(status);
-    (void)device_govern(d, POLICY_PERFORMANCE);
+    const einf_status status = open_slot(d, d->slots.state.active, d->ratio);
+    d->runs = status == EINF_OK;
+    d->failure = d->runs ? "" : einf_status_text(status);
+    (void)einf_device_govern(d, EINF_POLICY_PERFORMANCE);
     if (!d->runs) {
-        slots_fail(&d->slots, d->failure);
+        einf_slots_fail(&d->slots, d->failure);
     }
 }
 
@@ -39,183 +39,186 @@ void device_open_bundle(device *d) {
 static uint64_t self_test_end_ns;
 
 static bool self_test_goes_on(void) {
-    ei_hal_watchdog_feed();
-    return ei_hal_now_ns() < self_test_end_ns;
+    einf_hal_watchdog_feed();
+    return einf_hal_now_ns() < self_test_end_ns;
 }
 
 /* Every ratio opens: none is refused later. */
-static ei_status try_ratios(device *d) {
-    ei_status status = EI_OK;
-    while (status == EI_OK && d->self_tested_ratios < d->bundle.decisions.ratio_count) {
-        const uint32_t ratio = ei_decisions_ratio(&d->bundle.decisions, d->self_tested_ratios);
-        status = ratio == EI_FULL_WIDTH ? EI_OK : open_slot(d, slots_other(&d->slots), ratio);
-        d->self_tested_ratios += status == EI_OK;
-        if (status == EI_OK && ratio != EI_FULL_WIDTH && !self_test_goes_on()) {
-            return EI_BUSY;
+static einf_status try_ratios(einf_device *d) {
+    einf_status status = EINF_OK;
+    while (status == EINF_OK && d->self_tested_ratios < d->bundle.decisions.ratio_count) {
+        const uint32_t ratio = einf_decisions_ratio(&d->bundle.decisions, d->self_tested_ratios);
+        status =
+            ratio == EINF_FULL_WIDTH ? EINF_OK : open_slot(d, einf_slots_other(&d->slots), ratio);
+        d->self_tested_ratios += status == EINF_OK;
+        if (status == EINF_OK && ratio != EINF_FULL_WIDTH && !self_test_goes_on()) {
+            return EINF_BUSY;
         }
     }
     return status;
 }
 
 /* The golden vectors; a bundle that carries none has to run a black frame. */
-static ei_status try_bundle(device *d) {
-    inference result;
-    const ei_status status = ei_golden_run(&d->bundle, &d->self_tested, self_test_goes_on);
-    if (status != EI_NO_ENTRY) {
+static einf_status try_bundle(einf_device *d) {
+    einf_inference result;
+    const einf_status status = einf_golden_run(&d->bundle, &d->self_tested, self_test_goes_on);
+    if (status != EINF_NO_ENTRY) {
         return status;
     }
     memset(d->frame, 0, sizeof d->frame);
-    device_infer(d, 0, false, &result);
-    return EI_OK;
+    einf_device_infer(d, 0, false, &result);
+    return EINF_OK;
 }
 
-ei_status device_self_test(device *d) {
-    self_test_end_ns = ei_hal_now_ns() + SELF_TEST_NS;
-    ei_status status = open_slot(d, slots_other(&d->slots), EI_FULL_WIDTH);
-    if (memcmp(d->self_test_digest, d->bundle.image.digest, EI_SHA256_BYTES) != 0) {
-        memcpy(d->self_test_digest, d->bundle.image.digest, EI_SHA256_BYTES);
+einf_status einf_device_self_test(einf_device *d) {
+    self_test_end_ns = einf_hal_now_ns() + EINF_SELF_TEST_NS;
+    einf_status status = open_slot(d, einf_slots_other(&d->slots), EINF_FULL_WIDTH);
+    if (memcmp(d->self_test_digest, d->bundle.image.digest, EINF_SHA256_BYTES) != 0) {
+        memcpy(d->self_test_digest, d->bundle.image.digest, EINF_SHA256_BYTES);
         d->self_tested = d->self_tested_ratios = 0;
     }
     status = status ? status : try_bundle(d);
     status = status ? status : try_ratios(d);
     d->answered = 0;
-    device_open_bundle(d);
+    einf_device_open_bundle(d);
     return status;
 }
 
-ei_status device_prune(device *d, uint32_t ratio) {
+einf_status einf_device_prune(einf_device *d, uint32_t ratio) {
     if (ratio == d->ratio) {
-        return EI_OK;
+        return EINF_OK;
     }
-    const ei_status status = open_slot(d, d->slots.state.active, ratio);
+    const einf_status status = open_slot(d, d->slots.state.active, ratio);
     d->answered = 0;
-    if (status == EI_OK) {
+    if (status == EINF_OK) {
         d->ratio = ratio;
-        return EI_OK;
+        return EINF_OK;
     }
-    device_open_bundle(d);
+    einf_device_open_bundle(d);
     return status;
 }
 
-ei_status device_govern(device *d, policy wanted) {
-    const uint32_t highest = ei_hal_clock_count - 1;
-    ei_status status = EI_OK;
-    if (wanted == POLICY_PLANNED) {
-        status = ei_governor_start(&d->governor, &d->bundle, ei_hal_board, ei_hal_clock_khz());
+einf_status einf_device_govern(einf_device *d, einf_policy wanted) {
+    const uint32_t highest = einf_hal_clock_count - 1;
+    einf_status status = EINF_OK;
+    if (wanted == EINF_POLICY_PLANNED) {
+        status =
+            einf_governor_start(&d->governor, &d->bundle, einf_hal_board, einf_hal_clock_khz());
     }
-    if (status != EI_OK) {
+    if (status != EINF_OK) {
         return status;
     }
     d->policy = wanted;
-    if (wanted != POLICY_PLANNED) {
-        const uint32_t index = wanted == POLICY_POWERSAVE ? 0 : highest;
-        (void)clock_set(&d->clock, &d->log, ei_hal_clocks_khz[index]);
+    if (wanted != EINF_POLICY_PLANNED) {
+        const uint32_t index = wanted == EINF_POLICY_POWERSAVE ? 0 : highest;
+        (void)einf_residency_set_clock(&d->clock, &d->log, einf_hal_clocks_khz[index]);
     }
-    clock_begin(&d->clock);
-    return EI_OK;
+    einf_residency_begin(&d->clock);
+    return EINF_OK;
 }
 
 /* Set the clock that the plan says, before a stage or for the wait. */
-static void follow_plan(device *d, uint32_t khz) {
-    ei_governor_clock_is(&d->governor, clock_set(&d->clock, &d->log, khz));
+static void follow_plan(einf_device *d, uint32_t khz) {
+    einf_governor_clock_is(&d->governor, einf_residency_set_clock(&d->clock, &d->log, khz));
 }
 
 /* Before a stage: the plan's clock, by the time since the frame was whole. */
-static void choose_clock(device *d, uint32_t stage, inference *result, uint64_t arrival_ns) {
-    ei_governor *g = &d->governor;
-    if (d->policy != POLICY_PLANNED) {
+static void choose_clock(einf_device *d, uint32_t stage, einf_inference *result,
+                         uint64_t arrival_ns) {
+    einf_governor *g = &d->governor;
+    if (d->policy != EINF_POLICY_PLANNED) {
         return;
     }
     if (stage == 0) {
-        follow_plan(d, ei_governor_first_khz(g, 0));
+        follow_plan(d, einf_governor_first_khz(g, 0));
         return;
     }
     follow_plan(d,
-                ei_governor_next_khz(g, stage - 1, result->stage_end_ns[stage - 1] - arrival_ns));
+                einf_governor_next_khz(g, stage - 1, result->stage_end_ns[stage - 1] - arrival_ns));
     result->predicted = g->predicts;
     result->bin = g->bin;
 }
 
-void device_infer(device *d, uint64_t number, bool quantised, inference *result) {
-    const uint64_t arrival_ns = ei_hal_now_ns();
+void einf_device_infer(einf_device *d, uint64_t number, bool quantised, einf_inference *result) {
+    const uint64_t arrival_ns = einf_hal_now_ns();
     const uint32_t switches = d->clock.switches;
     memset(result, 0, sizeof *result);
-    log_mark(&d->log, LOG_INFERENCE_START, arrival_ns, (uint32_t)number);
+    einf_log_mark(&d->log, EINF_LOG_INFERENCE_START, arrival_ns, (uint32_t)number);
     for (uint32_t stage = 0; !result->last.leave; stage++) {
         choose_clock(d, stage, result, arrival_ns);
-        result->khz[stage] = ei_hal_clock_khz();
-        result->stage_start_ns[stage] = ei_hal_now_ns();
-        result->last = ei_bundle_run_stage(&d->bundle, stage, d->frame, quantised);
-        result->stage_end_ns[stage] = ei_hal_now_ns();
+        result->khz[stage] = einf_hal_clock_khz();
+        result->stage_start_ns[stage] = einf_hal_now_ns();
+        result->last = einf_bundle_run_stage(&d->bundle, stage, d->frame, quantised);
+        result->stage_end_ns[stage] = einf_hal_now_ns();
         result->exit = stage;
-        ei_hal_watchdog_feed();
+        einf_hal_watchdog_feed();
     }
     result->arrival_ns = arrival_ns;
     result->switches = d->clock.switches - switches;
-    log_mark(&d->log, LOG_INFERENCE_EXIT, ei_hal_now_ns(), result->exit);
-    if (d->policy == POLICY_PLANNED) {
+    einf_log_mark(&d->log, EINF_LOG_INFERENCE_EXIT, einf_hal_now_ns(), result->exit);
+    if (d->policy == EINF_POLICY_PLANNED) {
         const uint64_t age_ns = result->stage_end_ns[result->exit] - arrival_ns;
-        follow_plan(d, ei_governor_idle_khz(&d->governor, age_ns));
+        follow_plan(d, einf_governor_idle_khz(&d->governor, age_ns));
     }
 }
 
 /* A bundle on trial that cannot run is given up at once: the next reset is this one. */
-static void start(device *d) {
-    slots_reset(&d->slots);
-    device_open_bundle(d);
+static void start(einf_device *d) {
+    einf_slots_reset(&d->slots);
+    einf_device_open_bundle(d);
     if (!d->runs && d->slots.state.doomed) {
-        slots_reset(&d->slots);
-        device_open_bundle(d);
+        einf_slots_reset(&d->slots);
+        einf_device_open_bundle(d);
     }
-    log_mark(&d->log, LOG_CLOCK_KHZ, ei_hal_now_ns(), ei_hal_clock_khz());
+    einf_log_mark(&d->log, EINF_LOG_CLOCK_KHZ, einf_hal_now_ns(), einf_hal_clock_khz());
 }
 
-void ei_device_start(uint8_t ina219_address, uint32_t shunt_uohm) {
+void einf_device_start(uint8_t ina219_address, uint32_t shunt_uohm) {
     memset(&the, 0, sizeof the);
-    the.ratio = EI_FULL_WIDTH;
+    the.ratio = EINF_FULL_WIDTH;
     start(&the);
-    if (ina219_address != 0 && ina219_start(&the.meter, ina219_address, shunt_uohm)) {
-        log_mark(&the.log, LOG_METER_START, ei_hal_now_ns(), 0);
+    if (ina219_address != 0 && einf_ina219_start(&the.meter, ina219_address, shunt_uohm)) {
+        einf_log_mark(&the.log, EINF_LOG_METER_START, einf_hal_now_ns(), 0);
     }
-    mlperf_greet();
+    einf_mlperf_greet();
 }
 
-bool ei_device_busy(void) {
+bool einf_device_busy(void) {
     return the.mlperf.inferences > 0;
 }
 
-const char *ei_device_text(void) {
+const char *einf_device_text(void) {
     return the.runs ? "ok" : the.failure;
 }
 
-static void take(device *d, uint8_t byte) {
-    switch (frame_take(&d->decoder, byte, ei_hal_now_ns())) {
-    case FRAME_MESSAGE:
-        smp_answer(d, d->decoder.framing, d->decoder.data, d->decoder.bytes);
+static void take(einf_device *d, uint8_t byte) {
+    switch (einf_frame_take(&d->decoder, byte, einf_hal_now_ns())) {
+    case EINF_FRAME_MESSAGE:
+        einf_smp_answer(d, d->decoder.framing, d->decoder.data, d->decoder.bytes);
         d->decoder.bytes = 0;
         return;
-    case FRAME_NOISE:
-        mlperf_take(d, byte);
+    case EINF_FRAME_NOISE:
+        einf_mlperf_take(d, byte);
         return;
-    case FRAME_NOTHING:
+    case EINF_FRAME_NOTHING:
         return;
     }
 }
 
-void ei_device_poll(void) {
-    uint8_t bytes[READ_BYTES];
-    log_entry sample;
-    const uint32_t count = ei_hal_uart_read(bytes, sizeof bytes);
+void einf_device_poll(void) {
+    uint8_t bytes[EINF_READ_BYTES];
+    einf_log_entry sample;
+    const uint32_t count = einf_hal_uart_read(bytes, sizeof bytes);
     for (uint32_t i = 0; i < count; i++) {
         take(&the, bytes[i]);
     }
-    if (ina219_poll(&the.meter, ei_hal_now_ns(), &sample)) {
-        log_add(&the.log, &sample);
+    if (einf_ina219_poll(&the.meter, einf_hal_now_ns(), &sample)) {
+        einf_log_add(&the.log, &sample);
     }
-    mlperf_poll(&the);
-    ei_hal_watchdog_feed();
+    einf_mlperf_poll(&the);
+    einf_hal_watchdog_feed();
     if (the.reset_wanted) {
         the.reset_wanted = false;
-        ei_hal_reset();
+        einf_hal_reset();
     }
 }

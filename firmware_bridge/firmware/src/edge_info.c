@@ -5,112 +5,112 @@
 #include "version_text.h"
 
 #if defined(__ARM_ARCH_7EM__)
-#define EI_ARCH "armv7e-m"
+#define EINF_ARCH "armv7e-m"
 #elif defined(__arm__)
-#define EI_ARCH "arm"
+#define EINF_ARCH "arm"
 #else
-#define EI_ARCH "host"
+#define EINF_ARCH "host"
 #endif
 
-const char *edge_policy_name(policy which) {
+const char *einf_edge_policy_name(einf_policy which) {
     static const char *const names[] = {"performance", "powersave", "planned"};
     return names[which];
 }
 
-void edge_put_run(cbor_writer *out, const device *d) {
-    const ei_decisions *decisions = &d->bundle.decisions;
-    char version[VERSION_TEXT_BYTES], ratio[EI_RATIO_TEXT_BYTES];
-    version_text(version, &d->bundle.image.version);
-    cbor_put_map(out, 9);
-    cbor_put_text(out, "bundle");
-    cbor_put_text_of(out, decisions->name, decisions->name_bytes);
-    cbor_pair_text(out, "version", version);
-    cbor_pair_text(out, "board", ei_hal_board);
-    cbor_pair_bool(out, "simulated", ei_hal_simulated);
-    cbor_pair_bool(out, "metered", false); /* samples are logged; no energy is computed here */
-    cbor_pair_text(out, "policy", edge_policy_name(d->policy));
-    ei_ratio_text(ratio, d->ratio);
-    cbor_pair_text(out, "ratio", ratio);
-    cbor_put_text(out, "exits");
-    cbor_put_list(out, decisions->stage_count);
+void einf_edge_put_run(einf_cbor_writer *out, const einf_device *d) {
+    const einf_decisions *decisions = &d->bundle.decisions;
+    char version[EINF_VERSION_TEXT_BYTES], ratio[EINF_RATIO_TEXT_BYTES];
+    einf_version_text(version, &d->bundle.image.version);
+    einf_cbor_put_map(out, 9);
+    einf_cbor_put_text(out, "bundle");
+    einf_cbor_put_text_of(out, decisions->name, decisions->name_bytes);
+    einf_cbor_pair_text(out, "version", version);
+    einf_cbor_pair_text(out, "board", einf_hal_board);
+    einf_cbor_pair_bool(out, "simulated", einf_hal_simulated);
+    einf_cbor_pair_bool(out, "metered", false); /* samples are logged; no energy is computed here */
+    einf_cbor_pair_text(out, "policy", einf_edge_policy_name(d->policy));
+    einf_ratio_text(ratio, d->ratio);
+    einf_cbor_pair_text(out, "ratio", ratio);
+    einf_cbor_put_text(out, "exits");
+    einf_cbor_put_list(out, decisions->stage_count);
     for (uint32_t i = 0; i < decisions->stage_count; i++) {
-        cbor_put_text_of(out, decisions->stages[i].name, decisions->stages[i].name_bytes);
+        einf_cbor_put_text_of(out, decisions->stages[i].name, decisions->stages[i].name_bytes);
     }
-    cbor_put_text(out, "backend");
-    cbor_put_map(out, 4);
-    cbor_pair_text(out, "name", "edge-infer-c");
-    cbor_pair_text(out, "version", "0.1.0");
-    cbor_pair_text(out, "resolver", "reference");
-    cbor_pair_text(out, "arch", EI_ARCH);
+    einf_cbor_put_text(out, "backend");
+    einf_cbor_put_map(out, 4);
+    einf_cbor_pair_text(out, "name", "edge-infer-c");
+    einf_cbor_pair_text(out, "version", "0.1.0");
+    einf_cbor_pair_text(out, "resolver", "reference");
+    einf_cbor_pair_text(out, "arch", EINF_ARCH);
 }
 
-static void put_revert(cbor_writer *out, const slot_state *state) {
+static void put_revert(einf_cbor_writer *out, const einf_slot_state *state) {
     static const char digits[] = "0123456789abcdef";
-    char version[VERSION_TEXT_BYTES], digest[2 * EI_SHA256_BYTES];
-    cbor_put_text(out, "revert");
+    char version[EINF_VERSION_TEXT_BYTES], digest[2 * EINF_SHA256_BYTES];
+    einf_cbor_put_text(out, "revert");
     if (!state->reverted) {
-        cbor_put_null(out);
+        einf_cbor_put_null(out);
         return;
     }
-    version_text(version, &state->revert_version);
-    for (uint32_t i = 0; i < EI_SHA256_BYTES; i++) {
+    einf_version_text(version, &state->revert_version);
+    for (uint32_t i = 0; i < EINF_SHA256_BYTES; i++) {
         digest[2 * i] = digits[state->revert_digest[i] >> 4];
         digest[2 * i + 1] = digits[state->revert_digest[i] & 15];
     }
-    cbor_put_map(out, 3);
-    cbor_pair_text(out, "version", version);
-    cbor_put_text(out, "digest");
-    cbor_put_text_of(out, digest, sizeof digest);
-    cbor_pair_text(out, "reason", state->revert_reason);
+    einf_cbor_put_map(out, 3);
+    einf_cbor_pair_text(out, "version", version);
+    einf_cbor_put_text(out, "digest");
+    einf_cbor_put_text_of(out, digest, sizeof digest);
+    einf_cbor_pair_text(out, "reason", state->revert_reason);
 }
 
-refusal edge_info(device *d, const cbor_map *in, cbor_writer *out) {
+einf_refusal einf_edge_info(einf_device *d, const einf_cbor_map *in, einf_cbor_writer *out) {
     (void)in;
-    cbor_put_map(out, 7);
-    cbor_put_text(out, "run");
+    einf_cbor_put_map(out, 7);
+    einf_cbor_put_text(out, "run");
     if (d->runs) {
-        edge_put_run(out, d);
+        einf_edge_put_run(out, d);
     } else {
-        cbor_put_null(out);
+        einf_cbor_put_null(out);
     }
-    cbor_pair_text(out, "failure", d->failure);
-    cbor_pair_bool(out, "trial", slots_on_trial(&d->slots));
-    cbor_pair_bool(out, "confirmed", d->slots.state.confirmed);
-    cbor_pair_uint(out, "counter", d->slots.state.security_counter);
-    cbor_pair_uint(out, "resets", d->slots.state.resets);
+    einf_cbor_pair_text(out, "failure", d->failure);
+    einf_cbor_pair_bool(out, "trial", einf_slots_on_trial(&d->slots));
+    einf_cbor_pair_bool(out, "confirmed", d->slots.state.confirmed);
+    einf_cbor_pair_uint(out, "counter", d->slots.state.security_counter);
+    einf_cbor_pair_uint(out, "resets", d->slots.state.resets);
     put_revert(out, &d->slots.state);
-    return granted();
+    return einf_granted();
 }
 
-static void put_exits(cbor_writer *out, const device *d) {
+static void put_exits(einf_cbor_writer *out, const einf_device *d) {
     uint32_t used = 0;
-    for (uint32_t i = 0; i < EI_MAX_STAGES; i++) {
+    for (uint32_t i = 0; i < EINF_MAX_STAGES; i++) {
         used += d->exits[i] > 0;
     }
-    cbor_put_text(out, "exits");
-    cbor_put_list(out, used);
-    for (uint32_t i = 0; i < EI_MAX_STAGES; i++) {
+    einf_cbor_put_text(out, "exits");
+    einf_cbor_put_list(out, used);
+    for (uint32_t i = 0; i < EINF_MAX_STAGES; i++) {
         if (d->exits[i] > 0) {
-            cbor_put_list(out, 2);
-            cbor_put_uint(out, i);
-            cbor_put_uint(out, d->exits[i]);
+            einf_cbor_put_list(out, 2);
+            einf_cbor_put_uint(out, i);
+            einf_cbor_put_uint(out, d->exits[i]);
         }
     }
 }
 
-refusal edge_statistics(device *d, const cbor_map *in, cbor_writer *out) {
+einf_refusal einf_edge_statistics(einf_device *d, const einf_cbor_map *in, einf_cbor_writer *out) {
     (void)in;
-    cbor_put_map(out, 11);
-    cbor_pair_uint(out, "inferences", d->inferences);
+    einf_cbor_put_map(out, 11);
+    einf_cbor_pair_uint(out, "inferences", d->inferences);
     put_exits(out, d);
-    cbor_pair_uint(out, "labelled", 0);
-    cbor_pair_uint(out, "correct", 0);
-    cbor_pair_uint(out, "net", 0);
-    cbor_pair_uint(out, "gross", 0);
-    cbor_pair_uint(out, "restarts", 0);
-    cbor_pair_text(out, "failure", d->failure);
-    cbor_pair_bool(out, "busy", false);
-    cbor_pair_uint(out, "log_first", log_first(&d->log));
-    cbor_pair_uint(out, "log_end", d->log.end);
-    return granted();
+    einf_cbor_pair_uint(out, "labelled", 0);
+    einf_cbor_pair_uint(out, "correct", 0);
+    einf_cbor_pair_uint(out, "net", 0);
+    einf_cbor_pair_uint(out, "gross", 0);
+    einf_cbor_pair_uint(out, "restarts", 0);
+    einf_cbor_pair_text(out, "failure", d->failure);
+    einf_cbor_pair_bool(out, "busy", false);
+    einf_cbor_pair_uint(out, "log_first", einf_log_first(&d->log));
+    einf_cbor_pair_uint(out, "log_end", d->log.end);
+    return einf_granted();
 }

@@ -2,19 +2,19 @@
  * @file
  * What runs on the device, as the host asks for it.
  */
-#ifndef EDGE_INFER_EDGE_INFO_H
-#define EDGE_INFER_EDGE_INFO_H
+#ifndef EINF_EDGE_INFO_H
+#define EINF_EDGE_INFO_H
 
 #include "device.h"
 
 /** A policy as the host calls it. */
-const char *edge_policy_name(policy which);
+const char *einf_edge_policy_name(einf_policy which);
 
 /** The map of the bundle that runs. */
-void edge_put_run(cbor_writer *out, const device *d);
+void einf_edge_put_run(einf_cbor_writer *out, const einf_device *d);
 
 /** Handlers of the commands. */
-refusal edge_info(device *d, const cbor_map *in, cbor_writer *out);
-refusal edge_statistics(device *d, const cbor_map *in, cbor_writer *out);
+einf_refusal einf_edge_info(einf_device *d, const einf_cbor_map *in, einf_cbor_writer *out);
+einf_refusal einf_edge_statistics(einf_device *d, const einf_cbor_map *in, einf_cbor_writer *out);
 
 #endif

@@ -1,65 +1,66 @@
 /* SMP group 10: which groups there are (Zephyr, "Enumeration Management"). */
 #include "device.h"
 
-#define ENUMERATION_INDEX_TOO_LARGE 4U
-#define GROUPS                      4U
+#define EINF_ENUMERATION_CODE_INDEX_TOO_LARGE 4U
+#define EINF_GROUPS                           4U
 
-static refusal count(device *d, const cbor_map *in, cbor_writer *out) {
+static einf_refusal count(einf_device *d, const einf_cbor_map *in, einf_cbor_writer *out) {
     (void)d;
     (void)in;
-    cbor_put_map(out, 1);
-    cbor_pair_uint(out, "count", GROUPS);
-    return granted();
+    einf_cbor_put_map(out, 1);
+    einf_cbor_pair_uint(out, "count", EINF_GROUPS);
+    return einf_granted();
 }
 
-static refusal list(device *d, const cbor_map *in, cbor_writer *out) {
+static einf_refusal list(einf_device *d, const einf_cbor_map *in, einf_cbor_writer *out) {
     (void)d;
     (void)in;
-    cbor_put_map(out, 1);
-    cbor_put_text(out, "groups");
-    cbor_put_list(out, GROUPS);
-    for (uint32_t i = 0; i < GROUPS; i++) {
-        cbor_put_uint(out, smp_groups[i]->number);
+    einf_cbor_put_map(out, 1);
+    einf_cbor_put_text(out, "groups");
+    einf_cbor_put_list(out, EINF_GROUPS);
+    for (uint32_t i = 0; i < EINF_GROUPS; i++) {
+        einf_cbor_put_uint(out, einf_smp_groups[i]->number);
     }
-    return granted();
+    return einf_granted();
 }
 
-static refusal single(device *d, const cbor_map *in, cbor_writer *out) {
+static einf_refusal single(einf_device *d, const einf_cbor_map *in, einf_cbor_writer *out) {
     uint64_t index = 0;
     (void)d;
-    (void)cbor_uint(in, "index", &index);
-    if (index >= GROUPS) {
-        return (refusal){SMP_INVALID, ENUMERATION_INDEX_TOO_LARGE, "there are 4 groups"};
+    (void)einf_cbor_uint(in, "index", &index);
+    if (index >= EINF_GROUPS) {
+        return (einf_refusal){EINF_CODE_INVALID, EINF_ENUMERATION_CODE_INDEX_TOO_LARGE,
+                              "there are 4 groups"};
     }
-    cbor_put_map(out, index == GROUPS - 1 ? 2 : 1);
-    cbor_pair_uint(out, "group", smp_groups[index]->number);
-    if (index == GROUPS - 1) {
-        cbor_pair_bool(out, "end", true);
+    einf_cbor_put_map(out, index == EINF_GROUPS - 1 ? 2 : 1);
+    einf_cbor_pair_uint(out, "group", einf_smp_groups[index]->number);
+    if (index == EINF_GROUPS - 1) {
+        einf_cbor_pair_bool(out, "end", true);
     }
-    return granted();
+    return einf_granted();
 }
 
-static refusal details(device *d, const cbor_map *in, cbor_writer *out) {
+static einf_refusal details(einf_device *d, const einf_cbor_map *in, einf_cbor_writer *out) {
     (void)d;
     (void)in;
-    cbor_put_map(out, 1);
-    cbor_put_text(out, "groups");
-    cbor_put_list(out, GROUPS);
-    for (uint32_t i = 0; i < GROUPS; i++) {
-        cbor_put_map(out, 3);
-        cbor_pair_uint(out, "group", smp_groups[i]->number);
-        cbor_pair_text(out, "name", smp_groups[i]->name);
-        cbor_pair_uint(out, "handlers", smp_groups[i]->command_count);
+    einf_cbor_put_map(out, 1);
+    einf_cbor_put_text(out, "groups");
+    einf_cbor_put_list(out, EINF_GROUPS);
+    for (uint32_t i = 0; i < EINF_GROUPS; i++) {
+        einf_cbor_put_map(out, 3);
+        einf_cbor_pair_uint(out, "group", einf_smp_groups[i]->number);
+        einf_cbor_pair_text(out, "name", einf_smp_groups[i]->name);
+        einf_cbor_pair_uint(out, "handlers", einf_smp_groups[i]->command_count);
     }
-    return granted();
+    return einf_granted();
 }
 
-static const smp_command commands[] = {
-    {0, SMP_READ, count},
-    {1, SMP_READ, list},
-    {2, SMP_READ, single},
-    {3, SMP_READ, details},
+static const einf_smp_command commands[] = {
+    {0, EINF_OP_READ, count},
+    {1, EINF_OP_READ, list},
+    {2, EINF_OP_READ, single},
+    {3, EINF_OP_READ, details},
 };
 
-const smp_group enumeration_group = {GROUP_ENUMERATION, sizeof commands / sizeof *commands, "enum",
-                                     commands};
+const einf_smp_group einf_enumeration_group = {
+    EINF_GROUP_ENUMERATION, sizeof commands / sizeof *commands, "enum", commands};

@@ -5,27 +5,27 @@
  * Eight words, the lowest first; any number below 2^256 stands for its rest modulo p. Since 2^256
  * is 38 modulo p, what overflows comes back times 38.
  */
-#ifndef EDGE_INFER_FIELD25519_H
-#define EDGE_INFER_FIELD25519_H
+#ifndef EINF_FIELD25519_H
+#define EINF_FIELD25519_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
 typedef struct {
     uint32_t word[8];
-} field;
+} einf_field;
 
-void field_add(field *sum, const field *a, const field *b);
-void field_sub(field *difference, const field *a, const field *b);
-void field_mul(field *product, const field *a, const field *b);
+void einf_field_add(einf_field *sum, const einf_field *a, const einf_field *b);
+void einf_field_sub(einf_field *difference, const einf_field *a, const einf_field *b);
+void einf_field_mul(einf_field *product, const einf_field *a, const einf_field *b);
 
 /** a^(2^bits - 256 + low): the exponents of inversion and square root have this form. */
-void field_pow(field *power, const field *a, uint32_t bits, uint32_t low);
+void einf_field_pow(einf_field *power, const einf_field *a, uint32_t bits, uint32_t low);
 
 /** The rest below p. */
-void field_reduce(field *a);
+void einf_field_reduce(einf_field *a);
 
 /** Whether two numbers have the same rest. */
-bool field_same(const field *a, const field *b);
+bool einf_field_same(const einf_field *a, const einf_field *b);
 
 #endif

@@ -3,12 +3,12 @@
 #include <string.h>
 
 /* A double is mantissa / 2^53 * 2^exponent with mantissa in [2^52, 2^53): frexp without libm. */
-ei_scale ei_scale_of(double real) {
+einf_scale einf_scale_of(double real) {
     uint64_t bits;
     memcpy(&bits, &real, sizeof bits);
     const uint64_t exponent_field = bits >> 52 & 0x7FF;
     if (exponent_field == 0) { /* zero, or far below 2^-32 */
-        return (ei_scale){0, 0};
+        return (einf_scale){0, 0};
     }
     const uint64_t mantissa = (bits & (((uint64_t)1 << 52) - 1)) | (uint64_t)1 << 52;
     uint64_t multiplier = (mantissa + ((uint64_t)1 << 21)) >> 22;
@@ -18,7 +18,7 @@ ei_scale ei_scale_of(double real) {
         shift += 1;
     }
     if (shift < -31) {
-        return (ei_scale){0, 0};
+        return (einf_scale){0, 0};
     }
-    return (ei_scale){(int32_t)multiplier, shift};
+    return (einf_scale){(int32_t)multiplier, shift};
 }

@@ -2,8 +2,8 @@
  * @file
  * INA219 power monitor (Texas Instruments, SBOS448G), polled: one sample a conversion.
  */
-#ifndef EDGE_INFER_INA219_H
-#define EDGE_INFER_INA219_H
+#ifndef EINF_INA219_H
+#define EINF_INA219_H
 
 #include "power_log.h"
 
@@ -14,16 +14,16 @@ typedef struct {
     uint32_t shunt_uohm;
     uint32_t seq;
     uint32_t failed; /**< Reads that nothing acknowledged. */
-} ina219;
+} einf_ina219;
 
 /**
  * Configure the chip: 16 V range, PGA /8 (320 mV), 12 bits, shunt and bus in turn.
  *
  * @return false when nothing answers at the address; the meter is then absent.
  */
-bool ina219_start(ina219 *meter, uint8_t address, uint32_t shunt_uohm);
+bool einf_ina219_start(einf_ina219 *meter, uint8_t address, uint32_t shunt_uohm);
 
 /** A sample when a conversion has become ready since; false otherwise. */
-bool ina219_poll(ina219 *meter, uint64_t now_ns, log_entry *sample);
+bool einf_ina219_poll(einf_ina219 *meter, uint64_t now_ns, einf_log_entry *sample);
 
 #endif

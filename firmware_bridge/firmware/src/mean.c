@@ -1,15 +1,15 @@
 #include "kernel_parts.h"
 
 typedef struct {
-    int32_t limits[EI_MAX_DIMS];
-    int32_t strides[EI_MAX_DIMS];
+    int32_t limits[EINF_MAX_DIMS];
+    int32_t strides[EINF_MAX_DIMS];
 } axes;
 
 /* The dimensions that are (not) reduced; the others count once. */
-static axes pick(const ei_mean *m, bool reduced) {
+static axes pick(const einf_mean *m, bool reduced) {
     axes a;
     int32_t stride = 1;
-    for (int32_t d = EI_MAX_DIMS - 1; d >= 0; d--) {
+    for (int32_t d = EINF_MAX_DIMS - 1; d >= 0; d--) {
         a.limits[d] = m->reduced[d] == reduced ? m->dims[d] : 1;
         a.strides[d] = stride;
         stride *= m->dims[d];
@@ -32,10 +32,10 @@ static int32_t sum(const axes *a, const int8_t *in) {
     return acc;
 }
 
-void ei_mean_of(const ei_mean *m, const int8_t *in, int8_t *out) {
+void einf_mean_of(const einf_mean *m, const int8_t *in, int8_t *out) {
     const axes kept = pick(m, false);
     const axes reduced = pick(m, true);
-    const ei_range range = {INT8_MIN, INT8_MAX};
+    const einf_range range = {INT8_MIN, INT8_MAX};
     for (int32_t i = 0; i < kept.limits[0]; i++) {
         for (int32_t j = 0; j < kept.limits[1]; j++) {
             for (int32_t k = 0; k < kept.limits[2]; k++) {
@@ -43,8 +43,8 @@ void ei_mean_of(const ei_mean *m, const int8_t *in, int8_t *out) {
                     const int32_t acc =
                         sum(&reduced, in + i * kept.strides[0] + j * kept.strides[1] +
                                           k * kept.strides[2] + l);
-                    *out++ = requantize(acc - m->input_zero_point * m->count, m->scale,
-                                        m->output_offset, range);
+                    *out++ = einf_requantize(acc - m->input_zero_point * m->count, m->scale,
+                                             m->output_offset, range);
                 }
             }
         }

@@ -9,10 +9,10 @@
 #include "edge_infer/hal.h"
 #include "version_text.h"
 
-#define DEFAULT_WARMUPS 10U
+#define EINF_DEFAULT_WARMUPS 10U
 
 static void say(const char *text) {
-    ei_hal_uart_write((const uint8_t *)text, (uint32_t)strlen(text));
+    einf_hal_uart_write((const uint8_t *)text, (uint32_t)strlen(text));
 }
 
 static void say_line(const char *text) {
@@ -22,16 +22,16 @@ static void say_line(const char *text) {
 
 static void say_number(const char *before, uint64_t value) {
     char digits[21];
-    *decimal_text(digits, value) = 0;
+    *einf_decimal_text(digits, value) = 0;
     say(before);
     say_line(digits);
 }
 
 static void say_lap(void) {
-    say_number("m-lap-us-", ei_hal_now_ns() / 1000U);
+    say_number("m-lap-us-", einf_hal_now_ns() / 1000U);
 }
 
-void mlperf_greet(void) {
+void einf_mlperf_greet(void) {
     say_line("m-init-done");
     say_line("m-ready");
 }
@@ -50,9 +50,9 @@ static float exp_negative(float x) {
 }
 
 /* The probability of a class, given the raw scores of the exit. */
-static float probability(const ei_bundle *b, uint32_t exit, uint32_t index) {
-    const int8_t *scores = ei_bundle_scores(b, exit);
-    const ei_port *port = ei_bundle_scores_port(b, exit);
+static float probability(const einf_bundle *b, uint32_t exit, uint32_t index) {
+    const int8_t *scores = einf_bundle_scores(b, exit);
+    const einf_port *port = einf_bundle_scores_port(b, exit);
     const uint32_t labels = b->decisions.label_count;
     if (b->decisions.stages[exit].softmax) {
         return port->scale * (float)(scores[index] - port->zero_point);
@@ -68,7 +68,7 @@ static float probability(const ei_bundle *b, uint32_t exit, uint32_t index) {
     return exp_negative(port->scale * (float)(scores[index] - top)) / total;
 }
 
-static void say_results(const device *d) {
+static void say_results(const einf_device *d) {
     const uint32_t exit = d->result.exit, labels = d->bundle.decisions.label_count;
     if (!d->mlperf.answered) {
         say_line("e-[No inference was run]");
@@ -127,7 +127,7 @@ static int32_t hex_of(char digit) {
                                           : -1;
 }
 
-static void load(device *d, const char *count) {
+static void load(einf_device *d, const char *count) {
     const int32_t bytes = number_of(count);
     if (bytes <= 0 || (uint32_t)bytes > sizeof d->frame) {
         say_line("e-[Command 'db load' must be >0 and fit the buffer]");
@@ -140,8 +140,8 @@ static void load(device *d, const char *count) {
     say_line(" bytes]");
 }
 
-static void take_hex(device *d, const char *digits) {
-    mlperf *m = &d->mlperf;
+static void take_hex(einf_device *d, const char *digits) {
+    einf_mlperf *m = &d->mlperf;
     if (strlen(digits) % 2) {
         say_line("e-[Insufficent number of hex digits]");
         return;
@@ -159,7 +159,7 @@ static void take_hex(device *d, const char *digits) {
     }
 }
 
-static void buffer(device *d, char *rest) {
+static void buffer(einf_device *d, char *rest) {
     const char *word = next_word(&rest);
     if (*word == 0) {
         say_line("e-[Command 'db' requires a subcommand]");
@@ -170,22 +170,22 @@ static void buffer(device *d, char *rest) {
     }
 }
 
-static void say_infer_start(const device *d) {
+static void say_infer_start(const einf_device *d) {
     say_line("m-warmup-done");
     say_number("m-infer-start-", d->mlperf.inferences);
     say_lap();
 }
 
 /* False when it is refused, and m-ready follows at once. */
-static bool infer(device *d, char *rest) {
+static bool infer(einf_device *d, char *rest) {
     const char *first = next_word(&rest), *second = next_word(&rest);
     const int32_t count = *first ? number_of(first) : 1;
-    const int32_t warmups = *second ? number_of(second) : (int32_t)DEFAULT_WARMUPS;
+    const int32_t warmups = *second ? number_of(second) : (int32_t)EINF_DEFAULT_WARMUPS;
     if (count <= 0 || warmups < 0) {
         say_line("e-[Inference iterations must be >0]");
         return false;
     }
-    if (!d->runs || d->mlperf.loaded != ei_bundle_frame_bytes(&d->bundle)) {
+    if (!d->runs || d->mlperf.loaded != einf_bundle_frame_bytes(&d->bundle)) {
         say_line("e-[The input has another size than the model takes, or nothing runs]");
         return false;
     }
@@ -198,19 +198,19 @@ static bool infer(device *d, char *rest) {
     return true;
 }
 
-static void run_command(device *d, char *command) {
+static void run_command(einf_device *d, char *command) {
     char *rest = command;
     const char *word = next_word(&rest);
     if (strcmp(word, "name") == 0) {
         say("m-name-dut-[");
-        say(ei_hal_board);
+        say(einf_hal_board);
         say_line("]");
     } else if (strcmp(word, "profile") == 0) {
         say_line("m-profile-[edge-infer]");
         say("m-model-[");
         if (d->runs) {
-            ei_hal_uart_write((const uint8_t *)d->bundle.decisions.name,
-                              d->bundle.decisions.name_bytes);
+            einf_hal_uart_write((const uint8_t *)d->bundle.decisions.name,
+                                d->bundle.decisions.name_bytes);
         }
         say_line("]");
     } else if (strcmp(word, "timestamp") == 0) {
@@ -233,23 +233,23 @@ static void run_command(device *d, char *command) {
     say_line("m-ready");
 }
 
-void mlperf_take(device *d, uint8_t byte) {
-    mlperf *m = &d->mlperf;
+void einf_mlperf_take(einf_device *d, uint8_t byte) {
+    einf_mlperf *m = &d->mlperf;
     if (byte == '%') {
         m->command[m->command_bytes] = 0;
         m->command_bytes = 0;
         run_command(d, m->command);
-    } else if (byte >= ' ' && byte < 0x7F && m->command_bytes < MLPERF_COMMAND_BYTES) {
+    } else if (byte >= ' ' && byte < 0x7F && m->command_bytes < EINF_MLPERF_COMMAND_BYTES) {
         m->command[m->command_bytes++] = (char)byte;
     }
 }
 
-void mlperf_poll(device *d) {
-    mlperf *m = &d->mlperf;
+void einf_mlperf_poll(einf_device *d) {
+    einf_mlperf *m = &d->mlperf;
     if (m->inferences == 0 || !d->runs) {
         return;
     }
-    device_infer(d, 0, d->bundle.decisions.stages[0].lookup == NULL, &d->result);
+    einf_device_infer(d, 0, d->bundle.decisions.stages[0].lookup == NULL, &d->result);
     m->answered = true;
     d->answered = 0; /* the record of the last SMP frame is gone */
     if (m->warmups > 0) {

@@ -2,13 +2,13 @@
  * @file
  * Where activations and scratch lie: blocks with a lifetime, placed so that they do not collide.
  */
-#ifndef EDGE_INFER_PLAN_H
-#define EDGE_INFER_PLAN_H
+#ifndef EINF_PLAN_H
+#define EINF_PLAN_H
 
 #include "model.h"
 #include "node.h"
 
-#define NO_BLOCK (-1)
+#define EINF_NO_BLOCK (-1)
 
 /** Memory that is needed from operator `first` to operator `last`, both included. */
 typedef struct {
@@ -17,15 +17,15 @@ typedef struct {
     int32_t last;
     uint32_t offset;
     bool placed;
-} block;
+} einf_memory_block;
 
 typedef struct {
-    block *blocks;
+    einf_memory_block *blocks;
     int32_t count;
-} plan;
+} einf_memory_plan;
 
 /** One block for each activation with its lifetime; borrows from the arena. */
-ei_status plan_lifetimes(plan *p, model *m, ei_arena *arena);
+einf_status einf_memory_plan_lifetimes(einf_memory_plan *p, einf_model *m, einf_arena *arena);
 
 /**
  * Let operator `index`'s output take over the block of its operand `in` when the operand is not
@@ -33,12 +33,13 @@ ei_status plan_lifetimes(plan *p, model *m, ei_arena *arena);
  *
  * @return whether it did.
  */
-bool plan_in_place(plan *p, tensor *in, tensor *out, uint32_t index);
+bool einf_memory_plan_in_place(einf_memory_plan *p, einf_tensor *in, einf_tensor *out,
+                               uint32_t index);
 
 /** A block of scratch for operator `index`; its number. */
-int32_t plan_scratch(plan *p, uint32_t bytes, uint32_t index);
+int32_t einf_memory_plan_scratch(einf_memory_plan *p, uint32_t bytes, uint32_t index);
 
 /** Place all blocks, large ones first, each as low as it fits; return the bytes they take. */
-uint32_t plan_place(plan *p);
+uint32_t einf_memory_plan_place(einf_memory_plan *p);
 
 #endif

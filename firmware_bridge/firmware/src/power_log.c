@@ -2,9 +2,9 @@
 
 #include <string.h>
 
-#define INTERVAL_CHANGED 0x10U
-#define FLAGS_SET        0x40U
-#define MAX_ENTRY_BYTES  64U
+#define EINF_LOG_INTERVAL_CHANGED 0x10U
+#define EINF_LOG_FLAGS_SET        0x40U
+#define EINF_MAX_ENTRY_BYTES      64U
 
 /* What the next entry is written as a difference to. */
 typedef struct {
@@ -14,25 +14,26 @@ typedef struct {
     int64_t bus_mv;
     int64_t current_ua;
     uint32_t interval_ns;
-    uint32_t values[LOG_KINDS];
+    uint32_t values[EINF_LOG_KINDS];
 } last_entry;
 
 typedef struct {
-    uint8_t data[MAX_ENTRY_BYTES];
+    uint8_t data[EINF_MAX_ENTRY_BYTES];
     uint32_t bytes;
 } packed;
 
-void log_add(power_log *log, const log_entry *entry) {
-    log->entries[log->end % EI_LOG_ENTRIES] = *entry;
+void einf_log_add(einf_power_log *log, const einf_log_entry *entry) {
+    log->entries[log->end % EINF_LOG_ENTRIES] = *entry;
     log->end++;
 }
 
-void log_mark(power_log *log, uint8_t kind, uint64_t timestamp_ns, uint32_t value) {
-    log_add(log, &(log_entry){.timestamp_ns = timestamp_ns, .value = value, .kind = kind});
+void einf_log_mark(einf_power_log *log, uint8_t kind, uint64_t timestamp_ns, uint32_t value) {
+    einf_log_add(log,
+                 &(einf_log_entry){.timestamp_ns = timestamp_ns, .value = value, .kind = kind});
 }
 
-uint32_t log_first(const power_log *log) {
-    return log->end > EI_LOG_ENTRIES ? log->end - EI_LOG_ENTRIES : 0;
+uint32_t einf_log_first(const einf_power_log *log) {
+    return log->end > EINF_LOG_ENTRIES ? log->end - EINF_LOG_ENTRIES : 0;
 }
 
 /* LEB128. */
@@ -48,10 +49,11 @@ static void put_signed(packed *p, int64_t value) {
     put(p, value >= 0 ? (uint64_t)value << 1 : ((uint64_t)-value << 1) - 1);
 }
 
-static void put_sample(packed *p, const log_entry *e, last_entry *last) {
+static void put_sample(packed *p, const einf_log_entry *e, last_entry *last) {
     const int64_t period = (int64_t)(e->timestamp_ns - last->timestamp_ns);
     const bool interval = e->interval_ns != last->interval_ns;
-    put(p, LOG_SAMPLE | (interval ? INTERVAL_CHANGED : 0) | (e->flags ? FLAGS_SET : 0));
+    put(p, EINF_LOG_SAMPLE | (interval ? EINF_LOG_INTERVAL_CHANGED : 0) |
+               (e->flags ? EINF_LOG_FLAGS_SET : 0));
     put_signed(p, period - last->period_ns);
     put_signed(p, (int64_t)e->seq - last->seq - 1);
     put_signed(p, e->bus_mv - last->bus_mv);
@@ -70,23 +72,23 @@ static void put_sample(packed *p, const log_entry *e, last_entry *last) {
     last->current_ua = e->current_ua;
 }
 
-static void put_mark(packed *p, const log_entry *e, last_entry *last) {
+static void put_mark(packed *p, const einf_log_entry *e, last_entry *last) {
     put(p, e->kind);
     put_signed(p, (int64_t)(e->timestamp_ns - last->timestamp_ns));
     put_signed(p, (int64_t)e->value - last->values[e->kind]);
     last->values[e->kind] = e->value;
 }
 
-uint32_t log_batch(const power_log *log, uint32_t *from, uint32_t *count, uint8_t *batch,
-                   uint32_t size) {
+uint32_t einf_log_batch(const einf_power_log *log, uint32_t *from, uint32_t *count, uint8_t *batch,
+                        uint32_t size) {
     last_entry last;
     uint32_t used = 0;
     memset(&last, 0, sizeof last);
-    *from = *from < log_first(log) ? log_first(log) : *from > log->end ? log->end : *from;
+    *from = *from < einf_log_first(log) ? einf_log_first(log) : *from > log->end ? log->end : *from;
     for (*count = 0; *from + *count < log->end; (*count)++) {
-        const log_entry *e = &log->entries[(*from + *count) % EI_LOG_ENTRIES];
+        const einf_log_entry *e = &log->entries[(*from + *count) % EINF_LOG_ENTRIES];
         packed p = {.bytes = 0};
-        if (e->kind == LOG_SAMPLE) {
+        if (e->kind == EINF_LOG_SAMPLE) {
             put_sample(&p, e, &last);
         } else {
             put_mark(&p, e, &last);

@@ -4,29 +4,29 @@
  *
  * PROTOCOL.md, "Power log"; the batch format is firmware_bridge/log/log_codec.py's.
  */
-#ifndef EDGE_INFER_POWER_LOG_H
-#define EDGE_INFER_POWER_LOG_H
+#ifndef EINF_POWER_LOG_H
+#define EINF_POWER_LOG_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#ifndef EI_LOG_ENTRIES
+#ifndef EINF_LOG_ENTRIES
 /** Entries of the ring, 32 bytes each. */
-#define EI_LOG_ENTRIES 1024U
+#define EINF_LOG_ENTRIES 1024U
 #endif
 
 /** Kinds of entry. */
 enum {
-    LOG_SAMPLE = 0,
-    LOG_CLOCK_KHZ = 1,
-    LOG_INFERENCE_START = 4,
-    LOG_INFERENCE_EXIT = 5,
-    LOG_METER_START = 6,
-    LOG_KINDS = 8,
+    EINF_LOG_SAMPLE = 0,
+    EINF_LOG_CLOCK_KHZ = 1,
+    EINF_LOG_INFERENCE_START = 4,
+    EINF_LOG_INFERENCE_EXIT = 5,
+    EINF_LOG_METER_START = 6,
+    EINF_LOG_KINDS = 8,
 };
 
 /** Flags of a sample (boards/power.py, SampleFlag). */
-enum { SAMPLE_SATURATED = 1 };
+enum { EINF_SAMPLE_SATURATED = 1 };
 
 /** One entry; a mark uses `value` alone. */
 typedef struct {
@@ -38,19 +38,19 @@ typedef struct {
     uint16_t bus_mv;
     uint8_t kind;
     uint8_t flags;
-} log_entry;
+} einf_log_entry;
 
 /** The ring. */
 typedef struct {
-    log_entry entries[EI_LOG_ENTRIES];
+    einf_log_entry entries[EINF_LOG_ENTRIES];
     uint32_t end; /**< Sequence number of the next entry. */
-} power_log;
+} einf_power_log;
 
-void log_add(power_log *log, const log_entry *entry);
-void log_mark(power_log *log, uint8_t kind, uint64_t timestamp_ns, uint32_t value);
+void einf_log_add(einf_power_log *log, const einf_log_entry *entry);
+void einf_log_mark(einf_power_log *log, uint8_t kind, uint64_t timestamp_ns, uint32_t value);
 
 /** Sequence number of the oldest entry that is still there. */
-uint32_t log_first(const power_log *log);
+uint32_t einf_log_first(const einf_power_log *log);
 
 /**
  * Write entries from `*from` on, or from the oldest, as a batch.
@@ -59,7 +59,7 @@ uint32_t log_first(const power_log *log);
  * @param count set to the entries in it.
  * @return bytes of the batch, at most `size`.
  */
-uint32_t log_batch(const power_log *log, uint32_t *from, uint32_t *count, uint8_t *batch,
-                   uint32_t size);
+uint32_t einf_log_batch(const einf_power_log *log, uint32_t *from, uint32_t *count, uint8_t *batch,
+                        uint32_t size);
 
 #endif

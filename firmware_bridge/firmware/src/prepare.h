@@ -2,8 +2,8 @@
  * @file
  * From operators of the file to nodes: shapes and types checked, factors computed.
  */
-#ifndef EDGE_INFER_PREPARE_H
-#define EDGE_INFER_PREPARE_H
+#ifndef EINF_PREPARE_H
+#define EINF_PREPARE_H
 
 #include "model.h"
 #include "node.h"
@@ -11,69 +11,69 @@
 
 /** An operator with its tensors; right and bias are NULL where they are left out. */
 typedef struct {
-    const operation *op;
-    const tensor *in;
-    const tensor *right; /* second operand: weights, the other summand, axes, paddings */
-    const tensor *bias;
-    const tensor *out;
-    const pruned_layer *layer; /* of `right`; NULL where the file's scales and bias hold */
-} operands;
+    const einf_operation *op;
+    const einf_tensor *in;
+    const einf_tensor *right; /* second operand: weights, the other summand, axes, paddings */
+    const einf_tensor *bias;
+    const einf_tensor *out;
+    const einf_pruned_layer *layer; /* of `right`; NULL where the file's scales and bias hold */
+} einf_operands;
 
 /** Fill in a node, except for where its tensors lie. Rescaling factors go into the arena. */
-ei_status prepare(ei_node *node, const operands *o, ei_arena *arena);
+einf_status einf_prepare(einf_node *node, const einf_operands *o, einf_arena *arena);
 
 /** Parts of it, by operator. */
-ei_status prepare_conv(ei_node *node, const operands *o, ei_arena *arena);
-ei_status prepare_dense(ei_node *node, const operands *o, ei_arena *arena);
-ei_status prepare_pool(ei_node *node, const operands *o);
-ei_status prepare_add(ei_node *node, const operands *o);
-ei_status prepare_mean(ei_node *node, const operands *o);
-ei_status prepare_pad(ei_node *node, const operands *o);
-ei_status prepare_softmax(ei_node *node, const operands *o);
-ei_status prepare_relu(ei_node *node, const operands *o);
+einf_status einf_prepare_conv(einf_node *node, const einf_operands *o, einf_arena *arena);
+einf_status einf_prepare_dense(einf_node *node, const einf_operands *o, einf_arena *arena);
+einf_status einf_prepare_pool(einf_node *node, const einf_operands *o);
+einf_status einf_prepare_add(einf_node *node, const einf_operands *o);
+einf_status einf_prepare_mean(einf_node *node, const einf_operands *o);
+einf_status einf_prepare_pad(einf_node *node, const einf_operands *o);
+einf_status einf_prepare_softmax(einf_node *node, const einf_operands *o);
+einf_status einf_prepare_relu(einf_node *node, const einf_operands *o);
 
-/** What a layer has per output channel; `bias` and `negative` as in ei_conv. */
+/** What a layer has per output channel; `bias` and `negative` as in einf_conv. */
 typedef struct {
-    const ei_scale *scales;
+    const einf_scale *scales;
     const uint8_t *bias;
     const uint8_t *negative;
-} channels;
+} einf_channels;
 
 /**
  * Compute them: the file's, or those of the ratio.
  *
  * @param one_for_all one factor for all channels instead of one each.
  */
-ei_status prepare_channels(channels *c, const operands *o, uint32_t outputs, bool one_for_all,
-                           ei_arena *arena);
+einf_status einf_prepare_channels(einf_channels *c, const einf_operands *o, uint32_t outputs,
+                                  bool one_for_all, einf_arena *arena);
 
-/** How a window slides: PAD_SAME fills up at the borders, PAD_VALID stays inside. */
-enum { PAD_SAME = 0, PAD_VALID = 1 };
+/** How a window slides: EINF_PAD_SAME fills up at the borders, EINF_PAD_VALID stays inside. */
+enum { EINF_PAD_SAME = 0, EINF_PAD_VALID = 1 };
 
 /** ActivationFunctionType */
 enum {
-    ACTIVATION_NONE = 0,
-    ACTIVATION_RELU = 1,
-    ACTIVATION_RELU_N1_TO_1 = 2,
-    ACTIVATION_RELU6 = 3
+    EINF_ACTIVATION_NONE = 0,
+    EINF_ACTIVATION_RELU = 1,
+    EINF_ACTIVATION_RELU_N1_TO_1 = 2,
+    EINF_ACTIVATION_RELU6 = 3
 };
 
 /** Limits of an output with a fused activation. */
-ei_status activation_range(ei_range *range, int32_t activation, const tensor *out);
+einf_status einf_activation_range(einf_range *range, int32_t activation, const einf_tensor *out);
 
 /** Complete a window (sizes, strides, dilations are in it) for these maps; check the output. */
-ei_status fit_window(ei_window *window, int32_t padding, ei_map in, ei_map out);
+einf_status einf_fit_window(einf_window *window, int32_t padding, einf_map in, einf_map out);
 
 /** The map of a tensor of shape [1, H, W, C]. */
-ei_status map_of(ei_map *map, const tensor *t);
+einf_status einf_map_of(einf_map *map, const einf_tensor *t);
 
 /** An activation of type int8 with a scale. */
-bool is_activation(const tensor *t);
+bool einf_is_activation(const einf_tensor *t);
 
 /** The same scale and zero point. */
-bool same_quantization(const tensor *a, const tensor *b);
+bool einf_same_quantization(const einf_tensor *a, const einf_tensor *b);
 
 /** Shape padded in front with 1. */
-void padded_dims(int32_t dims[EI_MAX_DIMS], const tensor *t);
+void einf_padded_dims(int32_t dims[EINF_MAX_DIMS], const einf_tensor *t);
 
 #endif

@@ -2,27 +2,27 @@
  * @file
  * Where the fields of the prunable part lie, for one of its ratios.
  */
-#ifndef EDGE_INFER_PRUNABLE_PART_H
-#define EDGE_INFER_PRUNABLE_PART_H
+#ifndef EINF_PRUNABLE_PART_H
+#define EINF_PRUNABLE_PART_H
 
 #include "model.h"
 
 /** What is counted, in the order of the file. */
 enum {
-    PART_GROUPS,
-    PART_AXES,
-    PART_CUTS,
-    PART_SHAPES,
-    PART_RESHAPES,
-    PART_LAYERS,
-    PART_ACTIVATIONS,
-    PART_RATIOS,
-    PART_COUNTS
+    EINF_PART_GROUPS,
+    EINF_PART_AXES,
+    EINF_PART_CUTS,
+    EINF_PART_SHAPES,
+    EINF_PART_RESHAPES,
+    EINF_PART_LAYERS,
+    EINF_PART_ACTIVATIONS,
+    EINF_PART_RATIOS,
+    EINF_PART_COUNTS
 };
 
 /** Every field lies in the file, as long as its count says. */
 typedef struct {
-    uint32_t counts[PART_COUNTS];
+    uint32_t counts[EINF_PART_COUNTS];
     const uint8_t *sizes;
     const uint8_t *axes; /**< Each tile, segments, then as many (group, repeat). */
     const uint8_t *cuts;
@@ -38,14 +38,14 @@ typedef struct {
     const uint8_t *widths;
     const uint8_t *bits;
     uint32_t bits_bytes;
-} prunable_part;
+} einf_prunable_part;
 
 /**
  * Find a ratio in the part of a model; its hash has to be right.
  *
- * @retval EI_NO_ENTRY no such part, or no such ratio
- * @retval EI_HASH, EI_UNSUPPORTED, EI_TRUNCATED, EI_CORRUPT
+ * @retval EINF_NO_ENTRY no such part, or no such ratio
+ * @retval EINF_HASH, EINF_UNSUPPORTED, EINF_TRUNCATED, EINF_CORRUPT
  */
-ei_status prunable_part_find(prunable_part *part, model *m, uint32_t ratio);
+einf_status einf_prunable_part_find(einf_prunable_part *part, einf_model *m, uint32_t ratio);
 
 #endif

@@ -37,15 +37,15 @@ static void schedule(uint32_t w[64], const uint8_t block[64]) {
 /* One step of section 6.2.2, 3. The working variables a to h stand in v from `turn` down, so that
  * they are renamed instead of moved. */
 static inline void step(uint32_t v[8], uint32_t turn, uint32_t constant_and_word) {
-#define VARIABLE(name) v[((name)-turn) & 7U]
-    const uint32_t a = VARIABLE(0U), b = VARIABLE(1U), c = VARIABLE(2U);
-    const uint32_t e = VARIABLE(4U), f = VARIABLE(5U), g = VARIABLE(6U);
+#define EINF_VARIABLE(name) v[((name)-turn) & 7U]
+    const uint32_t a = EINF_VARIABLE(0U), b = EINF_VARIABLE(1U), c = EINF_VARIABLE(2U);
+    const uint32_t e = EINF_VARIABLE(4U), f = EINF_VARIABLE(5U), g = EINF_VARIABLE(6U);
     const uint32_t s1 = rotated(e, 6) ^ rotated(e, 11) ^ rotated(e, 25);
-    const uint32_t t1 = VARIABLE(7U) + s1 + ((e & f) ^ (~e & g)) + constant_and_word;
+    const uint32_t t1 = EINF_VARIABLE(7U) + s1 + ((e & f) ^ (~e & g)) + constant_and_word;
     const uint32_t s0 = rotated(a, 2) ^ rotated(a, 13) ^ rotated(a, 22);
-    VARIABLE(3U) += t1;
-    VARIABLE(7U) = t1 + s0 + ((a & b) ^ (a & c) ^ (b & c));
-#undef VARIABLE
+    EINF_VARIABLE(3U) += t1;
+    EINF_VARIABLE(7U) = t1 + s0 + ((a & b) ^ (a & c) ^ (b & c));
+#undef EINF_VARIABLE
 }
 
 static void compress(uint32_t state[8], const uint8_t block[64]) {
@@ -67,14 +67,14 @@ static void compress(uint32_t state[8], const uint8_t block[64]) {
     }
 }
 
-void ei_sha256_begin(ei_sha256 *sha) {
+void einf_sha256_begin(einf_sha256 *sha) {
     static const uint32_t start[8] = {0x6a09e667, 0xbb67ae85, 0x3c6ef372, 0xa54ff53a,
                                       0x510e527f, 0x9b05688c, 0x1f83d9ab, 0x5be0cd19};
     memcpy(sha->state, start, sizeof start);
     sha->length = 0;
 }
 
-void ei_sha256_add(ei_sha256 *sha, const uint8_t *data, uint32_t bytes) {
+void einf_sha256_add(einf_sha256 *sha, const uint8_t *data, uint32_t bytes) {
     while (bytes > 0) {
         const uint32_t filled = (uint32_t)(sha->length % 64);
         const uint32_t taken = bytes < 64 - filled ? bytes : 64 - filled;
@@ -88,19 +88,19 @@ void ei_sha256_add(ei_sha256 *sha, const uint8_t *data, uint32_t bytes) {
     }
 }
 
-void ei_sha256_end(ei_sha256 *sha, uint8_t digest[EI_SHA256_BYTES]) {
+void einf_sha256_end(einf_sha256 *sha, uint8_t digest[EINF_SHA256_BYTES]) {
     const uint64_t bits = sha->length * 8;
     const uint8_t end = 0x80, zero = 0;
     uint8_t length[8];
-    ei_sha256_add(sha, &end, 1);
+    einf_sha256_add(sha, &end, 1);
     while (sha->length % 64 != 56) {
-        ei_sha256_add(sha, &zero, 1);
+        einf_sha256_add(sha, &zero, 1);
     }
     for (uint32_t i = 0; i < 8; i++) {
         length[i] = (uint8_t)(bits >> (56 - 8 * i));
     }
-    ei_sha256_add(sha, length, 8);
-    for (uint32_t i = 0; i < EI_SHA256_BYTES; i++) {
+    einf_sha256_add(sha, length, 8);
+    for (uint32_t i = 0; i < EINF_SHA256_BYTES; i++) {
         digest[i] = (uint8_t)(sha->state[i / 4] >> (24 - 8 * (i % 4)));
     }
 }

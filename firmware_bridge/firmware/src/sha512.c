@@ -2,8 +2,8 @@
 
 #include <string.h>
 
-#define BLOCK_BYTES  128U
-#define LENGTH_BYTES 16U
+#define EINF_BLOCK_BYTES  128U
+#define EINF_LENGTH_BYTES 16U
 
 /* Fractional parts of the cube roots of the first 80 primes (section 4.2.3). */
 static const uint64_t constants[80] = {
@@ -48,7 +48,7 @@ static void extend(uint64_t w[16], uint32_t i) {
     w[i % 16] += s0 + w[(i + 9) % 16] + s1;
 }
 
-static void compress(uint64_t state[8], const uint8_t block[BLOCK_BYTES]) {
+static void compress(uint64_t state[8], const uint8_t block[EINF_BLOCK_BYTES]) {
     uint64_t w[16], v[8];
     for (uint32_t i = 0; i < 16; i++) {
         w[i] = big_endian(block + 8 * i);
@@ -73,7 +73,7 @@ static void compress(uint64_t state[8], const uint8_t block[BLOCK_BYTES]) {
     }
 }
 
-void ei_sha512_begin(ei_sha512 *sha) {
+void einf_sha512_begin(einf_sha512 *sha) {
     static const uint64_t start[8] = {0x6a09e667f3bcc908U, 0xbb67ae8584caa73bU, 0x3c6ef372fe94f82bU,
                                       0xa54ff53a5f1d36f1U, 0x510e527fade682d1U, 0x9b05688c2b3e6c1fU,
                                       0x1f83d9abfb41bd6bU, 0x5be0cd19137e2179U};
@@ -81,33 +81,34 @@ void ei_sha512_begin(ei_sha512 *sha) {
     sha->length = 0;
 }
 
-void ei_sha512_add(ei_sha512 *sha, const uint8_t *data, uint32_t bytes) {
+void einf_sha512_add(einf_sha512 *sha, const uint8_t *data, uint32_t bytes) {
     while (bytes > 0) {
-        const uint32_t filled = (uint32_t)(sha->length % BLOCK_BYTES);
-        const uint32_t taken = bytes < BLOCK_BYTES - filled ? bytes : BLOCK_BYTES - filled;
+        const uint32_t filled = (uint32_t)(sha->length % EINF_BLOCK_BYTES);
+        const uint32_t taken =
+            bytes < EINF_BLOCK_BYTES - filled ? bytes : EINF_BLOCK_BYTES - filled;
         memcpy(sha->block + filled, data, taken);
         sha->length += taken;
         data += taken;
         bytes -= taken;
-        if (filled + taken == BLOCK_BYTES) {
+        if (filled + taken == EINF_BLOCK_BYTES) {
             compress(sha->state, sha->block);
         }
     }
 }
 
-void ei_sha512_end(ei_sha512 *sha, uint8_t digest[EI_SHA512_BYTES]) {
+void einf_sha512_end(einf_sha512 *sha, uint8_t digest[EINF_SHA512_BYTES]) {
     const uint64_t bits = sha->length * 8;
     const uint8_t end = 0x80, zero = 0;
-    uint8_t length[LENGTH_BYTES] = {0};
-    ei_sha512_add(sha, &end, 1);
-    while (sha->length % BLOCK_BYTES != BLOCK_BYTES - LENGTH_BYTES) {
-        ei_sha512_add(sha, &zero, 1);
+    uint8_t length[EINF_LENGTH_BYTES] = {0};
+    einf_sha512_add(sha, &end, 1);
+    while (sha->length % EINF_BLOCK_BYTES != EINF_BLOCK_BYTES - EINF_LENGTH_BYTES) {
+        einf_sha512_add(sha, &zero, 1);
     }
     for (uint32_t i = 0; i < 8; i++) {
         length[8 + i] = (uint8_t)(bits >> (56 - 8 * i));
     }
-    ei_sha512_add(sha, length, LENGTH_BYTES);
-    for (uint32_t i = 0; i < EI_SHA512_BYTES; i++) {
+    einf_sha512_add(sha, length, EINF_LENGTH_BYTES);
+    for (uint32_t i = 0; i < EINF_SHA512_BYTES; i++) {
         digest[i] = (uint8_t)(sha->state[i / 8] >> (56 - 8 * (i % 8)));
     }
 }

@@ -4,7 +4,7 @@
 #include "edge_infer/hal.h"
 #include "slots.h"
 
-#define MAGIC 0x53544945U /* "EITS" */
+#define EINF_MAGIC 0x53544945U /* "EITS" */
 
 static uint32_t crc32(const uint8_t *data, uint32_t bytes) {
     uint32_t crc = 0xFFFFFFFFU;
@@ -17,18 +17,18 @@ static uint32_t crc32(const uint8_t *data, uint32_t bytes) {
     return ~crc;
 }
 
-static uint32_t crc_of(const slot_state *state) {
+static uint32_t crc_of(const einf_slot_state *state) {
     return crc32((const uint8_t *)state, sizeof *state - sizeof state->crc);
 }
 
 /* Record `page`; false when it is not sound. */
-static bool load(uint32_t page, slot_state *state) {
-    memcpy(state, ei_hal_flash() + ei_hal_layout.state_offset[page], sizeof *state);
-    return state->magic == MAGIC && state->crc == crc_of(state);
+static bool load(uint32_t page, einf_slot_state *state) {
+    memcpy(state, einf_hal_flash() + einf_hal_layout.state_offset[page], sizeof *state);
+    return state->magic == EINF_MAGIC && state->crc == crc_of(state);
 }
 
-uint32_t slot_state_newest(slot_state *state) {
-    slot_state records[2];
+uint32_t einf_slot_state_newest(einf_slot_state *state) {
+    einf_slot_state records[2];
     const bool sound[2] = {load(0, &records[0]), load(1, &records[1])};
     if (!sound[0] && !sound[1]) {
         return 2;
@@ -38,15 +38,15 @@ uint32_t slot_state_newest(slot_state *state) {
     return second;
 }
 
-bool slot_state_save(slot_state *state) {
-    uint8_t record[(sizeof(slot_state) + EI_FLASH_WRITE_BYTES - 1) / EI_FLASH_WRITE_BYTES *
-                   EI_FLASH_WRITE_BYTES] = {0};
-    slot_state before;
-    const uint32_t page = slot_state_newest(&before);
-    const uint32_t offset = ei_hal_layout.state_offset[page == 0 ? 1 : 0];
-    state->magic = MAGIC;
+bool einf_slot_state_save(einf_slot_state *state) {
+    uint8_t record[(sizeof(einf_slot_state) + EINF_FLASH_WRITE_BYTES - 1) / EINF_FLASH_WRITE_BYTES *
+                   EINF_FLASH_WRITE_BYTES] = {0};
+    einf_slot_state before;
+    const uint32_t page = einf_slot_state_newest(&before);
+    const uint32_t offset = einf_hal_layout.state_offset[page == 0 ? 1 : 0];
+    state->magic = EINF_MAGIC;
     state->sequence = page == 2 ? 1 : before.sequence + 1;
     state->crc = crc_of(state);
     memcpy(record, state, sizeof *state);
-    return ei_hal_flash_erase(offset) && ei_hal_flash_write(offset, record, sizeof record);
+    return einf_hal_flash_erase(offset) && einf_hal_flash_write(offset, record, sizeof record);
 }

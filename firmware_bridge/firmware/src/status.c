@@ -1,6 +1,6 @@
 #include "edge_infer/status.h"
 
-const char *ei_status_text(ei_status status) {
+const char *einf_status_text(einf_status status) {
     static const char *const texts[] = {
         "ok",
         "truncated",

@@ -11,28 +11,28 @@ static const uint8_t key_prefix[] = {0x30, 0x2A, 0x30, 0x05, 0x06, 0x03,
                                      0x2B, 0x65, 0x70, 0x03, 0x21, 0x00};
 
 static bool is_named(const uint8_t *key_hash, const uint8_t *key) {
-    uint8_t digest[EI_SHA256_BYTES];
-    ei_sha256 sha;
-    ei_sha256_begin(&sha);
-    ei_sha256_add(&sha, key_prefix, sizeof key_prefix);
-    ei_sha256_add(&sha, key, EI_KEY_BYTES);
-    ei_sha256_end(&sha, digest);
+    uint8_t digest[EINF_SHA256_BYTES];
+    einf_sha256 sha;
+    einf_sha256_begin(&sha);
+    einf_sha256_add(&sha, key_prefix, sizeof key_prefix);
+    einf_sha256_add(&sha, key, EINF_ED25519_KEY_BYTES);
+    einf_sha256_end(&sha, digest);
     return memcmp(digest, key_hash, sizeof digest) == 0;
 }
 
-ei_status ei_image_check_trust(const ei_image *image, ei_trusted_key trusted) {
+einf_status einf_image_check_trust(const einf_image *image, einf_trusted_key trusted) {
     if (trusted(0) == NULL) {
-        return EI_OK;
+        return EINF_OK;
     }
     if (image->signature == NULL) {
-        return EI_SIGNATURE;
+        return EINF_SIGNATURE;
     }
     for (uint32_t i = 0; trusted(i) != NULL; i++) {
         if (is_named(image->key_hash, trusted(i))) {
             const bool right =
-                ei_ed25519_verify(image->signature, trusted(i), image->digest, EI_SHA256_BYTES);
-            return right ? EI_OK : EI_SIGNATURE;
+                einf_ed25519_verify(image->signature, trusted(i), image->digest, EINF_SHA256_BYTES);
+            return right ? EINF_OK : EINF_SIGNATURE;
         }
     }
-    return EI_SIGNATURE;
+    return EINF_SIGNATURE;
 }

@@ -2,23 +2,24 @@
 
 #include <string.h>
 
-static const slot_refusal allowed = {0, NULL};
-static const slot_refusal write_failed = {IMAGE_WRITE_FAILED, "the flash failed"};
+static const einf_slot_refusal allowed = {0, NULL};
+static const einf_slot_refusal write_failed = {EINF_IMAGE_CODE_WRITE_FAILED, "the flash failed"};
 
-void upload_drop(upload *u) {
+void einf_upload_drop(einf_upload *u) {
     u->length = u->offset = 0;
 }
 
-slot_refusal upload_begin(upload *u, slots *s, uint32_t length, const uint8_t *sha) {
-    if (length == 0 || length > ei_hal_layout.slot_bytes) {
-        return (slot_refusal){IMAGE_TOO_LARGE, "larger than a slot"};
+einf_slot_refusal einf_upload_begin(einf_upload *u, einf_slots *s, uint32_t length,
+                                    const uint8_t *sha) {
+    if (length == 0 || length > einf_hal_layout.slot_bytes) {
+        return (einf_slot_refusal){EINF_IMAGE_CODE_TOO_LARGE, "larger than a slot"};
     }
-    const slot_refusal refusal = slots_check_writable(s);
+    const einf_slot_refusal refusal = einf_slots_check_writable(s);
     if (refusal.code) {
         return refusal;
     }
     const bool same = sha != NULL && u->hashed && length == u->length &&
-                      memcmp(sha, u->sha, EI_SHA256_BYTES) == 0;
+                      memcmp(sha, u->sha, EINF_SHA256_BYTES) == 0;
     if (same) {
         return allowed;
     }
@@ -26,39 +27,39 @@ slot_refusal upload_begin(upload *u, slots *s, uint32_t length, const uint8_t *s
     u->offset = u->erased = 0;
     u->hashed = sha != NULL;
     if (sha != NULL) {
-        memcpy(u->sha, sha, EI_SHA256_BYTES);
+        memcpy(u->sha, sha, EINF_SHA256_BYTES);
     }
-    ei_sha256_begin(&u->hash);
-    slots_forget_other(s);
+    einf_sha256_begin(&u->hash);
+    einf_slots_forget_other(s);
     return allowed;
 }
 
-bool upload_is_stored(const slots *s, uint32_t length, const uint8_t *sha) {
-    const ei_image *other = slots_other_image(s);
+bool einf_upload_is_stored(const einf_slots *s, uint32_t length, const uint8_t *sha) {
+    const einf_image *other = einf_slots_other_image(s);
     if (other == NULL || other->bytes != length) {
         return false;
     }
-    uint8_t digest[EI_SHA256_BYTES];
-    ei_sha256 hash;
-    ei_sha256_begin(&hash);
-    ei_sha256_add(&hash, slots_data(slots_other(s)), length);
-    ei_sha256_end(&hash, digest);
+    uint8_t digest[EINF_SHA256_BYTES];
+    einf_sha256 hash;
+    einf_sha256_begin(&hash);
+    einf_sha256_add(&hash, einf_slots_data(einf_slots_other(s)), length);
+    einf_sha256_end(&hash, digest);
     return memcmp(digest, sha, sizeof digest) == 0;
 }
 
 /* Write whole units, erasing each page before its first one. */
-static bool program(upload *u, uint32_t slot_offset, uint32_t at, const uint8_t *data,
+static bool program(einf_upload *u, uint32_t slot_offset, uint32_t at, const uint8_t *data,
                     uint32_t bytes) {
     while (bytes > 0) {
         if (at >= u->erased) {
-            if (!ei_hal_flash_erase(slot_offset + u->erased)) {
+            if (!einf_hal_flash_erase(slot_offset + u->erased)) {
                 return false;
             }
-            u->erased += ei_hal_layout.page_bytes;
-            ei_hal_watchdog_feed();
+            u->erased += einf_hal_layout.page_bytes;
+            einf_hal_watchdog_feed();
         }
         const uint32_t count = bytes < u->erased - at ? bytes : u->erased - at;
-        if (!ei_hal_flash_write(slot_offset + at, data, count)) {
+        if (!einf_hal_flash_write(slot_offset + at, data, count)) {
             return false;
         }
         at += count;
@@ -68,21 +69,22 @@ static bool program(upload *u, uint32_t slot_offset, uint32_t at, const uint8_t 
     return true;
 }
 
-slot_refusal upload_write(upload *u, slots *s, const uint8_t *data, uint32_t bytes) {
-    const uint32_t slot = ei_hal_layout.slot_offset[slots_other(s)];
-    ei_sha256_add(&u->hash, data, bytes);
+einf_slot_refusal einf_upload_write(einf_upload *u, einf_slots *s, const uint8_t *data,
+                                    uint32_t bytes) {
+    const uint32_t slot = einf_hal_layout.slot_offset[einf_slots_other(s)];
+    einf_sha256_add(&u->hash, data, bytes);
     while (bytes > 0) {
-        const uint32_t held = u->offset % EI_FLASH_WRITE_BYTES;
-        const uint32_t whole = held ? 0 : bytes / EI_FLASH_WRITE_BYTES * EI_FLASH_WRITE_BYTES;
-        const uint32_t left = EI_FLASH_WRITE_BYTES - held;
+        const uint32_t held = u->offset % EINF_FLASH_WRITE_BYTES;
+        const uint32_t whole = held ? 0 : bytes / EINF_FLASH_WRITE_BYTES * EINF_FLASH_WRITE_BYTES;
+        const uint32_t left = EINF_FLASH_WRITE_BYTES - held;
         const uint32_t count = whole ? whole : bytes < left ? bytes : left;
         if (!whole) {
             memcpy(u->rest + held, data, count);
         }
-        const bool due = whole || held + count == EI_FLASH_WRITE_BYTES;
+        const bool due = whole || held + count == EINF_FLASH_WRITE_BYTES;
         if (due && !program(u, slot, u->offset - held, whole ? data : u->rest,
-                            whole ? whole : EI_FLASH_WRITE_BYTES)) {
-            upload_drop(u);
+                            whole ? whole : EINF_FLASH_WRITE_BYTES)) {
+            einf_upload_drop(u);
             return write_failed;
         }
         u->offset += count;
@@ -92,23 +94,23 @@ slot_refusal upload_write(upload *u, slots *s, const uint8_t *data, uint32_t byt
     return allowed;
 }
 
-slot_refusal upload_finish(upload *u, slots *s) {
-    const uint32_t held = u->offset % EI_FLASH_WRITE_BYTES, length = u->length;
-    uint8_t digest[EI_SHA256_BYTES];
-    memset(u->rest + held, 0xFF, EI_FLASH_WRITE_BYTES - held);
-    const bool written = held == 0 || program(u, ei_hal_layout.slot_offset[slots_other(s)],
-                                              length - held, u->rest, EI_FLASH_WRITE_BYTES);
-    ei_sha256_end(&u->hash, digest);
+einf_slot_refusal einf_upload_finish(einf_upload *u, einf_slots *s) {
+    const uint32_t held = u->offset % EINF_FLASH_WRITE_BYTES, length = u->length;
+    uint8_t digest[EINF_SHA256_BYTES];
+    memset(u->rest + held, 0xFF, EINF_FLASH_WRITE_BYTES - held);
+    const bool written = held == 0 || program(u, einf_hal_layout.slot_offset[einf_slots_other(s)],
+                                              length - held, u->rest, EINF_FLASH_WRITE_BYTES);
+    einf_sha256_end(&u->hash, digest);
     const bool right = !u->hashed || memcmp(digest, u->sha, sizeof digest) == 0;
-    upload_drop(u);
+    einf_upload_drop(u);
     if (!written) {
         return write_failed;
     }
     if (!right) {
-        return (slot_refusal){IMAGE_INVALID_HASH,
-                              "the SHA-256 of the uploaded file is not the one announced"};
+        return (einf_slot_refusal){EINF_IMAGE_CODE_INVALID_HASH,
+                                   "the SHA-256 of the uploaded file is not the one announced"};
     }
-    const slot_refusal refusal = slots_accept(s, length);
+    const einf_slot_refusal refusal = einf_slots_accept(s, length);
     u->finished = refusal.code ? 0 : length;
     return refusal;
 }

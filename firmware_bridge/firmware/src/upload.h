@@ -2,8 +2,8 @@
  * @file
  * An upload straight into the other slot: erased page by page just before it is written.
  */
-#ifndef EDGE_INFER_UPLOAD_H
-#define EDGE_INFER_UPLOAD_H
+#ifndef EINF_UPLOAD_H
+#define EINF_UPLOAD_H
 
 #include "edge_infer/hal.h"
 #include "slots.h"
@@ -13,26 +13,28 @@ typedef struct {
     uint32_t length; /* of the file; 0 when none is under way */
     uint32_t offset; /* next byte wanted */
     bool hashed;     /* `sha` was announced */
-    uint8_t sha[EI_SHA256_BYTES];
-    ei_sha256 hash;
-    uint32_t erased;                    /* bytes of the slot that are ready to be written */
-    uint8_t rest[EI_FLASH_WRITE_BYTES]; /* what makes no whole write yet */
-    uint32_t finished;                  /* length of the upload completed last */
-} upload;
+    uint8_t sha[EINF_SHA256_BYTES];
+    einf_sha256 hash;
+    uint32_t erased;                      /* bytes of the slot that are ready to be written */
+    uint8_t rest[EINF_FLASH_WRITE_BYTES]; /* what makes no whole write yet */
+    uint32_t finished;                    /* length of the upload completed last */
+} einf_upload;
 
 /** Start, or go on with an interrupted one of the same length and hash; `sha` may be NULL. */
-slot_refusal upload_begin(upload *u, slots *s, uint32_t length, const uint8_t *sha);
+einf_slot_refusal einf_upload_begin(einf_upload *u, einf_slots *s, uint32_t length,
+                                    const uint8_t *sha);
 
 /** Does the other slot hold this very file already? */
-bool upload_is_stored(const slots *s, uint32_t length, const uint8_t *sha);
+bool einf_upload_is_stored(const einf_slots *s, uint32_t length, const uint8_t *sha);
 
 /** Take the chunk at `u->offset`. */
-slot_refusal upload_write(upload *u, slots *s, const uint8_t *data, uint32_t bytes);
+einf_slot_refusal einf_upload_write(einf_upload *u, einf_slots *s, const uint8_t *data,
+                                    uint32_t bytes);
 
 /** All is there: check it and make it the other slot's image. */
-slot_refusal upload_finish(upload *u, slots *s);
+einf_slot_refusal einf_upload_finish(einf_upload *u, einf_slots *s);
 
 /** Forget what is under way. */
-void upload_drop(upload *u);
+void einf_upload_drop(einf_upload *u);
 
 #endif

@@ -1,6 +1,6 @@
 #include "version_text.h"
 
-char *decimal_text(char *text, uint64_t value) {
+char *einf_decimal_text(char *text, uint64_t value) {
     char digits[20];
     uint32_t count = 0;
     do {
@@ -13,13 +13,13 @@ char *decimal_text(char *text, uint64_t value) {
     return text;
 }
 
-void version_text(char text[VERSION_TEXT_BYTES], const ei_version *version) {
+void einf_version_text(char text[EINF_VERSION_TEXT_BYTES], const einf_version *version) {
     const uint32_t parts[4] = {version->major, version->minor, version->revision, version->build};
     for (uint32_t i = 0; i < (version->build ? 4U : 3U); i++) {
         if (i > 0) {
             *text++ = '.';
         }
-        text = decimal_text(text, parts[i]);
+        text = einf_decimal_text(text, parts[i]);
     }
     *text = 0;
 }

@@ -17,17 +17,17 @@ static uint8_t file[FILE_BYTES] IN_FLASH;
 static uint8_t memory[ARENA_BYTES] __attribute__((aligned(16)));
 static uint8_t frame[FRAME_BYTES];
 
-static void answer_frames(const ei_bundle *bundle) {
+static void answer_frames(const einf_bundle *bundle) {
     uint32_t quantised;
     while (read_exact(&quantised, sizeof quantised) && quantised < 2) {
-        if (!read_exact(frame, ei_bundle_frame_bytes(bundle))) {
+        if (!read_exact(frame, einf_bundle_frame_bytes(bundle))) {
             finish(2);
         }
-        ei_exit exit = {false, 0, 0};
+        einf_exit exit = {false, 0, 0};
         uint32_t stage = 0;
         const uint32_t before = ticks();
         for (; !exit.leave; stage++) {
-            exit = ei_bundle_run_stage(bundle, stage, frame, quantised == 1);
+            exit = einf_bundle_run_stage(bundle, stage, frame, quantised == 1);
         }
         const uint32_t record[4] = {stage - 1, exit.answer, (uint32_t)exit.confidence,
                                     ticks() - before};
@@ -41,14 +41,14 @@ int main(void) {
         if (wanted[0] > sizeof file || !read_exact(file, wanted[0])) {
             finish(2);
         }
-        ei_arena arena = ei_arena_over(memory, sizeof memory);
-        ei_bundle bundle;
-        const ei_status status = ei_bundle_open(&bundle, file, wanted[0], &arena, wanted[1]);
+        einf_arena arena = einf_arena_over(memory, sizeof memory);
+        einf_bundle bundle;
+        const einf_status status = einf_bundle_open(&bundle, file, wanted[0], &arena, wanted[1]);
         const uint32_t head[5] = {(uint32_t)status, arena.kept, bundle.activation_bytes,
-                                  status ? 0 : ei_bundle_frame_bytes(&bundle),
+                                  status ? 0 : einf_bundle_frame_bytes(&bundle),
                                   bundle.image.security_counter};
         write_exact(head, sizeof head);
-        if (status == EI_OK) {
+        if (status == EINF_OK) {
             answer_frames(&bundle);
         }
     }

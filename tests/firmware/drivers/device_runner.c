@@ -24,9 +24,9 @@
 #define FLASH_BYTES (2U * SLOT_BYTES + 2U * PAGE_BYTES)
 #define OUTPUT_MOST (1U << 20)
 
-const char ei_hal_board[] = "runner";
-const bool ei_hal_simulated = true;
-const ei_flash_layout ei_hal_layout = {
+const char einf_hal_board[] = "runner";
+const bool einf_hal_simulated = true;
+const einf_flash_layout einf_hal_layout = {
     .slot_offset = {0, SLOT_BYTES},
     .slot_bytes = SLOT_BYTES,
     .state_offset = {2 * SLOT_BYTES, 2 * SLOT_BYTES + PAGE_BYTES},
@@ -54,14 +54,14 @@ static bool power_fails(void) {
     return cut_after > 0 && --cut_after == 0;
 }
 
-uint32_t ei_hal_uart_read(uint8_t *to, uint32_t most) {
+uint32_t einf_hal_uart_read(uint8_t *to, uint32_t most) {
     const uint32_t left = input_bytes - input_at, count = left < most ? left : most;
     memcpy(to, input + input_at, count);
     input_at += count;
     return count;
 }
 
-void ei_hal_uart_write(const uint8_t *from, uint32_t bytes) {
+void einf_hal_uart_write(const uint8_t *from, uint32_t bytes) {
     if (bytes > OUTPUT_MOST - output_bytes) {
         abort();
     }
@@ -71,15 +71,15 @@ void ei_hal_uart_write(const uint8_t *from, uint32_t bytes) {
 
 static uint32_t slowness_ns; /* that each look at the clock takes */
 
-uint64_t ei_hal_now_ns(void) {
+uint64_t einf_hal_now_ns(void) {
     return now_ns += slowness_ns;
 }
 
-const uint8_t *ei_hal_flash(void) {
+const uint8_t *einf_hal_flash(void) {
     return flash;
 }
 
-bool ei_hal_flash_erase(uint32_t offset) {
+bool einf_hal_flash_erase(uint32_t offset) {
     if (offset % PAGE_BYTES != 0 || offset >= FLASH_BYTES) {
         abort();
     }
@@ -93,8 +93,8 @@ bool ei_hal_flash_erase(uint32_t offset) {
     return true;
 }
 
-bool ei_hal_flash_write(uint32_t offset, const uint8_t *from, uint32_t bytes) {
-    if (offset % EI_FLASH_WRITE_BYTES || bytes % EI_FLASH_WRITE_BYTES ||
+bool einf_hal_flash_write(uint32_t offset, const uint8_t *from, uint32_t bytes) {
+    if (offset % EINF_FLASH_WRITE_BYTES || bytes % EINF_FLASH_WRITE_BYTES ||
         bytes > FLASH_BYTES - offset) {
         abort();
     }
@@ -102,8 +102,8 @@ bool ei_hal_flash_write(uint32_t offset, const uint8_t *from, uint32_t bytes) {
         if (flash[offset + at] != 0xFF) {
             abort(); /* not erased */
         }
-        if (at % EI_FLASH_WRITE_BYTES == 0 && power_fails()) {
-            for (uint32_t i = 0; i < EI_FLASH_WRITE_BYTES; i++) {
+        if (at % EINF_FLASH_WRITE_BYTES == 0 && power_fails()) {
+            for (uint32_t i = 0; i < EINF_FLASH_WRITE_BYTES; i++) {
                 flash[offset + at + i] = (uint8_t)(from[at + i] | random_byte());
             }
             longjmp(power_off, 1);
@@ -113,7 +113,7 @@ bool ei_hal_flash_write(uint32_t offset, const uint8_t *from, uint32_t bytes) {
     return true;
 }
 
-bool ei_hal_i2c_write(uint8_t address, uint8_t reg, uint16_t value) {
+bool einf_hal_i2c_write(uint8_t address, uint8_t reg, uint16_t value) {
     if (!chip || address != 0x40 || reg >= 8) {
         return false;
     }
@@ -121,7 +121,7 @@ bool ei_hal_i2c_write(uint8_t address, uint8_t reg, uint16_t value) {
     return true;
 }
 
-bool ei_hal_i2c_read(uint8_t address, uint8_t reg, uint16_t *value) {
+bool einf_hal_i2c_read(uint8_t address, uint8_t reg, uint16_t *value) {
     if (!chip || address != 0x40 || reg >= 8) {
         return false;
     }
@@ -132,28 +132,28 @@ bool ei_hal_i2c_read(uint8_t address, uint8_t reg, uint16_t *value) {
     return true;
 }
 
-const uint32_t ei_hal_clocks_khz[] = {20000, 40000, 80000};
-const uint32_t ei_hal_clock_count = 3;
+const uint32_t einf_hal_clocks_khz[] = {20000, 40000, 80000};
+const uint32_t einf_hal_clock_count = 3;
 static uint32_t clock_khz = 80000;
 
-uint32_t ei_hal_clock_khz(void) {
+uint32_t einf_hal_clock_khz(void) {
     return clock_khz;
 }
 
-uint32_t ei_hal_clock_set_khz(uint32_t khz) {
+uint32_t einf_hal_clock_set_khz(uint32_t khz) {
     return clock_khz = khz;
 }
 
 static uint8_t trusted[32];
 static bool trusts;
 
-const uint8_t *ei_hal_trusted_key(uint32_t index) {
+const uint8_t *einf_hal_trusted_key(uint32_t index) {
     return index == 0 && trusts ? trusted : NULL;
 }
 
-void ei_hal_watchdog_feed(void) {}
+void einf_hal_watchdog_feed(void) {}
 
-void ei_hal_reset(void) {
+void einf_hal_reset(void) {
     reset_wanted = true;
 }
 
@@ -163,12 +163,12 @@ static void power_on(void) {
         cut_after = 0;
     }
     reset_wanted = false;
-    ei_device_start(0x40, 100000);
+    einf_device_start(0x40, 100000);
 }
 
 static void poll_once(void) {
     now_ns += 1000;
-    ei_device_poll();
+    einf_device_poll();
     if (reset_wanted) { /* what else was on the line is lost, as is the jump of `feed` */
         input_at = input_bytes;
         power_on();

@@ -20,12 +20,12 @@ static uint8_t table[TABLE_BYTES] IN_FLASH;
 
 static void predict(uint32_t bytes) {
     static int8_t scores[MOST_SCORES];
-    ei_predictor predictor;
+    einf_predictor predictor;
     uint32_t shape[2], took = 0;
-    const uint32_t head[2] = {(uint32_t)ei_predictor_open(&predictor, table, bytes),
+    const uint32_t head[2] = {(uint32_t)einf_predictor_open(&predictor, table, bytes),
                               predictor.bins};
     write_exact(head, sizeof head);
-    if (head[0] != EI_OK || !read_exact(shape, sizeof shape)) {
+    if (head[0] != EINF_OK || !read_exact(shape, sizeof shape)) {
         return;
     }
     for (uint32_t i = 0; i < shape[0]; i++) {
@@ -33,31 +33,31 @@ static void predict(uint32_t bytes) {
             finish(2);
         }
         const uint32_t before = ticks();
-        const uint32_t bin = ei_predictor_bin(&predictor, scores, shape[1]);
+        const uint32_t bin = einf_predictor_bin(&predictor, scores, shape[1]);
         took += ticks() - before;
         write_exact(&bin, sizeof bin);
     }
     write_exact(&took, sizeof took);
 }
 
-static uint32_t look_up(const ei_clock_plan *plan, const uint32_t *question) {
+static uint32_t look_up(const einf_clock_plan *plan, const uint32_t *question) {
     const uint64_t age_ns = question[4] | (uint64_t)question[5] << 32;
     if (question[0] == 0) {
-        return ei_clock_plan_first(plan, question[2], age_ns);
+        return einf_clock_plan_first(plan, question[2], age_ns);
     }
     if (question[0] == plan->stages) {
-        return ei_clock_plan_idle(plan, question[2], age_ns);
+        return einf_clock_plan_idle(plan, question[2], age_ns);
     }
-    return ei_clock_plan_later(plan, question[0], question[1], question[2], age_ns);
+    return einf_clock_plan_later(plan, question[0], question[1], question[2], age_ns);
 }
 
 static void plan(uint32_t bytes) {
-    ei_clock_plan found;
+    einf_clock_plan found;
     uint32_t count, question[6];
-    const ei_status status = ei_clock_plan_open(&found, table, bytes);
+    const einf_status status = einf_clock_plan_open(&found, table, bytes);
     const uint32_t head[4] = {(uint32_t)status, found.stages, found.bins, found.clock_count};
     write_exact(head, sizeof head);
-    if (status != EI_OK || !read_exact(&count, sizeof count)) {
+    if (status != EINF_OK || !read_exact(&count, sizeof count)) {
         return;
     }
     for (uint32_t i = 0; i < count && read_exact(question, sizeof question); i++) {

@@ -18,12 +18,12 @@
 static uint8_t model[MODEL_BYTES] IN_FLASH;
 static uint8_t memory[ARENA_BYTES] __attribute__((aligned(16)));
 
-static void run(const ei_graph *g, uint8_t *activations) {
+static void run(const einf_graph *g, uint8_t *activations) {
     for (uint32_t i = 0; i < g->input_count; i++) {
         (void)read_exact(activations + g->inputs[i].offset, g->inputs[i].bytes);
     }
     const uint32_t before = ticks();
-    ei_graph_invoke(g, activations);
+    einf_graph_invoke(g, activations);
     const uint32_t took = ticks() - before;
     write_exact(&took, sizeof took);
     for (uint32_t i = 0; i < g->output_count; i++) {
@@ -32,23 +32,23 @@ static void run(const ei_graph *g, uint8_t *activations) {
 }
 
 static void answer(uint32_t bytes, uint32_t ratio) {
-    ei_arena arena = ei_arena_over(memory, sizeof memory);
-    ei_graph graph;
+    einf_arena arena = einf_arena_over(memory, sizeof memory);
+    einf_graph graph;
     uint32_t runs = 0;
     const uint32_t before = ticks();
-    const ei_status status = ei_graph_open(&graph, model, bytes, &arena, NULL, ratio);
+    const einf_status status = einf_graph_open(&graph, model, bytes, &arena, NULL, ratio);
     uint32_t head[5] = {(uint32_t)status, arena.kept, graph.activation_bytes, 0, ticks() - before};
     for (uint32_t i = 0; i < graph.output_count; i++) {
         head[3] += graph.outputs[i].bytes;
     }
     (void)read_exact(&runs, sizeof runs);
     write_exact(head, sizeof head);
-    if (status == EI_OK && runs == UINT32_MAX) {
+    if (status == EINF_OK && runs == UINT32_MAX) {
         memset(memory + arena.kept, 0, graph.activation_bytes);
-        ei_graph_invoke(&graph, memory + arena.kept);
+        einf_graph_invoke(&graph, memory + arena.kept);
         return;
     }
-    for (uint32_t i = 0; status == EI_OK && i < runs; i++) {
+    for (uint32_t i = 0; status == EINF_OK && i < runs; i++) {
         run(&graph, memory + arena.kept);
     }
 }

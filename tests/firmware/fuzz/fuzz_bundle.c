@@ -32,7 +32,7 @@ static void put_u32(uint8_t *at, uint32_t value) {
 /* An image with a right hash around `bytes` of payload at file + HEADER_BYTES;
  * its length. */
 static uint32_t wrap(uint32_t bytes) {
-    ei_sha256 sha;
+    einf_sha256 sha;
     uint8_t *tlvs = file + HEADER_BYTES + bytes;
     memset(file, 0, HEADER_BYTES);
     put_u32(file, 0x96F3B83D);
@@ -43,9 +43,9 @@ static uint32_t wrap(uint32_t bytes) {
     put_u16(tlvs + 2, 40);
     put_u16(tlvs + 4, 0x10);
     put_u16(tlvs + 6, 32);
-    ei_sha256_begin(&sha);
-    ei_sha256_add(&sha, file, HEADER_BYTES + bytes);
-    ei_sha256_end(&sha, tlvs + 8);
+    einf_sha256_begin(&sha);
+    einf_sha256_add(&sha, file, HEADER_BYTES + bytes);
+    einf_sha256_end(&sha, tlvs + 8);
     return HEADER_BYTES + bytes + 40;
 }
 
@@ -58,38 +58,38 @@ static const uint8_t *any_key(uint32_t index) {
     return index == 0 ? key : NULL;
 }
 
-static void govern(const ei_bundle *bundle) {
-    ei_governor governor;
-    if (ei_governor_start(&governor, bundle, "fuzz", 80000) != EI_OK) {
+static void govern(const einf_bundle *bundle) {
+    einf_governor governor;
+    if (einf_governor_start(&governor, bundle, "fuzz", 80000) != EINF_OK) {
         return;
     }
-    (void)ei_governor_first_khz(&governor, 0);
+    (void)einf_governor_first_khz(&governor, 0);
     for (uint32_t stage = 0; stage + 1 < bundle->decisions.stage_count; stage++) {
-        (void)ei_governor_next_khz(&governor, stage, 1000000U * stage);
+        (void)einf_governor_next_khz(&governor, stage, 1000000U * stage);
     }
-    (void)ei_governor_idle_khz(&governor, 5000000U);
+    (void)einf_governor_idle_khz(&governor, 5000000U);
 }
 
 static void predict(const uint8_t *data, uint32_t size) {
     static const int8_t scores[10] = {5, -3, 100, 90, 90, 0, 0, -128, 127, 1};
-    ei_predictor predictor;
-    if (ei_predictor_open(&predictor, data, size) == EI_OK &&
-        ei_predictor_bin(&predictor, scores, sizeof scores) >= predictor.bins) {
+    einf_predictor predictor;
+    if (einf_predictor_open(&predictor, data, size) == EINF_OK &&
+        einf_predictor_bin(&predictor, scores, sizeof scores) >= predictor.bins) {
         __builtin_trap();
     }
 }
 
 static void look_up(const uint8_t *data, uint32_t size) {
-    ei_clock_plan plan;
-    if (ei_clock_plan_open(&plan, data, size) != EI_OK) {
+    einf_clock_plan plan;
+    if (einf_clock_plan_open(&plan, data, size) != EINF_OK) {
         return;
     }
-    (void)ei_clock_plan_is_for(&plan, "fuzz");
+    (void)einf_clock_plan_is_for(&plan, "fuzz");
     for (uint64_t age_ns = 0; age_ns < 10000000; age_ns += 999999) {
-        (void)ei_clock_plan_first(&plan, 0, age_ns);
-        (void)ei_clock_plan_idle(&plan, plan.clock_count - 1, age_ns);
+        (void)einf_clock_plan_first(&plan, 0, age_ns);
+        (void)einf_clock_plan_idle(&plan, plan.clock_count - 1, age_ns);
         for (uint32_t stage = 1; stage < plan.stages; stage++) {
-            (void)ei_clock_plan_later(&plan, stage, plan.bins - 1, 0, age_ns);
+            (void)einf_clock_plan_later(&plan, stage, plan.bins - 1, 0, age_ns);
         }
     }
 }
@@ -99,48 +99,48 @@ static void look_up(const uint8_t *data, uint32_t size) {
 static void hash(uint8_t *model, uint32_t size) {
     for (uint32_t at = 0; at + 40 <= size; at++) {
         if (memcmp(model + at, "EIPR", 4) == 0) {
-            ei_sha256 sha;
-            memset(model + at + 8, 0, EI_SHA256_BYTES);
-            ei_sha256_begin(&sha);
-            ei_sha256_add(&sha, model, size);
-            ei_sha256_end(&sha, model + at + 8);
+            einf_sha256 sha;
+            memset(model + at + 8, 0, EINF_SHA256_BYTES);
+            einf_sha256_begin(&sha);
+            einf_sha256_add(&sha, model, size);
+            einf_sha256_end(&sha, model + at + 8);
             return;
         }
     }
 }
 
 static void open_and_run(uint32_t size) {
-    ei_arena arena = ei_arena_over(memory, sizeof memory);
-    ei_bundle bundle;
-    ei_image image;
-    if (ei_image_open(&image, file, size) == EI_OK) {
-        (void)ei_image_check_trust(&image, any_key);
+    einf_arena arena = einf_arena_over(memory, sizeof memory);
+    einf_bundle bundle;
+    einf_image image;
+    if (einf_image_open(&image, file, size) == EINF_OK) {
+        (void)einf_image_check_trust(&image, any_key);
     }
-    if (ei_bundle_open(&bundle, file, size, &arena, EI_FULL_WIDTH) != EI_OK ||
+    if (einf_bundle_open(&bundle, file, size, &arena, EINF_FULL_WIDTH) != EINF_OK ||
         bundle.activation_bytes > MOST_TO_RUN) {
         return;
     }
     static const uint8_t frame[MOST_TO_RUN];
     for (uint32_t stage = 0; stage < bundle.decisions.stage_count; stage++) {
-        (void)ei_bundle_run_stage(&bundle, stage, frame, false);
+        (void)einf_bundle_run_stage(&bundle, stage, frame, false);
     }
     govern(&bundle);
     uint32_t next = 0;
-    (void)ei_golden_run(&bundle, &next, no_longer);
+    (void)einf_golden_run(&bundle, &next, no_longer);
 }
 
 static void open_model(const uint8_t *data, uint32_t size, uint32_t ratio) {
-    ei_arena arena = ei_arena_over(memory, sizeof memory);
-    ei_graph graph;
-    if (ei_graph_open(&graph, data, size, &arena, NULL, ratio) == EI_OK &&
+    einf_arena arena = einf_arena_over(memory, sizeof memory);
+    einf_graph graph;
+    if (einf_graph_open(&graph, data, size, &arena, NULL, ratio) == EINF_OK &&
         graph.activation_bytes <= MOST_TO_RUN) {
         memset(arena.base + arena.kept, 0, graph.activation_bytes);
-        ei_graph_invoke(&graph, arena.base + arena.kept);
+        einf_graph_invoke(&graph, arena.base + arena.kept);
     }
 }
 
 static void prune(const uint8_t *data, uint32_t size) {
-    static const uint32_t ratios[] = {EI_FULL_WIDTH, 750000, 500000};
+    static const uint32_t ratios[] = {EINF_FULL_WIDTH, 750000, 500000};
     memcpy(file, data, size);
     hash(file, size);
     for (uint32_t i = 0; i < sizeof ratios / sizeof *ratios; i++) {
@@ -149,7 +149,7 @@ static void prune(const uint8_t *data, uint32_t size) {
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
-    ei_decisions decisions;
+    einf_decisions decisions;
     if (size < 1 || size > MOST_BYTES - HEADER_BYTES - 40) {
         return 0;
     }
@@ -164,10 +164,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
         open_and_run(wrap(bytes));
         return 0;
     case 2:
-        open_model(data + 1, bytes, EI_FULL_WIDTH);
+        open_model(data + 1, bytes, EINF_FULL_WIDTH);
         return 0;
     case 3:
-        (void)ei_decisions_open(&decisions, data + 1, bytes, EI_FULL_WIDTH);
+        (void)einf_decisions_open(&decisions, data + 1, bytes, EINF_FULL_WIDTH);
         return 0;
     case 4:
         predict(data + 1, bytes);

@@ -12,9 +12,9 @@
 #define SLOT_BYTES  (16U * 1024U)
 #define FLASH_BYTES (2U * SLOT_BYTES + 2U * PAGE_BYTES)
 
-const char ei_hal_board[] = "fuzz";
-const bool ei_hal_simulated = true;
-const ei_flash_layout ei_hal_layout = {
+const char einf_hal_board[] = "fuzz";
+const bool einf_hal_simulated = true;
+const einf_flash_layout einf_hal_layout = {
     .slot_offset = {0, SLOT_BYTES},
     .slot_bytes = SLOT_BYTES,
     .state_offset = {2 * SLOT_BYTES, 2 * SLOT_BYTES + PAGE_BYTES},
@@ -26,7 +26,7 @@ static const uint8_t *input;
 static uint32_t input_bytes;
 static uint64_t now_ns;
 
-uint32_t ei_hal_uart_read(uint8_t *to, uint32_t most) {
+uint32_t einf_hal_uart_read(uint8_t *to, uint32_t most) {
     const uint32_t count = input_bytes < most ? input_bytes : most;
     memcpy(to, input, count);
     input += count;
@@ -34,22 +34,22 @@ uint32_t ei_hal_uart_read(uint8_t *to, uint32_t most) {
     return count;
 }
 
-void ei_hal_uart_write(const uint8_t *from, uint32_t bytes) {
+void einf_hal_uart_write(const uint8_t *from, uint32_t bytes) {
     static volatile uint8_t sink; /* every byte that is sent is read */
     for (uint32_t i = 0; i < bytes; i++) {
         sink = (uint8_t)(sink ^ from[i]);
     }
 }
 
-uint64_t ei_hal_now_ns(void) {
+uint64_t einf_hal_now_ns(void) {
     return now_ns += 1000;
 }
 
-const uint8_t *ei_hal_flash(void) {
+const uint8_t *einf_hal_flash(void) {
     return flash;
 }
 
-bool ei_hal_flash_erase(uint32_t offset) {
+bool einf_hal_flash_erase(uint32_t offset) {
     if (offset % PAGE_BYTES || offset >= FLASH_BYTES) {
         abort();
     }
@@ -57,45 +57,45 @@ bool ei_hal_flash_erase(uint32_t offset) {
     return true;
 }
 
-bool ei_hal_flash_write(uint32_t offset, const uint8_t *from, uint32_t bytes) {
-    if (offset > FLASH_BYTES || bytes > FLASH_BYTES - offset || offset % EI_FLASH_WRITE_BYTES ||
-        bytes % EI_FLASH_WRITE_BYTES) {
+bool einf_hal_flash_write(uint32_t offset, const uint8_t *from, uint32_t bytes) {
+    if (offset > FLASH_BYTES || bytes > FLASH_BYTES - offset || offset % EINF_FLASH_WRITE_BYTES ||
+        bytes % EINF_FLASH_WRITE_BYTES) {
         abort();
     }
     memcpy(flash + offset, from, bytes);
     return true;
 }
 
-bool ei_hal_i2c_write(uint8_t address, uint8_t reg, uint16_t value) {
+bool einf_hal_i2c_write(uint8_t address, uint8_t reg, uint16_t value) {
     return address && reg == 0 && value;
 }
 
-bool ei_hal_i2c_read(uint8_t address, uint8_t reg, uint16_t *value) {
+bool einf_hal_i2c_read(uint8_t address, uint8_t reg, uint16_t *value) {
     *value = reg == 0 ? 0x199F : (uint16_t)(now_ns >> 10);
     return address != 0;
 }
 
-const uint32_t ei_hal_clocks_khz[] = {20000, 80000};
-const uint32_t ei_hal_clock_count = 2;
+const uint32_t einf_hal_clocks_khz[] = {20000, 80000};
+const uint32_t einf_hal_clock_count = 2;
 static uint32_t clock_khz = 80000;
 
-uint32_t ei_hal_clock_khz(void) {
+uint32_t einf_hal_clock_khz(void) {
     return clock_khz;
 }
 
-uint32_t ei_hal_clock_set_khz(uint32_t khz) {
+uint32_t einf_hal_clock_set_khz(uint32_t khz) {
     return clock_khz = khz;
 }
 
-const uint8_t *ei_hal_trusted_key(uint32_t index) {
+const uint8_t *einf_hal_trusted_key(uint32_t index) {
     (void)index;
     return NULL;
 }
 
-void ei_hal_watchdog_feed(void) {}
+void einf_hal_watchdog_feed(void) {}
 
-void ei_hal_reset(void) {
-    ei_device_start(0x40, 100000);
+void einf_hal_reset(void) {
+    einf_device_start(0x40, 100000);
 }
 
 int LLVMFuzzerInitialize(int *count, char ***arguments);
@@ -115,11 +115,11 @@ void fuzz_send(const uint8_t *data, uint32_t bytes) {
     input = data;
     input_bytes = bytes;
     do {
-        ei_device_poll();
+        einf_device_poll();
     } while (input_bytes > 0);
 }
 
 void fuzz_start(void) {
     memcpy(flash, first_flash, sizeof flash);
-    ei_device_start(0x40, 100000);
+    einf_device_start(0x40, 100000);
 }

@@ -29,8 +29,8 @@
  *      0  8  longest time since arrival that it holds for, ns; the last run also holds beyond
  *      8  4  index of the clock
  */
-#ifndef EDGE_INFER_CLOCK_PLAN_H
-#define EDGE_INFER_CLOCK_PLAN_H
+#ifndef EINF_CLOCK_PLAN_H
+#define EINF_CLOCK_PLAN_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -38,7 +38,7 @@
 #include "edge_infer/status.h"
 
 /** Name of the entry in a bundle file. */
-#define EI_CLOCK_PLAN_FILE "clock_plan.bin"
+#define EINF_CLOCK_PLAN_FILE "clock_plan.bin"
 
 /** A sound plan, in place; of no stages where a bundle has none. */
 typedef struct {
@@ -51,36 +51,36 @@ typedef struct {
     const uint8_t *table;
     const uint8_t *clocks;
     const uint8_t *rows;
-} ei_clock_plan;
+} einf_clock_plan;
 
 /**
  * Read a table in place: every row and run is checked.
  *
- * @retval EI_UNSUPPORTED a version that this firmware does not know
- * @retval EI_TRUNCATED, EI_CORRUPT
+ * @retval EINF_UNSUPPORTED a version that this firmware does not know
+ * @retval EINF_TRUNCATED, EINF_CORRUPT
  */
-ei_status ei_clock_plan_open(ei_clock_plan *plan, const uint8_t *table, uint32_t size);
+einf_status einf_clock_plan_open(einf_clock_plan *plan, const uint8_t *table, uint32_t size);
 
 /** Whether it was made for the board of this name. */
-bool ei_clock_plan_is_for(const ei_clock_plan *plan, const char *board);
+bool einf_clock_plan_is_for(const einf_clock_plan *plan, const char *board);
 
 /** Clock of an index, kHz. */
-uint32_t ei_clock_plan_khz(const ei_clock_plan *plan, uint32_t clock);
+uint32_t einf_clock_plan_khz(const einf_clock_plan *plan, uint32_t clock);
 
 /** Index of a clock; `otherwise` when it is none of the plan's. */
-uint32_t ei_clock_plan_index(const ei_clock_plan *plan, uint32_t khz, uint32_t otherwise);
+uint32_t einf_clock_plan_index(const einf_clock_plan *plan, uint32_t khz, uint32_t otherwise);
 
 /** Time that predicting and looking up take after the first stage at a clock, ns. */
-uint32_t ei_clock_plan_overhead_ns(const ei_clock_plan *plan, uint32_t clock);
+uint32_t einf_clock_plan_overhead_ns(const einf_clock_plan *plan, uint32_t clock);
 
 /** Index of the clock for the first stage, given the one in force and the time since arrival. */
-uint32_t ei_clock_plan_first(const ei_clock_plan *plan, uint32_t clock, uint64_t age_ns);
+uint32_t einf_clock_plan_first(const einf_clock_plan *plan, uint32_t clock, uint64_t age_ns);
 
 /** The same for a later stage, 1 and on. */
-uint32_t ei_clock_plan_later(const ei_clock_plan *plan, uint32_t stage, uint32_t bin,
-                             uint32_t clock, uint64_t age_ns);
+uint32_t einf_clock_plan_later(const einf_clock_plan *plan, uint32_t stage, uint32_t bin,
+                               uint32_t clock, uint64_t age_ns);
 
 /** The same for the wait after the answer. */
-uint32_t ei_clock_plan_idle(const ei_clock_plan *plan, uint32_t clock, uint64_t age_ns);
+uint32_t einf_clock_plan_idle(const einf_clock_plan *plan, uint32_t clock, uint64_t age_ns);
 
 #endif

@@ -41,8 +41,8 @@
  *      8  4  offset of (n - 1) * l int32: leave stage k with answer a at a confidence of at
  *            least [k * l + a]; 0 where thresholds are no integers
  */
-#ifndef EDGE_INFER_DECISIONS_H
-#define EDGE_INFER_DECISIONS_H
+#ifndef EINF_DECISIONS_H
+#define EINF_DECISIONS_H
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -50,16 +50,16 @@
 #include "edge_infer/status.h"
 
 /** Name of the entry in a bundle file. */
-#define EI_DECISIONS_FILE "decisions.bin"
+#define EINF_DECISIONS_FILE "decisions.bin"
 
 /** Most stages. */
-#define EI_MAX_STAGES 6U
+#define EINF_MAX_STAGES 6U
 
 /** Most features from one stage to the next. */
-#define EI_MAX_FEATURES 8U
+#define EINF_MAX_FEATURES 8U
 
 /** When to leave. */
-typedef enum { EI_SCORE_MARGIN = 0, EI_TOP_SCORE = 1 } ei_criterion;
+typedef enum { EINF_SCORE_MARGIN = 0, EINF_TOP_SCORE = 1 } einf_criterion;
 
 /** One stage. */
 typedef struct {
@@ -77,7 +77,7 @@ typedef struct {
     const uint8_t *features;
     uint32_t lookup_tables;
     const int8_t *lookup; /**< NULL when frames come quantised. */
-} ei_stage;
+} einf_stage;
 
 /** A table that is sound and within what this firmware does. */
 typedef struct {
@@ -85,25 +85,25 @@ typedef struct {
     uint32_t name_bytes;
     uint32_t stage_count;
     uint32_t label_count;
-    ei_stage stages[EI_MAX_STAGES];
-    ei_criterion criterion;    /**< Of the ratio. */
+    einf_stage stages[EINF_MAX_STAGES];
+    einf_criterion criterion;  /**< Of the ratio. */
     const uint8_t *thresholds; /**< Of the ratio; int32, (stages - 1) * labels. */
     uint32_t ratio_count;
-    const uint8_t *ratios; /**< The records; see ei_decisions_ratio. */
-} ei_decisions;
+    const uint8_t *ratios; /**< The records; see einf_decisions_ratio. */
+} einf_decisions;
 
 /**
  * Read a table in place.
  *
  * @param ratio whose rules count, in millionths of the width.
- * @retval EI_NO_ENTRY the table has no such ratio
- * @retval EI_TRUNCATED, EI_CORRUPT, EI_TOO_MANY
- * @retval EI_UNSUPPORTED scores that are not int8, or the entropy criterion.
+ * @retval EINF_NO_ENTRY the table has no such ratio
+ * @retval EINF_TRUNCATED, EINF_CORRUPT, EINF_TOO_MANY
+ * @retval EINF_UNSUPPORTED scores that are not int8, or the entropy criterion.
  */
-ei_status ei_decisions_open(ei_decisions *decisions, const uint8_t *table, uint32_t size,
-                            uint32_t ratio);
+einf_status einf_decisions_open(einf_decisions *decisions, const uint8_t *table, uint32_t size,
+                                uint32_t ratio);
 
 /** A ratio of the table, in millionths of the width; that of index 0 is the full width. */
-uint32_t ei_decisions_ratio(const ei_decisions *decisions, uint32_t index);
+uint32_t einf_decisions_ratio(const einf_decisions *decisions, uint32_t index);
 
 #endif

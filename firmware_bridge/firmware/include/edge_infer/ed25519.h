@@ -2,14 +2,14 @@
  * @file
  * Verification of ed25519 signatures (RFC 8032, section 5.1).
  */
-#ifndef EDGE_INFER_ED25519_H
-#define EDGE_INFER_ED25519_H
+#ifndef EINF_ED25519_H
+#define EINF_ED25519_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#define EI_KEY_BYTES       32U
-#define EI_SIGNATURE_BYTES 64U
+#define EINF_ED25519_KEY_BYTES       32U
+#define EINF_ED25519_SIGNATURE_BYTES 64U
 
 /**
  * Whether a signature of `message` was made with the private half of `key`.
@@ -17,7 +17,8 @@
  * Compares encoded points, without the cofactor, as OpenSSL does. Time depends on the values,
  * which are all public.
  */
-bool ei_ed25519_verify(const uint8_t signature[EI_SIGNATURE_BYTES], const uint8_t key[EI_KEY_BYTES],
-                       const uint8_t *message, uint32_t bytes);
+bool einf_ed25519_verify(const uint8_t signature[EINF_ED25519_SIGNATURE_BYTES],
+                         const uint8_t key[EINF_ED25519_KEY_BYTES], const uint8_t *message,
+                         uint32_t bytes);
 
 #endif

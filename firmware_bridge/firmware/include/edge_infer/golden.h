@@ -14,13 +14,13 @@
  *     16     v * b bytes: the frames
  *            n * v * l int8: scores by stage, vector and label; every stage runs
  */
-#ifndef EDGE_INFER_GOLDEN_H
-#define EDGE_INFER_GOLDEN_H
+#ifndef EINF_GOLDEN_H
+#define EINF_GOLDEN_H
 
 #include "edge_infer/bundle.h"
 
 /** Name of the entry in a bundle file. */
-#define EI_GOLDEN_FILE "golden.bin"
+#define EINF_GOLDEN_FILE "golden.bin"
 
 /**
  * Run the golden vectors of an opened bundle.
@@ -30,11 +30,11 @@
  *
  * @param next the vector to go on with, 0 at first; moved on.
  * @param go_on asked after each vector whether there is time for another.
- * @retval EI_BUSY not done yet: call it again
- * @retval EI_NO_ENTRY the bundle carries none
- * @retval EI_CORRUPT they do not fit the bundle
- * @retval EI_SELF_TEST a score is off by more
+ * @retval EINF_BUSY not done yet: call it again
+ * @retval EINF_NO_ENTRY the bundle carries none
+ * @retval EINF_CORRUPT they do not fit the bundle
+ * @retval EINF_SELF_TEST a score is off by more
  */
-ei_status ei_golden_run(const ei_bundle *bundle, uint32_t *next, bool (*go_on)(void));
+einf_status einf_golden_run(const einf_bundle *bundle, uint32_t *next, bool (*go_on)(void));
 
 #endif

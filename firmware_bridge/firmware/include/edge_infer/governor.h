@@ -3,32 +3,32 @@
  * The planned policy: chooses each stage's clock by the bundle's plan and predictor.
  *
  * Decides as runtime/governors/planned.py does without calibration: it does not learn. Stages are
- * judged by `ei_bundle_run_stage`; setting a clock is the caller's, which tells the one in force.
+ * judged by `einf_bundle_run_stage`; setting a clock is the caller's, which tells the one in force.
  */
-#ifndef EDGE_INFER_GOVERNOR_H
-#define EDGE_INFER_GOVERNOR_H
+#ifndef EINF_GOVERNOR_H
+#define EINF_GOVERNOR_H
 
 #include "edge_infer/bundle.h"
 
 /** The governor of one bundle. */
 typedef struct {
-    const ei_bundle *bundle;
+    const einf_bundle *bundle;
     bool predicts;
     uint32_t clock; /**< Index of the clock in force, by the plan. */
     uint32_t bin;   /**< Of the frame, once its first stage has run. */
-} ei_governor;
+} einf_governor;
 
 /**
  * Govern a bundle.
  *
- * @retval EI_NO_ENTRY its file carries no plan for this board that this firmware knows
- * @retval EI_CORRUPT the plan has other stages than the bundle, or other bins than the predictor
+ * @retval EINF_NO_ENTRY its file carries no plan for this board that this firmware knows
+ * @retval EINF_CORRUPT the plan has other stages than the bundle, or other bins than the predictor
  */
-ei_status ei_governor_start(ei_governor *governor, const ei_bundle *bundle, const char *board,
-                            uint32_t khz);
+einf_status einf_governor_start(einf_governor *governor, const einf_bundle *bundle,
+                                const char *board, uint32_t khz);
 
 /** Clock for the first stage, kHz, by the time since the frame arrived. */
-uint32_t ei_governor_first_khz(ei_governor *governor, uint64_t age_ns);
+uint32_t einf_governor_first_khz(einf_governor *governor, uint64_t age_ns);
 
 /**
  * Clock for the stage after `stage`, which has just run and did not leave. Predicts after the
@@ -36,12 +36,12 @@ uint32_t ei_governor_first_khz(ei_governor *governor, uint64_t age_ns);
  *
  * @param age_ns from the frame's arrival to the stage's end.
  */
-uint32_t ei_governor_next_khz(ei_governor *governor, uint32_t stage, uint64_t age_ns);
+uint32_t einf_governor_next_khz(einf_governor *governor, uint32_t stage, uint64_t age_ns);
 
 /** Clock to wait for the next frame at, by the age of the answer. */
-uint32_t ei_governor_idle_khz(ei_governor *governor, uint64_t age_ns);
+uint32_t einf_governor_idle_khz(einf_governor *governor, uint64_t age_ns);
 
 /** The clock that is in force indeed. */
-void ei_governor_clock_is(ei_governor *governor, uint32_t khz);
+void einf_governor_clock_is(einf_governor *governor, uint32_t khz);
 
 #endif

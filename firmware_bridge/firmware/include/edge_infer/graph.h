@@ -2,8 +2,8 @@
  * @file
  * A .tflite model, run in place: weights stay in flash, activations lie in the arena.
  */
-#ifndef EDGE_INFER_GRAPH_H
-#define EDGE_INFER_GRAPH_H
+#ifndef EINF_GRAPH_H
+#define EINF_GRAPH_H
 
 #include "edge_infer/arena.h"
 #include "edge_infer/kernels.h"
@@ -11,31 +11,31 @@
 #include "edge_infer/status.h"
 
 /** Most inputs, and most outputs, of a model. */
-#define EI_MAX_PORTS 8
+#define EINF_MAX_PORTS 8
 
 /** An int8 tensor that enters or leaves a model. */
 typedef struct {
     uint32_t offset; /**< From the begin of the activations. */
     uint32_t bytes;
     int32_t rank;
-    int32_t dims[EI_MAX_DIMS];
+    int32_t dims[EINF_MAX_DIMS];
     float scale;
     int32_t zero_point;
-} ei_port;
+} einf_port;
 
 /** One operator, ready to run. */
-typedef struct ei_node ei_node;
+typedef struct einf_node einf_node;
 
 /** An opened model. */
 typedef struct {
-    const ei_node *nodes;
+    const einf_node *nodes;
     uint32_t node_count;
     uint32_t input_count;
     uint32_t output_count;
-    ei_port inputs[EI_MAX_PORTS];
-    ei_port outputs[EI_MAX_PORTS];
-    uint32_t activation_bytes; /**< What ei_graph_invoke uses from its `activations` on. */
-} ei_graph;
+    einf_port inputs[EINF_MAX_PORTS];
+    einf_port outputs[EINF_MAX_PORTS];
+    uint32_t activation_bytes; /**< What einf_graph_invoke uses from its `activations` on. */
+} einf_graph;
 
 /**
  * Check a model completely and plan its memory.
@@ -46,14 +46,14 @@ typedef struct {
  * @param arena keeps the operators; the activations are not reserved here, so that graphs which
  *        run one after the other can share them.
  * @param placed NULL, or an activation offset for each input: what ran before left it there.
- * @param ratio pruning ratio in millionths, EI_FULL_WIDTH for the model as it is. Another one needs
- *        a prunable file; its weights stay where they are, the first channels of them count.
- * @retval EI_NO_ENTRY the model has no such ratio
- * @retval EI_HASH a prunable file that was changed since
- * @retval EI_CORRUPT, EI_TRUNCATED, EI_UNSUPPORTED, EI_SHAPE, EI_TOO_MANY, EI_ARENA
+ * @param ratio pruning ratio in millionths, EINF_FULL_WIDTH for the model as it is. Another one
+ * needs a prunable file; its weights stay where they are, the first channels of them count.
+ * @retval EINF_NO_ENTRY the model has no such ratio
+ * @retval EINF_HASH a prunable file that was changed since
+ * @retval EINF_CORRUPT, EINF_TRUNCATED, EINF_UNSUPPORTED, EINF_SHAPE, EINF_TOO_MANY, EINF_ARENA
  */
-ei_status ei_graph_open(ei_graph *graph, const uint8_t *model, uint32_t size, ei_arena *arena,
-                        const uint32_t *placed, uint32_t ratio);
+einf_status einf_graph_open(einf_graph *graph, const uint8_t *model, uint32_t size,
+                            einf_arena *arena, const uint32_t *placed, uint32_t ratio);
 
 /**
  * Run a model once.
@@ -63,6 +63,6 @@ ei_status ei_graph_open(ei_graph *graph, const uint8_t *model, uint32_t size, ei
  *
  * @param activations `graph->activation_bytes` bytes, 8-byte aligned.
  */
-void ei_graph_invoke(const ei_graph *graph, uint8_t *activations);
+void einf_graph_invoke(const einf_graph *graph, uint8_t *activations);
 
 #endif

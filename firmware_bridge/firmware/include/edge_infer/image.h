@@ -6,13 +6,13 @@
  * last part. TLVs stand in the order that MCUboot reads them in: the hash, the name of a key, its
  * signature. trust.h checks the signature.
  */
-#ifndef EDGE_INFER_IMAGE_H
-#define EDGE_INFER_IMAGE_H
+#ifndef EINF_IMAGE_H
+#define EINF_IMAGE_H
 
 #include "edge_infer/sha256.h"
 #include "edge_infer/status.h"
 
-#define EI_IMAGE_HEADER_BYTES 32U
+#define EINF_IMAGE_HEADER_BYTES 32U
 
 /** Version of an image. */
 typedef struct {
@@ -20,26 +20,26 @@ typedef struct {
     uint8_t minor;
     uint16_t revision;
     uint32_t build;
-} ei_version;
+} einf_version;
 
 /** An image whose hash is right. */
 typedef struct {
-    ei_version version;
+    einf_version version;
     uint32_t security_counter;
-    uint8_t digest[EI_SHA256_BYTES];
+    uint8_t digest[EINF_SHA256_BYTES];
     const uint8_t *payload;
     uint32_t payload_bytes;
     uint32_t bytes;           /**< Of the whole image. */
     const uint8_t *key_hash;  /**< 32 bytes, NULL when it is not signed. */
     const uint8_t *signature; /**< ed25519 over `digest`, 64 bytes; NULL when it is not signed. */
-} ei_image;
+} einf_image;
 
 /**
  * Read an image and check its hash. What follows it in `data` (an erased rest of a slot) is left
  * alone.
  *
- * @retval EI_TRUNCATED, EI_CORRUPT, EI_HASH
+ * @retval EINF_TRUNCATED, EINF_CORRUPT, EINF_HASH
  */
-ei_status ei_image_open(ei_image *image, const uint8_t *data, uint32_t size);
+einf_status einf_image_open(einf_image *image, const uint8_t *data, uint32_t size);
 
 #endif

@@ -19,18 +19,18 @@
  *            b - 1: bounds between the bins on the expected later exit, ascending
  *            b * e: probability of each later exit, by bin
  */
-#ifndef EDGE_INFER_PREDICTOR_H
-#define EDGE_INFER_PREDICTOR_H
+#ifndef EINF_PREDICTOR_H
+#define EINF_PREDICTOR_H
 
 #include <stdint.h>
 
 #include "edge_infer/status.h"
 
 /** Name of the entry in a bundle file. */
-#define EI_PREDICTOR_FILE "predictor.bin"
+#define EINF_PREDICTOR_FILE "predictor.bin"
 
 /** Most scores that are looked at below the top one. */
-#define EI_MAX_RANKS 16U
+#define EINF_MAX_RANKS 16U
 
 /** A sound predictor, in place; of no bins where a bundle has none. */
 typedef struct {
@@ -41,17 +41,17 @@ typedef struct {
     const uint8_t *factors;
     const uint8_t *edges;
     const uint8_t *probabilities; /**< float64, [bin][later exit]. */
-} ei_predictor;
+} einf_predictor;
 
 /**
  * Read a table in place.
  *
- * @retval EI_UNSUPPORTED a version, a width or a number of ranks that this firmware does not do
- * @retval EI_TRUNCATED, EI_CORRUPT
+ * @retval EINF_UNSUPPORTED a version, a width or a number of ranks that this firmware does not do
+ * @retval EINF_TRUNCATED, EINF_CORRUPT
  */
-ei_status ei_predictor_open(ei_predictor *predictor, const uint8_t *table, uint32_t size);
+einf_status einf_predictor_open(einf_predictor *predictor, const uint8_t *table, uint32_t size);
 
 /** The bin of an input from the first exit's raw scores, two or more. */
-uint32_t ei_predictor_bin(const ei_predictor *predictor, const int8_t *scores, uint32_t count);
+uint32_t einf_predictor_bin(const einf_predictor *predictor, const int8_t *scores, uint32_t count);
 
 #endif

@@ -2,8 +2,8 @@
  * @file
  * A ZIP of stored entries, read in place (PKWARE, APPNOTE.TXT 6.3.10, sections 4.3 and 4.4).
  */
-#ifndef EDGE_INFER_ZIP_H
-#define EDGE_INFER_ZIP_H
+#ifndef EINF_ZIP_H
+#define EINF_ZIP_H
 
 #include <stdint.h>
 
@@ -13,15 +13,15 @@
 typedef struct {
     const uint8_t *data;
     uint32_t bytes;
-} ei_zip_entry;
+} einf_zip_entry;
 
 /**
  * Find an entry by its name. The hash of the image that the ZIP stands in vouches for the
  * contents: CRCs are not computed again.
  *
- * @retval EI_NO_ENTRY, EI_CORRUPT, EI_UNSUPPORTED (a compressed entry)
+ * @retval EINF_NO_ENTRY, EINF_CORRUPT, EINF_UNSUPPORTED (a compressed entry)
  */
-ei_status ei_zip_find(ei_zip_entry *entry, const uint8_t *zip, uint32_t size, const char *name,
-                      uint32_t name_bytes);
+einf_status einf_zip_find(einf_zip_entry *entry, const uint8_t *zip, uint32_t size,
+                          const char *name, uint32_t name_bytes);
 
 #endif

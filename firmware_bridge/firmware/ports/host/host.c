@@ -24,10 +24,10 @@
 #define FLASH_BYTES (2U * SLOT_BYTES + 2U * PAGE_BYTES)
 #define IDLE_MS     20
 
-const char ei_hal_board[] = "host-c";
-const bool ei_hal_simulated = false;
+const char einf_hal_board[] = "host-c";
+const bool einf_hal_simulated = false;
 
-const ei_flash_layout ei_hal_layout = {
+const einf_flash_layout einf_hal_layout = {
     .slot_offset = {0, SLOT_BYTES},
     .slot_bytes = SLOT_BYTES,
     .state_offset = {2 * SLOT_BYTES, 2 * SLOT_BYTES + PAGE_BYTES},
@@ -38,7 +38,7 @@ static int line;
 static uint8_t *flash;
 static bool reset_wanted;
 
-uint32_t ei_hal_uart_read(uint8_t *to, uint32_t most) {
+uint32_t einf_hal_uart_read(uint8_t *to, uint32_t most) {
     struct pollfd wait = {.fd = line, .events = POLLIN};
     if (poll(&wait, 1, IDLE_MS) <= 0 || !(wait.revents & POLLIN)) {
         return 0;
@@ -47,7 +47,7 @@ uint32_t ei_hal_uart_read(uint8_t *to, uint32_t most) {
     return count > 0 ? (uint32_t)count : 0;
 }
 
-void ei_hal_uart_write(const uint8_t *from, uint32_t bytes) {
+void einf_hal_uart_write(const uint8_t *from, uint32_t bytes) {
     while (bytes > 0) {
         const ssize_t count = write(line, from, bytes);
         if (count <= 0) {
@@ -58,57 +58,57 @@ void ei_hal_uart_write(const uint8_t *from, uint32_t bytes) {
     }
 }
 
-uint64_t ei_hal_now_ns(void) {
+uint64_t einf_hal_now_ns(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
 }
 
-const uint8_t *ei_hal_flash(void) {
+const uint8_t *einf_hal_flash(void) {
     return flash;
 }
 
-bool ei_hal_flash_erase(uint32_t offset) {
+bool einf_hal_flash_erase(uint32_t offset) {
     memset(flash + offset, 0xFF, PAGE_BYTES);
     return true;
 }
 
-bool ei_hal_flash_write(uint32_t offset, const uint8_t *from, uint32_t bytes) {
+bool einf_hal_flash_write(uint32_t offset, const uint8_t *from, uint32_t bytes) {
     for (uint32_t i = 0; i < bytes; i++) {
         flash[offset + i] &= from[i]; /* flash only clears bits */
     }
     return memcmp(flash + offset, from, bytes) == 0;
 }
 
-bool ei_hal_i2c_write(uint8_t address, uint8_t reg, uint16_t value) {
+bool einf_hal_i2c_write(uint8_t address, uint8_t reg, uint16_t value) {
     (void)address;
     (void)reg;
     (void)value;
     return false;
 }
 
-bool ei_hal_i2c_read(uint8_t address, uint8_t reg, uint16_t *value) {
+bool einf_hal_i2c_read(uint8_t address, uint8_t reg, uint16_t *value) {
     (void)address;
     (void)reg;
     *value = 0;
     return false;
 }
 
-const uint32_t ei_hal_clocks_khz[] = {1000000}; /* nominal: this computer's clock varies */
-const uint32_t ei_hal_clock_count = 1;
+const uint32_t einf_hal_clocks_khz[] = {1000000}; /* nominal: this computer's clock varies */
+const uint32_t einf_hal_clock_count = 1;
 
-uint32_t ei_hal_clock_khz(void) {
-    return ei_hal_clocks_khz[0];
+uint32_t einf_hal_clock_khz(void) {
+    return einf_hal_clocks_khz[0];
 }
 
-uint32_t ei_hal_clock_set_khz(uint32_t khz) {
+uint32_t einf_hal_clock_set_khz(uint32_t khz) {
     (void)khz;
-    return ei_hal_clock_khz();
+    return einf_hal_clock_khz();
 }
 
-void ei_hal_watchdog_feed(void) {}
+void einf_hal_watchdog_feed(void) {}
 
-void ei_hal_reset(void) {
+void einf_hal_reset(void) {
     reset_wanted = true;
 }
 
@@ -155,9 +155,9 @@ int main(int count, char **arguments) {
         return 1;
     }
     for (;;) {
-        ei_device_start(0, 0);
+        einf_device_start(0, 0);
         for (reset_wanted = false; !reset_wanted;) {
-            ei_device_poll();
+            einf_device_poll();
         }
     }
 }

@@ -10,17 +10,17 @@
 #define SLOT_BYTES  0x6E000U
 #define NS_PER_TICK (1000000000U / BOARD_CLOCK_HZ)
 
-const char ei_hal_board[] = "qemu-mps2-an386";
-const bool ei_hal_simulated = true;
+const char einf_hal_board[] = "qemu-mps2-an386";
+const bool einf_hal_simulated = true;
 
-const ei_flash_layout ei_hal_layout = {
+const einf_flash_layout einf_hal_layout = {
     .slot_offset = {0, SLOT_BYTES},
     .slot_bytes = SLOT_BYTES,
     .state_offset = {2 * SLOT_BYTES, 2 * SLOT_BYTES + PAGE_BYTES},
     .page_bytes = PAGE_BYTES,
 };
 
-uint32_t ei_hal_uart_read(uint8_t *to, uint32_t most) {
+uint32_t einf_hal_uart_read(uint8_t *to, uint32_t most) {
     uint32_t count = 0;
     while (count < most && (UART_STATE & UART_RX_FULL)) {
         to[count++] = (uint8_t)UART_DATA;
@@ -28,7 +28,7 @@ uint32_t ei_hal_uart_read(uint8_t *to, uint32_t most) {
     return count;
 }
 
-void ei_hal_uart_write(const uint8_t *from, uint32_t bytes) {
+void einf_hal_uart_write(const uint8_t *from, uint32_t bytes) {
     for (uint32_t i = 0; i < bytes; i++) {
         while (UART_STATE & UART_TX_FULL) {
         }
@@ -36,20 +36,20 @@ void ei_hal_uart_write(const uint8_t *from, uint32_t bytes) {
     }
 }
 
-uint64_t ei_hal_now_ns(void) {
+uint64_t einf_hal_now_ns(void) {
     return board_ticks() * NS_PER_TICK;
 }
 
-const uint8_t *ei_hal_flash(void) {
+const uint8_t *einf_hal_flash(void) {
     return (const uint8_t *)(uintptr_t)FLASH_BASE;
 }
 
-bool ei_hal_flash_erase(uint32_t offset) {
+bool einf_hal_flash_erase(uint32_t offset) {
     memset((uint8_t *)(uintptr_t)(FLASH_BASE + offset), 0xFF, PAGE_BYTES);
     return true;
 }
 
-bool ei_hal_flash_write(uint32_t offset, const uint8_t *from, uint32_t bytes) {
+bool einf_hal_flash_write(uint32_t offset, const uint8_t *from, uint32_t bytes) {
     uint8_t *flash = (uint8_t *)(uintptr_t)(FLASH_BASE + offset);
     for (uint32_t i = 0; i < bytes; i++) {
         flash[i] &= from[i]; /* flash only clears bits */
@@ -57,23 +57,23 @@ bool ei_hal_flash_write(uint32_t offset, const uint8_t *from, uint32_t bytes) {
     return memcmp(flash, from, bytes) == 0;
 }
 
-bool ei_hal_i2c_write(uint8_t address, uint8_t reg, uint16_t value) {
+bool einf_hal_i2c_write(uint8_t address, uint8_t reg, uint16_t value) {
     (void)address;
     (void)reg;
     (void)value;
     return false; /* QEMU has no INA219 */
 }
 
-bool ei_hal_i2c_read(uint8_t address, uint8_t reg, uint16_t *value) {
+bool einf_hal_i2c_read(uint8_t address, uint8_t reg, uint16_t *value) {
     (void)address;
     (void)reg;
     *value = 0;
     return false;
 }
 
-const uint32_t ei_hal_clocks_khz[] = {BOARD_CLOCK_HZ / 4000U, BOARD_CLOCK_HZ / 2000U,
-                                      BOARD_CLOCK_HZ / 1000U};
-const uint32_t ei_hal_clock_count = 3;
+const uint32_t einf_hal_clocks_khz[] = {BOARD_CLOCK_HZ / 4000U, BOARD_CLOCK_HZ / 2000U,
+                                        BOARD_CLOCK_HZ / 1000U};
+const uint32_t einf_hal_clock_count = 3;
 
 /* Read or write clock generator 0, twice the processor's clock; false where there is none. */
 static bool call_scc(uint32_t how) {
@@ -84,20 +84,20 @@ static bool call_scc(uint32_t how) {
     return !(SCC_CONFIG_STATE & SCC_CONFIG_ERROR);
 }
 
-uint32_t ei_hal_clock_khz(void) {
+uint32_t einf_hal_clock_khz(void) {
     return call_scc(0) ? SCC_CONFIG_IN / 2000U : BOARD_CLOCK_HZ / 1000U;
 }
 
 /* The emulator keeps the generator's number and goes on as fast as before. */
-uint32_t ei_hal_clock_set_khz(uint32_t khz) {
+uint32_t einf_hal_clock_set_khz(uint32_t khz) {
     SCC_CONFIG_OUT = khz * 2000U;
     (void)call_scc(SCC_CONFIG_WRITE);
-    return ei_hal_clock_khz();
+    return einf_hal_clock_khz();
 }
 
-void ei_hal_watchdog_feed(void) {}
+void einf_hal_watchdog_feed(void) {}
 
-void ei_hal_reset(void) {
+void einf_hal_reset(void) {
     AIRCR = AIRCR_SYSTEM_RESET;
     for (;;) {
     }

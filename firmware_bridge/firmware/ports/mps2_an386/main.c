@@ -20,10 +20,10 @@ int main(void) {
     UART_BAUD_DIVIDER = BOARD_CLOCK_HZ / 115200U;
     UART_CONTROL = UART_ON;
     NVIC_ENABLE = 1U << UART_RX_INTERRUPT;
-    ei_device_start(0, 0);
+    einf_device_start(0, 0);
     for (;;) {
-        ei_device_poll();
-        if (!ei_device_busy()) {
+        einf_device_poll();
+        if (!einf_device_busy()) {
             sleep_until_byte();
         }
     }
