@@ -15,6 +15,21 @@ DRIVERS = ROOT / "tests" / "firmware" / "drivers"
 SANITIZERS = ["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
 
+def build_library(folder: Path, *, kernels: str = "plain") -> Path:
+    """Compile the library for this computer; return the archive."""
+    _need("gcc", "make")
+    return _make(folder, kernels, "lib")[0] / "libedge_infer.a"
+
+
+def exported_symbols(library: Path) -> set[str]:
+    """Return the names that a library gives to whom it is linked with."""
+    _need("nm")
+    command = ["nm", "--extern-only", "--defined-only", "--format=posix", str(library)]
+    lines = subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+    names = {line.split()[0] for line in lines if line and not line.endswith(":")}
+    return {name for name in names if not name.startswith("__odr_asan.")}
+
+
 def build_driver(folder: Path, name: str, *, kernels: str = "plain") -> Path:
     """Compile a driver with the library for this computer; return the program.
 
@@ -27,7 +42,7 @@ def build_driver(folder: Path, name: str, *, kernels: str = "plain") -> Path:
         [
             "gcc", "-std=c99", "-O1", "-Wall", "-Wextra", "-Werror",
             *(SANITIZERS if sanitize else []),
-            f"-I{FIRMWARE}/include", f"-I{FIRMWARE}/src", f"-I{DRIVERS}",
+            f"-I{FIRMWARE}/include", f"-I{DRIVERS}",
             str(DRIVERS / f"{name}.c"), str(DRIVERS / "driver_io_host.c"),
             str(build / "libedge_infer.a"), "-o", str(program),
         ],
@@ -60,7 +75,7 @@ def build_mps2_driver(folder: Path, name: str, *, kernels: str = "dsp") -> Path:
     subprocess.run(
         [
             "arm-none-eabi-gcc", "-std=c99", "-O2", "-Wall", "-Wextra", "-Werror", *MPS2_CPU,
-            *MPS2_SIZES, f"-I{FIRMWARE}/include", f"-I{FIRMWARE}/src", f"-I{port}", f"-I{DRIVERS}",
+            *MPS2_SIZES, f"-I{FIRMWARE}/include", f"-I{port}", f"-I{DRIVERS}",
             str(DRIVERS / f"{name}.c"), str(DRIVERS / "driver_io_mps2.c"), str(port / "startup.c"),
             str(build / "libedge_infer.a"), "-nostartfiles", "-Wl,--gc-sections",
             "-T", str(port / "mps2.ld"), "-o", str(program),

@@ -62,7 +62,7 @@ def _built(target: str, folder: Path) -> Path:
     built = subprocess.run(
         [
             "clang", "-std=c99", *sanitizers.split(), "-fsanitize=fuzzer",
-            f"-I{FIRMWARE}/include", f"-I{FIRMWARE}/src", str(FUZZ / f"fuzz_{target}.c"),
+            f"-I{FIRMWARE}/include", str(FUZZ / f"fuzz_{target}.c"),
             *([] if target == "bundle" else [str(FUZZ / "fuzz_device.c")]),
             f"{folder}/fuzz/libedge_infer.a", "-o", str(program),
         ],

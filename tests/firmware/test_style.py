@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from tests.fakes.firmware_build import FIRMWARE
+from tests.fakes.firmware_build import FIRMWARE, ROOT
 
 SOURCES = sorted(
     p for p in FIRMWARE.rglob("*.[ch]") if "build" not in p.relative_to(FIRMWARE).parts
@@ -39,6 +39,17 @@ def test_sources_are_formatted() -> None:
     command = ["clang-format", "--dry-run", "-Werror", *map(str, SOURCES)]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[:2000]
+
+
+def test_files_of_the_python_side_that_comments_name_exist() -> None:
+    named = {
+        path: re.findall(r"\b((?:boards|firmware_bridge|models_tflite|runtime)/[\w/]+\.py)\b", text)
+        for path in SOURCES
+        for text in [path.read_text()]
+    }
+    assert sum(map(len, named.values())) >= 8
+    for path, files in named.items():
+        assert not [file for file in files if not (ROOT / file).exists()], path.name
 
 
 def test_header_guards_are_unique() -> None:

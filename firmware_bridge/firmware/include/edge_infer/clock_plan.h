@@ -4,7 +4,7 @@
  *
  * A plan of runtime/planning/planner.py: the clock of the next stage by the bin of the predictor,
  * the clock in force and the time since the frame arrived. Little endian. Written by
- * firmware_bridge/image/clock_plan_table.py.
+ * firmware_bridge/image/clock_plan.py.
  *
  *     Header, 32 bytes
  *      0  4  "EICP"

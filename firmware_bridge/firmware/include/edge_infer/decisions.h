@@ -3,7 +3,7 @@
  * decisions.bin: what the manifest decides, as numbers; `edge-infer bundle pack` writes it.
  *
  * Little endian; offsets count from the begin of the table. Written by
- * firmware_bridge/image/decision_table.py.
+ * firmware_bridge/image/tables.py.
  *
  *     Header, 20 bytes
  *      0  4  "EIDT"

@@ -2,7 +2,7 @@
  * @file
  * golden.bin: inputs and the scores that the reference kernels gave for them.
  *
- * Little endian. Written by firmware_bridge/image/golden_table.py.
+ * Little endian. Written by firmware_bridge/image/tables.py.
  *
  *      0  4  "EIGV"
  *      4  1  version, 1

@@ -23,12 +23,9 @@ typedef struct {
     int32_t zero_point;
 } einf_port;
 
-/** One operator, ready to run. */
-typedef struct einf_node einf_node;
-
 /** An opened model. */
 typedef struct {
-    const einf_node *nodes;
+    const struct einf_node *nodes; /**< The operators, ready to run. */
     uint32_t node_count;
     uint32_t input_count;
     uint32_t output_count;

@@ -18,8 +18,10 @@ typedef struct {
     uint32_t page_bytes;      /**< What is erased at once. */
 } einf_flash_layout;
 
+#ifndef EINF_FLASH_WRITE_BYTES
 /** Bytes that flash is written in: offsets and sizes of writes are multiples of it. */
 #define EINF_FLASH_WRITE_BYTES 8U
+#endif
 
 /** Name of the board, as a profile calls it. */
 extern const char einf_hal_board[];

@@ -2,9 +2,9 @@
  * @file
  * predictor.bin: where an input that stays will leave, told from the first exit's scores.
  *
- * The host's predictor (runtime/prediction/predictor.py), operation by operation in double
+ * The host's predictor (runtime/predictor.py), operation by operation in double
  * precision, so that both sort an input into the same bin. Little endian. Written by
- * firmware_bridge/image/predictor_table.py.
+ * firmware_bridge/image/tables.py.
  *
  *      0  4  "EIPR"
  *      4  1  version, 1: a softmax regression on the sorted scores
