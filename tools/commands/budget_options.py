@@ -1,29 +1,10 @@
 """A power budget on the command line: 5W, or a battery and the hours it has to last."""
 
-import re
-from typing import Any
-
 import click
 
 from edge_infer.commands.options import option
-from edge_infer.commands.watts import Power
+from edge_infer.commands.quantities import BatteryCapacity, Power
 from edge_infer.runtime.energy_budget import battery_budget_uw
-
-
-class BatteryCapacity(click.ParamType[int]):
-    """The energy in a battery with its unit, as mWh: 18.5Wh, 900mWh."""
-
-    name = "energy"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the energy in mWh."""
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*(m?)Wh\s*", str(value))
-        if not match:
-            self.fail(f"{value!r} is no energy; write it with its unit: 18.5Wh", param, ctx)
-        return round(float(match[1]) * (1 if match[2] else 1_000))
-
 
 power_budget_option = option(
     "--power-budget", type=Power(), help="Mean power of the whole board to keep to, as 5W."

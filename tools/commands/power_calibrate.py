@@ -14,9 +14,8 @@ from edge_infer.boards.meter_config import meter_text as meter_file_text
 from edge_infer.boards.power import SampleFlag
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.power_meter import BATCH_NS, configured_meter, meter_option, open_source
-from edge_infer.commands.quantities import Duration
+from edge_infer.commands.quantities import Duration, Power
 from edge_infer.commands.render import emit
-from edge_infer.commands.watts import Power
 
 
 @click.command("calibrate", short_help="Correct a meter by two known loads.")

@@ -1,28 +1,53 @@
-"""Values with units on the command line: 20ms, 30/s, 640x480."""
+"""Values with units on the command line: 20ms, 5W, 18.5Wh, 640x480; and figures for people."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 import click
 
-_UNITS_NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000}
+from edge_infer.boards.units import (
+    UnitError,
+    parse_duration_ns,
+    parse_energy_mwh,
+    parse_power_uw,
+)
 
 
-class Duration(click.ParamType[int]):
+class _Quantity(click.ParamType[int]):
+    """A number with its unit, as an integer; a bare number is refused."""
+
+    parse: Callable[[str], int]
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Return the value in the unit that the class names."""
+        if isinstance(value, int):
+            return value
+        try:
+            return self.parse(str(value))
+        except UnitError as error:
+            self.fail(str(error), param, ctx)
+
+
+class Duration(_Quantity):
     """A time with its unit, as ns: 500us, 20ms, 1.5s, 2min."""
 
     name = "time"
+    parse = staticmethod(parse_duration_ns)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return the time in ns; a bare number is refused, since nobody can tell its unit."""
-        if isinstance(value, int):
-            return value
-        match = re.fullmatch(r"\s*(\d+(?:\.\d+)?)\s*([a-z]+)\s*", str(value))
-        if not match or match[2] not in _UNITS_NS:
-            self.fail(
-                f"{value!r} is no time; write it with its unit: 500us, 20ms, 1.5s", param, ctx
-            )
-        return round(float(match[1]) * _UNITS_NS[match[2]])
+
+class Power(_Quantity):
+    """A power with its unit, as uW: 5W, 350mW."""
+
+    name = "power"
+    parse = staticmethod(parse_power_uw)
+
+
+class BatteryCapacity(_Quantity):
+    """The energy in a battery with its unit, as mWh: 18.5Wh, 900mWh."""
+
+    name = "energy"
+    parse = staticmethod(parse_energy_mwh)
 
 
 class FrameSize(click.ParamType[tuple[int, int]]):
