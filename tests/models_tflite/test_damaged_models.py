@@ -15,6 +15,7 @@ from tests.fakes.prunable_nets import ARCHITECTURES
 from tests.fakes.pruned import rehashed
 from tests.fakes.ratio_parameters import random_ratio
 from tests.fakes.tiny_models import early_exit_model, stateful_model
+from tests.profile import examples
 
 from edge_infer.models_tflite.classifier import Classifier, FrameOptions, read_classifier
 from edge_infer.models_tflite.cut import cut
@@ -183,7 +184,7 @@ def with_found(test: Callable[..., None]) -> Callable[..., None]:
 
 
 @pytest.mark.parametrize("reader", READERS)
-@settings(max_examples=max(10, settings().max_examples // 3))
+@settings(max_examples=examples(20))
 @with_found
 @given(damage=_DAMAGE)
 def test_a_damaged_file_never_escapes_as_another_error(reader: str, damage: Damage) -> None:
