@@ -58,11 +58,11 @@ class LogReader:
 
         Raises LinkTimeoutError or LinkLostError when the device stays away too long.
         """
-        if self._caught_up:
-            self._link.pause(_CAUGHT_UP_NS)
         end_ns = self._link.port.now_ns() + self._patience_ns
         while True:
             try:
+                if self._caught_up:
+                    self._link.pause(_CAUGHT_UP_NS)
                 self._synchronise()
                 return self._read()
             except LinkLostError:
