@@ -135,7 +135,14 @@ def mean_per_exit(records: Sequence[InferenceRecord], exit_: int) -> float:
 
 
 @pytest.mark.parametrize("wrong", [0.8, 1.0, 1.2])
-@pytest.mark.parametrize(("stage_us", "count"), [((30, 50), 40_000), ((400, 900), 5_000)])
+@pytest.mark.parametrize(
+    ("stage_us", "count"),
+    [
+        ((30, 50), 10_000),
+        ((400, 900), 5_000),
+        pytest.param((30, 50), 40_000, marks=pytest.mark.slow),
+    ],
+)
 def test_mean_energy_per_exit_survives_a_wrong_cost_row(
     stage_us: tuple[int, int], count: int, wrong: float
 ) -> None:

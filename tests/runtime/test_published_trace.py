@@ -76,7 +76,7 @@ def window(number: int, start_ns: int, end_ns: int) -> InferenceRecord:
     )
 
 
-@pytest.mark.parametrize("model", ["ic", "kws", "vww"])
+@pytest.mark.parametrize("model", ["ic", "kws", pytest.param("vww", marks=pytest.mark.slow)])
 def test_windows_of_the_trace_give_the_published_energy(model: str) -> None:
     windows = published(RUNS / model)
     assert len(windows) == 5
