@@ -103,7 +103,7 @@ def _main(name: str, resolver: str, *sizes: str) -> int:
             sys.stdout.flush()
             _invoke_once(backend, sys.stdin.buffer.read(size))
     except BundleError as error:
-        print(error, file=sys.stderr)
+        sys.stderr.write(f"{error}\n")
         return 1
     return 0
 

@@ -18,7 +18,7 @@ from edge_infer.models_tflite.manifest import FULL_RATIO, Manifest
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.exit_criterion import Threshold
 from edge_infer.runtime.records import ExitDecision, InferenceRecord
-from edge_infer.runtime.stage_work import row_name, switch_work
+from edge_infer.runtime.stage_costs import row_name, switch_work
 
 GAIN_PER_S = 0.5
 """Pressure for each second of the mean power above idle that was drawn too much."""

@@ -33,7 +33,7 @@ from edge_infer.runtime.policies.context import PolicyContext, PolicyOptions, Po
 from edge_infer.runtime.policies.policy import open_policy, refuse_unused
 from edge_infer.runtime.ratio_loader import LoadedRatio, RatioLoader, Step
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord
-from edge_infer.runtime.stage_work import all_works, switch_work
+from edge_infer.runtime.stage_costs import all_works, switch_work
 
 SETTLE_EVERY = 256
 """Frames that `stream` answers between two looks at the meter."""
@@ -174,7 +174,7 @@ class Engine(FrameLoop, Closing):
     ) -> Iterator[InferenceRecord]:
         """Answer frames one after the other; yield each record once its energy is known.
 
-        Memory does not grow with their number. The end of the frames ends the run, as `finish` does;
+        Memory does not grow with their number. The end of the frames ends the run as `finish` does;
         a caller that breaks off calls `finish` for what is still open.
 
         Raises:

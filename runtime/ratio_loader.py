@@ -12,7 +12,7 @@ from edge_infer.models_tflite.errors import ModelError
 from edge_infer.models_tflite.stage import LoadedStage, RatioStages
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.exit_criterion import Criterion, exit_criteria
-from edge_infer.runtime.stage_work import works_of
+from edge_infer.runtime.stage_costs import works_of
 
 
 class Step(NamedTuple):

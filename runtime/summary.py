@@ -15,7 +15,7 @@ from edge_infer.boards.cost_table import CostTable
 from edge_infer.runtime.accounting.account import EnergyTotals
 from edge_infer.runtime.event_loop import LoopCounts
 from edge_infer.runtime.records import InferenceRecord
-from edge_infer.runtime.stage_work import row_name
+from edge_infer.runtime.stage_costs import row_name
 
 
 @dataclass(slots=True)

@@ -17,7 +17,7 @@ from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.planning.plan import Plan
 from edge_infer.runtime.policies.context import PolicyContext, PolicySettings
 from edge_infer.runtime.policies.plan_policies import planned
-from edge_infer.runtime.stage_work import works_of
+from edge_infer.runtime.stage_costs import works_of
 
 _HEADER = struct.Struct("<4sBBBBIHxxI4xQ")
 _CLOCK = struct.Struct("<II")

@@ -15,7 +15,7 @@ The format is described in FORMAT.md.
 
 from typing import TYPE_CHECKING
 
-from edge_infer.lazy import exporter
+from edge_infer.lazy import exports
 
 if TYPE_CHECKING:
     from edge_infer.models_tflite.errors import (
@@ -53,16 +53,19 @@ __all__ = [
     "RatioParametersError",
 ]
 
-__getattr__ = exporter(
-    __name__,
-    {
-        "edge_infer.models_tflite.errors": "PrunableError RatioParametersError UnknownRatioError",
-        "edge_infer.models_tflite.prunable.channels": (
-            "Axis ChannelGroups Group RatioParameters Segment"
-        ),
-        "edge_infer.models_tflite.prunable.follow": "follow_channels own_constants",
-        "edge_infer.models_tflite.prunable.model": "PrunableModel",
-        "edge_infer.models_tflite.prunable.sorting": "sort_channels",
-        "edge_infer.models_tflite.prunable.write": "pack_ratio prunable_stages write_prunable",
-    },
-)
+if not TYPE_CHECKING:  # so that type checkers find a name that is not there
+    __getattr__, __dir__ = exports(
+        __name__,
+        {
+            "edge_infer.models_tflite.errors": (
+                "PrunableError RatioParametersError UnknownRatioError"
+            ),
+            "edge_infer.models_tflite.prunable.channels": (
+                "Axis ChannelGroups Group RatioParameters Segment"
+            ),
+            "edge_infer.models_tflite.prunable.follow": "follow_channels own_constants",
+            "edge_infer.models_tflite.prunable.model": "PrunableModel",
+            "edge_infer.models_tflite.prunable.sorting": "sort_channels",
+            "edge_infer.models_tflite.prunable.write": "pack_ratio prunable_stages write_prunable",
+        },
+    )

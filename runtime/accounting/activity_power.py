@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.models_tflite.manifest import FULL_RATIO
-from edge_infer.runtime.stage_work import row_name
+from edge_infer.runtime.stage_costs import row_name
 
 PRIOR_SPREAD = 0.3
 """Standard deviation of a modelled power above idle, as a share of it: what a model of a board

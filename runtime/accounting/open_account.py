@@ -13,7 +13,7 @@ from edge_infer.runtime.accounting.account import (
 )
 from edge_infer.runtime.accounting.metered import MeteredAccount
 from edge_infer.runtime.records import InferenceEnergy, InferenceRecord
-from edge_infer.runtime.stage_work import row_name
+from edge_infer.runtime.stage_costs import row_name
 
 
 class ModelledAccount:

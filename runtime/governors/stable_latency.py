@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
-from edge_infer.runtime.stage_work import row_name
+from edge_infer.runtime.stage_costs import row_name
 
 
 class StableLatencyGovernor(Governor):

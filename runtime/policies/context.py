@@ -13,7 +13,7 @@ from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.manifest import FULL_RATIO, Manifest
 from edge_infer.runtime.arrivals import Arrivals, BackToBack, typical_gaps_ns
 from edge_infer.runtime.errors import PolicyError
-from edge_infer.runtime.stage_work import all_works, row_name, switch_work
+from edge_infer.runtime.stage_costs import all_works, row_name, switch_work
 
 if TYPE_CHECKING:
     from edge_infer.runtime.energy_budget import EnergyBudget

@@ -24,7 +24,7 @@ from edge_infer.runtime.policies.plan_policies import (
     predicting_where_it_pays,
 )
 from edge_infer.runtime.predictor import SoftmaxPredictor
-from edge_infer.runtime.stage_work import row_name
+from edge_infer.runtime.stage_costs import row_name
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from edge_infer.boards.contract import Board
 from edge_infer.models_tflite import Bundle
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.policies.context import PolicyContext, PolicyOptions, PolicySettings
-from edge_infer.runtime.policies.registry import open_policy
+from edge_infer.runtime.policies.policy import open_policy
 
 
 def live_governor(

@@ -19,7 +19,7 @@ from edge_infer.runtime.exit_criterion import CriterionName, exit_criterion
 from edge_infer.runtime.governors.planned import PlannedGovernor
 from edge_infer.runtime.planning.problem import blind_beliefs, plan_problem
 from edge_infer.runtime.records import ExitDecision
-from edge_infer.runtime.stage_work import works_of
+from edge_infer.runtime.stage_costs import works_of
 
 PERIOD_NS = 12 * MS
 TEN_MINUTES = 600 * 1000 * MS // PERIOD_NS

@@ -12,7 +12,7 @@ from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.governors.planned import PlannedGovernor
 from edge_infer.runtime.planning.problem import blind_beliefs, plan_problem
 from edge_infer.runtime.records import Frame
-from edge_infer.runtime.stage_work import works_of
+from edge_infer.runtime.stage_costs import works_of
 
 BUNDLE = open_bundle("digits-early-exit")
 

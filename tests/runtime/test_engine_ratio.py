@@ -17,7 +17,7 @@ from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.errors import PolicyError, RunError
 from edge_infer.runtime.exit_criterion import exit_criteria
 from edge_infer.runtime.records import Frame, InferenceRecord
-from edge_infer.runtime.stage_work import all_works, works_of
+from edge_infer.runtime.stage_costs import all_works, works_of
 
 BOARD = "sim:raspberry-pi-4b"
 

@@ -26,7 +26,7 @@ from edge_infer.runtime.frames.spec import FrameSpec
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.policies.joint_policy import RatioContext, ratio_contexts, worth_choosing
 from edge_infer.runtime.records import InferenceRecord
-from edge_infer.runtime.stage_work import all_works, row_name, switch_work
+from edge_infer.runtime.stage_costs import all_works, row_name, switch_work
 
 COUNT = 60
 

@@ -23,7 +23,7 @@ from edge_infer.runtime.frames.sources import ArraySource
 from edge_infer.runtime.frames.spec import FrameSpec
 from edge_infer.runtime.governors.planned import PlannedGovernor
 from edge_infer.runtime.records import InferenceRecord
-from edge_infer.runtime.stage_work import works_of
+from edge_infer.runtime.stage_costs import works_of
 
 COUNT = 150
 RATE_HZ = 6000.0

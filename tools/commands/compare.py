@@ -25,7 +25,7 @@ from edge_infer.commands.options import (
 )
 from edge_infer.commands.quantities import Duration
 from edge_infer.commands.render import emit, note, warn
-from edge_infer.commands.run_policy import PolicyText, policy_help
+from edge_infer.commands.run_options import PolicyText, policy_help
 from edge_infer.lab.comparison.comparison import NETS
 from edge_infer.lab.comparison.comparison_document import compare
 from edge_infer.lab.comparison.conditions import Conditions
@@ -33,7 +33,7 @@ from edge_infer.lab.costs.board_costs import with_classic
 from edge_infer.lab.replay.costs import Disturbance
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend
-from edge_infer.runtime.measured_table import measured_table
+from edge_infer.runtime.stage_costs import measured_table
 
 
 @click.command("compare", short_help="Compare policies on the same frames and arrivals.")

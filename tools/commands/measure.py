@@ -22,7 +22,7 @@ from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.errors import RunError
-from edge_infer.runtime.stage_work import CHANGE, row_name, row_parts
+from edge_infer.runtime.stage_costs import CHANGE, row_name, row_parts
 
 
 @click.command("measure", short_help="Measure what a bundle's stages cost on a board.")

@@ -28,8 +28,13 @@ from edge_infer.commands.options import (
 from edge_infer.commands.quantities import Duration, FrameSize
 from edge_infer.commands.render import emit, warn
 from edge_infer.commands.run_engine import Kernels, open_engine
-from edge_infer.commands.run_input import InputOptions, open_input
-from edge_infer.commands.run_policy import PolicyText, RunPolicy, policy_help
+from edge_infer.commands.run_options import (
+    InputOptions,
+    PolicyText,
+    RunPolicy,
+    open_input,
+    policy_help,
+)
 from edge_infer.commands.run_report import run_report
 from edge_infer.models_tflite import open_bundle
 from edge_infer.runtime.arrivals import BackToBack, Periodic

@@ -13,7 +13,7 @@ from edge_infer.boards.gpio import open_line
 from edge_infer.boards.registry import SIMULATED
 from edge_infer.boards.timebase import Timebase
 from edge_infer.commands.render import warn
-from edge_infer.commands.run_policy import RunPolicy
+from edge_infer.commands.run_options import RunPolicy
 from edge_infer.models_tflite import Bundle, UnknownRatioError
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.manifest import nearest_ratio

@@ -31,7 +31,7 @@ from edge_infer.runtime.policies.context import PolicyContext, PolicySettings
 from edge_infer.runtime.policies.joint_policy import joint_governor, ratio_contexts
 from edge_infer.runtime.predictor import SoftmaxPredictor
 from edge_infer.runtime.records import ExitDecision, Frame, StageResult
-from edge_infer.runtime.stage_work import works_of
+from edge_infer.runtime.stage_costs import works_of
 
 COLD_START = """
 import time; begin = time.perf_counter_ns()

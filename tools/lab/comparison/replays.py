@@ -17,7 +17,7 @@ from edge_infer.lab.replay.scored_frames import ScoredFrames
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.policies.context import PLAN_OVERHEADS
-from edge_infer.runtime.stage_work import row_name, switch_work
+from edge_infer.runtime.stage_costs import row_name, switch_work
 
 
 class Replays:

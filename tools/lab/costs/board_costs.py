@@ -24,8 +24,7 @@ from edge_infer.models_tflite.manifest import FULL_RATIO, BackendInfo
 from edge_infer.models_tflite.ops import list_ops
 from edge_infer.models_tflite.plain_net import plain_net
 from edge_infer.runtime.errors import PolicyError, RunError
-from edge_infer.runtime.measured_table import measured_table
-from edge_infer.runtime.stage_work import all_works, row_name, switch_work
+from edge_infer.runtime.stage_costs import all_works, measured_table, row_name, switch_work
 
 CLASSIC = "classic"
 """Name of the classic net's one stage, at full width."""

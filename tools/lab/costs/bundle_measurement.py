@@ -16,7 +16,7 @@ from edge_infer.models_tflite.stage import LoadedStage, load_stages
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.exit_criterion import Criterion, exit_criteria
 from edge_infer.runtime.ratio_loader import RatioLoader
-from edge_infer.runtime.stage_work import all_works, row_name, switch_work
+from edge_infer.runtime.stage_costs import all_works, row_name, switch_work
 
 Invokes = dict[tuple[str, int], Invoke]
 """By row of the cost table and threads."""

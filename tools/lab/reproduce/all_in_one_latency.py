@@ -9,7 +9,7 @@ from edge_infer.lab.costs.board_costs import weakest_origin
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.errors import RunError
-from edge_infer.runtime.stage_work import all_works, row_name
+from edge_infer.runtime.stage_costs import all_works, row_name
 
 Times = Mapping[str, Mapping[int, int]]
 """Time in ns by ratio, widest first, and clock in kHz."""

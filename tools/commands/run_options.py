@@ -1,0 +1,144 @@
+"""What the options of `run` come to: the policy's governor, and the frames that are read."""
+
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+from click.shell_completion import CompletionItem
+
+from edge_infer.boards.contract import Board
+from edge_infer.models_tflite import Bundle
+from edge_infer.models_tflite.manifest import BackendInfo
+from edge_infer.runtime.arrivals import Arrivals
+from edge_infer.runtime.frames.raw import PixelFormat, RawFormat
+from edge_infer.runtime.frames.sources import PipeSource, Source, open_samples, open_source
+from edge_infer.runtime.frames.spec import FrameSpec
+from edge_infer.runtime.governors.governor import Governor
+from edge_infer.runtime.policies.context import PolicyContext, PolicySettings
+from edge_infer.runtime.policies.policy import all_policies, open_policy, refuse_unused
+from edge_infer.runtime.stage_costs import measured_table
+
+SETTING_OF = {
+    "target": "target_ns",
+    "loss": "loss_points",
+    "misses": "miss_bound",
+    "power_budget": "budget_uw",
+    "battery": "budget_uw",
+    "hours": "budget_uw",
+    "cost_table": "cost_table",
+}
+"""Setting of a policy that an option gives, by parameter name."""
+
+
+class PolicyText(click.ParamType[str]):
+    """A policy as the registry knows it; checked when it is opened, since a board decides too."""
+
+    name = "policy"
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[CompletionItem]:
+        """Return the policies that begin so."""
+        return [
+            CompletionItem(policy.name + ":" * (policy.argument[:1] == ":"), help=policy.summary)
+            for policy in all_policies()
+            if policy.name.startswith(incomplete)
+        ]
+
+
+def policy_help() -> str:
+    """Return the help text of an option that takes a policy: what is registered."""
+    known = ", ".join(f"{policy.syntax} ({policy.summary})" for policy in all_policies())
+    return f"How clocks are chosen: {known}."
+
+
+@dataclass(frozen=True)
+class RunPolicy:
+    """A policy's name as the user wrote it, and what goes with it."""
+
+    name: str
+    target_ns: int | None = None
+    miss_bound: float = 0.01
+    loss_points: float = 1.0
+    budget_uw: int | None = None
+    cost_table: Path | None = None
+
+    def refuse(self, given: Iterable[str]) -> None:
+        """Refuse options that this policy does not use, and a policy that there is not.
+
+        Raises:
+            PolicyError: names the first, and the policies that use it.
+        """
+        refuse_unused(self.name, ())
+        for parameter in given:
+            if parameter in SETTING_OF:
+                written = f"--{parameter.replace('_', '-')}"
+                refuse_unused(self.name, [SETTING_OF[parameter]], written)
+
+    def governor(
+        self,
+        bundle: Bundle,
+        board: Board,
+        backend: BackendInfo,
+        arrivals: Arrivals,
+        deadline_ns: int | None,
+        threads: int,
+    ) -> Governor:
+        """Return the governor.
+
+        Raises:
+            PolicyError, CostTableError, BudgetError, RunError: something is missing or does not
+                fit; the message says what to do.
+        """
+        table = None
+        if self.cost_table is not None:
+            table = measured_table(self.cost_table, bundle, board.name, str(backend))
+        settings = PolicySettings(
+            deadline_ns, arrivals, self.miss_bound, self.target_ns, self.loss_points,
+            self.budget_uw, table,
+        )  # fmt: skip
+        return open_policy(self.name, PolicyContext(bundle, board, settings, threads))
+
+
+@dataclass(frozen=True)
+class InputOptions:
+    """How the input is to be read."""
+
+    path: str | None
+    labels: Path | None
+    frame_size: tuple[int, int] | None
+    frame_format: PixelFormat
+    strict: bool
+
+
+def open_input(bundle: Bundle, options: InputOptions) -> Source:
+    """Open the input that the options name, in the frames that the bundle takes.
+
+    Raises:
+        click.UsageError: no input is named, and the bundle carries no samples.
+        SourceError: the input cannot be read.
+    """
+    spec = FrameSpec.of(bundle)
+    if options.path is None:
+        if bundle.samples() is None:
+            raise click.UsageError(
+                f"the bundle {bundle.manifest.name} carries no samples; name an INPUT"
+            )
+        return open_samples(bundle)
+    if options.path == "-":
+        return _pipe(options, spec)
+    return open_source(
+        Path(options.path),
+        spec,
+        bundle.manifest.labels,
+        labels_path=options.labels,
+        strict=options.strict,
+    )
+
+
+def _pipe(options: InputOptions, spec: FrameSpec) -> PipeSource:
+    height, width = spec.shape[:2]
+    size = options.frame_size or (width, height)
+    return PipeSource(sys.stdin.buffer, RawFormat(*size, options.frame_format), spec)
