@@ -1,12 +1,12 @@
 """An energy budget: less energy per frame by leaving earlier, and at last by the cheapest clock.
 
-A governor that chooses pruning ratios follows the pressure with those too.
+A governor that chooses pruning ratios follows the effort with those too.
 
 The budget is a mean power of the whole board. What was drawn above it since the start, in seconds
-of the mean power above idle, times a gain is the pressure: from 0 (thresholds as tuned) to 1 (every
+of the mean power above idle, times a gain is the effort: from 0 (thresholds as tuned) to 1 (every
 frame leaves at its first exit, and the plan is the one of least energy, whatever the deadlines).
 Feedback on the energy drawn is integral feedback on the power, so the mean power settles at the
-budget; a pressure that is clipped to [0, 1] and a first-order loop cannot run away.
+budget; a effort that is clipped to [0, 1] and a first-order loop cannot run away.
 """
 
 import math
@@ -56,7 +56,7 @@ class EnergyBudget:
     thresholds: Mapping[str, Sequence[Threshold]]
     lowest: float = 0.0
     ratio_switch: str = ""
-    pressure: float = 0.0
+    effort: float = 0.0
     drawn_nj: float = 0.0
     _until_ns: int | None = None
     _started_ns: int = 0
@@ -88,17 +88,17 @@ class EnergyBudget:
             )
 
     def leaves(self, stage: int, decision: ExitDecision, ratio: str = FULL_RATIO) -> bool:
-        """Return True when a frame leaves here under pressure, though the tuned exit says stay."""
-        if self.pressure <= 0.0:
+        """Return True when a frame leaves here under effort, though the tuned exit says stay."""
+        if self.effort <= 0.0:
             return False
         threshold = self.thresholds[ratio][stage]
         if isinstance(threshold, Sequence):
             threshold = threshold[decision.answer]
-        relaxed = threshold + self.pressure * (self.lowest - threshold)
+        relaxed = threshold + self.effort * (self.lowest - threshold)
         return decision.confidence >= relaxed
 
     def add(self, record: InferenceRecord) -> None:
-        """Account for a finished inference and the wait before it; then set the pressure."""
+        """Account for a finished inference and the wait before it; then set the effort."""
         if self._until_ns is None:
             self._until_ns = self._started_ns = record.start_ns
         busy_ns = record.switches * self.table.switch.time_ns
@@ -124,7 +124,7 @@ class EnergyBudget:
             return
         above_uw = max(self.mean_uw - self._floor_uw, LEAST_SCALE * self._floor_uw)
         error_nj = self.drawn_nj - self.budget_uw * ran_ns / 1e6
-        self.pressure = min(max(GAIN_PER_S * error_nj / (above_uw * 1000), 0.0), 1.0)
+        self.effort = min(max(GAIN_PER_S * error_nj / (above_uw * 1000), 0.0), 1.0)
 
     @property
     def mean_uw(self) -> float:

@@ -35,7 +35,7 @@ from edge_infer.runtime.ratio_loader import LoadedRatio, RatioLoader, Step
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord
 from edge_infer.runtime.stage_costs import all_works, switch_work
 
-SETTLE_EVERY = 256
+DRAIN_EVERY = 256
 """Frames that `stream` answers between two looks at the meter."""
 
 
@@ -147,7 +147,7 @@ class Engine(FrameLoop, Closing):
             backlog: frames that wait behind this one.
 
         Returns:
-            The record; its energy is filled once `settle`, `stream` or `finish` has returned it.
+            The record; its energy is filled once `drain`, `stream` or `finish` has returned it.
 
         Raises:
             FrameError: the data has another shape or dtype, or is no array.
@@ -183,16 +183,16 @@ class Engine(FrameLoop, Closing):
         """
         for number, frame in enumerate(frames, 1):
             self.infer(frame)
-            if number % SETTLE_EVERY == 0:
-                yield from self.settle()
+            if number % DRAIN_EVERY == 0:
+                yield from self.drain()
         yield from self.finish()
 
-    def settle(self) -> Sequence[InferenceRecord]:
+    def drain(self) -> Sequence[InferenceRecord]:
         """Return the records whose energy became known. Raises BusError if the meter failed."""
         now_ns = self.now_ns()
         # Nothing has run since the last record: so samples of a long wait are used up too.
         self._account.waited(now_ns, self._in_force.clock_khz)
-        return self._account.settle(now_ns)
+        return self._account.drain(now_ns)
 
     def rest(self) -> None:
         """Go to the point that the governor waits at."""

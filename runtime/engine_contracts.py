@@ -25,7 +25,7 @@ class InferenceEngine(Protocol):
 class LocalEngine(InferenceEngine, Protocol):
     """An engine on this board, whose records get their energy when the meter covers them."""
 
-    def settle(self) -> Sequence[InferenceRecord]:
+    def drain(self) -> Sequence[InferenceRecord]:
         """Return the records whose energy became known, in order."""
         ...
 

@@ -14,7 +14,7 @@ from edge_infer.runtime.engine_contracts import LocalEngine
 from edge_infer.runtime.frames.sources import RawFrame, Source
 from edge_infer.runtime.records import Frame, InferenceRecord
 
-SETTLE_EVERY_NS = 100_000_000
+DRAIN_EVERY_NS = 100_000_000
 """How long finished records may wait for their energy."""
 LONGEST_WAIT_NS = 5_000_000_000
 """In a longer wait the meter's samples are used up meanwhile: they come a thousand a second."""
@@ -78,7 +78,7 @@ class EventLoop:
         frames = self._looking_ahead(self._frames(start_ns))
         times = self.arrivals.times_ns(start_ns)
         queue: deque[Frame] = deque()
-        settle_ns = start_ns + SETTLE_EVERY_NS
+        drain_ns = start_ns + DRAIN_EVERY_NS
         due_ns: int | None = next(times)
         while not self.stopping:
             now_ns = self.timebase.now_ns()
@@ -90,8 +90,8 @@ class EventLoop:
                 break
             else:
                 self._sleep_until(due_ns)
-            if self.timebase.now_ns() >= settle_ns:
-                settle_ns = self._settle()
+            if self.timebase.now_ns() >= drain_ns:
+                drain_ns = self._drain()
 
     def _admit(
         self,
@@ -159,9 +159,9 @@ class EventLoop:
             self.timebase.sleep_until_ns(min(due_ns, now_ns + LONGEST_WAIT_NS))
             self.interruptible = False
             if due_ns - now_ns > LONGEST_WAIT_NS:
-                self._settle()
+                self._drain()
 
-    def _settle(self) -> int:
-        for record in self.engine.settle():
+    def _drain(self) -> int:
+        for record in self.engine.drain():
             self.emit(record)
-        return self.timebase.now_ns() + SETTLE_EVERY_NS
+        return self.timebase.now_ns() + DRAIN_EVERY_NS

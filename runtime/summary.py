@@ -1,19 +1,16 @@
 """What a run came to: accuracy, exits, latency, deadlines, energy, clocks.
 
-Kept as sums and flat arrays, so that a run of a day costs 30 bytes a frame.
+Kept as sums and `Percentiles`, so that a run of any length costs the same.
 """
 
-from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_infer.boards.cost_table import CostTable
 from edge_infer.runtime.accounting.account import EnergyTotals
 from edge_infer.runtime.event_loop import LoopCounts
+from edge_infer.runtime.percentiles import Percentiles
 from edge_infer.runtime.records import InferenceRecord
 from edge_infer.runtime.stage_costs import row_name
 
@@ -45,8 +42,10 @@ class RunSummary:
     switches: int = 0
     misses: int = 0
     uncertainty_nj: int = 0
-    _latency_ns: "array[int]" = field(default_factory=lambda: array("q"))
-    _overhead_ns: "array[int]" = field(default_factory=lambda: array("q"))
+    latency_ns: Percentiles = field(default_factory=Percentiles)
+    """Arrival to answer of every inference."""
+    overhead_ns: Percentiles = field(default_factory=Percentiles)
+    """Time of every inference that was not spent in the interpreters."""
     _row_overhead_ns: dict[Any, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -66,9 +65,9 @@ class RunSummary:
         self.ratios[record.ratio] = self.ratios.get(record.ratio, 0) + 1
         self.switches += record.switches
         self.misses += record.missed
-        self._latency_ns.append(record.end_ns - record.arrival_ns)
+        self.latency_ns.add(record.end_ns - record.arrival_ns)
         if self.overhead_known:
-            self._overhead_ns.append(self._overhead_of(record))
+            self.overhead_ns.add(self._overhead_of(record))
 
     def _overhead_of(self, record: InferenceRecord) -> int:
         if self.overhead_table is None:
@@ -88,23 +87,13 @@ class RunSummary:
     @property
     def inferences(self) -> int:
         """Frames answered."""
-        return len(self._latency_ns)
+        return self.latency_ns.count
 
     @property
     def accuracy(self) -> float | None:
         """Share of labelled frames answered right, or None without labels."""
         labelled = sum(left.labelled for left in self.exits)
         return sum(left.correct for left in self.exits) / labelled if labelled else None
-
-    @property
-    def latency_us(self) -> NDArray[np.float64]:
-        """Latency of every inference in us, arrival to answer."""
-        return np.array(self._latency_ns, dtype=np.float64) / 1000
-
-    @property
-    def overhead_us(self) -> NDArray[np.float64]:
-        """Time of every inference in us that was not spent in the interpreters."""
-        return np.array(self._overhead_ns, dtype=np.float64) / 1000
 
 
 @dataclass(frozen=True)
@@ -148,7 +137,10 @@ def run_document(
             name: left.count for name, left in zip(summary.exit_names, summary.exits, strict=True)
         },
         "per_exit": _per_exit(summary, energy is not None),
-        "latency_us": _percentiles(summary.latency_us, (50, 95, 99), top=True),
+        "latency_us": {
+            **_percentiles_us(summary.latency_ns, (50, 95, 99)),
+            "max": _us(summary.latency_ns.greatest),
+        },
         "deadline": {
             "us": None if deadline_ns is None else deadline_ns / 1000,
             "misses": summary.misses,
@@ -158,7 +150,7 @@ def run_document(
         "frequency_residency": _shares(residency_ns),
         "ratios": dict(sorted(summary.ratios.items(), reverse=True)),
         "switches": summary.switches,
-        "overhead_us": _percentiles(summary.overhead_us, (50, 95)),
+        "overhead_us": _percentiles_us(summary.overhead_ns, (50, 95)),
         "passes": counts.passes,
         "skipped": list(skipped),
         "interrupted": interrupted,
@@ -179,16 +171,12 @@ def _per_exit(summary: RunSummary, with_energy: bool) -> dict[str, dict[str, flo
     return document
 
 
-def _percentiles(
-    values: NDArray[np.float64], ranks: Sequence[int], top: bool = False
-) -> dict[str, float | None]:
-    found = np.percentile(values, ranks) if len(values) else [None] * len(ranks)
-    document = {
-        f"p{rank}": None if v is None else float(v) for rank, v in zip(ranks, found, strict=True)
-    }
-    if top:
-        document["max"] = float(values.max()) if len(values) else None
-    return document
+def _percentiles_us(values: Percentiles, ranks: Sequence[int]) -> dict[str, float | None]:
+    return {f"p{rank}": _us(ns) for rank, ns in zip(ranks, values.at(ranks), strict=True)}
+
+
+def _us(ns: float | None) -> float | None:
+    return None if ns is None else ns / 1000
 
 
 def _shares(residency_ns: Mapping[int, int]) -> dict[str, float]:

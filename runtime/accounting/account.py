@@ -63,7 +63,7 @@ class Account(Protocol):
         """Note that nothing ran until `until_ns`, and from then on at `clock_khz`."""
         ...
 
-    def settle(self, until_ns: int) -> Sequence[InferenceRecord]:
+    def drain(self, until_ns: int) -> Sequence[InferenceRecord]:
         """Return the records whose energy is now known, in order.
 
         Raises:
@@ -107,20 +107,20 @@ class UnmeteredAccount:
         self._open: list[InferenceRecord] = []
 
     def add(self, record: InferenceRecord) -> None:
-        """Keep the record for `settle`."""
+        """Keep the record for `drain`."""
         self._open.append(record)
 
     def waited(self, until_ns: int, clock_khz: int) -> None:
         """Nothing to count."""
 
-    def settle(self, until_ns: int) -> Sequence[InferenceRecord]:
+    def drain(self, until_ns: int) -> Sequence[InferenceRecord]:
         """Return all records added since."""
-        settled, self._open = self._open, []
-        return settled
+        done, self._open = self._open, []
+        return done
 
     def close(self, end_ns: int) -> Sequence[InferenceRecord]:
         """Return all records added since."""
-        return self.settle(end_ns)
+        return self.drain(end_ns)
 
     def totals(self) -> None:
         """Nothing is known."""

@@ -42,7 +42,7 @@ class Span:
 
 
 class MeteredAccount:
-    """Splits a meter's rail over inferences. Feed it records in time order, then `settle`."""
+    """Splits a meter's rail over inferences. Feed it records in time order, then `drain`."""
 
     def __init__(
         self,
@@ -74,7 +74,7 @@ class MeteredAccount:
         self._failed = False
 
     def add(self, record: InferenceRecord) -> None:
-        """Take up a finished inference; its energy stays None until `settle` returns it."""
+        """Take up a finished inference; its energy stays None until `drain` returns it."""
         self._wait(record.start_ns)
         record.energy = InferenceEnergy(self._meter.origin, 0, 0, 0, 0.0)
         at_ns = record.start_ns
@@ -96,7 +96,7 @@ class MeteredAccount:
         self._wait(until_ns)
         self._idle_khz = clock_khz
 
-    def settle(self, until_ns: int) -> list[InferenceRecord]:
+    def drain(self, until_ns: int) -> list[InferenceRecord]:
         """Read the meter up to `until_ns` and return the records that are now covered.
 
         Raises:
@@ -119,23 +119,23 @@ class MeteredAccount:
         if self._failed:
             return self._without_energy()
         self._wait(end_ns)
-        settled = self.settle(end_ns)
+        done = self.drain(end_ns)
         if end_ns > self._covered_ns:
             self._cover(end_ns, self._residual_uw or 0.0)
-        return settled + self._covered()
+        return done + self._covered()
 
     def totals(self) -> EnergyTotals:
         """Return the rail so far, with its uncertainty."""
         wall_s = (self._covered_ns - self._start_ns) / 1e9
         gross_nj = round(self._gross_nj)
         gain = self._meter.gain_uncertainty_ppm / 1e6
-        rail_uw = CONFIDENCE_FACTOR * self._rail_error_uw()
+        mean_uw = CONFIDENCE_FACTOR * self._mean_error_uw()
         idle_uw = CONFIDENCE_FACTOR * self._idle.standard_error_uw
         resolution_uw = self._meter.resolution_uw
         net_nj = gross_nj - self._idle.power_uw * wall_s * 1e3
-        gross_error_uw = self._meter.offset_uncertainty_uw + resolution_uw + rail_uw
+        gross_error_uw = self._meter.offset_uncertainty_uw + resolution_uw + mean_uw
         # The same meter read the idle reference: its offset cancels, its gain scales the net.
-        net_error_uw = 2 * resolution_uw + math.hypot(rail_uw, idle_uw)
+        net_error_uw = 2 * resolution_uw + math.hypot(mean_uw, idle_uw)
         statistics = self._meter.statistics()
         return EnergyTotals(
             origin=self._meter.origin,
@@ -268,7 +268,7 @@ class MeteredAccount:
         split_nj = CONFIDENCE_FACTOR * energy.apportioned_share * split_fj / 1e6
         return math.ceil(gain_nj + split_nj + (steady_uw + scatter_uw) * record.busy_ns / 1e6)
 
-    def _rail_error_uw(self) -> float:
+    def _mean_error_uw(self) -> float:
         """Standard error of the mean rail: the samples' scatter, and what the meter did not see.
 
         Half the mean square step between neighbouring residuals is the variance of one about a

@@ -25,7 +25,7 @@ class ModelledAccount:
         self._start_ns = self._until_ns = start_ns
         self._idle_khz = min(table.idle_uw)
         self._gross_nj = 0
-        self._settled: list[InferenceRecord] = []
+        self._done: list[InferenceRecord] = []
 
     def add(self, record: InferenceRecord) -> None:
         """Give the record the sum of its rows."""
@@ -40,7 +40,7 @@ class ModelledAccount:
         self._gross_nj += gross_nj
         self._idle_khz = record.points[-1].clock_khz
         self._until_ns = record.end_ns
-        self._settled.append(record)
+        self._done.append(record)
 
     def waited(self, until_ns: int, clock_khz: int) -> None:
         """Add idle energy up to `until_ns`."""
@@ -49,15 +49,15 @@ class ModelledAccount:
         self._until_ns = max(until_ns, self._until_ns)
         self._idle_khz = clock_khz
 
-    def settle(self, until_ns: int) -> list[InferenceRecord]:
+    def drain(self, until_ns: int) -> list[InferenceRecord]:
         """Return all records added since; nothing has to be waited for."""
-        settled, self._settled = self._settled, []
-        return settled
+        done, self._done = self._done, []
+        return done
 
     def close(self, end_ns: int) -> list[InferenceRecord]:
         """Add the last wait."""
         self.waited(end_ns, self._idle_khz)
-        return self.settle(end_ns)
+        return self.drain(end_ns)
 
     def totals(self) -> EnergyTotals:
         """Return the sum; what a model without a meter is uncertain by is not known."""

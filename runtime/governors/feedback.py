@@ -181,7 +181,7 @@ owed at most."""
 
 
 @dataclass
-class MissAllowance:
+class MissBucket:
     """An account of misses: every frame that arrives pays in the bound, every miss takes one out.
 
     Once some are saved up the eager plan runs until less than one is left, so in the long run the
@@ -198,7 +198,7 @@ class MissAllowance:
 
     bound: float
     """Share of frames that may miss."""
-    balance: float = 0.0
+    tokens: float = 0.0
     margin: float = 0.0
     """Misses that are not spent: what was lately owed at worst."""
     spends: bool = False
@@ -221,14 +221,14 @@ class MissAllowance:
         self._next_frame = number + 1
         pushed_out = max(number - expected, 0)
         paid_in = self.bound * (pushed_out + 1)
-        self.balance += paid_in - pushed_out - missed
-        self.margin = max(self.margin * (1 - FORGETTING), min(-self.balance, MOST_MARGIN))
-        self.balance = min(max(self.balance, LEAST), ENOUGH + self.margin + 1)
-        self.spends = self.balance >= self.margin + (1.0 if self.spends else ENOUGH)
+        self.tokens += paid_in - pushed_out - missed
+        self.margin = max(self.margin * (1 - FORGETTING), min(-self.tokens, MOST_MARGIN))
+        self.tokens = min(max(self.tokens, LEAST), ENOUGH + self.margin + 1)
+        self.spends = self.tokens >= self.margin + (1.0 if self.spends else ENOUGH)
         self.unspent = min(self.unspent + UNSPENT * paid_in, MOST_UNSPENT)
-        left = self.balance + max(self.unspent - 1.0, 0.0)
+        left = self.tokens + max(self.unspent - 1.0, 0.0)
         self.overdrawn = left < (PAID_BACK if self.overdrawn else 0.0)
 
     def forfeit(self) -> None:
         """Drop what is saved up: it was earned on a board that is another now."""
-        self.balance, self.spends = min(self.balance, 0.0), False
+        self.tokens, self.spends = min(self.tokens, 0.0), False

@@ -1,8 +1,8 @@
 """The joint governor: at which pruning ratio each frame runs, then as the planner's governor.
 
-Under the pressure of an energy budget accuracy gets cheaper, down to nothing: the price of the loss
+Under the effort of an energy budget accuracy gets cheaper, down to nothing: the price of the loss
 falls step by step, so narrower ratios are chosen while thresholds sink. Between two steps the
-pressure may swing, since what they draw differs: so each is kept for a while, and solved once.
+effort may swing, since what they draw differs: so each is kept for a while, and solved once.
 """
 
 from collections.abc import Sequence
@@ -17,11 +17,11 @@ from edge_infer.runtime.planning.problem import PlanProblem
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord
 
 EASING_STEPS = 8
-"""Steps of the price between no pressure and all there is."""
+"""Steps of the price between no effort and all there is."""
 EASING = 0.7
 """Part of the price that is left after a step; after the last one nothing is."""
 STEP_NS = 1_000_000_000
-"""Least time between changes of the step: the pressure takes twice as long from end to end."""
+"""Least time between changes of the step: the effort takes twice as long from end to end."""
 HIGHEST_START = 2.0
 """Energies of a frame that a percentage point costs before the first step, at most: above it nearly
 nothing is given up, so the steps would be lost there."""
@@ -35,7 +35,7 @@ class JointGovernor(PlannedGovernor):
         problem: what was planned for, with narrower ratios and the price of the loss.
         miss_bound: highest share of frames that may miss their deadline.
         bins_of: belief about the exit at each ratio of the problem, None where it has one bin.
-        calibrate: learn from finished inferences and solve anew.
+        feedback: learn from finished inferences and solve anew.
         budget: keep a mean power by leaving earlier and by narrower ratios, whatever they lose.
         allowed_misses: share of misses that may be used up.
         executor: solves anew beside the run.
@@ -50,7 +50,7 @@ class JointGovernor(PlannedGovernor):
         miss_bound: float,
         bins_of: Sequence[BinOf | None],
         *,
-        calibrate: bool = True,
+        feedback: bool = True,
         budget: EnergyBudget | None = None,
         allowed_misses: float | None = None,
         executor: Executor | None = None,
@@ -61,7 +61,7 @@ class JointGovernor(PlannedGovernor):
         self._given = problem
         self._eased = self._eased_ns = 0
         super().__init__(
-            name, problem, miss_bound, bins_of[0], calibrate=calibrate, budget=budget,
+            name, problem, miss_bound, bins_of[0], feedback=feedback, budget=budget,
             allowed_misses=allowed_misses, executor=executor,
         )  # fmt: skip
         self.predicts = any(bin_of is not None for bin_of in bins_of)
@@ -81,7 +81,7 @@ class JointGovernor(PlannedGovernor):
 
     def first_point(self, frame: Frame, now_ns: int, backlog: int) -> OperatingPoint:
         """Choose the frame's ratio, and return the plan's point for the first stage at it."""
-        chosen = self._chosen[self._ratio][self._clock][self._slot(frame, now_ns)]
+        chosen = self._chosen[self._ratio][self._clock][self._age(frame, now_ns)]
         if chosen != self._ratio:
             now_ns += self._change_ns[self._clock]
             self._enter(chosen)
@@ -102,10 +102,10 @@ class JointGovernor(PlannedGovernor):
         assert self.budget is not None
         return self.budget.leaves(stage, decision, self._ratios[self._ratio])
 
-    def _calibrate(self, record: InferenceRecord) -> None:
+    def _feed_back(self, record: InferenceRecord) -> None:
         if self.budget is not None:
-            self._ease(round(self.budget.pressure * EASING_STEPS), record.end_ns)
-        super()._calibrate(record)
+            self._ease(round(self.budget.effort * EASING_STEPS), record.end_ns)
+        super()._feed_back(record)
 
     def _ease(self, steps: int, now_ns: int) -> None:
         if steps != self._eased and now_ns - self._eased_ns >= STEP_NS:

@@ -15,7 +15,7 @@ from edge_infer.runtime.governors.feedback import (
     DRIFT,
     ArrivalRate,
     ClockCap,
-    MissAllowance,
+    MissBucket,
     Reserve,
     Slowdown,
 )
@@ -28,7 +28,7 @@ from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, Sta
 BinOf = Callable[[Frame, NDArray[Any]], int]
 """From a frame and its first exit's raw scores to the bin of belief."""
 
-SETTLE_FRAMES = 3
+DRIFT_FRAMES = 3
 """Frames in a row that must differ from what was solved for, so that the estimate has settled."""
 
 
@@ -51,10 +51,10 @@ class PlannedGovernor(Governor):
         miss_bound: highest share of frames that may miss their deadline.
         bin_of: belief about the exit; None where the problem has one bin.
         kind_of: what is known before the first stage; for the clairvoyant limit alone.
-        calibrate: learn from finished inferences and solve anew.
+        feedback: learn from finished inferences and solve anew.
         budget: keep a mean power by leaving earlier.
         plans: a solution of `problem` for `miss_bound`, if it is at hand.
-        allowed_misses: share of misses that the eager plan may use up; `miss_bound` if None.
+        allowed_misses: share of misses that the cheaper plan may use up; `miss_bound` if None.
         executor: solves anew beside the run, which goes on by the old plan meanwhile; None solves
             at once, which costs a simulated board no time.
     """
@@ -67,7 +67,7 @@ class PlannedGovernor(Governor):
         bin_of: BinOf | None = None,
         *,
         kind_of: Callable[[Frame], int] | None = None,
-        calibrate: bool = True,
+        feedback: bool = True,
         budget: EnergyBudget | None = None,
         plans: PlanSet | None = None,
         allowed_misses: float | None = None,
@@ -81,11 +81,11 @@ class PlannedGovernor(Governor):
         self._kind_of = kind_of
         self.budget = budget
         self.may_leave = budget is not None
-        self.calibrate = calibrate
+        self.feedback = calibrate
         self.slowdown = Slowdown()
         allowed = miss_bound if allowed_misses is None else allowed_misses
         self.reserve = Reserve(allowed)
-        self.allowance = MissAllowance(allowed)
+        self.miss_bucket = MissBucket(allowed)
         mean_gap_ns = sum(problem.gaps_ns) / len(problem.gaps_ns) if problem.gaps_ns else 0.0
         self.arrivals = ArrivalRate(mean_gap_ns)
         self.cap = ClockCap()
@@ -120,7 +120,7 @@ class PlannedGovernor(Governor):
         problem = plan.problem
         self._points = problem.points
         self._ages_ns = plan.ages_ns
-        self._last_slot = len(plan.ages_ns) - 1
+        self._last_age = len(plan.ages_ns) - 1
         self.follow(PlanLookup.of(plan))
         self._clock_of_point = problem.clock_of
         self._clock_index = {khz: i for i, khz in enumerate(problem.clocks_khz)}
@@ -137,8 +137,8 @@ class PlannedGovernor(Governor):
     def first_point(self, frame: Frame, now_ns: int, backlog: int) -> OperatingPoint:
         """Return the plan's point for the first stage."""
         kind = 0 if self._kind_of is None else self._kind_of(frame)
-        slot = self._slot(frame, now_ns)
-        index = self._first[kind][self._clock][slot]
+        age = self._age(frame, now_ns)
+        index = self._first[kind][self._clock][age]
         self._clock = self._clock_of_point[index]
         point: OperatingPoint = self._points[index]
         self._asked = [point]
@@ -152,8 +152,8 @@ class PlannedGovernor(Governor):
         if result.stage == 0 and self._bin_of is not None:
             self._bin = self._bin_of(frame, result.scores)
             now_ns += self._plan_ns[self._clock]
-        slot = self._slot(frame, now_ns)
-        index = self._later[result.stage][self._bin][self._clock][slot]
+        age = self._age(frame, now_ns)
+        index = self._later[result.stage][self._bin][self._clock][age]
         self._clock = self._clock_of_point[index]
         point: OperatingPoint = self._points[index]
         self._asked.append(point)
@@ -167,15 +167,15 @@ class PlannedGovernor(Governor):
         """Follow the clock in force; calibrate; note where to wait."""
         if self.budget is not None:
             self.budget.add(record)
-        if self.calibrate:
-            self._calibrate(record)
+        if self.feedback:
+            self._feed_back(record)
         if record.deadline_ns is not None:
-            self.allowance.add(record.number, record.missed)
+            self.miss_bucket.add(record.number, record.missed)
         if self._due() is not self.plan:
             self.adopt(self._due())
         self._clock = self._clock_index.get(record.points[-1].clock_khz, self._clock)
-        slot = self._age_slot(record.end_ns - record.arrival_ns)
-        waits_at = self._idle_clock[self._clock][slot]
+        age = self._age_index(record.end_ns - record.arrival_ns)
+        waits_at = self._idle_clock[self._clock][age]
         self._idle = None
         if waits_at != self._clock:
             self._idle = self._wait_points[waits_at]
@@ -183,7 +183,7 @@ class PlannedGovernor(Governor):
 
     def state(self) -> dict[str, Any]:
         """Return what calibration has come to, for the log."""
-        careful, eager, strict = self.plans
+        feasible, cheaper, backup = self.plans
         return {
             "slowdown": round(math.exp(self.slowdown.board), 4),
             "slowdown_by_point": {
@@ -192,38 +192,38 @@ class PlannedGovernor(Governor):
             "cap_khz": self.cap.khz,
             "reserve_share": round(self._level, 4),
             "gap_factor": round(self.arrivals.factor, 4),
-            "budget_pressure": None if self.budget is None else round(self.budget.pressure, 4),
-            "penalty_nj": round(careful.penalty_nj),
-            "planned_miss_rate": round(careful.miss_rate, 6),
-            "eager_miss_rate": None if eager is None else round(eager.miss_rate, 6),
-            "strict_miss_rate": None if strict is None else round(strict.miss_rate, 6),
-            "misses_allowed": round(self.allowance.balance, 4),
+            "budget_pressure": None if self.budget is None else round(self.budget.effort, 4),
+            "penalty_nj": round(feasible.penalty_nj),
+            "planned_miss_rate": round(feasible.miss_rate, 6),
+            "eager_miss_rate": None if cheaper is None else round(cheaper.miss_rate, 6),
+            "strict_miss_rate": None if backup is None else round(backup.miss_rate, 6),
+            "misses_allowed": round(self.miss_bucket.tokens, 4),
             "solutions": self.solutions,
         }
 
     def _due(self) -> Plan:
         """Return the plan to follow now, by what the account of misses says."""
-        careful, eager, strict = self.plans
-        if eager is not None and self.allowance.spends:
-            return eager
-        return strict if strict is not None and self.allowance.overdrawn else careful
+        feasible, cheaper, backup = self.plans
+        if cheaper is not None and self.miss_bucket.spends:
+            return cheaper
+        return backup if backup is not None and self.miss_bucket.overdrawn else feasible
 
-    def _slot(self, frame: Frame, now_ns: int) -> int:
-        """Return the slot of the time since arrival, by what is left until the frame's deadline."""
+    def _age(self, frame: Frame, now_ns: int) -> int:
+        """Return the age of the time since arrival, by what is left until the frame's deadline."""
         if frame.deadline_ns is None:
             return 0
         age_ns = self.nominal.deadline_ns - (frame.deadline_ns - now_ns)
-        return self._age_slot(age_ns)
+        return self._age_index(age_ns)
 
-    def _age_slot(self, age_ns: int) -> int:
-        return min(bisect_left(self._ages_ns, age_ns), self._last_slot)
+    def _age_index(self, age_ns: int) -> int:
+        return min(bisect_left(self._ages_ns, age_ns), self._last_age)
 
     def leaves(self, stage: int, decision: ExitDecision) -> bool:
         """Return True where the budget presses to leave now."""
         assert self.budget is not None
         return self.budget.leaves(stage, decision)
 
-    def _calibrate(self, record: InferenceRecord) -> None:
+    def _feed_back(self, record: InferenceRecord) -> None:
         nominal = self.nominal.at(record.ratio)
         ratios: dict[int, float] = {}
         for stage, point in enumerate(record.points):
@@ -237,19 +237,19 @@ class PlannedGovernor(Governor):
             self._stale |= self.cap.infer(ratios, nominal.clocks_khz)
         self._stale |= self.cap.frame()
         self._stale |= self.arrivals.add(record.arrival_ns)
-        if record.deadline_ns is not None and self.plan is not self.plans.eager:
-            self.reserve.add(record.missed)  # what the eager plan misses is paid for already
+        if record.deadline_ns is not None and self.plan is not self.plans.cheaper:
+            self.reserve.add(record.missed)  # what the cheaper plan misses is paid for already
             self._stale |= self.reserve.level != self._level
         self._drifting = self._drifting + 1 if self._drifted(record) else 0
-        cheapest = self.budget is not None and self.budget.pressure >= 1.0
+        cheapest = self.budget is not None and self.budget.effort >= 1.0
         if self._solving is not None:
             if self._solving.done():
                 self._take(self._solving.result())
             return
-        if self._stale or cheapest != self._cheapest or self._drifting >= SETTLE_FRAMES:
+        if self._stale or cheapest != self._cheapest or self._drifting >= DRIFT_FRAMES:
             self._cheapest = cheapest
-            if self._drifting >= SETTLE_FRAMES:
-                self.allowance.forfeit()
+            if self._drifting >= DRIFT_FRAMES:
+                self.miss_bucket.forfeit()
             self._solve()
 
     def _drifted(self, record: InferenceRecord) -> bool:
@@ -292,6 +292,6 @@ def _solution(problem: PlanProblem, miss_bound: float | None, level: float) -> S
     if miss_bound is None:
         return Solution(PlanSet(planner_of(problem).solve(0.0)), level, False)
     plans = solve_within(problem.due_earlier(level), miss_bound)
-    if level and plans.careful.miss_rate > miss_bound:
+    if level and plans.feasible.miss_rate > miss_bound:
         return Solution(solve_within(problem, miss_bound), 0.0, True)
     return Solution(plans, level, False)

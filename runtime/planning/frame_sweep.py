@@ -1,6 +1,6 @@
 """One step of a planner back in time: from the values before the next frame to those before this.
 
-Arrays are [energy or misses, ..., clock, slot]: energy and misses are carried apart, so that what a
+Arrays are [energy or misses, ..., clock, age]: energy and misses are carried apart, so that what a
 plan misses is known, and are weighed against each other only where something is chosen.
 """
 
@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_infer.runtime.planning.age_grid import GapCoupling, age_grid_ns, overflow_odds
 from edge_infer.runtime.planning.problem import PlanProblem
-from edge_infer.runtime.planning.time_slots import GapCoupling, age_slots_ns, overflow_odds
 
 Array = NDArray[np.float64]
 ENERGY, MISSES = 0, 1
@@ -23,16 +23,16 @@ class FrameSweep:
 
     Args:
         problem: what is planned for.
-        slots: even steps of time up to the deadline.
+        steps: even steps of time up to the deadline.
         ages_ns: the times since arrival that are told apart, instead of the problem's own.
     """
 
     def __init__(
-        self, problem: PlanProblem, slots: int, ages_ns: tuple[int, ...] | None = None
+        self, problem: PlanProblem, steps: int, ages_ns: tuple[int, ...] | None = None
     ) -> None:
         self.problem = problem
-        self.slots = slots
-        self.ages_ns = ages_ns or age_slots_ns(problem, slots)
+        self.steps = steps
+        self.ages_ns = ages_ns or age_grid_ns(problem, steps)
         self._clock = np.array(problem.clock_of)[:, None]
         clocks = range(len(problem.clocks_khz))
         self._points_of = [np.flatnonzero(self._clock == c) for c in clocks]
@@ -40,7 +40,7 @@ class FrameSweep:
         if len(self._points_of) == len(self._clock):
             self._only_points = np.tile(np.arange(len(clocks))[:, None], (1, len(self.ages_ns)))
         ages = self._ages = np.array(self.ages_ns, float)
-        # By stage: [point, slot] (as places in [clock, slot]), or [point, 1] without the time.
+        # By stage: [point, age] (as places in [clock, age]), or [point, 1] without the time.
         time_ns = [np.array(row)[:, None] for row in problem.time_ns]
         self._net_nj = [np.array(row, float)[:, None] for row in problem.net_nj]
         self._after = [self._place(ages + times_ns) for times_ns in time_ns]
@@ -51,7 +51,7 @@ class FrameSweep:
         self._after_switch = self._index(ages + problem.switch_ns)
         self._inside = ages <= problem.deadline_ns
         self._late = (~self._inside).astype(float)
-        self._exits = np.array(problem.beliefs.exits)
+        self._exits = np.array(problem.distribution.exits)
         reach = self._exits[:, ::-1].cumsum(axis=1)[:, ::-1]
         with np.errstate(invalid="ignore", divide="ignore"):
             self._leave = np.where(reach > 1e-12, self._exits / reach, 1.0)
@@ -63,7 +63,7 @@ class FrameSweep:
 
         Args:
             gaps_ns: equally likely.
-            overflow: probability, by slot, that the queue is full when a frame's turn comes; by
+            overflow: probability, by age, that the queue is full when a frame's turn comes; by
                 the gaps if None.
         """
         self._gaps: GapCoupling | None = None
@@ -76,13 +76,13 @@ class FrameSweep:
                 self._overflow = overflow if known else overflow_odds(gaps_ns, self._ages, limit)
 
     def _place(self, ages_ns: NDArray[Any]) -> NDArray[np.intp]:
-        """Return where times since arrival by point lie in an array [clock, slot], laid flat."""
+        """Return where times since arrival by point lie in an array [clock, age], laid flat."""
         return self._clock * len(self._ages) + self._index(ages_ns)
 
     def _late_frames(self, ages_ns: NDArray[Any]) -> Array:
-        """Return how many more frames a time beyond the last slot makes late: one for each gap.
+        """Return how many more frames a time beyond the last age makes late: one for each gap.
 
-        The last slot holds all beyond, so without this a plan that is far behind would take its
+        The last age holds all beyond, so without this a plan that is far behind would take its
         time: it would not see that it falls back further.
         """
         gaps_ns = self.problem.gaps_ns
@@ -92,33 +92,33 @@ class FrameSweep:
         return found
 
     def _index(self, ages_ns: NDArray[Any]) -> NDArray[np.intp]:
-        """Return the slots of times since arrival, rounded up; the last one holds all beyond."""
+        """Return the steps of times since arrival, rounded up; the last one holds all beyond."""
         return np.minimum(np.searchsorted(self._ages, ages_ns), len(self._ages) - 1)
 
     def sweep(self, values: Array, penalty_nj: float) -> tuple[Array, PlanTables]:
         """Go back one frame: from the values before the next one to those before this one.
 
         Args:
-            values: [energy or misses, clock, slot].
+            values: [energy or misses, clock, age].
             penalty_nj: on each late answer.
 
         Returns:
             The values before this frame, and its tables: first, later and idle as in `Plan`.
         """
         end, idle = self._frame_end(values, penalty_nj)
-        beliefs, bins = self.problem.beliefs, len(self._exits)
+        distribution, bins = self.problem.distribution, len(self._exits)
         later: list[NDArray[np.uint8]] = []
         staying: Array | None = None
         for stage in range(self.problem.stages - 1, 0, -1):
             staying, choice = self._choose(self._stage(stage, end, staying), penalty_nj)
             later.insert(0, np.repeat(choice, bins // len(choice), axis=0))
         kinds, firsts = [], []
-        for kind, shares in enumerate(beliefs.bins):
+        for kind, shares in enumerate(distribution.bins):
             going = None if staying is None else _mean(shares, staying, 1)
             found, choice = self._choose(self._first(kind, end, going), penalty_nj)
             kinds.append(found)
             firsts.append(choice)
-        before = _mean(beliefs.shares, np.array(kinds), 0)
+        before = _mean(distribution.shares, np.array(kinds), 0)
         if self._overflow is not None:
             # Pushed out of the full queue: a miss that takes no time.
             end[MISSES] += 1 - self._late
@@ -126,7 +126,7 @@ class FrameSweep:
         return before, (np.array(firsts), tuple(later), idle)
 
     def _stage(self, stage: int, end: Array, staying: Array | None) -> Array:
-        """Return the cost of running a later stage: [2, bin, point, slot].
+        """Return the cost of running a later stage: [2, bin, point, age].
 
         There is one bin before the last stage: everybody leaves there.
         """
@@ -140,17 +140,17 @@ class FrameSweep:
         return cost
 
     def _first(self, kind: int, end: Array, going: Array | None) -> Array:
-        """Return the cost of running the first stage: [2, point, slot].
+        """Return the cost of running the first stage: [2, point, age].
 
         Args:
             kind: what is known before.
-            end: cost from the end of the frame on: [2, clock, slot].
+            end: cost from the end of the frame on: [2, clock, age].
             going: likewise of going on from here, expected over the bins; None if there is no
                 further stage.
         """
         cost = _taken(end, self._after[0])
         if going is not None:
-            leave = self.problem.beliefs.leave[kind]
+            leave = self.problem.distribution.leave[kind]
             cost = leave * cost + (1 - leave) * _taken(going, self._after_plan)
             cost[ENERGY] += (1 - leave) * self._plan_nj
         cost[ENERGY] += self._net_nj[0]
@@ -158,7 +158,7 @@ class FrameSweep:
         return cost
 
     def _choose(self, cost: Array, penalty_nj: float) -> tuple[Array, NDArray[np.uint8]]:
-        """Return the least cost [2, ..., clock, slot] of [2, ..., point, slot], and its point.
+        """Return the least cost [2, ..., clock, age] of [2, ..., point, age], and its point.
 
         For each clock in force: at its own best point, or at that of another after a switch.
         """
@@ -169,7 +169,7 @@ class FrameSweep:
             points = np.stack(own, axis=-2)
             cost = np.take_along_axis(cost, points[None], axis=-2)
             total = np.take_along_axis(total, points, axis=-2)
-        # Every clock leads to the same slot after a switch: choose first, then look that slot up.
+        # Every clock leads to the same age after a switch: choose first, then look that age up.
         clock, after = total.argmin(axis=-2), self._after_switch
         least = _picked(cost, clock).take(after, axis=-1)[..., None, :]
         least[ENERGY] += self.problem.switch_net_nj
@@ -208,16 +208,16 @@ class FrameSweep:
 
 
 def _taken(values: Array, places: NDArray[np.intp]) -> Array:
-    """Return [..., point, slot] of [..., clock, slot], from the places of `_place`."""
+    """Return [..., point, age] of [..., clock, age], from the places of `_place`."""
     found: Array = values.reshape(*values.shape[:-2], -1).take(places, axis=-1)
     return found
 
 
 def _picked(cost: Array, clock: NDArray[np.intp]) -> Array:
-    """Return [k, ..., slot] of [k, ..., clock, slot]: at each slot that of the clock chosen."""
-    clocks, slots = cost.shape[-2:]
-    at = clock.reshape(-1, slots) * slots + np.arange(slots)
-    at += (np.arange(len(at)) * (clocks * slots))[:, None]
+    """Return [k, ..., age] of [k, ..., clock, age]: at each age that of the clock chosen."""
+    clocks, ages = cost.shape[-2:]
+    at = clock.reshape(-1, ages) * ages + np.arange(ages)
+    at += (np.arange(len(at)) * (clocks * ages))[:, None]
     flat = cost.reshape(len(cost), -1)
     found: Array = flat.take(at, axis=1).reshape(len(cost), *clock.shape)
     return found

@@ -11,13 +11,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_infer.runtime.planning.age_grid import age_grid_ns, even_grid_ns
 from edge_infer.runtime.planning.frame_sweep import ENERGY, Array, FrameSweep, total_of
 from edge_infer.runtime.planning.plan import JointPlan, Plan
 from edge_infer.runtime.planning.planner import Planner
 from edge_infer.runtime.planning.problem import PlanProblem
-from edge_infer.runtime.planning.time_slots import age_slots_ns, even_slots_ns
 
-SLOTS = 200
+STEPS = 200
 """Even steps of time up to the deadline: fewer than for one ratio, with as many plans as ratios."""
 LOSS = 2
 """Row of the accuracy lost, in percentage points, behind energy and misses."""
@@ -26,21 +26,21 @@ LOSS = 2
 class JointPlanner(Planner):
     """Solves a problem that has narrower ratios.
 
-    Arrays are [energy, misses or loss, ratio in force, clock, slot]; energy has the price of the
+    Arrays are [energy, misses or loss, ratio in force, clock, age]; energy has the price of the
     loss in it.
     """
 
     # A ratio that is better by little, but for the frame that a change of it makes late, is found
-    # slowly if at all: more sweeps do not pay, and leaps end somewhere on the way.
-    most_sweeps, longest_leap = 150, 0.0
+    # slowly if at all: more sweeps do not pay, and extrapolations end somewhere on the way.
+    most_sweeps, longest_extrapolation = 150, 0.0
 
-    def __init__(self, problem: PlanProblem, slots: int = SLOTS) -> None:
+    def __init__(self, problem: PlanProblem, steps: int = STEPS) -> None:
         every = (problem, *problem.narrower)
         # Every time that every ratio can lead to would be too many: those of the full width.
-        slots_of = age_slots_ns if slots >= SLOTS else even_slots_ns
-        ages_ns = slots_of(problem, slots)
-        super().__init__(problem, slots, ages_ns)
-        self._paths = [FrameSweep(one, slots, ages_ns) for one in every]
+        grid_of = age_grid_ns if steps >= STEPS else even_grid_ns
+        ages_ns = grid_of(problem, steps)
+        super().__init__(problem, steps, ages_ns)
+        self._paths = [FrameSweep(one, steps, ages_ns) for one in every]
         switch_ns = np.array(problem.ratio_switch_ns)[:, None]
         self._after_ratio = self._index(self._ages + switch_ns)
         self._ratio_nj = np.array(problem.ratio_switch_net_nj, float)[:, None]
@@ -63,10 +63,10 @@ class JointPlanner(Planner):
         return found, (tables, chosen)
 
     def _choose_ratio(self, stays: Array, penalty_nj: float) -> tuple[Array, NDArray[np.uint8]]:
-        """Return the least cost [3, ratio in force, clock, slot], and the ratio it is reached at.
+        """Return the least cost [3, ratio in force, clock, age], and the ratio it is reached at.
 
         Args:
-            stays: cost at each ratio without a change to it: [3, ratio, clock, slot].
+            stays: cost at each ratio without a change to it: [3, ratio, clock, age].
             penalty_nj: on each late answer.
         """
         changes = np.take_along_axis(stays, self._after_ratio[None, None], axis=-1)

@@ -16,23 +16,23 @@ class Plan:
 
     problem: PlanProblem
     ages_ns: tuple[int, ...]
-    """Times since arrival that are told apart, ascending from 0: the slots."""
+    """Times since arrival that are told apart, ascending from 0: the steps."""
     penalty_nj: float
     net_nj_per_frame: float
     """Expected, at the solution's precision."""
     miss_rate: float
     """Expected share of frames that answer late."""
     first: NDArray[np.uint8]
-    """Point of the first stage: [kind, clock, slot]."""
+    """Point of the first stage: [kind, clock, age]."""
     later: tuple[NDArray[np.uint8], ...]
-    """Point of each later stage: [bin, clock, slot]."""
+    """Point of each later stage: [bin, clock, age]."""
     idle: NDArray[np.uint8]
-    """Clock to wait at when no frame is waiting: [clock, slot]."""
+    """Clock to wait at when no frame is waiting: [clock, age]."""
     values: NDArray[np.float64]
-    """Relative values before a frame, to start the next solution from: [2, clock, slot]."""
+    """Relative values before a frame, to start the next solution from: [2, clock, age]."""
 
-    def slot_of(self, age_ns: int) -> int:
-        """Return the slot of a time since arrival, rounded up; the last one holds all beyond."""
+    def age_index(self, age_ns: int) -> int:
+        """Return the age of a time since arrival, rounded up; the last one holds all beyond."""
         return min(bisect_left(self.ages_ns, age_ns), len(self.ages_ns) - 1)
 
 
@@ -43,7 +43,7 @@ class JointPlan(Plan):
     paths: tuple[Plan, ...]
     """What to choose in a frame at each ratio, in the order of `PlanProblem.ratios`."""
     chosen: NDArray[np.uint8]
-    """Index of the ratio of a frame: [ratio in force, clock, slot]."""
+    """Index of the ratio of a frame: [ratio in force, clock, age]."""
     loss_points: float
     """Expected accuracy that the ratios lose, in percentage points."""
 
@@ -53,32 +53,33 @@ class PlanSet(NamedTuple):
 
     Plans jump: of the plans of least energy one misses less than the bound allows, the next one
     more. The best policy under a bound is a mixture of two such (Altman, Constrained Markov
-    Decision Processes, 1999, chapter 6), not either of them. The strict one is for when frames
+    Decision Processes, 1999, chapter 6), not either of them. The backup one is for when frames
     leave later than all plans expect.
     """
 
-    careful: Plan
+    feasible: Plan
     """Keeps the bound; where no plan does, the one with the fewest misses."""
-    eager: Plan | None = None
+    cheaper: Plan | None = None
     """The next cheaper one, which does not keep it; None where there is none."""
-    strict: Plan | None = None
-    """One that misses far less; None where the careful one hardly misses, or none misses less."""
+    backup: Plan | None = None
+    """One that misses far less; None where the feasible one hardly misses, or none misses less."""
 
     def mean(self, miss_bound: float) -> tuple[float, float]:
         """Return net energy in nJ and misses, by frame, of the mixture that uses up a bound."""
-        careful, eager = self.careful, self.eager
-        if eager is None or eager.miss_rate <= careful.miss_rate:
-            return careful.net_nj_per_frame, careful.miss_rate
-        part = (miss_bound - careful.miss_rate) / (eager.miss_rate - careful.miss_rate)
+        feasible, cheaper = self.feasible, self.cheaper
+        if cheaper is None or cheaper.miss_rate <= feasible.miss_rate:
+            return feasible.net_nj_per_frame, feasible.miss_rate
+        part = (miss_bound - feasible.miss_rate) / (cheaper.miss_rate - feasible.miss_rate)
         part = min(max(part, 0.0), 1.0)
         return (
-            careful.net_nj_per_frame + part * (eager.net_nj_per_frame - careful.net_nj_per_frame),
-            careful.miss_rate + part * (eager.miss_rate - careful.miss_rate),
+            feasible.net_nj_per_frame
+            + part * (cheaper.net_nj_per_frame - feasible.net_nj_per_frame),
+            feasible.miss_rate + part * (cheaper.miss_rate - feasible.miss_rate),
         )
 
 
 class PlanLookup(NamedTuple):
-    """Index of a point, or of a clock, by slot in rows of bytes; see `Plan`."""
+    """Index of a point, or of a clock, by age in rows of bytes; see `Plan`."""
 
     first: list[list[bytes]]
     later: list[list[list[bytes]]]

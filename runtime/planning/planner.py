@@ -14,7 +14,7 @@ ahead of time from the distribution of the remaining work is PACE (Lorch and Smi
 2001), in its practical form with few speeds and switch costs (Xu, Xi, Melhem, Mosse, EMSOFT 2004);
 what is new here is that the distribution is the one that the first exit's scores point to.
 
-Time since arrival is told apart at `slots` even steps up to the deadline, and at every time that a
+Time since arrival is told apart at `steps` even steps up to the deadline, and at every time that a
 frame can have come to at one point all the way, so that a fixed clock is judged exactly. What falls
 between is rounded up: a plan never counts on time that it does not have.
 """
@@ -27,7 +27,7 @@ from edge_infer.runtime.planning.frame_sweep import ENERGY, MISSES, Array, Frame
 from edge_infer.runtime.planning.plan import Plan, PlanSet
 from edge_infer.runtime.planning.problem import PlanProblem
 
-SLOTS = 400
+STEPS = 400
 """Slots that a deadline is divided into."""
 MOST_SWEEPS = 300
 TOLERANCE = 1e-4
@@ -38,42 +38,42 @@ DAMPING = 0.8
 """Step of value iteration. A full step would not settle where the best schedule alternates
 between frames (Puterman, section 8.5.4)."""
 STEADY = 0.05
-"""A sweep changes what the one before it did, to this share of the span: then the step is a leap.
+"""A sweep changes what the one before it did, to this share of the span: then the step is a extrapolation.
 Where another clock is a little better, but for the cost of getting there, every sweep adds that
-little alone; a leap too far is undone by the next sweep, which goes there. What decays by more is
-left alone: the shortest leap would swing it to and fro."""
-SHORTEST_LEAP, LONGEST_LEAP, LEAP_RATIO = 32.0, 4096.0, 4.0
+little alone; a extrapolation too far is undone by the next sweep, which goes there. What decays by more is
+left alone: the shortest extrapolation would swing it to and fro."""
+SHORTEST_STEP, LONGEST_STEP, STEP_RATIO = 32.0, 4096.0, 4.0
 COARSER = 4
 """How much coarser time is while the multiplier is searched."""
 PENALTY_RATIO, FINE_RATIO = 1.3, 1.5
 """The search ends when the multiplier is known within the first; the second is the step on the fine
 grid."""
-EAGER_MISSES = 0.2
+CHEAPER_MISSES = 0.2
 """Highest miss rate of an eager plan: beyond it lies one that lets the queue fill for good."""
-STRICT = 0.25
+BACKUP_SHARE = 0.25
 """Share of the bound, and of what another plan misses, that a strict plan may miss."""
-STRICT_RATIO = 2.0
+BACKUP_RATIO = 2.0
 """Step of the multiplier on the way to a strict plan."""
 LEAST_PENALTY, HIGHEST_PENALTY = 0.01, 3000.0
 """In units of a frame's highest energy: beyond this a miss is avoided at any price."""
 
 
 class Planner(FrameSweep):
-    """Solves one problem for any penalty. Arrays are [energy or misses, ..., clock, slot]."""
+    """Solves one problem for any penalty. Arrays are [energy or misses, ..., clock, age]."""
 
-    most_sweeps, longest_leap = MOST_SWEEPS, LONGEST_LEAP
+    most_sweeps, longest_extrapolation = MOST_SWEEPS, LONGEST_STEP
 
     def __init__(
-        self, problem: PlanProblem, slots: int = SLOTS, ages_ns: tuple[int, ...] | None = None
+        self, problem: PlanProblem, steps: int = STEPS, ages_ns: tuple[int, ...] | None = None
     ) -> None:
-        super().__init__(problem, slots, ages_ns)
+        super().__init__(problem, steps, ages_ns)
 
     def solve(self, penalty_nj: float, start: Array | None = None) -> Plan:
         """Return the best plan for a penalty in nJ on each late answer."""
         values = self.zeros() if start is None else start
         rates = np.zeros(len(values))
         scale = max(abs(e) for row in self.problem.net_nj for e in row) or 1.0
-        inside, leap = np.zeros(1), 0.0
+        inside, extrapolation = np.zeros(1), 0.0
         for _ in range(self.most_sweeps):
             after, tables = self.sweep(values, penalty_nj)
             change = after - values
@@ -83,9 +83,13 @@ class Planner(FrameSweep):
             before, inside = inside, total[..., self._inside]
             late, span = change[MISSES][..., self._inside], np.ptp(inside)
             steady = np.abs(inside - before).max() < STEADY * span
-            leap = min(max(LEAP_RATIO * leap, SHORTEST_LEAP), self.longest_leap) if steady else 0.0
+            extrapolation = (
+                min(max(STEP_RATIO * extrapolation, SHORTEST_STEP), self.longest_extrapolation)
+                if steady
+                else 0.0
+            )
             ahead = change - rates.reshape(-1, *[1] * (change.ndim - 1))
-            values = values + (leap or DAMPING) * ahead
+            values = values + (extrapolation or DAMPING) * ahead
             if span < TOLERANCE * scale and np.ptp(late) < MISS_TOLERANCE:
                 break
         return self.plan(penalty_nj, rates, tables, values)
@@ -106,7 +110,7 @@ class Planner(FrameSweep):
 
         Where none is, the plan with the fewest misses.
         """
-        return self.around(miss_bound).careful
+        return self.around(miss_bound).feasible
 
     def around(self, miss_bound: float) -> PlanSet:
         """Return the plan of least energy within a bound on misses, and the next cheaper one.
@@ -117,7 +121,7 @@ class Planner(FrameSweep):
         if _keeps(plan, miss_bound):
             return PlanSet(plan)
         unit = self._unit_nj
-        coarse = type(self)(self.problem, self.slots // COARSER) if self.slots > COARSER else self
+        coarse = type(self)(self.problem, self.steps // COARSER) if self.steps > COARSER else self
         penalty_nj = coarse.bisect(miss_bound, unit * LEAST_PENALTY, unit * HIGHEST_PENALTY)
         plan = self.solve(penalty_nj, plan.values)
         while not _keeps(plan, miss_bound):
@@ -128,10 +132,10 @@ class Planner(FrameSweep):
         while True:
             cheaper = self.solve(plan.penalty_nj / FINE_RATIO, plan.values)
             if not _keeps(cheaper, miss_bound):
-                return PlanSet(plan, cheaper if cheaper.miss_rate <= EAGER_MISSES else None)
+                return PlanSet(plan, cheaper if cheaper.miss_rate <= CHEAPER_MISSES else None)
             plan = cheaper
 
-    def strict(self, plan: Plan, miss_bound: float) -> Plan | None:
+    def backup(self, plan: Plan, miss_bound: float) -> Plan | None:
         """Return a plan that misses far less than another, None where that misses little or must.
 
         Expected misses rest on what is believed of the exits: where frames leave later than that,
@@ -139,11 +143,11 @@ class Planner(FrameSweep):
         """
         if plan.miss_rate <= MISS_TOLERANCE:
             return None
-        most = STRICT * min(miss_bound, plan.miss_rate)
+        most = BACKUP_SHARE * min(miss_bound, plan.miss_rate)
         found, unit_nj = plan, self._unit_nj
         penalty_nj = max(plan.penalty_nj, unit_nj * LEAST_PENALTY)
         while found.miss_rate > most and penalty_nj < unit_nj * HIGHEST_PENALTY:
-            penalty_nj *= STRICT_RATIO
+            penalty_nj *= BACKUP_RATIO
             found = self.solve(penalty_nj, found.values)
         return found if found.miss_rate < plan.miss_rate / 2 else None
 

@@ -12,7 +12,7 @@ TIE_BREAK = 2e-3
 
 
 @dataclass(frozen=True)
-class Beliefs:
+class ExitDistribution:
     """What is known of a frame's exit, before and after its first stage.
 
     A frame comes as one of `first` kinds (one, unless something knows the exit beforehand); if it
@@ -46,7 +46,7 @@ class PlanProblem:
     plan_ns: tuple[int, ...]
     """By clock: time that choosing a plan takes after the first stage; 0 where nobody plans."""
     plan_net_nj: tuple[float, ...]
-    beliefs: Beliefs
+    distribution: ExitDistribution
     deadline_ns: int
     gaps_ns: tuple[int, ...]
     """Equally likely gaps between arrivals; none when a frame comes as soon as it can be taken."""
@@ -170,9 +170,9 @@ class PlanProblem:
         return sum(min(row) for row in self.time_ns)
 
 
-def predicted_beliefs(predictor: ExitPredictor) -> Beliefs:
+def predicted_exits(predictor: ExitPredictor) -> ExitDistribution:
     """Return the beliefs of an exit predictor."""
-    return Beliefs(
+    return ExitDistribution(
         shares=(1.0,),
         leave=(predictor.leave_first,),
         bins=(tuple(predictor.bin_shares),),
@@ -193,7 +193,7 @@ def exit_shares_of(predictor: ExitPredictor) -> tuple[float, ...]:
     return (predictor.leave_first, *(share * staying for share in later))
 
 
-def certain_beliefs(exit_shares: Sequence[float], beforehand: bool = False) -> Beliefs:
+def known_exits(exit_shares: Sequence[float], beforehand: bool = False) -> ExitDistribution:
     """Return the beliefs of somebody who knows the exit after the first stage, or beforehand.
 
     Args:
@@ -202,26 +202,26 @@ def certain_beliefs(exit_shares: Sequence[float], beforehand: bool = False) -> B
     """
     count = len(exit_shares) - 1
     if not count:
-        return Beliefs((1.0,), (1.0,), ((1.0,),), ((1.0,),))
+        return ExitDistribution((1.0,), (1.0,), ((1.0,),), ((1.0,),))
     eye = tuple(tuple(float(a == b) for b in range(count)) for a in range(count))
     staying = sum(exit_shares[1:])
     later = tuple(s / staying if staying else 1 / count for s in exit_shares[1:])
     if not beforehand:
-        return Beliefs((1.0,), (exit_shares[0],), (later,), eye)
-    return Beliefs(tuple(exit_shares), (1.0, *[0.0] * count), (later, *eye), eye)
+        return ExitDistribution((1.0,), (exit_shares[0],), (later,), eye)
+    return ExitDistribution(tuple(exit_shares), (1.0, *[0.0] * count), (later, *eye), eye)
 
 
-def blind_beliefs(exit_shares: Sequence[float]) -> Beliefs:
+def marginal_exits(exit_shares: Sequence[float]) -> ExitDistribution:
     """Return the beliefs of somebody who predicts nothing: one bin with everybody's exits."""
-    known = certain_beliefs(exit_shares)
-    return Beliefs(known.shares, known.leave, ((1.0,),), known.bins)
+    known = known_exits(exit_shares)
+    return ExitDistribution(known.shares, known.leave, ((1.0,),), known.bins)
 
 
 def plan_problem(
     table: CostTable,
     stages: Sequence[str],
     points: Sequence[OperatingPoint],
-    beliefs: Beliefs,
+    distribution: ExitDistribution,
     deadline_ns: int,
     gaps_ns: Sequence[int],
     plan_overheads: float = 0.0,
@@ -233,7 +233,7 @@ def plan_problem(
         table: of the board; every stage at every point must have a row.
         stages: names in order.
         points: what may be chosen.
-        beliefs: of the predictor, or of somebody who knows.
+        distribution: of the predictor, or of somebody who knows.
         deadline_ns: from arrival to the due answer.
         gaps_ns: equally likely gaps between arrivals; none for back to back.
         plan_overheads: what a plan costs, in units of the first stage's overhead (decision and
@@ -263,7 +263,7 @@ def plan_problem(
         idle_net_uw=tuple(table.idle_uw.get(khz, reference_uw) - reference_uw for khz in clocks),
         plan_ns=tuple(time_ns for time_ns, _ in plan_ns),
         plan_net_nj=tuple((uw - reference_uw) * time_ns / 1e6 for time_ns, uw in plan_ns),
-        beliefs=beliefs,
+        distribution=distribution,
         deadline_ns=deadline_ns,
         gaps_ns=tuple(gaps_ns),
         queue_limit=queue_limit,

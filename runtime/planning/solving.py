@@ -22,12 +22,12 @@ def solve_within(problem: PlanProblem, miss_bound: float) -> PlanSet:
         return within_loss(problem.pruned(), miss_bound)
     planner = planner_of(problem)
     plans = planner.around(miss_bound)
-    return plans._replace(strict=planner.strict(plans.careful, miss_bound))
+    return plans._replace(backup=planner.backup(plans.feasible, miss_bound))
 
 
 TOLERANCE = 0.01
 """Of the loss, in percentage points."""
-COARSE_SLOTS = 40
+COARSE_STEPS = 40
 RATIO = 1.5
 """A search ends when a multiplier is known within this factor."""
 WIDER = 8.0
@@ -52,15 +52,15 @@ def within_loss(problem: PlanProblem, miss_bound: float) -> PlanSet:
     while True:
         planner = JointPlanner(tried)
         plans = planner.around(miss_bound)
-        if _keeps(plans.careful, most_points) or tried.loss_price_nj >= highest_nj:
+        if _keeps(plans.feasible, most_points) or tried.loss_price_nj >= highest_nj:
             break
         # The grid was too coarse: a little dearer, then a lot.
         price_nj = max(tried.loss_price_nj, highest_nj / 1e6) * step
         tried, step = replace(tried, loss_price_nj=min(price_nj, highest_nj)), step * step
-    strict = planner.strict(plans.careful, miss_bound)
+    backup = planner.backup(plans.feasible, miss_bound)
     return plans._replace(
-        eager=plans.eager if _keeps(plans.eager, most_points) else None,
-        strict=strict if _keeps(strict, most_points) else None,
+        cheaper=plans.cheaper if _keeps(plans.cheaper, most_points) else None,
+        backup=backup if _keeps(backup, most_points) else None,
     )
 
 
@@ -116,7 +116,7 @@ class _Losses:
 
     def at(self, price_nj: float) -> float:
         """Return the expected loss in percentage points."""
-        planner = JointPlanner(replace(self._problem, loss_price_nj=price_nj), COARSE_SLOTS)
+        planner = JointPlanner(replace(self._problem, loss_price_nj=price_nj), COARSE_STEPS)
         low_nj, high_nj = self._low_nj, self._high_nj
         best = self._solved(planner, high_nj)
         while not self._keeps(best) and high_nj < self._highest_nj:

@@ -18,7 +18,7 @@ from edge_infer.runtime.stage_costs import all_works, row_name, switch_work
 if TYPE_CHECKING:
     from edge_infer.runtime.energy_budget import EnergyBudget
     from edge_infer.runtime.governors.planned import BinOf
-    from edge_infer.runtime.planning.problem import Beliefs, PlanProblem
+    from edge_infer.runtime.planning.problem import ExitDistribution, PlanProblem
     from edge_infer.runtime.policies.joint_policy import RatioContext
     from edge_infer.runtime.policies.policy import Need
     from edge_infer.runtime.predictor import ExitPredictor
@@ -76,7 +76,7 @@ class PolicyContext:
     plan_overheads = PLAN_OVERHEADS
     queue_limit = 4
     """Frames that may wait, as the event loop has it."""
-    calibrates = True
+    feedback = True
     """Planners learn from finished inferences."""
     bin_of: "BinOf | None" = None
     """Instead of asking the predictor, where its answers are known already."""
@@ -240,7 +240,7 @@ class PolicyContext:
 
     def problem(
         self,
-        beliefs: "Beliefs",
+        distribution: "ExitDistribution",
         plan_overheads: float = 0.0,
         stages: Sequence[str] | None = None,
     ) -> "PlanProblem":
@@ -248,7 +248,7 @@ class PolicyContext:
         from edge_infer.runtime.planning.problem import plan_problem
 
         return plan_problem(
-            self.table, stages or self.stages, self.points, beliefs, self.deadline_ns,
+            self.table, stages or self.stages, self.points, distribution, self.deadline_ns,
             self.gaps_ns, plan_overheads, self.queue_limit,
         )  # fmt: skip
 

@@ -10,11 +10,11 @@ from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.governors.joint import JointGovernor
 from edge_infer.runtime.governors.planned import BinOf
 from edge_infer.runtime.planning.problem import (
-    Beliefs,
+    ExitDistribution,
     PlanProblem,
-    blind_beliefs,
     exit_shares_of,
-    predicted_beliefs,
+    marginal_exits,
+    predicted_exits,
 )
 from edge_infer.runtime.policies.context import PolicyContext
 from edge_infer.runtime.policies.plan_policies import (
@@ -55,7 +55,7 @@ def ratio_contexts(manifest: Manifest) -> tuple[RatioContext, ...]:
     if manifest.prunable is None:
         raise PolicyError(f"{manifest.name} has no ratios to choose from: it is not prunable")
     names = [stage.name for stage in manifest.stages]
-    told = manifest.provenance.get("ratios")
+    by_ratio = manifest.provenance.get("ratios")
     ratios = sorted(manifest.ratios, key=float, reverse=True)
     found = []
     for ratio in ratios:
@@ -66,8 +66,8 @@ def ratio_contexts(manifest: Manifest) -> tuple[RatioContext, ...]:
                 ratio,
                 tuple(row_name(name, ratio) for name in names),
                 _shares(predictor, len(names)),
-                _accuracy(told, ratios[0], names[-1], manifest.name)
-                - _accuracy(told, ratio, names[-1], manifest.name),
+                _accuracy(by_ratio, ratios[0], names[-1], manifest.name)
+                - _accuracy(by_ratio, ratio, names[-1], manifest.name),
                 predictor,
             )
         )
@@ -81,8 +81,8 @@ def _shares(predictor: SoftmaxPredictor | None, stages: int) -> tuple[float, ...
     return (*[0.0] * (stages - 1), 1.0)
 
 
-def _accuracy(told: Any, ratio: str, stage: str, name: str) -> float:
-    found = told
+def _accuracy(by_ratio: Any, ratio: str, stage: str, name: str) -> float:
+    found = by_ratio
     for key in (ratio, "held_back", stage):
         found = found.get(key) if isinstance(found, Mapping) else None
     if not isinstance(found, int | float):
@@ -143,8 +143,10 @@ def planned_joint(name: str, context: PolicyContext) -> JointGovernor:
     """
     full, sees = context.ratios[0], False
     if len(context.stages) > 2 and full.predictor is not None:
-        beliefs = predicted_beliefs(full.predictor)
-        sees = predicting_where_it_pays(name, context, beliefs, asking(full.predictor)).predicts
+        distribution = predicted_exits(full.predictor)
+        sees = predicting_where_it_pays(
+            name, context, distribution, asking(full.predictor)
+        ).predicts
     bound = context.settings.miss_bound
     return joint_governor(name, context, sees, bound * PLANNED_SHARE, bound * ALLOWED_SHARE)
 
@@ -165,7 +167,7 @@ def joint_governor(
     return JointGovernor(
         name, replace(problem, loss_bound_points=context.settings.loss_points), miss_bound,
         [_bin_of(one, sees) for one in chosen],
-        calibrate=context.calibrates, budget=context.budget(),
+        feedback=context.feedback, budget=context.budget(),
         allowed_misses=allowed_misses, executor=context.executor,
     )  # fmt: skip
 
@@ -192,15 +194,15 @@ def joint_problem(context: PolicyContext, sees: bool) -> tuple[PlanProblem, list
 def _problem(context: PolicyContext, one: RatioContext, sees: bool) -> PlanProblem:
     predicts = sees and one.predictor is not None
     overheads = context.plan_overheads if predicts else 0.0
-    own = context.problem(_beliefs(one, predicts), overheads, one.stages)
+    own = context.problem(_distribution(one, predicts), overheads, one.stages)
     return replace(own, ratio=one.ratio, loss_points=one.loss_points)
 
 
-def _beliefs(one: RatioContext, predicts: bool) -> Beliefs:
+def _distribution(one: RatioContext, predicts: bool) -> ExitDistribution:
     if predicts:
         assert one.predictor is not None
-        return predicted_beliefs(one.predictor)
-    return blind_beliefs(one.exit_shares)
+        return predicted_exits(one.predictor)
+    return marginal_exits(one.exit_shares)
 
 
 def _bin_of(one: RatioContext, sees: bool) -> BinOf | None:

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from edge_infer.runtime.governors.planned import BinOf, PlannedGovernor
 from edge_infer.runtime.planning.plan import PlanSet
 from edge_infer.runtime.planning.problem import (
-    Beliefs,
+    ExitDistribution,
     PlanProblem,
-    blind_beliefs,
-    predicted_beliefs,
+    marginal_exits,
+    predicted_exits,
 )
 from edge_infer.runtime.planning.solving import solve_within
 from edge_infer.runtime.policies.context import PolicyContext
@@ -37,39 +37,39 @@ def planned(name: str, context: PolicyContext) -> PlannedGovernor:
     if len(context.stages) == 1 or predictor is None:
         return planned_blind(name, context)
     bin_of = context.bin_of or asking(predictor)
-    return predicting_where_it_pays(name, context, predicted_beliefs(predictor), bin_of)
+    return predicting_where_it_pays(name, context, predicted_exits(predictor), bin_of)
 
 
 def planned_blind(name: str, context: PolicyContext) -> PlannedGovernor:
     """Return the governor that knows the exits by their shares alone."""
-    return plan_governor(name, context, blind_beliefs(context.exit_shares))
+    return plan_governor(name, context, marginal_exits(context.exit_shares))
 
 
 def predicting_where_it_pays(
-    name: str, context: PolicyContext, beliefs: Beliefs, bin_of: BinOf
+    name: str, context: PolicyContext, distribution: ExitDistribution, bin_of: BinOf
 ) -> PlannedGovernor:
     """Predict only where the prediction earns more than it costs."""
     bound = context.settings.miss_bound * PLANNED_SHARE
-    seeing = solved(context.problem(beliefs, context.plan_overheads), bound)
-    blind = solved(context.problem(blind_beliefs(context.exit_shares)), bound)
+    seeing = solved(context.problem(distribution, context.plan_overheads), bound)
+    blind = solved(context.problem(marginal_exits(context.exit_shares)), bound)
     misses, net_nj = _rank(seeing, bound)
     if (misses, net_nj * (1 + MUST_EARN)) < _rank(blind, bound):
-        return plan_governor(name, context, beliefs, bin_of)
-    return plan_governor(name, context, blind_beliefs(context.exit_shares))
+        return plan_governor(name, context, distribution, bin_of)
+    return plan_governor(name, context, marginal_exits(context.exit_shares))
 
 
 def plan_governor(
     name: str,
     context: PolicyContext,
-    beliefs: Beliefs,
+    distribution: ExitDistribution,
     bin_of: BinOf | None = None,
 ) -> PlannedGovernor:
     """Return the governor of a plan under beliefs; `bin_of` says what was predicted."""
     overheads = context.plan_overheads if bin_of is not None else 0.0
-    problem = context.problem(beliefs, overheads)
+    problem = context.problem(distribution, overheads)
     bound = context.settings.miss_bound
     return PlannedGovernor(
-        name, problem, bound * PLANNED_SHARE, bin_of, calibrate=context.calibrates,
+        name, problem, bound * PLANNED_SHARE, bin_of, feedback=context.feedback,
         budget=context.budget(), executor=context.executor,
         plans=solved(problem, bound * PLANNED_SHARE), allowed_misses=bound * ALLOWED_SHARE,
     )  # fmt: skip

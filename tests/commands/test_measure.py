@@ -10,7 +10,7 @@ from tests.fakes.prunable_bundles import write_prunable_bundle
 
 from edge_infer.boards.cost_table import CostTable
 from edge_infer.commands.root import run_line
-from edge_infer.runtime.stage_work import row_name
+from edge_infer.runtime.stage_costs import row_name
 
 ROOT = Path(__file__).parents[2]
 

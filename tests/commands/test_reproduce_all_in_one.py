@@ -23,7 +23,7 @@ from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.build import write_bundle
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.redraft import bundle_at
-from edge_infer.runtime.stage_work import work_of
+from edge_infer.runtime.stage_costs import work_of
 
 SCHEMA = (
     Path(__file__).parents[2]

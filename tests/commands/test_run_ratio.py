@@ -11,7 +11,7 @@ from edge_infer.boards import open_board
 from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.commands.root import run_line
 from edge_infer.models_tflite import open_bundle
-from edge_infer.runtime.stage_work import works_of
+from edge_infer.runtime.stage_costs import works_of
 
 SCHEMA = Path(__file__).parents[2] / "tools" / "commands" / "schemas" / "run.schema.json"
 Capture = pytest.CaptureFixture[str]

@@ -35,7 +35,7 @@ from edge_infer.firmware_bridge.image.mcuboot_image import parse
 from edge_infer.firmware_bridge.image.stored_zip import unpack
 from edge_infer.models_tflite import Bundle, open_bundle
 from edge_infer.runtime.arrivals import BackToBack
-from edge_infer.runtime.engine import LocalEngine
+from edge_infer.runtime.engine_contracts import LocalEngine
 from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.event_loop import EventLoop
 from edge_infer.runtime.frames.sources import ArraySource

@@ -9,13 +9,13 @@ from numpy.typing import NDArray
 from edge_infer.runtime.planning.problem import PlanProblem
 
 
-def age_slots_ns(problem: PlanProblem, slots: int) -> tuple[int, ...]:
+def age_grid_ns(problem: PlanProblem, steps: int) -> tuple[int, ...]:
     """Return the times since arrival that are told apart, ascending from 0.
 
     Even steps up to the deadline and somewhat beyond, and every time that a frame can have come to
     at one point all the way.
     """
-    ages = set(even_slots_ns(problem, slots))
+    ages = set(even_grid_ns(problem, steps))
     last_ns = max(ages)
     for point, clock in enumerate(problem.clock_of):
         for start_ns in (0, problem.switch_ns):
@@ -29,9 +29,9 @@ def age_slots_ns(problem: PlanProblem, slots: int) -> tuple[int, ...]:
     return tuple(sorted(age for age in ages if age <= last_ns))
 
 
-def even_slots_ns(problem: PlanProblem, slots: int) -> tuple[int, ...]:
+def even_grid_ns(problem: PlanProblem, steps: int) -> tuple[int, ...]:
     """Return even steps of time up to the deadline and somewhat beyond, and the deadline."""
-    step_ns = max(1, math.ceil(problem.deadline_ns / slots))
+    step_ns = max(1, math.ceil(problem.deadline_ns / steps))
     slowest_ns = sum(max(row) for row in problem.time_ns)
     last_ns = problem.deadline_ns + min(slowest_ns, problem.deadline_ns // 2) + step_ns
     return tuple(sorted({0, problem.deadline_ns, *range(step_ns, last_ns, step_ns)}))
