@@ -1,17 +1,20 @@
-"""Opens the meter that a configuration names."""
+"""Opens the meter that a configuration names, or the one of a board."""
 
+import errno
 from collections.abc import Callable
 from pathlib import Path
 
-from edge_infer.boards.errors import MeterError
+from edge_infer.boards.contract import Thermometer
+from edge_infer.boards.errors import BusError, MeterError
 from edge_infer.boards.i2c import I2cDevice, i2c_path, open_i2c_bus
 from edge_infer.boards.ina219 import Ina219, Ina219Settings
 from edge_infer.boards.ina226 import Ina226
 from edge_infer.boards.kernel_gauge import KernelDevice, KernelGauge, kernel_devices
-from edge_infer.boards.meter_config import MeterConfig
+from edge_infer.boards.meter_config import MeterConfig, meter_file, profile_meter, read_meter_file
 from edge_infer.boards.polled_chip import PolledChip
 from edge_infer.boards.power import PowerMeter
 from edge_infer.boards.power_csv import RecordedMeter, read_power_log
+from edge_infer.boards.profile import BoardProfile
 from edge_infer.boards.sampler import MeterChip, ThreadSampler
 from edge_infer.boards.sysfs import Sysfs
 from edge_infer.boards.timebase import MonotonicTimebase
@@ -40,6 +43,30 @@ def open_meter(
     if config.kind == "log":
         return RecordedMeter(read_power_log(Path(config.device)), MonotonicTimebase.now_ns)
     return ThreadSampler(open_chip(config, sysfs), throttled)
+
+
+def board_meter(profile: BoardProfile, sysfs: Sysfs, thermometer: Thermometer) -> PowerMeter | None:
+    """Open the meter file's meter, else the profile's; None when nothing answers to the profile's.
+
+    Raises:
+        BusError: the bus is there and cannot be used.
+        MeterError: so is the meter.
+    """
+    file = meter_file()
+    if file is not None:
+        return open_meter(read_meter_file(file), sysfs, thermometer.throttled)
+    if profile.meter is None or not Path(i2c_path(profile.meter.i2c_bus)).exists():
+        return None
+    chip = open_chip(profile_meter(profile.meter), sysfs)
+    try:
+        chip.start()
+    except BusError as error:
+        if error.errno in (errno.ENXIO, errno.EREMOTEIO):
+            return None
+        if error.errno == errno.EBUSY and kernel_devices(sysfs):
+            return open_meter(MeterConfig("kernel"), sysfs, thermometer.throttled)
+        raise
+    return ThreadSampler(chip, thermometer.throttled)
 
 
 def open_chip(config: MeterConfig, sysfs: Sysfs) -> MeterChip:

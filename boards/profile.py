@@ -6,7 +6,6 @@ Every number in the file stands beside its source; one that does not is refused.
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal, cast, get_args
@@ -30,6 +29,7 @@ from edge_infer.boards.profile_sections import (
 )
 from edge_infer.boards.toml_reader import Figure, TomlReader
 
+_FOLDER = Path(__file__).with_name("profiles")
 FORMAT_VERSION = 1
 Place = Literal["here", "wire", "simulation"]
 TESTED_ON = ("hardware", "vm", "simulation")
@@ -71,17 +71,14 @@ class BoardProfile:
 
 def profile_names() -> tuple[str, ...]:
     """Return the names of the profiles that come with this package, sorted."""
-    folder = resources.files("edge_infer.boards") / "profiles"
-    files = (entry.name for entry in folder.iterdir())
-    return tuple(sorted(name[: -len(".toml")] for name in files if name.endswith(".toml")))
+    return tuple(sorted(path.stem for path in _FOLDER.glob("*.toml")))
 
 
 def load_profile(name: str) -> BoardProfile:
     """Return the profile `name`. Raises UnknownBoardError, which lists what exists."""
     if name not in profile_names():
         raise UnknownBoardError(f"no board {name}; there are: {', '.join(profile_names())}")
-    path = resources.files("edge_infer.boards") / "profiles" / f"{name}.toml"
-    return parse_profile(path.read_text(encoding="utf-8"), name)
+    return parse_profile((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"), name)
 
 
 def read_profile(path: Path) -> BoardProfile:

@@ -1,25 +1,9 @@
 """Boards by name: this computer, the board it is, or a simulated one."""
 
-import errno
-import logging
-from pathlib import Path
-
-from edge_infer.boards.clock_lease import ClockLease
-from edge_infer.boards.contract import Board, Thermometer
-from edge_infer.boards.cpufreq import CpufreqClock
-from edge_infer.boards.errors import BoardError, BusError, ClockError, UnknownBoardError
-from edge_infer.boards.i2c import i2c_path
-from edge_infer.boards.kernel_gauge import kernel_devices
-from edge_infer.boards.linux_board import FixedClock, LinuxBoard
-from edge_infer.boards.meter_config import MeterConfig, meter_file, profile_meter, read_meter_file
-from edge_infer.boards.meters import open_chip, open_meter
-from edge_infer.boards.power import PowerMeter
+from edge_infer.boards.contract import Board
+from edge_infer.boards.errors import BoardError, UnknownBoardError
 from edge_infer.boards.profile import BoardProfile, load_profile, profile_names
-from edge_infer.boards.sampler import ThreadSampler
-from edge_infer.boards.simulated import SimulatedBoard
 from edge_infer.boards.sysfs import RealSysfs, Sysfs
-from edge_infer.boards.thermal import LinuxThermometer
-from edge_infer.boards.videocore import VideoCore, measured_clock_khz
 
 DEVICE_TREE = "firmware/devicetree/base/compatible"
 """What the board is, as the firmware told the kernel: strings, each ended by a zero byte."""
@@ -45,16 +29,7 @@ def open_board(name: str) -> Board:
     """
     simulated = name.startswith(SIMULATED)
     profile = _profile(name, simulated)
-    if simulated:
-        return SimulatedBoard(profile)
-    sysfs = RealSysfs()
-    if name == HOST:
-        return LinuxBoard(profile, FixedClock(), None, sysfs)
-    _check_compatible(profile, sysfs)
-    thermometer = LinuxThermometer(sysfs)
-    clock = CpufreqClock(sysfs, ClockLease())
-    _drop_clocks_that_lie(clock, thermometer)
-    return LinuxBoard(profile, clock, _meter(profile, sysfs, thermometer), sysfs)
+    return _simulated_board(profile) if simulated else _board_here(profile)
 
 
 def detect_board(sysfs: Sysfs) -> str:
@@ -73,6 +48,32 @@ def device_tree(sysfs: Sysfs) -> tuple[str, ...]:
         return tuple(sysfs.read(DEVICE_TREE).rstrip("\0").split("\0"))
     except OSError:
         return ()
+
+
+def _simulated_board(profile: BoardProfile) -> Board:
+    from edge_infer.boards.simulated import SimulatedBoard  # no real board needs it
+
+    return SimulatedBoard(profile)
+
+
+def _board_here(profile: BoardProfile) -> Board:
+    from edge_infer.boards.linux_board import FixedClock, LinuxBoard
+
+    sysfs = RealSysfs()
+    if profile.name == HOST:
+        return LinuxBoard(profile, FixedClock(), None, sysfs)
+    _check_compatible(profile, sysfs)
+    # Drivers of clocks and meters: the host and simulated boards need none of them.
+    from edge_infer.boards.clock_lease import ClockLease
+    from edge_infer.boards.cpufreq import CpufreqClock
+    from edge_infer.boards.meters import board_meter
+    from edge_infer.boards.thermal import LinuxThermometer
+    from edge_infer.boards.videocore import drop_clocks_that_lie
+
+    thermometer = LinuxThermometer(sysfs)
+    clock = CpufreqClock(sysfs, ClockLease())
+    drop_clocks_that_lie(clock, thermometer)
+    return LinuxBoard(profile, clock, board_meter(profile, sysfs, thermometer), sysfs)
 
 
 def _can_be_simulated(profile: BoardProfile) -> bool:
@@ -104,50 +105,3 @@ def _check_compatible(profile: BoardProfile, sysfs: Sysfs) -> None:
             f"this computer is no {profile.title}: its device tree says "
             f"{', '.join(found) or 'nothing'}; try host or {SIMULATED}{profile.name}"
         )
-
-
-def _drop_clocks_that_lie(clock: CpufreqClock, thermometer: Thermometer) -> None:
-    """Offer only clocks that the hardware really runs, as its firmware measures them.
-
-    Without a firmware to ask, without permission, or while the board is throttled, all stay.
-    """
-    if thermometer.throttled():
-        return
-    try:
-        firmware = VideoCore()
-    except BusError:
-        return
-    try:
-        dropped = clock.drop_aliased(lambda: measured_clock_khz(firmware))
-        clock.reset()
-    except (ClockError, BusError) as error:
-        logging.getLogger(__name__).warning("clocks not verified: %s", error)
-        return
-    finally:
-        firmware.close()
-    for khz, real_khz in dropped.items():
-        logging.getLogger(__name__).warning(
-            "clock of %g MHz dropped: the hardware runs %g MHz", khz / 1000, real_khz / 1000
-        )
-
-
-def _meter(profile: BoardProfile, sysfs: Sysfs, thermometer: Thermometer) -> PowerMeter | None:
-    """The meter file's meter, else the profile's; None when nothing answers to the profile's.
-
-    Raises BusError or MeterError when it is there and cannot be used.
-    """
-    file = meter_file()
-    if file is not None:
-        return open_meter(read_meter_file(file), sysfs, thermometer.throttled)
-    if profile.meter is None or not Path(i2c_path(profile.meter.i2c_bus)).exists():
-        return None
-    chip = open_chip(profile_meter(profile.meter), sysfs)
-    try:
-        chip.start()
-    except BusError as error:
-        if error.errno in (errno.ENXIO, errno.EREMOTEIO):
-            return None
-        if error.errno == errno.EBUSY and kernel_devices(sysfs):
-            return open_meter(MeterConfig("kernel"), sysfs, thermometer.throttled)
-        raise
-    return ThreadSampler(chip, thermometer.throttled)

@@ -6,6 +6,7 @@ ioctl _IOWR(100, 0, char *). The Raspberry Pi 5's power management chip answers 
 
 import errno
 import fcntl
+import logging
 import os
 import re
 import struct
@@ -13,7 +14,9 @@ from pathlib import Path
 from typing import Protocol
 
 from edge_infer.boards.calibration import Calibration
-from edge_infer.boards.errors import BusError, MeterError
+from edge_infer.boards.contract import Thermometer
+from edge_infer.boards.cpufreq import CpufreqClock
+from edge_infer.boards.errors import BusError, ClockError, MeterError
 from edge_infer.boards.polled_chip import Power
 
 DEVICE = Path("/dev/vcio")
@@ -92,6 +95,31 @@ def measured_clock_khz(firmware: Firmware) -> int:
     if not name.startswith("frequency") or not digits.isdigit():
         raise BusError(f"measure_clock arm gives no clock: {answer!r}")
     return int(digits) // 1000
+
+
+def drop_clocks_that_lie(clock: CpufreqClock, thermometer: Thermometer) -> None:
+    """Offer only clocks that the hardware really runs, as its firmware measures them.
+
+    Without a firmware to ask, without permission, or while the board is throttled, all stay.
+    """
+    if thermometer.throttled():
+        return
+    try:
+        firmware = VideoCore()
+    except BusError:
+        return
+    try:
+        dropped = clock.drop_aliased(lambda: measured_clock_khz(firmware))
+        clock.reset()
+    except (ClockError, BusError) as error:
+        logging.getLogger(__name__).warning("clocks not verified: %s", error)
+        return
+    finally:
+        firmware.close()
+    for khz, real_khz in dropped.items():
+        logging.getLogger(__name__).warning(
+            "clock of %g MHz dropped: the hardware runs %g MHz", khz / 1000, real_khz / 1000
+        )
 
 
 class PmicGauge:

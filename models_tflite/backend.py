@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
@@ -60,17 +60,14 @@ class Interpreter(Protocol):
 @dataclass(frozen=True, slots=True)
 class _Package:
     module: str
-    distribution: str
     install: str
     newest_numpy: int | None = None
     """Major version of NumPy that the wheels were built against, if they break beside a newer."""
 
 
 _PACKAGES = {
-    "litert": _Package("ai_edge_litert.interpreter", "ai-edge-litert", "ai-edge-litert"),
-    "tflite-runtime": _Package(
-        "tflite_runtime.interpreter", "tflite-runtime", "edge-infer[tflite-runtime]", 1
-    ),
+    "litert": _Package("ai_edge_litert.interpreter", "ai-edge-litert"),
+    "tflite-runtime": _Package("tflite_runtime.interpreter", "edge-infer[tflite-runtime]", 1),
 }
 
 BACKEND_NAMES = (*_PACKAGES, edgetpu.NAME)
@@ -151,7 +148,7 @@ def open_backend(name: str | None = None, resolver: str = "auto") -> Backend:
 
 def _import(name: str, package: _Package) -> tuple[Any, str]:
     try:
-        version = metadata.version(package.distribution)
+        version: str = import_module(package.module.partition(".")[0]).__version__
         _check_numpy(name, package, np.__version__)
         return import_module(package.module), version
     except ImportError as error:

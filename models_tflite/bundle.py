@@ -2,9 +2,7 @@
 
 import hashlib
 import io
-import zipfile
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +16,6 @@ from edge_infer.models_tflite.errors import (
 )
 from edge_infer.models_tflite.manifest import FULL_RATIO, MANIFEST_FILE, FileInfo, Manifest
 from edge_infer.models_tflite.manifest_text import read_manifest
-from edge_infer.models_tflite.prunable.model import PrunableModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +49,11 @@ class Bundle:
             UnknownRatioError: it has no such ratio.
         """
         model = self.read(self.manifest.stages[index].file)
-        return model if ratio == FULL_RATIO else PrunableModel.open(model).materialise(ratio)
+        if ratio == FULL_RATIO:
+            return model
+        from edge_infer.models_tflite.prunable.model import PrunableModel  # few bundles need it
+
+        return PrunableModel.open(model).materialise(ratio)
 
     def samples(self) -> tuple[NDArray[Any], NDArray[np.int64]] | None:
         """Return the frames [n, H, W, C] (uint8 or float32) and labels [n] that travel along.
@@ -104,6 +105,8 @@ class Bundle:
         return content
 
     def _arrays(self, name: str, *keys: str) -> dict[str, NDArray[Any]]:
+        import zipfile  # as numpy does, when there is an archive to read
+
         try:
             with np.load(io.BytesIO(self.read(name)), allow_pickle=False) as arrays:
                 return {key: arrays[key] for key in keys}
@@ -143,7 +146,7 @@ def shipped_names() -> tuple[str, ...]:
 
 
 def _shipped_folder() -> Path:
-    return Path(str(resources.files("edge_infer.models_tflite"))) / "bundles"
+    return Path(__file__).with_name("bundles")
 
 
 def _find(path_or_name: str | Path) -> Path:

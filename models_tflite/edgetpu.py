@@ -4,7 +4,6 @@ pycoral/utils/edgetpu.py, make_interpreter: "", ":N", "usb", "usb:N", "pci", "pc
 libedgetpu, tflite/public/edgetpu_c.h: delegate options "device" and "Performance".
 """
 
-import ctypes
 import re
 from types import ModuleType
 from typing import Any
@@ -41,6 +40,8 @@ def delegate_options(name: str) -> dict[str, str]:
 
 def load_edgetpu(module: ModuleType, name: str) -> Any:
     """Load the delegate with an interpreter package's own loader. Raises BackendError."""
+    import ctypes  # for this accelerator alone
+
     options = delegate_options(name)
     try:
         # Both packages' delegates complain at their end when the library never opened.

@@ -4,8 +4,8 @@ import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from importlib import resources
 from itertools import pairwise
+from pathlib import Path
 from typing import Any, Literal, get_args
 
 from edge_infer.models_tflite.bundle import Bundle
@@ -208,10 +208,7 @@ def _run(
 
 @cache
 def _op_support() -> Mapping[str, Any]:
-    text = (
-        resources.files("edge_infer.models_tflite").joinpath("op_support.toml").read_text("utf-8")
-    )
-    return tomllib.loads(text)
+    return tomllib.loads(Path(__file__).with_name("op_support.toml").read_text("utf-8"))
 
 
 def _chain(where: str, outputs: list[Tensor], inputs: list[Tensor]) -> Iterator[Finding]:

@@ -1,7 +1,7 @@
 """Stages ready to run: the hot path between frame and scores, at any pruning ratio of a bundle."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,9 +10,11 @@ from edge_infer.models_tflite.backend import Backend, Interpreter
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.errors import ModelError
 from edge_infer.models_tflite.manifest import FULL_RATIO
-from edge_infer.models_tflite.prunable.model import PrunableModel
 from edge_infer.models_tflite.quantization import FrameInput
 from edge_infer.models_tflite.stage_spec import Stage
+
+if TYPE_CHECKING:
+    from edge_infer.models_tflite.prunable.model import PrunableModel
 
 SCALE_TOLERANCE = 1e-6
 """Relative; boundaries that were calibrated twice differ in the last bits of a float32."""
@@ -209,9 +211,7 @@ class RatioStages:
 
     def __init__(self, bundle: Bundle, backend: Backend, threads: Sequence[int] = (1,)) -> None:
         self._bundle, self._backend, self._threads = bundle, backend, tuple(threads)
-        prunable = bundle.manifest.prunable is not None
-        files = [bundle.path / stage.file for stage in bundle.manifest.stages]
-        self._models = [PrunableModel.open(file) for file in files] if prunable else []
+        self._models = _opened(bundle) if bundle.manifest.prunable is not None else []
 
     def load(self, ratio: str) -> dict[int, list[LoadedStage]]:
         """Return all stages at a ratio, by thread count.
@@ -230,3 +230,9 @@ class RatioStages:
         return {
             count: connect_stages(specs, models, self._backend, count) for count in self._threads
         }
+
+
+def _opened(bundle: Bundle) -> list["PrunableModel"]:
+    from edge_infer.models_tflite.prunable.model import PrunableModel  # few bundles need it
+
+    return [PrunableModel.open(bundle.path / stage.file) for stage in bundle.manifest.stages]

@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes.kernel_power import PMIC_ANSWER, AnsweringFirmware
 
+from edge_infer.boards import videocore
+from edge_infer.boards.cpufreq import CpufreqClock
 from edge_infer.boards.errors import BusError, MeterError
+from edge_infer.boards.simulated.cpufreq import SimulatedCpufreq
+from edge_infer.boards.sysfs import RealSysfs
+from edge_infer.boards.thermal import LinuxThermometer
 from edge_infer.boards.videocore import (
     IOCTL_PROPERTY,
     MESSAGE_BYTES,
@@ -78,3 +83,19 @@ def test_the_measured_clock_is_read_in_hz() -> None:
     assert firmware.asked == ["measure_clock arm"]
     with pytest.raises(BusError, match="gives no clock"):
         measured_clock_khz(AnsweringFirmware("error=1"))
+
+
+def test_clocks_are_verified_by_the_firmware_where_there_is_one(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Firmware(AnsweringFirmware):
+        def close(self) -> None:
+            self.closed = True
+
+    firmware = Firmware("frequency(0)=1500000000")
+    monkeypatch.setattr(videocore, "VideoCore", lambda: firmware)
+    clock = CpufreqClock(SimulatedCpufreq((1_000_000, 1_500_000), lambda old, new: None))
+    videocore.drop_clocks_that_lie(clock, LinuxThermometer(RealSysfs(Path("/nonexistent"))))
+    assert clock.supported_khz() == (1_500_000,)
+    assert "clock of 1000 MHz dropped: the hardware runs 1500 MHz" in caplog.text
+    assert firmware.closed
