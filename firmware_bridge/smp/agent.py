@@ -170,7 +170,8 @@ def _refusal(header: Header, error: Exception) -> Body:
     elif not isinstance(error, RefusalError):
         _log.error("group %d command %d failed", header.group, header.command, exc_info=error)
         error = RefusalError(Code.UNKNOWN, f"the device failed: {type(error).__name__}: {error}")
-    reason = str(error)[:300]
+    # A path may hold bytes that are no text.
+    reason = str(error)[:300].encode("utf-8", "replace").decode()
     if error.group_code is None:
         return error_body(0, header.group, error.code, reason)
     code = error.group_code if header.version else error.code
@@ -178,7 +179,10 @@ def _refusal(header: Header, error: Exception) -> Body:
 
 
 def _encoded(framing: Framing, header: Header, body: Body) -> bytes:
-    message = Message(header.answer(), body).pack()
+    try:
+        message = Message(header.answer(), body).pack()
+    except ValueError as error:  # a text that cannot be written as UTF-8
+        message = Message(header.answer(), _refusal(header, error)).pack()
     if len(message) > BUFFER_BYTES:
         reason = f"the answer has {len(message)} bytes, at most {BUFFER_BYTES}"
         body = error_body(0, header.group, Code.TOO_LARGE, reason)

@@ -6,17 +6,14 @@ flags, length, group, sequence, command.
 
 import struct
 from dataclasses import dataclass, field
-from typing import Any
 
 from edge_infer.firmware_bridge.errors import FrameError
+from edge_infer.firmware_bridge.smp import cbor
 from edge_infer.firmware_bridge.wire.command import Body, GroupError, Op, Refusal
 
 _HEADER = struct.Struct("!BBHHBB")
 HEADER_BYTES = _HEADER.size
 assert HEADER_BYTES == 8
-
-_MAX_DEPTH = 8
-"""No message nests deeper than a list of maps of lists."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +61,7 @@ class Message:
 
     def pack(self) -> bytes:
         """Return the bytes of the message, without any framing."""
-        import cbor2  # loaded with the first message: a command's help needs none
-
-        content = cbor2.dumps(self.body)
+        content = cbor.encode(self.body)
         head = self.header
         return (
             Header(
@@ -83,26 +78,7 @@ class Message:
 
 def read_body(message: bytes) -> Body:
     """Return the CBOR map behind the header. Raises FrameError when there is none."""
-    import cbor2
-
-    try:
-        body = cbor2.loads(message[HEADER_BYTES:])
-    # Tags run code of their own choice (dates, regular expressions) with errors of any kind.
-    except Exception as error:
-        raise FrameError(f"a body that is not CBOR: {error}") from error
-    if not isinstance(body, dict) or not _plain(body, _MAX_DEPTH):
-        raise FrameError("a body that is not a map of plain values with text keys")
-    return body
-
-
-def _plain(value: Any, depth: int) -> bool:
-    if depth == 0:
-        return False
-    if isinstance(value, dict):
-        return all(type(key) is str and _plain(item, depth - 1) for key, item in value.items())
-    if isinstance(value, list):
-        return all(_plain(item, depth - 1) for item in value)
-    return value is None or type(value) in (int, str, bytes, bool, float)
+    return cbor.decode(message[HEADER_BYTES:])
 
 
 def error_body(version: int, group: int, code: int, reason: str) -> Body:
