@@ -170,7 +170,7 @@ def _cpu_ns(process: int, thread: int | None) -> int:
 
 
 def _bare(bundle: Bundle, count: int) -> tuple[float, float]:
-    """Mean wall and CPU seconds an inference, its energy settled ten times a second.
+    """Mean wall and CPU seconds an inference, its energy drained ten times a second.
 
     The CPU time holds the opening of the engine, as a run on the device does.
     """
@@ -179,13 +179,13 @@ def _bare(bundle: Bundle, count: int) -> tuple[float, float]:
     frames, labels = samples
     start_cpu_s = time.thread_time()
     with _board() as board, Engine(bundle, board) as engine:
-        settle_s = time.monotonic() + REPORT_S
+        drain_s = time.monotonic() + REPORT_S
         for number in range(count):
             at = number % len(frames)
             engine.infer(Frame(number, frames[at], label=int(labels[at])))
-            if time.monotonic() >= settle_s:
-                engine.settle()
-                settle_s += REPORT_S
+            if time.monotonic() >= drain_s:
+                engine.drain()
+                drain_s += REPORT_S
         engine.finish()
         cpu_s = time.thread_time() - start_cpu_s
         return sum(engine.residency_ns.values()) / count / 1e9, cpu_s / count

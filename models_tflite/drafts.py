@@ -211,8 +211,8 @@ def exits_draft(
     heads = [_head(Graph(part.model)) for part in parts]
     sizes = {head.elements for head in heads}
     if len(sizes) > 1:
-        told = ", ".join(f"{x} {head.elements}" for x, head in zip(exits, heads, strict=True))
-        raise CutError(f"the exits differ in their number of scores: {told}")
+        counts = ", ".join(f"{x} {head.elements}" for x, head in zip(exits, heads, strict=True))
+        raise CutError(f"the exits differ in their number of scores: {counts}")
     fitted, offset = fit_labels(labels, sizes.pop())
     stages = [
         StageDraft(

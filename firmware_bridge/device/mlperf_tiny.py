@@ -94,7 +94,7 @@ class MlperfTiny:
         while self._left[phase] and self._now_ns() < end_ns:
             self._left[phase] -= 1
             self._infer_once()
-        self._engine.settle()
+        self._engine.drain()
         if phase == "warmup":
             return self._begin_timed() if not self._left["warmup"] else b""
         return self._end_timed() if not self._left["infer"] else b""

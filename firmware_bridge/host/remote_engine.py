@@ -108,19 +108,19 @@ class RemoteEngine(Closing):
         self._open.append(record)
         return record
 
-    def settle(self) -> Sequence[InferenceRecord]:
+    def drain(self) -> Sequence[InferenceRecord]:
         """See LocalEngine."""
         if not self._open:
             return []
         answer = self.link.ask(ENERGIES, EnergiesWanted(self._open[0].number))
-        settled = []
+        done = []
         for row in answer.energies:
             while self._open and self._open[0].number <= row[0]:
                 record = self._open.popleft()
                 if record.number == row[0]:
                     record.energy = inference_energy(row)
-                settled.append(record)
-        return settled
+                done.append(record)
+        return done
 
     def rest(self) -> None:
         """See LocalEngine; the device's own governor rests by itself."""
@@ -130,11 +130,11 @@ class RemoteEngine(Closing):
         finished = self._ask_job(FINISH, FinishEngine(_number()))
         self.residency_ns = dict(finished.residency_ns)
         self._totals = energy_totals(finished.energy) if finished.energy else None
-        settled: list[InferenceRecord] = []
-        while more := self.settle():
-            settled += more
+        done: list[InferenceRecord] = []
+        while more := self.drain():
+            done += more
         rest, self._open = list(self._open), deque()
-        return settled + rest
+        return done + rest
 
     def energy(self) -> EnergyTotals | None:
         """Return the rail over the run, known once it is finished."""

@@ -1,7 +1,7 @@
 """A planner's plan of the clocks for a microcontroller: solved for a board, and as a table.
 
-The table's format stands beside the C code: firmware/include/edge_infer/clock_plan.h. Slots of
-time in which the plan says the same become one run, so a lookup there gives what `Plan` gives.
+The table's format stands beside the C code: firmware/include/edge_infer/clock_plan.h. Ages at
+which the plan says the same become one run, so a lookup there gives what `Plan` gives.
 """
 
 import struct
@@ -47,7 +47,7 @@ def clock_plan(bundle: Bundle, board: str, arrivals: Arrivals, deadline_ns: int 
     context = PolicyContext(bundle, None, settings)
     context.require("predictor", "planned")
     # A device follows one plan: of the two around the bound, the one that keeps it.
-    return clock_plan_table(planned("planned", context).plans.careful, table.board)
+    return clock_plan_table(planned("planned", context).plans.feasible, table.board)
 
 
 def _cost_table(bundle: Bundle, board: str) -> CostTable:

@@ -12,12 +12,12 @@ from edge_infer.firmware_bridge.wire.edge import EnergyRow, RunInfo
 from edge_infer.firmware_bridge.wire.standard import Code
 from edge_infer.firmware_bridge.worker.power_log import PowerLog
 from edge_infer.firmware_bridge.worker.worker_pipe import (
+    Answered,
     Done,
     Failed,
     Job,
     Logged,
     Ready,
-    Settled,
     WorkerEvent,
     WorkerHandle,
     WorkerRequest,
@@ -84,7 +84,7 @@ class Runner:
         """What runs; None while nothing is ready."""
         self.statistics = RunStatistics()
         self.energies: deque[EnergyRow] = deque(maxlen=_KEPT_ENERGIES)
-        """Settled energies that nobody has fetched yet."""
+        """Answered energies that nobody has fetched yet."""
 
     def open(self, folder: Path | None) -> None:
         """Run the bundle laid out in `folder`, or nothing."""
@@ -156,7 +156,7 @@ class Runner:
             case Logged(entries):
                 for entry in entries:
                     self._log.add(entry)
-            case Settled():
+            case Answered():
                 self._count(event)
             case Done(job, answer):
                 self._close_job(job, answer)
@@ -165,16 +165,16 @@ class Runner:
             case Failed(job, reason):
                 self._close_job(job, RefusalError(Code.INVALID, reason))
 
-    def _count(self, settled: Settled) -> None:
+    def _count(self, answered: Answered) -> None:
         total = self.statistics
-        self.energies.extend(settled.energies)
-        for exit_index, count in settled.exits.items():
+        self.energies.extend(answered.energies)
+        for exit_index, count in answered.exits.items():
             total.exits[exit_index] = total.exits.get(exit_index, 0) + count
             total.inferences += count
-        total.gross_nj += settled.gross_nj
-        total.net_nj += settled.net_nj
-        total.labelled += settled.labelled
-        total.correct += settled.correct
+        total.gross_nj += answered.gross_nj
+        total.net_nj += answered.net_nj
+        total.labelled += answered.labelled
+        total.correct += answered.correct
         self._failures = 0
         self._on_good(total.inferences)
 
@@ -190,8 +190,8 @@ class Runner:
             self._close_job(job, RefusalError(Code.BAD_STATE, reason))
 
     def _fail(self, reason: str, now_ns: int) -> None:
-        told = self.statistics.last_failure if self.info is None else ""
-        reason = told or reason
+        reported = self.statistics.last_failure if self.info is None else ""
+        reason = reported or reason
         self.statistics.last_failure = reason
         assert self._worker is not None
         self._worker.end(at_once=True)

@@ -27,6 +27,7 @@ from edge_infer.firmware_bridge.wire.edge import (
 from edge_infer.firmware_bridge.wire.inference import wire_energy, wire_record
 from edge_infer.firmware_bridge.worker.worker_log import TappedBoard, WorkerLog
 from edge_infer.firmware_bridge.worker.worker_pipe import (
+    Answered,
     ChildWorker,
     Done,
     Failed,
@@ -34,7 +35,6 @@ from edge_infer.firmware_bridge.worker.worker_pipe import (
     Logged,
     Pipe,
     Ready,
-    Settled,
     WorkerSettings,
 )
 from edge_infer.models_tflite import open_bundle
@@ -77,7 +77,7 @@ class Worker:
         """Frames of the run that are answered."""
         self._one_by_one = True
         """Somebody will ask for the energy of single inferences."""
-        self._settled: list[InferenceRecord] = []
+        self._complete: list[InferenceRecord] = []
         self._last_report_s = clock_s()
         self._open()
 
@@ -134,7 +134,7 @@ class Worker:
     def _open(self) -> RunInfo:
         if self._engine is not None:
             if not self._finished:
-                self._settled += self._engine.finish()
+                self._complete += self._engine.finish()
             self._engine.close()
         self._finished = True  # until there is another
         self._log.meter_started()
@@ -173,7 +173,7 @@ class Worker:
         self._running, self._ran = (job, request), 0
 
     def _run_burst(self, job: int, run: RunSamples) -> None:
-        """Answer frames of the samples for a moment; after the last, settle and say so."""
+        """Answer frames of the samples for a moment; after the last, drain and say so."""
         assert self._samples is not None  # checked when the run began
         frames, labels = self._samples
         count, clock_s, answer = len(frames), self._clock_s, self._answer
@@ -204,32 +204,32 @@ class Worker:
         timebase = self._board.timebase
         if self._board.simulated:
             timebase.sleep_until_ns(timebase.now_ns() + round(REPORT_S * 1e9))
-        self._settle()
+        self._drain()
         if self._board.meter is not None:
             self._board.meter.drain(timebase.now_ns())
 
     def _finish(self) -> Finished:
         engine = self._opened
         if not self._finished:
-            self._settled += engine.finish()
+            self._complete += engine.finish()
         self._finished = True
         self._report()
         totals = engine.energy()
         return Finished(tuple(engine.residency_ns.items()), wire_energy(totals) if totals else None)
 
     def _report(self) -> None:
-        """Send log entries and settled energies."""
+        """Send log entries and the energies that became known."""
         self._last_report_s = self._clock_s()
-        self._settle()
+        self._drain()
         if entries := self._log.take():
             self._connection.send(Logged(entries))
-        if self._settled:
-            self._connection.send(Settled.of(self._settled, self._one_by_one))
-            self._settled = []
+        if self._complete:
+            self._connection.send(Answered.of(self._complete, self._one_by_one))
+            self._complete = []
 
-    def _settle(self) -> None:
+    def _drain(self) -> None:
         if not self._finished:
-            self._settled += self._opened.settle()
+            self._complete += self._opened.drain()
 
 
 def run_worker(connection: Connection, settings: WorkerSettings) -> None:

@@ -69,7 +69,7 @@ class Logged:
 
 
 @dataclass(frozen=True, slots=True)
-class Settled:
+class Answered:
     """Inferences whose energy became known."""
 
     energies: list[EnergyRow]
@@ -82,11 +82,11 @@ class Settled:
     net_nj: int
 
     @classmethod
-    def of(cls, records: Sequence[InferenceRecord], one_by_one: bool) -> "Settled":
-        """Sum up settled records; keep single energies where they will be asked for."""
+    def of(cls, records: Sequence[InferenceRecord], one_by_one: bool) -> "Answered":
+        """Sum up records; keep single energies where they will be asked for."""
         exits: dict[int, int] = {}
         labelled = correct = gross_nj = net_nj = 0
-        for record in records:  # one pass: a run settles thousands at once
+        for record in records:  # one pass: a run completes thousands at once
             exits[record.exit] = exits.get(record.exit, 0) + 1
             if record.label is not None:
                 labelled += 1
@@ -114,7 +114,7 @@ class Failed:
     reason: str
 
 
-WorkerEvent = Ready | Logged | Settled | Done | Failed
+WorkerEvent = Ready | Logged | Answered | Done | Failed
 
 
 class Pipe(Protocol):

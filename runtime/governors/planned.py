@@ -29,7 +29,7 @@ BinOf = Callable[[Frame, NDArray[Any]], int]
 """From a frame and its first exit's raw scores to the bin of belief."""
 
 DRIFT_FRAMES = 3
-"""Frames in a row that must differ from what was solved for, so that the estimate has settled."""
+"""Frames in a row that must differ from what was solved for, so that one odd frame does not."""
 
 
 class Solution(NamedTuple):
@@ -81,7 +81,7 @@ class PlannedGovernor(Governor):
         self._kind_of = kind_of
         self.budget = budget
         self.may_leave = budget is not None
-        self.feedback = calibrate
+        self.feedback = feedback
         self.slowdown = Slowdown()
         allowed = miss_bound if allowed_misses is None else allowed_misses
         self.reserve = Reserve(allowed)

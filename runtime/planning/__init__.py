@@ -1,1 +1,1 @@
-"""Plans: operating points solved ahead of time, looked up at run time."""
+"""Plans: operating points that are solved for ahead of time and looked up at run time."""

@@ -1,4 +1,4 @@
-"""The times since arrival that a planner tells apart."""
+"""The ages of a frame (times since its arrival) that a planner solves for, and their coupling."""
 
 import math
 from collections.abc import Sequence
@@ -10,10 +10,10 @@ from edge_infer.runtime.planning.problem import PlanProblem
 
 
 def age_grid_ns(problem: PlanProblem, steps: int) -> tuple[int, ...]:
-    """Return the times since arrival that are told apart, ascending from 0.
+    """Return the age grid, ascending from 0.
 
-    Even steps up to the deadline and somewhat beyond, and every time that a frame can have come to
-    at one point all the way.
+    Even steps up to the deadline and somewhat beyond, and the ages that a frame has reached after
+    each stage at one point all the way.
     """
     ages = set(even_grid_ns(problem, steps))
     last_ns = max(ages)
@@ -30,7 +30,7 @@ def age_grid_ns(problem: PlanProblem, steps: int) -> tuple[int, ...]:
 
 
 def even_grid_ns(problem: PlanProblem, steps: int) -> tuple[int, ...]:
-    """Return even steps of time up to the deadline and somewhat beyond, and the deadline."""
+    """Return even steps of age up to the deadline and somewhat beyond, and the deadline."""
     step_ns = max(1, math.ceil(problem.deadline_ns / steps))
     slowest_ns = sum(max(row) for row in problem.time_ns)
     last_ns = problem.deadline_ns + min(slowest_ns, problem.deadline_ns // 2) + step_ns
@@ -40,15 +40,15 @@ def even_grid_ns(problem: PlanProblem, steps: int) -> tuple[int, ...]:
 Array = NDArray[np.float64]
 
 DRAWS = 4096
-"""Sums of gaps that an overflow of the queue is judged by."""
+"""Sums of gaps that the probability of an overflow of the queue is estimated from."""
 
 
 class GapCoupling:
-    """Arrays over the age that a frame ends at: its time since arrival.
+    """From the age that a frame ends at to that at which the next one starts.
 
     Args:
         gaps_ns: equally likely gaps between arrivals, at least one.
-        ages_ns: the ages that are told apart, ascending from 0.
+        ages_ns: the age grid.
         switch_ns: time of a change of clock.
     """
 

@@ -1,7 +1,8 @@
 """One step of a planner back in time: from the values before the next frame to those before this.
 
-Arrays are [energy or misses, ..., clock, age]: energy and misses are carried apart, so that what a
-plan misses is known, and are weighed against each other only where something is chosen.
+Arrays are [energy or misses, ..., clock, age]: both costs are carried, so that a plan's miss
+rate is known; they are added up, misses times the penalty, only where a point is chosen. A frame's
+age is the time since its arrival.
 """
 
 from collections.abc import Sequence
@@ -23,8 +24,8 @@ class FrameSweep:
 
     Args:
         problem: what is planned for.
-        steps: even steps of time up to the deadline.
-        ages_ns: the times since arrival that are told apart, instead of the problem's own.
+        steps: even steps of age up to the deadline.
+        ages_ns: an age grid, instead of the problem's own.
     """
 
     def __init__(
@@ -76,14 +77,14 @@ class FrameSweep:
                 self._overflow = overflow if known else overflow_odds(gaps_ns, self._ages, limit)
 
     def _place(self, ages_ns: NDArray[Any]) -> NDArray[np.intp]:
-        """Return where times since arrival by point lie in an array [clock, age], laid flat."""
+        """Return the flat index in [clock, age] of ages in ns, by point."""
         return self._clock * len(self._ages) + self._index(ages_ns)
 
     def _late_frames(self, ages_ns: NDArray[Any]) -> Array:
-        """Return how many more frames a time beyond the last age makes late: one for each gap.
+        """Return how many more frames an age beyond the last one makes late: one for each gap.
 
-        The last age holds all beyond, so without this a plan that is far behind would take its
-        time: it would not see that it falls back further.
+        The last age stands for all beyond: without this, delay there would cost nothing, and a plan
+        that is far behind would never catch up.
         """
         gaps_ns = self.problem.gaps_ns
         if not gaps_ns or not sum(gaps_ns):
@@ -92,7 +93,7 @@ class FrameSweep:
         return found
 
     def _index(self, ages_ns: NDArray[Any]) -> NDArray[np.intp]:
-        """Return the steps of times since arrival, rounded up; the last one holds all beyond."""
+        """Return the indices of ages in ns, rounded up; the last one stands for all beyond."""
         return np.minimum(np.searchsorted(self._ages, ages_ns), len(self._ages) - 1)
 
     def sweep(self, values: Array, penalty_nj: float) -> tuple[Array, PlanTables]:

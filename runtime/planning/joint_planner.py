@@ -1,6 +1,6 @@
 """The joint planner: the pruning ratio of a frame, the clock of each stage, and where it leaves.
 
-A frame at a ratio is a frame as `Planner` knows it, with its own times, energies and beliefs; so
+A frame at a ratio is a frame as `Planner` knows it, with its own times, energies and exits; so
 the joint plan is one more choice, made when a frame is taken up: at which ratio. The ratio in force
 is part of the state, since changing it costs time and energy. The accuracy that a ratio loses has a
 price, the Lagrange multiplier of a bound on the mean loss (`loss_price` finds it), as misses have.
@@ -18,7 +18,7 @@ from edge_infer.runtime.planning.planner import Planner
 from edge_infer.runtime.planning.problem import PlanProblem
 
 STEPS = 200
-"""Even steps of time up to the deadline: fewer than for one ratio, with as many plans as ratios."""
+"""Even steps of age up to the deadline: fewer than for one ratio, with as many plans as ratios."""
 LOSS = 2
 """Row of the accuracy lost, in percentage points, behind energy and misses."""
 
@@ -31,12 +31,12 @@ class JointPlanner(Planner):
     """
 
     # A ratio that is better by little, but for the frame that a change of it makes late, is found
-    # slowly if at all: more sweeps do not pay, and extrapolations end somewhere on the way.
+    # slowly if at all: more sweeps do not pay, and an extrapolation stops short of it.
     most_sweeps, longest_extrapolation = 150, 0.0
 
     def __init__(self, problem: PlanProblem, steps: int = STEPS) -> None:
         every = (problem, *problem.narrower)
-        # Every time that every ratio can lead to would be too many: those of the full width.
+        # The ages that every ratio can lead to would be too many: those of the full width.
         grid_of = age_grid_ns if steps >= STEPS else even_grid_ns
         ages_ns = grid_of(problem, steps)
         super().__init__(problem, steps, ages_ns)
@@ -46,7 +46,7 @@ class JointPlanner(Planner):
         self._ratio_nj = np.array(problem.ratio_switch_net_nj, float)[:, None]
 
     def zeros(self) -> Array:
-        """Return values that nothing is known of."""
+        """Return the values to start from when no plan is at hand: all 0."""
         return np.zeros((3, len(self._paths), len(self.problem.clocks_khz), len(self._ages)))
 
     def sweep(self, values: Array, penalty_nj: float) -> tuple[Array, Any]:
@@ -81,7 +81,7 @@ class JointPlanner(Planner):
         return found, np.array(chosen, np.uint8)
 
     def plan(self, penalty_nj: float, rates: Array, tables: Any, values: Array) -> Plan:
-        """Return a plan of what the last sweep came to."""
+        """Return the plan that the last sweep stands for."""
         by_ratio, chosen = tables
         loss_points = float(rates[LOSS])
         net_nj = float(rates[ENERGY]) - self.problem.loss_price_nj * loss_points

@@ -12,27 +12,30 @@ from edge_infer.runtime.planning.problem import PlanProblem
 
 @dataclass(frozen=True)
 class Plan:
-    """Which point to choose, by time since arrival, clock in force and belief."""
+    """Which point to choose, by age, clock in force and what is predicted of the exit.
+
+    A frame's age is the time since its arrival.
+    """
 
     problem: PlanProblem
     ages_ns: tuple[int, ...]
-    """Times since arrival that are told apart, ascending from 0: the steps."""
+    """The age grid, ascending from 0."""
     penalty_nj: float
     net_nj_per_frame: float
-    """Expected, at the solution's precision."""
+    """Expected net energy, to the relative tolerance of the solution."""
     miss_rate: float
     """Expected share of frames that answer late."""
     first: NDArray[np.uint8]
-    """Point of the first stage: [kind, clock, age]."""
+    """Index of the first stage's point: [kind, clock, age]; see `ExitDistribution` for kinds."""
     later: tuple[NDArray[np.uint8], ...]
-    """Point of each later stage: [bin, clock, age]."""
+    """Index of each later stage's point: [bin, clock, age]."""
     idle: NDArray[np.uint8]
-    """Clock to wait at when no frame is waiting: [clock, age]."""
+    """Index of the clock to wait at when no frame waits: [clock, age at the answer]."""
     values: NDArray[np.float64]
     """Relative values before a frame, to start the next solution from: [2, clock, age]."""
 
     def age_index(self, age_ns: int) -> int:
-        """Return the age of a time since arrival, rounded up; the last one holds all beyond."""
+        """Return the index of an age, rounded up; the last one stands for all beyond."""
         return min(bisect_left(self.ages_ns, age_ns), len(self.ages_ns) - 1)
 
 
@@ -49,20 +52,20 @@ class JointPlan(Plan):
 
 
 class PlanSet(NamedTuple):
-    """Plans around a bound on misses, to run in turn so that the bound is used up and no more.
+    """Plans on either side of a bound on misses, to run in turn so that the bound is used up.
 
-    Plans jump: of the plans of least energy one misses less than the bound allows, the next one
-    more. The best policy under a bound is a mixture of two such (Altman, Constrained Markov
-    Decision Processes, 1999, chapter 6), not either of them. The backup one is for when frames
-    leave later than all plans expect.
+    There are finitely many plans, so their miss rates have gaps: one misses less than the bound
+    allows, the next cheaper one more. The best policy under the bound is a mixture of those two
+    (Altman, Constrained Markov Decision Processes, 1999, chapter 6). `MissBucket` says whose turn
+    it is.
     """
 
     feasible: Plan
     """Keeps the bound; where no plan does, the one with the fewest misses."""
     cheaper: Plan | None = None
-    """The next cheaper one, which does not keep it; None where there is none."""
+    """The next cheaper one, which exceeds the bound; None where there is none."""
     backup: Plan | None = None
-    """One that misses far less; None where the feasible one hardly misses, or none misses less."""
+    """Misses far less, and runs when more was missed than expected; None where none does."""
 
     def mean(self, miss_bound: float) -> tuple[float, float]:
         """Return net energy in nJ and misses, by frame, of the mixture that uses up a bound."""
@@ -79,7 +82,7 @@ class PlanSet(NamedTuple):
 
 
 class PlanLookup(NamedTuple):
-    """Index of a point, or of a clock, by age in rows of bytes; see `Plan`."""
+    """The tables of a `Plan` as bytes: a lookup takes a tenth of the time of an array's."""
 
     first: list[list[bytes]]
     later: list[list[list[bytes]]]

@@ -1,22 +1,22 @@
 """The planner: operating points of every stage, solved ahead of time into a table.
 
-A frame is a short stochastic shortest path. Its state is the stage, the bin of belief about its
-exit, the time since its arrival and the clock in force; a choice is the operating point of the
-next stage. Frames are coupled, since a late one delays the next, so the whole is a Markov decision
-process with the cost of a frame
+A constrained Markov decision process (Altman, Constrained Markov Decision Processes, 1999):
 
-    energy above the idle reference + energy of switches + penalty * [late]
+- State: the stage, the predictor's bin of the frame, its age (the time since its arrival) and the
+  clock in force.
+- Action: the operating point of the next stage; after the last one, the clock to wait at.
+- Cost of a frame: net energy, switches included, plus a penalty if it is answered late. The penalty
+  is the Lagrange multiplier of the bound on misses, found by bisection.
+- Frames are coupled: a late one delays the next. So the mean cost per frame is minimised, by
+  relative value iteration (Puterman, Markov Decision Processes, 1994, section 8.5).
 
-that is solved for the least mean cost per frame by relative value iteration (Puterman, Markov
-Decision Processes, 1994, section 8.5). The penalty is the Lagrange multiplier of the bound on
-misses, found by bisection (Altman, Constrained Markov Decision Processes, 1999). Choosing speeds
-ahead of time from the distribution of the remaining work is PACE (Lorch and Smith, SIGMETRICS
-2001), in its practical form with few speeds and switch costs (Xu, Xi, Melhem, Mosse, EMSOFT 2004);
-what is new here is that the distribution is the one that the first exit's scores point to.
+Choosing speeds ahead of time from the distribution of the remaining work is PACE (Lorch and Smith,
+SIGMETRICS 2001), with few speeds and switch costs as in Xu, Xi, Melhem and Mosse (EMSOFT 2004), and
+here with the distribution that the exit predictor gives for each frame.
 
-Time since arrival is told apart at `steps` even steps up to the deadline, and at every time that a
-frame can have come to at one point all the way, so that a fixed clock is judged exactly. What falls
-between is rounded up: a plan never counts on time that it does not have.
+Ages form a grid (`age_grid`): `steps` even steps up to the deadline, and the ages that a frame has
+reached after each stage at one point all the way, so that a fixed clock is judged exactly. An age
+between two of the grid is rounded up: a plan never counts on time that it does not have.
 """
 
 import math
@@ -28,38 +28,38 @@ from edge_infer.runtime.planning.plan import Plan, PlanSet
 from edge_infer.runtime.planning.problem import PlanProblem
 
 STEPS = 400
-"""Slots that a deadline is divided into."""
+"""Even steps of age that a deadline is divided into."""
 MOST_SWEEPS = 300
 TOLERANCE = 1e-4
 """Of the mean cost per frame at which value iteration ends, relative."""
 MISS_TOLERANCE = 5e-4
 """Of the miss rate, absolute."""
 DAMPING = 0.8
-"""Step of value iteration. A full step would not settle where the best schedule alternates
+"""Step of value iteration. A full step would not converge where the best schedule alternates
 between frames (Puterman, section 8.5.4)."""
 STEADY = 0.05
-"""A sweep changes what the one before it did, to this share of the span: then the step is a extrapolation.
-Where another clock is a little better, but for the cost of getting there, every sweep adds that
-little alone; a extrapolation too far is undone by the next sweep, which goes there. What decays by more is
-left alone: the shortest extrapolation would swing it to and fro."""
+"""Two sweeps in a row change the values alike, to within this share of their span: the next step is
+then extrapolated. That is the case where another clock is a little better, but for the cost of
+getting there: each sweep adds that little alone. A step too far is undone by the next sweep."""
 SHORTEST_STEP, LONGEST_STEP, STEP_RATIO = 32.0, 4096.0, 4.0
+"""Of an extrapolation, in sweeps; each in a row is longer by the ratio."""
 COARSER = 4
 """How much coarser time is while the multiplier is searched."""
 PENALTY_RATIO, FINE_RATIO = 1.3, 1.5
 """The search ends when the multiplier is known within the first; the second is the step on the fine
 grid."""
 CHEAPER_MISSES = 0.2
-"""Highest miss rate of an eager plan: beyond it lies one that lets the queue fill for good."""
+"""Highest miss rate of the cheaper plan of a set: above it lie plans whose queue stays full."""
 BACKUP_SHARE = 0.25
-"""Share of the bound, and of what another plan misses, that a strict plan may miss."""
+"""Share of the bound, and of the feasible plan's misses, that a backup plan may miss."""
 BACKUP_RATIO = 2.0
-"""Step of the multiplier on the way to a strict plan."""
+"""Step of the multiplier on the way to a backup plan."""
 LEAST_PENALTY, HIGHEST_PENALTY = 0.01, 3000.0
 """In units of a frame's highest energy: beyond this a miss is avoided at any price."""
 
 
 class Planner(FrameSweep):
-    """Solves one problem for any penalty. Arrays are [energy or misses, ..., clock, age]."""
+    """Solves one problem for any penalty; arrays as in `FrameSweep`."""
 
     most_sweeps, longest_extrapolation = MOST_SWEEPS, LONGEST_STEP
 
@@ -95,11 +95,11 @@ class Planner(FrameSweep):
         return self.plan(penalty_nj, rates, tables, values)
 
     def zeros(self) -> Array:
-        """Return values that nothing is known of."""
+        """Return the values to start from when no plan is at hand: all 0."""
         return np.zeros((2, len(self.problem.clocks_khz), len(self._ages)))
 
     def plan(self, penalty_nj: float, rates: Array, tables: PlanTables, values: Array) -> Plan:
-        """Return a plan of what the last sweep came to."""
+        """Return the plan that the last sweep stands for."""
         return Plan(
             self.problem, self.ages_ns, penalty_nj, float(rates[ENERGY]), float(rates[MISSES]),
             *tables, values,
@@ -115,7 +115,8 @@ class Planner(FrameSweep):
     def around(self, miss_bound: float) -> PlanSet:
         """Return the plan of least energy within a bound on misses, and the next cheaper one.
 
-        The multiplier is found on a coarse grid of time first, then settled on the fine one.
+        The multiplier is bisected on a coarse age grid, then moved step by step on the fine one
+        until it lies between the two plans.
         """
         plan = self.solve(0.0)
         if _keeps(plan, miss_bound):
@@ -136,10 +137,14 @@ class Planner(FrameSweep):
             plan = cheaper
 
     def backup(self, plan: Plan, miss_bound: float) -> Plan | None:
-        """Return a plan that misses far less than another, None where that misses little or must.
+        """Return a backup: a plan that misses far less than another; None if there is none.
 
-        Expected misses rest on what is believed of the exits: where frames leave later than that,
-        a plan that takes their lateness into account keeps no bound. This one hardly does.
+        Expected misses hold for the exit distribution that was planned with. Where frames leave
+        later than that, the feasible plan misses more than its bound, and this one has to run.
+
+        Args:
+            plan: the feasible one; one that misses next to nothing needs no backup.
+            miss_bound: highest share of frames that may miss their deadline.
         """
         if plan.miss_rate <= MISS_TOLERANCE:
             return None

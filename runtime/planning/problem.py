@@ -1,4 +1,4 @@
-"""What a planner has to solve: numbers about stages, points, beliefs and arrivals, nothing else."""
+"""What a planner has to solve: numbers about stages, points, exits and arrivals, nothing else."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +13,11 @@ TIE_BREAK = 2e-3
 
 @dataclass(frozen=True)
 class ExitDistribution:
-    """What is known of a frame's exit, before and after its first stage.
+    """Where frames leave: the distribution before the first stage, and the posterior after it.
 
-    A frame comes as one of `first` kinds (one, unless something knows the exit beforehand); if it
-    stays, the first exit's scores sort it into a bin.
+    A frame is of one of some kinds, known before it runs (a single kind, except for the limit
+    `clairvoyant`). If it does not leave at the first exit, the predictor sorts it by that exit's
+    scores into a bin, and the bin gives the posterior.
     """
 
     shares: tuple[float, ...]
@@ -53,7 +54,7 @@ class PlanProblem:
     queue_limit: int = 0
     """Frames that may wait: one more pushes the oldest out, which is a miss. 0 for no limit."""
     ratio: str = FULL_RATIO
-    """The pruning ratio that times, energies and beliefs are of."""
+    """The pruning ratio that times, energies and exits are of."""
     loss_points: float = 0.0
     """Accuracy that the ratio loses against the full width, in percentage points."""
     narrower: tuple["PlanProblem", ...] = ()
@@ -171,7 +172,7 @@ class PlanProblem:
 
 
 def predicted_exits(predictor: ExitPredictor) -> ExitDistribution:
-    """Return the beliefs of an exit predictor."""
+    """Return the distribution that an exit predictor gives."""
     return ExitDistribution(
         shares=(1.0,),
         leave=(predictor.leave_first,),
@@ -194,11 +195,11 @@ def exit_shares_of(predictor: ExitPredictor) -> tuple[float, ...]:
 
 
 def known_exits(exit_shares: Sequence[float], beforehand: bool = False) -> ExitDistribution:
-    """Return the beliefs of somebody who knows the exit after the first stage, or beforehand.
+    """Return the distribution for a perfect predictor: one bin for each later exit.
 
     Args:
         exit_shares: share of frames that leave at each exit; sums to 1.
-        beforehand: known before the frame, not only after its first stage.
+        beforehand: the exit is known before the frame, not only after its first stage.
     """
     count = len(exit_shares) - 1
     if not count:
@@ -212,7 +213,7 @@ def known_exits(exit_shares: Sequence[float], beforehand: bool = False) -> ExitD
 
 
 def marginal_exits(exit_shares: Sequence[float]) -> ExitDistribution:
-    """Return the beliefs of somebody who predicts nothing: one bin with everybody's exits."""
+    """Return the distribution without a predictor: one bin, with the shares of all frames."""
     known = known_exits(exit_shares)
     return ExitDistribution(known.shares, known.leave, ((1.0,),), known.bins)
 
@@ -233,7 +234,7 @@ def plan_problem(
         table: of the board; every stage at every point must have a row.
         stages: names in order.
         points: what may be chosen.
-        distribution: of the predictor, or of somebody who knows.
+        distribution: of the exits.
         deadline_ns: from arrival to the due answer.
         gaps_ns: equally likely gaps between arrivals; none for back to back.
         plan_overheads: what a plan costs, in units of the first stage's overhead (decision and

@@ -28,6 +28,7 @@ def solve_within(problem: PlanProblem, miss_bound: float) -> PlanSet:
 TOLERANCE = 0.01
 """Of the loss, in percentage points."""
 COARSE_STEPS = 40
+"""Of age up to the deadline, while the price of the loss is searched."""
 RATIO = 1.5
 """A search ends when a multiplier is known within this factor."""
 WIDER = 8.0
@@ -54,7 +55,7 @@ def within_loss(problem: PlanProblem, miss_bound: float) -> PlanSet:
         plans = planner.around(miss_bound)
         if _keeps(plans.feasible, most_points) or tried.loss_price_nj >= highest_nj:
             break
-        # The grid was too coarse: a little dearer, then a lot.
+        # The coarse age grid found too low a price: raise it a little, then a lot.
         price_nj = max(tried.loss_price_nj, highest_nj / 1e6) * step
         tried, step = replace(tried, loss_price_nj=min(price_nj, highest_nj)), step * step
     backup = planner.backup(plans.feasible, miss_bound)
@@ -101,7 +102,7 @@ def priced(problem: PlanProblem, miss_bound: float, loss_points: float) -> PlanP
 
 
 class _Losses:
-    """What plans within a bound on misses lose at a price, on a coarse grid of time.
+    """What plans within a bound on misses lose at a price, on a coarse age grid.
 
     The multiplier of the misses hardly depends on the price: each search begins around the last.
     """

@@ -1,4 +1,4 @@
-"""The rail from the meter's samples against the simulator's truth."""
+"""The board's energy from the meter's samples against the simulator's truth."""
 
 from itertools import pairwise
 
@@ -59,7 +59,7 @@ def trapezoid(samples: list[PowerSample]) -> tuple[float, int, int]:
 @pytest.mark.parametrize(
     ("seed", "faults"), [(0, None), (1, None), (2, WORST)], ids=["chip 0", "chip 1", "worst"]
 )
-def test_the_rail_is_within_one_percent_and_within_its_stated_bound(
+def test_the_supply_is_within_one_percent_and_within_its_stated_bound(
     busy_us: int, seed: int, faults: MeterFaults | None
 ) -> None:
     board, samples = run(busy_us, seed, faults)

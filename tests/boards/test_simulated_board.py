@@ -134,7 +134,7 @@ STEPS = st.lists(
 
 
 @given(STEPS, st.lists(st.tuples(st.integers(0, 10**7), st.sampled_from([None, 1_500_000]))))
-def test_activities_and_idle_add_up_to_the_rail(
+def test_activities_and_idle_add_up_to_the_supply(
     steps: list[tuple[str, Work | int, int]], caps: list[tuple[int, int | None]]
 ) -> None:
     place = board(disturbance=Disturbance(caps=tuple(caps)))

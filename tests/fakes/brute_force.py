@@ -10,7 +10,7 @@ def outcomes(problem: PlanProblem, start: int, late_ns: int = 0) -> list[tuple[f
 
     The clock `start` is in force, and the frame is taken up `late_ns` after its arrival.
     """
-    bins = range(len(problem.beliefs.exits))
+    bins = range(len(problem.distribution.exits))
     clocks = range(len(problem.clocks_khz))
     later = problem.stages - 1
     found = []
@@ -35,9 +35,9 @@ def outcomes(problem: PlanProblem, start: int, late_ns: int = 0) -> list[tuple[f
 
 def paths(problem: PlanProblem) -> list[tuple[int, int, float]]:
     """Exit, bin and probability of every way a frame can go."""
-    beliefs = problem.beliefs
-    found = [(0, 0, beliefs.leave[0])]
-    for bin_, share in enumerate(beliefs.bins[0]):
-        for later, probability in enumerate(beliefs.exits[bin_]):
-            found.append((later + 1, bin_, (1 - beliefs.leave[0]) * share * probability))
+    distribution = problem.distribution
+    found = [(0, 0, distribution.leave[0])]
+    for bin_, share in enumerate(distribution.bins[0]):
+        for later, probability in enumerate(distribution.exits[bin_]):
+            found.append((later + 1, bin_, (1 - distribution.leave[0]) * share * probability))
     return found

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from edge_infer.boards.cost_table import CostRow, CostTable, OperatingPoint, SwitchCost
-from edge_infer.runtime.planning.problem import Beliefs, PlanProblem
+from edge_infer.runtime.planning.problem import ExitDistribution, PlanProblem
 
 MS = 1_000_000
 CLOCKS_KHZ = (500_000, 1_000_000, 2_000_000)
@@ -47,7 +47,7 @@ def steep_table(
 def problem_of(
     time_ns: Sequence[Sequence[int]],
     net_nj: Sequence[Sequence[float]],
-    beliefs: Beliefs,
+    distribution: ExitDistribution,
     deadline_ns: int,
     gaps_ns: Sequence[int] = (),
     switch_ns: int = 0,
@@ -65,7 +65,7 @@ def problem_of(
         idle_net_uw=(0,) * len(clocks),
         plan_ns=(0,) * len(clocks),
         plan_net_nj=(0.0,) * len(clocks),
-        beliefs=beliefs,
+        distribution=distribution,
         deadline_ns=deadline_ns,
         gaps_ns=tuple(gaps_ns),
     )

@@ -48,7 +48,7 @@ def record_of(
 
 
 class FakeEngine:
-    """Takes `busy_ns` for each frame; settles whatever has ended."""
+    """Takes `busy_ns` for each frame; drains whatever has ended."""
 
     def __init__(self, time: FakeTime, busy_ns: int) -> None:
         self._time = time
@@ -66,15 +66,15 @@ class FakeEngine:
         self._open.append(record)
         return record
 
-    def settle(self) -> Sequence[InferenceRecord]:
-        settled, self._open = self._open, []
-        return settled
+    def drain(self) -> Sequence[InferenceRecord]:
+        done, self._open = self._open, []
+        return done
 
     def rest(self) -> None:
         pass
 
     def finish(self) -> Sequence[InferenceRecord]:
-        return self.settle()
+        return self.drain()
 
     def close(self) -> None:
         pass

@@ -32,7 +32,7 @@ from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.governors.planned import PlannedGovernor
 from edge_infer.runtime.planning.plan import Plan, PlanSet
 from edge_infer.runtime.planning.planner import Planner
-from edge_infer.runtime.planning.problem import plan_problem, predicted_beliefs
+from edge_infer.runtime.planning.problem import plan_problem, predicted_exits
 from edge_infer.runtime.predictor import SoftmaxPredictor
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
@@ -141,7 +141,7 @@ def _solved(predictor: SoftmaxPredictor, seed: int = 0, slots: int = 60) -> Plan
     table = steep_table(stage_ms, CLOCKS_KHZ, switch_ns=50_000, switch_nj=20_000)
     stages = "abcdefgh"[: len(stage_ms)]
     problem = plan_problem(
-        table, stages, table.points, predicted_beliefs(predictor), DEADLINE_NS, (9_000_000,), 1.3
+        table, stages, table.points, predicted_exits(predictor), DEADLINE_NS, (9_000_000,), 1.3
     )
     return Planner(problem, slots).within(0.01)
 
@@ -179,7 +179,7 @@ def _clocks(runner: Driver, questions: Sequence[tuple[int, ...]]) -> list[int]:
 
 
 def _planned_clock(plan: Plan, stage: int, b: int, clock: int, _: int, age_ns: int) -> int:
-    slot = plan.slot_of(age_ns)
+    slot = plan.age_index(age_ns)
     if stage == plan.problem.stages:
         return int(plan.idle[clock, slot])
     row = plan.first[0] if stage == 0 else plan.later[stage - 1][b]
@@ -189,9 +189,7 @@ def _planned_clock(plan: Plan, stage: int, b: int, clock: int, _: int, age_ns: i
 def test_plans_with_threads_are_refused() -> None:
     predictor = _predictor(1)
     table = steep_table((1.0, 1.0, 2.0), CLOCKS_KHZ, threads=(1, 2))
-    problem = plan_problem(
-        table, STAGES, table.points, predicted_beliefs(predictor), DEADLINE_NS, ()
-    )
+    problem = plan_problem(table, STAGES, table.points, predicted_exits(predictor), DEADLINE_NS, ())
     with pytest.raises(ImageError, match="one thread"):
         clock_plan_table(Planner(problem, 20).within(0.01), "runner")
 
@@ -285,7 +283,7 @@ def test_clocks_and_predictions_of_all_samples(name: str, device_driver: Driver)
     assert _govern(device, "planned")["policy"] == "planned"
     governor = PlannedGovernor(
         "planned", plan.problem, 0.01, lambda _, scores: predictor.bin_of(scores),
-        calibrate=False, plans=PlanSet(plan),
+        feedback=False, plans=PlanSet(plan),
     )  # fmt: skip
     stages = load_stages(bundle, open_or_skip("tflite-runtime", "reference"))
     random = np.random.default_rng(4)

@@ -26,7 +26,7 @@ from edge_infer.firmware_bridge.wire.log_batch import Mark, MarkEntry
 from edge_infer.models_tflite.bundle import Bundle, open_bundle
 from edge_infer.runtime.planning.plan import Plan
 from edge_infer.runtime.planning.planner import Planner
-from edge_infer.runtime.planning.problem import plan_problem, predicted_beliefs
+from edge_infer.runtime.planning.problem import plan_problem, predicted_exits
 from edge_infer.runtime.predictor import SoftmaxPredictor
 from edge_infer.runtime.records import Frame
 
@@ -155,8 +155,8 @@ def _planned(bundle: Bundle) -> tuple[Bundle, Plan]:
     """The bundle with a predictor, and a plan over the clocks that the port offers."""
     predictor = SoftmaxPredictor.from_document((bundle.manifest.predictor or {})["1.0"])
     table = steep_table((2.0, 6.0, 30.0), (6_250, 12_500, 25_000), switch_ns=50_000, switch_nj=20)
-    beliefs = predicted_beliefs(predictor)
-    problem = plan_problem(table, STAGES, table.points, beliefs, 100_000_000, (110_000_000,))
+    distribution = predicted_exits(predictor)
+    problem = plan_problem(table, STAGES, table.points, distribution, 100_000_000, (110_000_000,))
     return bundle, Planner(problem, 60).within(0.01)
 
 

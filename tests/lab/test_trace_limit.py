@@ -15,7 +15,7 @@ from edge_infer.lab.replay.costs import ReplayCosts
 from edge_infer.lab.replay.replay import Replay, Traffic
 from edge_infer.runtime.governors.planned import PlannedGovernor
 from edge_infer.runtime.planning.frame_sweep import ENERGY, MISSES
-from edge_infer.runtime.planning.problem import certain_beliefs, plan_problem
+from edge_infer.runtime.planning.problem import known_exits, plan_problem
 
 DEADLINE = 128 * 100  # even steps of exactly 100 ns
 
@@ -30,7 +30,7 @@ def test_a_short_trace_costs_what_the_best_of_all_schedules_costs(
 ) -> None:
     """One stage, two clocks without switch costs: every schedule of a few frames is tried."""
     times, energies = (9000, 4000), (10.0, 30.0)
-    problem = problem_of([times], [energies], certain_beliefs((1.0,)), DEADLINE)
+    problem = problem_of([times], [energies], known_exits((1.0,)), DEADLINE)
     arrivals = [0, *np.cumsum(gaps).tolist()]
     best = min(
         cost_of(choice, arrivals, times, energies, penalty_nj)
@@ -68,15 +68,15 @@ def test_knowing_the_arrivals_is_worth_something_and_costs_no_misses() -> None:
     exits = draw.choice(3, frames, p=shares)
     gaps = draw.exponential(7 * MS, frames).astype(int)
     arrivals = [0, *np.cumsum(gaps[1:]).tolist()]
-    beliefs = certain_beliefs(shares)
+    distribution = known_exits(shares)
     typical = tuple(np.quantile(gaps, (np.arange(24) + 0.5) / 24).astype(int).tolist())
-    problem = plan_problem(table, STAGES, table.points, beliefs, deadline_ns, typical)
+    problem = plan_problem(table, STAGES, table.points, distribution, deadline_ns, typical)
 
     def later(frame, scores):  # type: ignore[no-untyped-def]
         return int(exits[frame.number]) - 1
 
     limit = TraceLimitGovernor("oracle", problem, arrivals, 0.02, later)
-    planned = PlannedGovernor("planned", problem, 0.02, later, calibrate=False)
+    planned = PlannedGovernor("planned", problem, 0.02, later, feedback=False)
     planned.predicts = False
     replay = Replay(
         frames_leaving_at(exits.tolist()), Traffic(range(frames), arrivals, deadline_ns),
@@ -88,7 +88,7 @@ def test_knowing_the_arrivals_is_worth_something_and_costs_no_misses() -> None:
 
 
 def test_expected_energy_and_misses_are_counted_apart() -> None:
-    problem = problem_of([(9000, 4000)], [(10.0, 30.0)], certain_beliefs((1.0,)), DEADLINE)
+    problem = problem_of([(9000, 4000)], [(10.0, 30.0)], known_exits((1.0,)), DEADLINE)
     solver = TracePlanner(problem, [0, 0, 0])
     _, energy, misses = solver.solve(0.0, 3)
     assert energy == pytest.approx(10.0)

@@ -36,7 +36,7 @@ def test_an_adaptive_bundle_keeps_what_its_recipe_promises(name: str) -> None:
     manifest, recipe = open_bundle(name).manifest, read_recipe(name)
     assert {stage.name for stage in manifest.stages} <= set(manifest.provenance["nets"])
     chosen = manifest.thresholds["1.0"].chosen_on
-    assert chosen.allowed_loss_points == 100 * recipe.allowance.loss
+    assert chosen.allowed_loss_points == 100 * recipe.loss_bound.loss
     # `tune` learns its path on a part of them and tests on the rest.
     assert recipe.data.held_back // 2 < chosen.samples <= recipe.data.held_back
 

@@ -59,7 +59,7 @@ def test_the_little_is_the_one_whose_pair_needs_fewest_macs(tiny: float, chosen:
 
 
 def test_expected_macs_count_the_share_that_goes_on() -> None:
-    # A few of the unsure inputs may be harmed within the allowance, so a little less than 10 %.
+    # A few of the unsure inputs may be harmed within the loss_bound, so a little less than 10 %.
     found = expected_macs(RECIPE, pair_of(0.9), [100, 10_000])
     assert 100 + 0.09 * 10_000 < found <= 100 + 0.1 * 10_000
 

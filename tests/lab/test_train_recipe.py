@@ -24,7 +24,7 @@ def test_every_shipped_recipe_is_whole(name: str) -> None:
     cold = recipe.phases[1:] if has_mask else recipe.phases  # learning a mask warms up
     assert all(phase.warmup_epochs > 0 for phase in cold)
     if recipe.kind != "single":
-        assert recipe.allowance.loss > 0 and recipe.allowance.confidence >= 0.9
+        assert recipe.loss_bound.loss > 0 and recipe.loss_bound.confidence >= 0.9
     if recipe.kind == "little-big":
         littles = [part.little for part in recipe.exits]
         assert littles == sorted(littles, reverse=True) and any(littles) and not all(littles)

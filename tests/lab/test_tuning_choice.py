@@ -9,8 +9,8 @@ from tests.fakes.score_pool import score_pool
 from tests.profile import examples
 
 from edge_infer.lab.tuning import (
-    Allowance,
     ExitOutcomes,
+    LossBound,
     LossTest,
     TooFewSamplesError,
     choose_thresholds,
@@ -108,7 +108,7 @@ def test_the_cheapest_of_the_accepted_is_chosen_and_every_earlier_one_was_accept
     energy_nj = LITTLE_BIG_NJ if exits == 2 else ENERGY_NJ
     outcomes = pool(3000, exits)
     split = split_calibration(outcomes, energy_nj, np.random.default_rng(0))
-    choice = choose_thresholds(split, energy_nj, Allowance(0.01, 0.95))
+    choice = choose_thresholds(split, energy_nj, LossBound(0.01, 0.95))
     assert choice is not None
     test = LossTest(len(split.tested), 0.01, 0.95)
     walked = list(
@@ -135,16 +135,16 @@ def test_a_split_too_small_says_how_many_inputs_it_takes() -> None:
     outcomes = pool(400)
     split = split_calibration(outcomes, ENERGY_NJ, np.random.default_rng(0))
     with pytest.raises(TooFewSamplesError, match=r"400 calibration inputs .* 0.5 points at 95%"):
-        choose_thresholds(split, ENERGY_NJ, Allowance(0.005, 0.95))
+        choose_thresholds(split, ENERGY_NJ, LossBound(0.005, 0.95))
     with pytest.raises(TooFewSamplesError, match="it takes 748 "):
-        choose_thresholds(split, ENERGY_NJ, Allowance(0.005, 0.95))
+        choose_thresholds(split, ENERGY_NJ, LossBound(0.005, 0.95))
 
 
 def test_an_exit_that_is_always_wrong_is_never_taken() -> None:
     right = np.array([np.zeros(1000, bool), np.ones(1000, bool)])
     outcomes = ExitOutcomes(np.linspace(0, 1, 1000)[np.newaxis], right)
     split = split_calibration(outcomes, LITTLE_BIG_NJ, np.random.default_rng(0))
-    choice = choose_thresholds(split, LITTLE_BIG_NJ, Allowance(0.01, 0.95))
+    choice = choose_thresholds(split, LITTLE_BIG_NJ, LossBound(0.01, 0.95))
     assert choice is not None
     assert choice.shares[0] <= 0.01
 
@@ -155,7 +155,7 @@ def test_an_exit_that_is_always_wrong_is_never_taken() -> None:
     + [pytest.param(*case, 250, marks=pytest.mark.slow) for case in ((2, 500), (4, 800))],
 )
 def test_the_promise_holds_on_the_population(exits: int, samples: int, draws: int) -> None:
-    allowance = Allowance(0.01, 0.95)
+    loss_bound = LossBound(0.01, 0.95)
     energy_nj = LITTLE_BIG_NJ if exits == 2 else ENERGY_NJ
     population = pool(30_000, exits)
     random = np.random.default_rng(11)
@@ -163,13 +163,13 @@ def test_the_promise_holds_on_the_population(exits: int, samples: int, draws: in
     for _ in range(draws):
         drawn = population.taken(random.integers(0, len(population), samples))
         choice = choose_thresholds(
-            split_calibration(drawn, energy_nj, random), energy_nj, allowance
+            split_calibration(drawn, energy_nj, random), energy_nj, loss_bound
         )
         if choice is None:
             spent.append(energy_nj[-1])
             continue
         harmed, helped = population.counts(choice.thresholds)
-        broken += harmed - helped > allowance.loss * len(population)
+        broken += harmed - helped > loss_bound.loss * len(population)
         spent.append(float(np.dot(population.shares(choice.thresholds), energy_nj)))
     assert broken / draws <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / draws)
     # A promise that is kept by never leaving early would be worth nothing.
@@ -179,7 +179,7 @@ def test_the_promise_holds_on_the_population(exits: int, samples: int, draws: in
 def test_accepted_choices_stop_at_the_first_that_fails() -> None:
     outcomes = pool(2000, 2)
     split = split_calibration(outcomes, LITTLE_BIG_NJ, np.random.default_rng(0))
-    found = list(accepted(split, LITTLE_BIG_NJ, Allowance(0.005, 0.95)))
+    found = list(accepted(split, LITTLE_BIG_NJ, LossBound(0.005, 0.95)))
     test = LossTest(2000, 0.005, 0.95)
     assert 0 < len(found) < len(split.path)
     assert not test.accepts(*outcomes.counts(split.path[len(found)]))

@@ -17,7 +17,7 @@ from edge_infer.models_tflite import open_bundle
 from edge_infer.runtime.energy_budget import BudgetError, EnergyBudget, battery_budget_uw
 from edge_infer.runtime.exit_criterion import CriterionName, exit_criterion
 from edge_infer.runtime.governors.planned import PlannedGovernor
-from edge_infer.runtime.planning.problem import blind_beliefs, plan_problem
+from edge_infer.runtime.planning.problem import marginal_exits, plan_problem
 from edge_infer.runtime.records import ExitDecision
 from edge_infer.runtime.stage_costs import works_of
 
@@ -46,7 +46,7 @@ FRAMES = drawn_frames()
 
 def governed(budget_uw: int, frames: int = TEN_MINUTES) -> tuple[ReplayResult, EnergyBudget]:
     problem = plan_problem(
-        TABLE, STAGES, TABLE.points, blind_beliefs(FRAMES.exit_shares), PERIOD_NS, (PERIOD_NS,)
+        TABLE, STAGES, TABLE.points, marginal_exits(FRAMES.exit_shares), PERIOD_NS, (PERIOD_NS,)
     )
     budget = EnergyBudget(budget_uw, TABLE, STAGES, TUNED)
     governor = PlannedGovernor("planned", problem, 0.008, budget=budget)
@@ -68,14 +68,14 @@ def test_a_budget_in_the_middle_is_held_within_three_percent_of_the_span_over_te
     asked_uw = round((mean_uw(most) + mean_uw(least)) / 2)
     held, budget = governed(asked_uw)
     assert abs(mean_uw(held) - asked_uw) < 0.03 * span_uw
-    assert 0 < budget.pressure < 1
+    assert 0 < budget.effort < 1
     assert budget.mean_uw == pytest.approx(mean_uw(held), rel=1e-3)
     assert most.exits[0] / 5000 < held.exits[0] / TEN_MINUTES < least.exits[0] / 5000
 
 
 def test_a_budget_above_what_is_drawn_changes_nothing() -> None:
     plenty, budget = governed(10**9, 2000)
-    assert budget.pressure == 0
+    assert budget.effort == 0
     assert plenty.exits == [int(n) for n in np.bincount(
         FRAMES.exits[np.random.default_rng(6).integers(0, len(FRAMES), 2000)], minlength=3
     )]  # fmt: skip
@@ -88,21 +88,21 @@ def test_a_budget_below_idle_is_refused_with_the_floor(budget_uw: int) -> None:
 
 
 @given(st.floats(0, 1), st.floats(0, 100), st.integers(0, 1))
-def test_pressure_only_ever_lets_frames_leave_earlier(
-    pressure: float, confidence: float, stage: int
+def test_effort_only_ever_lets_frames_leave_earlier(
+    effort: float, confidence: float, stage: int
 ) -> None:
-    budget = EnergyBudget(2 * IDLE_UW, TABLE, STAGES, TUNED, pressure=pressure)
+    budget = EnergyBudget(2 * IDLE_UW, TABLE, STAGES, TUNED, effort=effort)
     decision = ExitDecision(confidence >= THRESHOLDS[stage], 1, confidence)
-    if decision.leave and pressure:
+    if decision.leave and effort:
         assert budget.leaves(stage, decision)
-    if pressure == 1:
+    if effort == 1:
         assert budget.leaves(stage, decision)
-    if pressure == 0:
+    if effort == 0:
         assert not budget.leaves(stage, decision)
 
 
 def test_a_threshold_for_each_class_is_looked_up_by_the_answer() -> None:
-    budget = EnergyBudget(2 * IDLE_UW, TABLE, STAGES, {"1.0": ((10.0, 80.0), 40.0)}, pressure=0.5)
+    budget = EnergyBudget(2 * IDLE_UW, TABLE, STAGES, {"1.0": ((10.0, 80.0), 40.0)}, effort=0.5)
     assert budget.leaves(0, ExitDecision(False, 0, 6.0))
     assert not budget.leaves(0, ExitDecision(False, 1, 6.0))
 
@@ -116,7 +116,7 @@ def test_a_threshold_for_each_class_is_looked_up_by_the_answer() -> None:
         ("entropy", (0.2, 0.3, 0.1), [40, 33, 25]),
     ],
 )
-def test_whatever_the_criterion_all_leave_under_full_pressure_and_some_under_less(
+def test_whatever_the_criterion_all_leave_under_full_effort_and_some_under_less(
     criterion: CriterionName, tuned: float | tuple[float, ...], scores: list[int]
 ) -> None:
     manifest = open_bundle("digits-early-exit").manifest
@@ -130,7 +130,7 @@ def test_whatever_the_criterion_all_leave_under_full_pressure_and_some_under_les
     decision = exit_criterion(criterion, tuned, scale)(np.array(scores, np.int8))
     assert not decision.leave
     found = []
-    for budget.pressure in (0.0, 0.05, 1.0):
+    for budget.effort in (0.0, 0.05, 1.0):
         found.append(budget.leaves(0, decision))
     assert found == [False, False, True]
 

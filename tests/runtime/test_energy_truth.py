@@ -99,7 +99,7 @@ def run(length_us: int, duty: float, seed: int = 1, wrong_row: float = 1.2) -> R
             account.add(record)
             true_nj[record.exit].append(board.energy_nj(begin_ns, record.end_ns))
             if number % 100 == 99:
-                records += account.settle(time.now_ns())
+                records += account.drain(time.now_ns())
         end_ns = time.now_ns()
         records += account.close(end_ns)
         return Run(
@@ -125,11 +125,11 @@ def measured(request: pytest.FixtureRequest) -> Run:
     return run(*request.param)
 
 
-def test_the_rail_is_within_1_percent_gross(measured: Run) -> None:
+def test_the_supply_is_within_1_percent_gross(measured: Run) -> None:
     assert measured.totals.gross_nj == pytest.approx(measured.true_gross_nj, rel=0.01)
 
 
-def test_the_rail_is_within_3_percent_net(measured: Run) -> None:
+def test_the_supply_is_within_3_percent_net(measured: Run) -> None:
     assert measured.totals.net_nj == pytest.approx(measured.true_net_nj, rel=0.03)
 
 

@@ -10,7 +10,7 @@ from edge_infer.models_tflite import open_bundle
 from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.governors.planned import PlannedGovernor
-from edge_infer.runtime.planning.problem import blind_beliefs, plan_problem
+from edge_infer.runtime.planning.problem import marginal_exits, plan_problem
 from edge_infer.runtime.records import Frame
 from edge_infer.runtime.stage_costs import works_of
 
@@ -82,9 +82,9 @@ def test_the_planner_plans_with_the_clock_that_it_is_left_with() -> None:
     table = board.cost_table(works_of(BUNDLE))
     names = [work.name for work in works_of(BUNDLE)]
     full_ns = sum(table.row(name, table.points[0]).time_ns for name in names)
-    beliefs = blind_beliefs((0.5, 0.3, 0.2))
+    distribution = marginal_exits((0.5, 0.3, 0.2))
     deadline_ns = full_ns * 8 // 10  # in time at higher clocks alone
-    problem = plan_problem(table, names, table.points, beliefs, deadline_ns, (deadline_ns,))
+    problem = plan_problem(table, names, table.points, distribution, deadline_ns, (deadline_ns,))
     governor = PlannedGovernor("planned", problem, 0.008)
     board.clock.set_khz(table.points[0].clock_khz)
     clock = board.clock = StuckClock(board.clock)  # type: ignore[assignment]

@@ -22,7 +22,7 @@ from edge_infer.runtime.governors.feedback import (
     Slowdown,
 )
 from edge_infer.runtime.governors.planned import PlannedGovernor
-from edge_infer.runtime.planning.problem import certain_beliefs, plan_problem
+from edge_infer.runtime.planning.problem import known_exits, plan_problem
 
 POINT, OTHER = OperatingPoint(1_000_000), OperatingPoint(2_000_000)
 SHARES = (0.6, 0.3, 0.1)
@@ -129,7 +129,7 @@ class LaterExecutor(Executor):
 
 
 def governed(
-    calibrate: bool,
+    feedback: bool,
     disturbances: list[Disturbance],
     frames: int = 2100,
     executor: Executor | None = None,
@@ -140,11 +140,11 @@ def governed(
     exits = np.random.default_rng(3).choice(3, frames, p=SHARES)
     deadline_ns = 7 * MS
     problem = plan_problem(
-        table, STAGES, table.points, certain_beliefs(SHARES), deadline_ns, (deadline_ns,)
+        table, STAGES, table.points, known_exits(SHARES), deadline_ns, (deadline_ns,)
     )
     governor = PlannedGovernor(
         "planned", problem, 0.008, lambda frame, scores: int(exits[frame.number]) - 1,
-        calibrate=calibrate, executor=executor,
+        feedback=feedback, executor=executor,
     )  # fmt: skip
     replay = Replay(
         frames_leaving_at(exits.tolist()),
@@ -155,29 +155,29 @@ def governed(
     return replay.run(governor, table.points[0])
 
 
-def test_without_disturbance_calibration_changes_nothing() -> None:
-    plain, calibrated = governed(False, []), governed(True, [])
-    assert plain.misses == calibrated.misses <= 0.008 * plain.frames
-    assert calibrated.net_nj == pytest.approx(plain.net_nj)
+def test_without_disturbance_feedback_changes_nothing() -> None:
+    plain, corrected = governed(False, []), governed(True, [])
+    assert plain.misses == corrected.misses <= 0.008 * plain.frames
+    assert corrected.net_nj == pytest.approx(plain.net_nj)
 
 
 @pytest.mark.parametrize(
     "disturbance", [Disturbance(100, slowdown=1.25), Disturbance(100, 1.0, 1_250_000)]
 )
 def test_a_slower_board_and_a_cap_are_recovered_from(disturbance: Disturbance) -> None:
-    calibrated = governed(True, [disturbance])
-    assert sum(calibrated.missed[100:150]) <= 5
-    assert sum(calibrated.missed[150:]) <= 0.01 * len(calibrated.missed[150:])
+    corrected = governed(True, [disturbance])
+    assert sum(corrected.missed[100:150]) <= 5
+    assert sum(corrected.missed[150:]) <= 0.01 * len(corrected.missed[150:])
 
 
 def test_solving_beside_the_run_recovers_too_and_never_stops_the_frames() -> None:
     executor = LaterExecutor()
-    calibrated = governed(True, [Disturbance(100, slowdown=1.25)], executor=executor)
+    corrected = governed(True, [Disturbance(100, slowdown=1.25)], executor=executor)
     assert executor.tasks >= 1
-    assert calibrated.answered == 2100
-    assert sum(calibrated.missed[150:]) <= 0.01 * len(calibrated.missed[150:])
+    assert corrected.answered == 2100
+    assert sum(corrected.missed[150:]) <= 0.01 * len(corrected.missed[150:])
 
 
-def test_without_calibration_a_slower_board_goes_on_missing() -> None:
+def test_without_feedback_a_slower_board_goes_on_missing() -> None:
     plain = governed(False, [Disturbance(100, slowdown=1.25)])
     assert sum(plain.missed[150:]) > 0.05 * len(plain.missed[150:])

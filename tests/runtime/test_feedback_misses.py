@@ -19,11 +19,11 @@ from edge_infer.runtime.governors.feedback import (
     MOST_MARGIN,
     MOST_UNSPENT,
     UNSPENT,
-    MissAllowance,
+    MissBucket,
 )
 from edge_infer.runtime.governors.planned import PlannedGovernor
 from edge_infer.runtime.planning.plan import PlanSet
-from edge_infer.runtime.planning.problem import PlanProblem, blind_beliefs, plan_problem
+from edge_infer.runtime.planning.problem import PlanProblem, marginal_exits, plan_problem
 from edge_infer.runtime.planning.solving import solve_within
 
 BOUND, FRAMES = 0.01, 6000
@@ -31,64 +31,64 @@ BOUND, FRAMES = 0.01, 6000
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), max_size=300))
 def test_the_balance_stays_within_its_bounds(frames: Sequence[tuple[int, bool]]) -> None:
-    allowance, number = MissAllowance(BOUND), 0
+    bucket, number = MissBucket(BOUND), 0
     for pushed_out, missed in frames:
         number += pushed_out + 1
-        allowance.add(number, missed)
-        assert LEAST <= allowance.balance <= ENOUGH + MOST_MARGIN + 1
-        assert 0 <= allowance.margin <= MOST_MARGIN
+        bucket.add(number, missed)
+        assert LEAST <= bucket.tokens <= ENOUGH + MOST_MARGIN + 1
+        assert 0 <= bucket.margin <= MOST_MARGIN
 
 
 @given(st.floats(0.02, 1), st.integers(0, 1000))
-def test_whatever_the_eager_plan_misses_the_bound_is_kept(share: float, seed: int) -> None:
-    """The careful plan misses nothing; misses come one at a time, so none is taken on credit.
+def test_whatever_the_cheaper_plan_misses_the_bound_is_kept(share: float, seed: int) -> None:
+    """The feasible plan misses nothing; misses come one at a time, so none is taken on credit.
 
     What is paid in is spent or saved. Some is lost in one case alone: the account is full because
-    the eager plan runs, as it may, and has not missed for long.
+    the cheaper plan runs, as it may, and has not missed for long.
     """
-    draw, allowance, misses = np.random.default_rng(seed), MissAllowance(BOUND), 0
+    draw, bucket, misses = np.random.default_rng(seed), MissBucket(BOUND), 0
     for number in range(3000):
-        eager, saved = allowance.spends, allowance.balance
-        missed = eager and bool(draw.random() < share)
+        cheaper, saved = bucket.spends, bucket.tokens
+        missed = cheaper and bool(draw.random() < share)
         misses += missed
-        allowance.add(number, missed)
+        bucket.add(number, missed)
         assert misses <= BOUND * (number + 1) + 1e-9
-        assert allowance.spends or allowance.balance < ENOUGH
-        if allowance.balance != saved + (BOUND - missed):
-            assert eager and not missed and allowance.balance == ENOUGH + 1
+        assert bucket.spends or bucket.tokens < ENOUGH
+        if bucket.tokens != saved + (BOUND - missed):
+            assert cheaper and not missed and bucket.tokens == ENOUGH + 1
 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 7, 20, 50, 75, 99])
 def test_what_is_allowed_is_used_up(every: int) -> None:
-    """The eager plan misses one frame in so many: the account is never full, nothing is lost."""
-    allowance, misses, eager = MissAllowance(BOUND), 0, 0
+    """The cheaper plan misses one frame in so many: the account is never full, nothing is lost."""
+    bucket, misses, cheaper = MissBucket(BOUND), 0, 0
     for number in range(3000):
-        eager += allowance.spends
-        missed = allowance.spends and eager % every == 0
+        cheaper += bucket.spends
+        missed = bucket.spends and cheaper % every == 0
         misses += missed
-        allowance.add(number, missed)
+        bucket.add(number, missed)
     assert misses > 0.8 * BOUND * 3000
     assert misses > BOUND * 3000 - ENOUGH - 1
 
 
 def test_misses_that_come_several_at_once_are_overdrawn_once() -> None:
-    """Each turn of the eager plan ends with five misses in a row. The account learns that."""
-    allowance, left, owed = MissAllowance(BOUND), 0, []
+    """Each turn of the cheaper plan ends with five misses in a row. The account learns that."""
+    bucket, left, owed = MissBucket(BOUND), 0, []
     for number in range(20_000):
-        if allowance.spends and not left and number % 40 == 0:
+        if bucket.spends and not left and number % 40 == 0:
             left = 5
         missed = left > 0
         left -= missed
-        allowance.add(number, missed)
-        owed.append(min(allowance.balance, 0.0))
+        bucket.add(number, missed)
+        owed.append(min(bucket.tokens, 0.0))
     assert min(owed[4000:]) > 0.75 * min(owed[:2000]) > -5
 
 
 def test_frames_that_were_pushed_out_are_misses() -> None:
-    allowance = MissAllowance(BOUND)
-    allowance.add(0, False)
-    allowance.add(4, True)
-    assert round(allowance.balance, 9) == round(5 * BOUND - 4, 9)
+    bucket = MissBucket(BOUND)
+    bucket.add(0, False)
+    bucket.add(4, True)
+    assert round(bucket.tokens, 9) == round(5 * BOUND - 4, 9)
 
 
 def most(frames: int) -> float:
@@ -98,26 +98,26 @@ def most(frames: int) -> float:
 
 
 @given(st.lists(st.booleans(), max_size=600), st.floats(0, 1), st.integers(0, 1000))
-def test_whatever_the_careful_plan_misses_the_strict_one_pays_back(
+def test_whatever_the_feasible_plan_misses_the_backup_one_pays_back(
     outcomes: Sequence[bool], share: float, seed: int
 ) -> None:
     """Frames late under both other plans: as somebody hostile puts them, then by chance."""
-    draw, allowance, misses = np.random.default_rng(seed), MissAllowance(BOUND), 0
+    draw, bucket, misses = np.random.default_rng(seed), MissBucket(BOUND), 0
     late = [*outcomes, *(draw.random(2000) < share)]
     for number, would_miss in enumerate(late):
-        missed = bool(would_miss) and not allowance.overdrawn
+        missed = bool(would_miss) and not bucket.overdrawn
         misses += missed
-        allowance.add(number, missed)
+        bucket.add(number, missed)
         assert misses <= most(number + 1)
-        assert not (allowance.overdrawn and allowance.spends)
+        assert not (bucket.overdrawn and bucket.spends)
 
 
-def test_the_strict_plan_ends_when_a_miss_is_paid_back_and_one_is_left() -> None:
-    allowance, ended = MissAllowance(BOUND), 0
-    allowance.add(0, True)
-    while allowance.overdrawn:
+def test_the_backup_plan_ends_when_a_miss_is_paid_back_and_one_is_left() -> None:
+    bucket, ended = MissBucket(BOUND), 0
+    bucket.add(0, True)
+    while bucket.overdrawn:
         ended += 1
-        allowance.add(ended, False)
+        bucket.add(ended, False)
     assert ended == 199  # (1 + 1) / BOUND frames in all
 
 
@@ -129,7 +129,7 @@ SHARES = (0.6, 0.37, 0.03)
 
 def planned(believed: Sequence[float], allowed: float) -> tuple[PlanProblem, PlanSet]:
     problem = plan_problem(
-        TABLE, STAGES, TABLE.points, blind_beliefs(believed), DEADLINE_NS, (DEADLINE_NS,)
+        TABLE, STAGES, TABLE.points, marginal_exits(believed), DEADLINE_NS, (DEADLINE_NS,)
     )
     return problem, solve_within(problem, 0.8 * allowed)
 
@@ -139,72 +139,74 @@ def replayed(
 ) -> ReplayResult:
     exits = np.random.default_rng(7).choice(3, FRAMES, p=shares)
     governor = PlannedGovernor(
-        "planned", problem, 0.8 * allowed, plans=plans, allowed_misses=allowed, calibrate=False
+        "planned", problem, 0.8 * allowed, plans=plans, allowed_misses=allowed, feedback=False
     )
     traffic = Traffic(range(FRAMES), [i * DEADLINE_NS for i in range(FRAMES)], DEADLINE_NS)
     replay = Replay(frames_leaving_at(exits.tolist()), traffic, ReplayCosts(TABLE, STAGES))
     return replay.run(governor, TABLE.points[0])
 
 
-def run(allowed: float, only_careful: bool = False) -> ReplayResult:
+def run(allowed: float, only_feasible: bool = False) -> ReplayResult:
     problem, plans = planned(SHARES, allowed)
-    return replayed(problem, PlanSet(plans.careful) if only_careful else plans, SHARES, allowed)
+    return replayed(problem, PlanSet(plans.feasible) if only_feasible else plans, SHARES, allowed)
 
 
 def test_two_plans_in_turn_earn_what_one_leaves_of_the_bound() -> None:
-    mixed, careful = run(BOUND), run(BOUND, only_careful=True)
-    assert careful.miss_rate < mixed.miss_rate <= BOUND
+    mixed, feasible = run(BOUND), run(BOUND, only_feasible=True)
+    assert feasible.miss_rate < mixed.miss_rate <= BOUND
     assert mixed.miss_rate > 0.7 * BOUND
-    assert mixed.net_nj < 0.99 * careful.net_nj
+    assert mixed.net_nj < 0.99 * feasible.net_nj
 
 
 BELIEVED = (0.6, 0.3935, 0.0065)
-"""So few need the long stage that the careful plan lets all of them be late."""
+"""So few need the long stage that the feasible plan lets all of them be late."""
 
 
-def test_a_predictor_that_counted_too_few_late_exits_breaks_the_bound_without_a_strict_plan() -> (
+def test_a_predictor_that_counted_too_few_late_exits_breaks_the_bound_without_a_backup_plan() -> (
     None
 ):
     problem, plans = planned(BELIEVED, BOUND)
-    assert plans.strict is not None
-    assert plans.strict.miss_rate < plans.careful.miss_rate / 2
-    assert plans.strict.net_nj_per_frame > plans.careful.net_nj_per_frame
-    without = replayed(problem, plans._replace(strict=None), SHARES)
+    assert plans.backup is not None
+    assert plans.backup.miss_rate < plans.feasible.miss_rate / 2
+    assert plans.backup.net_nj_per_frame > plans.feasible.net_nj_per_frame
+    without = replayed(problem, plans._replace(backup=None), SHARES)
     assert without.miss_rate > 2 * BOUND
     kept = replayed(problem, plans, SHARES)
     assert kept.misses <= most(FRAMES)
     # Paid back by the strict plan for as long as it takes, and no longer.
-    alone = replayed(problem, PlanSet(plans.strict), SHARES)
+    alone = replayed(problem, PlanSet(plans.backup), SHARES)
     assert alone.misses < 0.2 * kept.misses
     assert without.net_nj < kept.net_nj < alone.net_nj
 
 
 @settings(max_examples=examples(5))
 @given(st.floats(0, 0.9), st.floats(0, 0.8))
-def test_any_mix_of_exits_keeps_the_bound_where_the_strict_plan_alone_would(
+def test_any_mix_of_exits_keeps_the_bound_where_the_backup_plan_alone_would(
     first: float, last: float
 ) -> None:
     """Up to a hundred times as many frames need the long stage as believed. If all did, the strict
-    plan would not catch up with what the careful one left: it believes that the next is short.
+    plan would not catch up with what the feasible one left: it believes that the next is short.
     When it begins, one frame is in work, four may wait and one is about to come: too late.
     """
     problem, plans = planned(BELIEVED, BOUND)
-    assert plans.strict is not None
+    assert plans.backup is not None
     shares = (first, (1 - first) * (1 - last), (1 - first) * last)
-    alone = replayed(problem, PlanSet(plans.strict), shares)
+    alone = replayed(problem, PlanSet(plans.backup), shares)
     mixed = replayed(problem, plans, shares)
     assert mixed.misses <= max(most(FRAMES), alone.misses) + 6
 
 
 @pytest.mark.parametrize("last", [0.0, 0.0001])
-def test_there_is_no_strict_plan_where_the_careful_one_misses_none_to_speak_of(last: float) -> None:
+def test_there_is_no_backup_plan_where_the_feasible_one_misses_none_to_speak_of(
+    last: float,
+) -> None:
     _, plans = planned((0.6, 0.4 - last, last), BOUND)
-    assert plans.strict is None
+    assert plans.backup is None
 
 
-def test_a_careful_plan_far_below_the_bound_has_a_strict_one_too() -> None:
+def test_a_feasible_plan_far_below_the_bound_has_a_backup_one_too() -> None:
     """Where it is wrong about what it misses, it can be wrong by more than that."""
     problem, plans = planned((0.6, 0.399, 0.001), BOUND)
-    assert plans.strict is not None
-    assert plans.strict.miss_rate <= plans.careful.miss_rate / 2 < BOUND / 4
+    assert plans.backup is not None
+    assert plans.backup.miss_rate <= plans.feasible.miss_rate / 2 < BOUND / 4
     assert replayed(problem, plans, SHARES).misses <= most(FRAMES)

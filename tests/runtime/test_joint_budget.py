@@ -14,7 +14,7 @@ from edge_infer.lab.replay.result import ReplayResult
 from edge_infer.lab.replay.scored_frames import ScoredFrames
 from edge_infer.runtime.energy_budget import EnergyBudget
 from edge_infer.runtime.governors.joint import EASING_STEPS, JointGovernor, eased
-from edge_infer.runtime.planning.problem import PlanProblem, blind_beliefs, plan_problem
+from edge_infer.runtime.planning.problem import PlanProblem, marginal_exits, plan_problem
 from edge_infer.runtime.records import ExitDecision
 
 PERIOD_NS = 12 * MS
@@ -68,8 +68,10 @@ def stages_at(ratio: str) -> tuple[str, ...]:
 
 def problem_of() -> PlanProblem:
     def one(ratio: str) -> PlanProblem:
-        beliefs = blind_beliefs(FRAMES[ratio].exit_shares)
-        made = plan_problem(TABLE, stages_at(ratio), TABLE.points, beliefs, PERIOD_NS, (PERIOD_NS,))
+        distribution = marginal_exits(FRAMES[ratio].exit_shares)
+        made = plan_problem(
+            TABLE, stages_at(ratio), TABLE.points, distribution, PERIOD_NS, (PERIOD_NS,)
+        )
         return replace(made, ratio=ratio, loss_points=LOSS_POINTS[ratio])
 
     full, *narrower = (one(ratio) for ratio in WIDTHS)
@@ -136,7 +138,7 @@ def test_a_budget_between_the_ends_is_held_within_three_percent_of_the_span(
 def test_the_tightest_budget_ends_at_the_narrowest_ratio_and_the_first_exit() -> None:
     held, governor = governed(LEAST)
     assert governor.budget is not None
-    assert governor.budget.pressure == 1
+    assert governor.budget.effort == 1
     assert held.ratios["0.4"] > 0.95 * held.answered
     assert held.exits[0] > 0.95 * held.answered
     assert governor.plan.penalty_nj == governor.nominal.loss_price_nj == 0
@@ -146,7 +148,7 @@ def test_a_budget_above_what_is_drawn_changes_nothing() -> None:
     plenty, governor = governed(MOST)
     free, _ = governed(None)
     assert governor.budget is not None
-    assert governor.budget.pressure == 0
+    assert governor.budget.effort == 0
     assert (plenty.ratios, plenty.exits, plenty.gross_fj) == (
         free.ratios,
         free.exits,
@@ -166,7 +168,7 @@ def test_accuracy_gets_cheaper_with_every_step_down_to_nothing(price_nj: float) 
 
 
 def test_thresholds_sink_at_the_ratio_in_force() -> None:
-    budget = EnergyBudget(2 * IDLE_UW, TABLE, STAGES, TUNED, pressure=0.5)
+    budget = EnergyBudget(2 * IDLE_UW, TABLE, STAGES, TUNED, effort=0.5)
     assert budget.leaves(0, ExitDecision(False, 1, 26.0))
     assert not budget.leaves(0, ExitDecision(False, 1, 26.0), "0.4")
     assert budget.leaves(0, ExitDecision(False, 1, 31.0), "0.4")

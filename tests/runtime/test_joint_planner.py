@@ -10,13 +10,13 @@ from tests.fakes.brute_force import outcomes
 from tests.fakes.plan_tables import problem_of
 from tests.profile import examples
 
-from edge_infer.runtime.planning.joint_planner import LOSS, SLOTS, JointPlanner
+from edge_infer.runtime.planning.joint_planner import LOSS, STEPS, JointPlanner
 from edge_infer.runtime.planning.plan import JointPlan
 from edge_infer.runtime.planning.planner import Planner
-from edge_infer.runtime.planning.problem import Beliefs, PlanProblem, certain_beliefs
+from edge_infer.runtime.planning.problem import ExitDistribution, PlanProblem, known_exits
 from edge_infer.runtime.planning.solving import TOLERANCE, within_loss
 
-DEADLINE = SLOTS * 100
+DEADLINE = STEPS * 100
 
 
 @st.composite
@@ -30,13 +30,13 @@ def ratio_problems(draw: st.DrawFn) -> PlanProblem:
 
     def one(index: int) -> PlanProblem:
         bins = [draw(share) for _ in range(2)]
-        beliefs = Beliefs(
+        distribution = ExitDistribution(
             (1.0,), (draw(share) / 10,), (tuple(b / sum(bins) for b in bins),), ((1.0,), (1.0,))
         )
         made = problem_of(
             [[draw(cell) for _ in range(clocks)] for _ in range(2)],
             [[draw(energy) for _ in range(clocks)] for _ in range(2)],
-            beliefs, DEADLINE, switch_ns=switch_ns, switch_net_nj=switch_nj,
+            distribution, DEADLINE, switch_ns=switch_ns, switch_net_nj=switch_nj,
         )  # fmt: skip
         loss = float(draw(st.integers(1, 9))) if index else 0.0
         return replace(made, ratio=f"0.{9 - index}" if index else "1.0", loss_points=loss)
@@ -103,11 +103,11 @@ def test_without_a_choice_of_ratios_it_is_the_plain_plan(
 def test_a_burst_is_worked_off_at_a_narrower_ratio() -> None:
     """Bursts come at once, with long pauses between. The full width is slow, the narrow one quick
     and poor: whoever comes to a free board has time for the full width, whoever waited has not."""
-    beliefs = certain_beliefs((1.0,))
+    distribution = known_exits((1.0,))
     gaps = [0, 10_000, 10_000, 10_000]
-    full = problem_of([[2000, 1800]], [[10.0, 30.0]], beliefs, 3000, gaps_ns=gaps)
+    full = problem_of([[2000, 1800]], [[10.0, 30.0]], distribution, 3000, gaps_ns=gaps)
     narrow = replace(
-        problem_of([[900, 800]], [[5.0, 15.0]], beliefs, 3000, gaps_ns=gaps),
+        problem_of([[900, 800]], [[5.0, 15.0]], distribution, 3000, gaps_ns=gaps),
         ratio="0.5", loss_points=2.0,
     )  # fmt: skip
     problem = replace(
@@ -116,7 +116,7 @@ def test_a_burst_is_worked_off_at_a_narrower_ratio() -> None:
     )  # fmt: skip
     plan = JointPlanner(problem, 100).solve(1000.0)
     assert isinstance(plan, JointPlan)
-    fresh, behind = plan.slot_of(0), plan.slot_of(2000)
+    fresh, behind = plan.age_index(0), plan.age_index(2000)
     assert plan.chosen[0, 0, fresh] == 0
     assert plan.chosen[0, 0, behind] == 1
     assert np.all(plan.chosen[:, :, -1] == 1)

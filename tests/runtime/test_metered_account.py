@@ -76,15 +76,15 @@ def account_for(meter: IdealMeter, costs: CostTable | None) -> MeteredAccount:
     return MeteredAccount(meter, IdleReference(IDLE_UW, 0), 0, costs, ("a", "b"), POINT.clock_khz)
 
 
-def settle_all(
+def drain_all(
     account: MeteredAccount, truth: Truth, end_ns: int, every: int = 50
 ) -> list[InferenceRecord]:
-    settled: list[InferenceRecord] = []
+    drained: list[InferenceRecord] = []
     for count, record in enumerate(truth.records):
         account.add(record)
         if count % every == 0:
-            settled += account.settle(record.end_ns)
-    return settled + account.close(end_ns)
+            drained += account.drain(record.end_ns)
+    return drained + account.close(end_ns)
 
 
 @given(
@@ -95,7 +95,7 @@ def settle_all(
     ),
     st.integers(1, 7),
 )
-def test_the_parts_add_up_to_the_measured_rail(
+def test_the_parts_add_up_to_the_measured_energy(
     frames: list[tuple[int, int, int]], every: int
 ) -> None:
     truth, at_ns = Truth(), 0
@@ -105,16 +105,16 @@ def test_the_parts_add_up_to_the_measured_rail(
     end_ns = at_ns + 2 * MS
     meter = IdealMeter(truth.energy_nj, MS)
     account = account_for(meter, table())
-    settled = settle_all(account, truth, end_ns, every)
+    drained = drain_all(account, truth, end_ns, every)
 
-    assert [record.number for record in settled] == list(range(len(frames)))
+    assert [record.number for record in drained] == list(range(len(frames)))
     totals = account.totals()
-    inferences = sum(record.energy.gross_nj for record in settled if record.energy)
-    assert inferences <= totals.gross_nj + len(settled)
-    busy_ns = sum(record.busy_ns for record in settled)
+    inferences = sum(record.energy.gross_nj for record in drained if record.energy)
+    assert inferences <= totals.gross_nj + len(drained)
+    busy_ns = sum(record.busy_ns for record in drained)
     if busy_ns == end_ns:
-        assert inferences == pytest.approx(totals.gross_nj, abs=len(settled))
-    for record in settled:
+        assert inferences == pytest.approx(totals.gross_nj, abs=len(drained))
+    for record in drained:
         assert record.energy is not None
         assert record.energy.net_nj == record.energy.gross_nj - IDLE_UW * record.busy_ns // 10**6
         assert 0 <= record.energy.apportioned_share <= 1
@@ -151,13 +151,13 @@ def test_mean_energy_per_exit_survives_a_wrong_cost_row(
     meter = IdealMeter(truth.energy_nj, 532 * US, 1064 * US, lost=lambda seq: seq % 20 == 7)
     account = account_for(meter, table(wrong))
     end_ns = truth.records[-1].end_ns
-    settled = settle_all(account, truth, end_ns)
+    drained = drain_all(account, truth, end_ns)
     assert account.totals().gross_nj == pytest.approx(
         Truth.energy_nj(truth_again(truth), 0, end_ns), rel=0.01
     )
     for exit_ in (0, 1):
         true = [truth.energy_of(r) for r in truth.records if r.exit == exit_]
-        assert mean_per_exit(settled, exit_) == pytest.approx(sum(true) / len(true), rel=0.03)
+        assert mean_per_exit(drained, exit_) == pytest.approx(sum(true) / len(true), rel=0.03)
 
 
 def truth_again(truth: Truth) -> Truth:
@@ -171,7 +171,7 @@ def test_long_windows_are_measured_not_apportioned() -> None:
     truth = Truth()
     truth.infer(10 * MS, [200 * MS])
     account = account_for(IdealMeter(truth.energy_nj, MS), table())
-    (record,) = settle_all(account, truth, 300 * MS)
+    (record,) = drain_all(account, truth, 300 * MS)
     assert record.energy is not None
     assert record.energy.gross_nj == pytest.approx(200 * STAGE_UW[0], rel=0.01)
     assert record.energy.apportioned_share < 0.02
@@ -181,10 +181,10 @@ def test_long_windows_are_measured_not_apportioned() -> None:
 def test_without_a_cost_table_a_window_still_gets_its_share() -> None:
     truth = busy_truth(2, 3000, (300, 600), 0.5)
     account = account_for(IdealMeter(truth.energy_nj, 532 * US, 1064 * US), None)
-    settled = settle_all(account, truth, truth.records[-1].end_ns)
+    drained = drain_all(account, truth, truth.records[-1].end_ns)
     for exit_ in (0, 1):
         true = [truth.energy_of(r) for r in truth.records if r.exit == exit_]
-        assert mean_per_exit(settled, exit_) == pytest.approx(sum(true) / len(true), rel=0.05)
+        assert mean_per_exit(drained, exit_) == pytest.approx(sum(true) / len(true), rel=0.05)
 
 
 def test_a_gap_of_lost_samples_is_bridged_by_the_trapezoid() -> None:
@@ -192,7 +192,7 @@ def test_a_gap_of_lost_samples_is_bridged_by_the_trapezoid() -> None:
     truth.infer(0, [400 * MS])
     meter = IdealMeter(truth.energy_nj, MS, lost=lambda seq: 100 <= seq < 200)
     account = account_for(meter, table())
-    settle_all(account, truth, 400 * MS)
+    drain_all(account, truth, 400 * MS)
     assert account.totals().gross_nj == pytest.approx(400 * STAGE_UW[0], rel=0.005)
 
 
@@ -210,15 +210,15 @@ def test_after_a_dead_meter_the_uncovered_records_have_no_energy() -> None:
     for number in range(20):
         truth.infer(number * 10 * MS, [5 * MS])
     account = account_for(DyingMeter(truth.energy_nj, MS), table())
-    settled: list[InferenceRecord] = []
+    drained: list[InferenceRecord] = []
     with pytest.raises(BusError):
         for record in truth.records:
             account.add(record)
-            settled += account.settle(record.end_ns)
-    settled += account.close(300 * MS)
-    assert [r.number for r in settled] == list(range(len(settled)))
-    assert all(r.energy is not None for r in settled[:9])
-    assert settled[-1].energy is None
+            drained += account.drain(record.end_ns)
+    drained += account.close(300 * MS)
+    assert [r.number for r in drained] == list(range(len(drained)))
+    assert all(r.energy is not None for r in drained[:9])
+    assert drained[-1].energy is None
 
 
 def test_saturated_samples_are_counted_and_not_learned_from() -> None:
@@ -235,18 +235,18 @@ def test_saturated_samples_are_counted_and_not_learned_from() -> None:
 
     meter.drain = saturating  # type: ignore[method-assign]
     account = account_for(meter, table())
-    settle_all(account, truth, 120 * MS)
+    drain_all(account, truth, 120 * MS)
     assert account.totals().saturated == 5
 
 
 @settings(max_examples=examples(15))
 @given(st.integers(0, 10_000))
-def test_the_stated_uncertainty_covers_the_rail(seed: int) -> None:
+def test_the_stated_uncertainty_covers_the_supply(seed: int) -> None:
     truth = busy_truth(seed, 1500, (200, 900), 0.5)
     meter = IdealMeter(truth.energy_nj, 532 * US, 1064 * US)
     account = account_for(meter, table(1.2))
     end_ns = truth.records[-1].end_ns
-    settle_all(account, truth, end_ns)
+    drain_all(account, truth, end_ns)
     totals = account.totals()
     error = abs(totals.gross_nj - truth_again(truth).energy_nj(0, end_ns))
     assert totals.gross_uncertainty_nj is not None
@@ -265,7 +265,7 @@ def test_a_run_in_step_with_the_meter_is_not_mistaken_for_idle() -> None:
         truth.infer(number * 1064 * US + 540 * US, [500 * US])
     account = account_for(IdealMeter(truth.energy_nj, 532 * US, 1064 * US), table(1.0))
     end_ns = 2000 * 1064 * US
-    settle_all(account, truth, end_ns)
+    drain_all(account, truth, end_ns)
     totals, true_nj = account.totals(), truth_again(truth).energy_nj(0, end_ns)
     assert abs(totals.gross_nj - true_nj) <= 0.01 * true_nj
     plain_nj = IDLE_UW * end_ns / 1e6

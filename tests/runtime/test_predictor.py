@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from edge_infer.lab.baselines.zero_pad import fit_zero_pad, zero_pad_rounds
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor, predictor_quality
-from edge_infer.runtime.planning.problem import predicted_beliefs
+from edge_infer.runtime.planning.problem import predicted_exits
 from edge_infer.runtime.predictor import SoftmaxPredictor, score_features
 
 SCALE = 0.1
@@ -68,8 +68,8 @@ def test_shares_and_probabilities_sum_to_one() -> None:
     for row in predictor.bin_exits:
         assert sum(row) == pytest.approx(1, abs=1e-5)
         assert all(0 < p < 1 for p in row)
-    beliefs = predicted_beliefs(predictor)
-    assert beliefs.leave == (predictor.leave_first,)
+    distribution = predicted_exits(predictor)
+    assert distribution.leave == (predictor.leave_first,)
 
 
 def test_the_manifest_keeps_it_to_the_last_bin() -> None:

@@ -90,10 +90,10 @@ def test_windows_of_the_trace_give_the_published_energy(model: str) -> None:
     )
     for number, (start_s, length_s, _) in enumerate(windows):
         account.add(window(number, round(start_s * 1e9), round((start_s + length_s) * 1e9)))
-    settled = account.close(round((windows[-1][0] + windows[-1][1] + 1) * 1e9))
+    drained = account.close(round((windows[-1][0] + windows[-1][1] + 1) * 1e9))
 
     errors = []
-    for record, (_, _, uj) in zip(settled, windows, strict=True):
+    for record, (_, _, uj) in zip(drained, windows, strict=True):
         assert record.energy is not None
         errors.append(record.energy.gross_nj / 1000 / uj - 1)
         assert record.energy.apportioned_share < 0.001

@@ -16,7 +16,7 @@ from edge_infer.commands.options import (
 )
 from edge_infer.commands.render import emit, note, warn
 from edge_infer.commands.tune_report import promise_report, save_plot, tune_report
-from edge_infer.lab.tuning import Allowance
+from edge_infer.lab.tuning import LossBound
 from edge_infer.lab.tuning.promise_check import check_promise
 from edge_infer.lab.tuning.tuning import Tuning, tune, tuned_draft
 from edge_infer.lab.tuning.tuning_document import tune_document
@@ -56,7 +56,7 @@ class TuneOptions:
             board=self.board,
             cost_table=self.cost_table,
             clock_mhz=self.clock,
-            allowance=Allowance(self.allow / 100, self.confidence),
+            loss_bound=LossBound(self.allow / 100, self.confidence),
             criterion=cast(Criterion | None, self.criterion),
             seed=self.seed,
             strict=self.strict,
@@ -178,7 +178,7 @@ def _check(found: Tuning, draws: int, as_json: bool) -> None:
     rows = check_promise(
         found.outcomes,
         found.costs.energy_nj,
-        found.allowance.confidence,
+        found.loss_bound.confidence,
         draws,
         seed=found.seed,
         progress=note,

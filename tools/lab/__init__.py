@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from edge_infer.lab.reproduce.eenet import reproduce_eenet
     from edge_infer.lab.train.recipe import read_recipe
     from edge_infer.lab.train.recipe_run import train_bundle
-    from edge_infer.lab.tuning.threshold_choice import Allowance
+    from edge_infer.lab.tuning.threshold_choice import LossBound
     from edge_infer.lab.tuning.tuning import tune
 
 __all__ = [
     "compare",
     "Conditions",
     "tune",
-    "Allowance",
+    "LossBound",
     "measure_costs",
     "read_recipe",
     "train_bundle",
@@ -46,7 +46,7 @@ if not TYPE_CHECKING:  # so that type checkers find a name that is not there
             "edge_infer.lab.reproduce.eenet": "reproduce_eenet",
             "edge_infer.lab.train.recipe": "read_recipe",
             "edge_infer.lab.train.recipe_run": "train_bundle",
-            "edge_infer.lab.tuning.threshold_choice": "Allowance",
+            "edge_infer.lab.tuning.threshold_choice": "LossBound",
             "edge_infer.lab.tuning.tuning": "tune",
         },
     )

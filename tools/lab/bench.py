@@ -26,7 +26,7 @@ from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.exit_criterion import exit_criterion
 from edge_infer.runtime.governors.planned import PlannedGovernor
-from edge_infer.runtime.planning.problem import plan_problem, predicted_beliefs
+from edge_infer.runtime.planning.problem import plan_problem, predicted_exits
 from edge_infer.runtime.policies.context import PolicyContext, PolicySettings
 from edge_infer.runtime.policies.joint_policy import joint_governor, ratio_contexts
 from edge_infer.runtime.predictor import SoftmaxPredictor
@@ -128,7 +128,7 @@ def _interleaved(
             if run >= 0:
                 times[which, run] = clock() - begin
         if run % 100 == 0:
-            engine.settle()
+            engine.drain()
     return times[0], times[1]
 
 
@@ -268,8 +268,8 @@ def _governor(bundle: Bundle, predictor: SoftmaxPredictor) -> PlannedGovernor:
     with open_board(BOARD) as board:
         table = board.cost_table(works)
     assert table is not None  # simulated boards have one
-    names, beliefs = [work.name for work in works], predicted_beliefs(predictor)
-    problem = plan_problem(table, names, table.points, beliefs, DEADLINE_NS, (DEADLINE_NS,))
+    names, distribution = [work.name for work in works], predicted_exits(predictor)
+    problem = plan_problem(table, names, table.points, distribution, DEADLINE_NS, (DEADLINE_NS,))
     return PlannedGovernor(
         "planned", problem, MISS_BOUND, lambda frame, scores: predictor.bin_of(scores)
     )

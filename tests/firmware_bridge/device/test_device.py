@@ -311,16 +311,16 @@ def test_the_remote_engine_answers_as_the_local_one(
         with pytest.raises(LinkError, match="flash it first"):
             remote.check_bundle("another", "1.0.0")
         got = [remote.infer(frame) for frame in frames]
-        settled = list(remote.settle())
-        settled += remote.finish()
+        drained = list(remote.drain())
+        drained += remote.finish()
         energy = remote.energy()
     assert [(r.answer, r.exit, r.label) for r in got] == [
         (r.answer, r.exit, r.label) for r in expected
     ]
     assert [r.busy_ns for r in got] == [r.busy_ns for r in expected]
-    assert [r.number for r in settled] == [frame.number for frame in frames]
+    assert [r.number for r in drained] == [frame.number for frame in frames]
     assert energy is not None and energy.origin == "simulated"
-    assert all(r.energy is not None and r.energy.gross_nj > 0 for r in settled)
+    assert all(r.energy is not None and r.energy.gross_nj > 0 for r in drained)
     assert sum(remote.residency_ns.values()) > 0
 
 
@@ -382,5 +382,5 @@ def test_everything_over_a_noisy_line(tmp_path: Path, tiny_files: list[bytes]) -
     with RemoteEngine(bench.link) as engine:
         for number in range(20):
             engine.infer(Frame(number, np.zeros((8, 8, 1), np.uint8)))
-        assert len([*engine.settle(), *engine.finish()]) == 20
+        assert len([*engine.drain(), *engine.finish()]) == 20
     assert bench.link.repeated > 0

@@ -28,17 +28,17 @@ def _kernel(asked: Asked, context: "PolicyContext") -> Governor:
 
 def _zero_pad(asked: Asked, context: "PolicyContext") -> Governor:
     from edge_infer.lab.baselines.zero_pad import LowestClockGovernor
-    from edge_infer.runtime.planning.problem import predicted_beliefs
+    from edge_infer.runtime.planning.problem import predicted_exits
     from edge_infer.runtime.policies.plan_policies import asking
 
     known = _replayed(context, asked)
     predictor = _needed(known.zero_pad, asked)
-    problem = context.problem(predicted_beliefs(predictor), context.plan_overheads)
+    problem = context.problem(predicted_exits(predictor), context.plan_overheads)
     return LowestClockGovernor(asked.text, problem, known.zero_pad_bin_of or asking(predictor))
 
 
 def _planned_zero_pad(asked: Asked, context: "PolicyContext") -> Governor:
-    from edge_infer.runtime.planning.problem import predicted_beliefs
+    from edge_infer.runtime.planning.problem import predicted_exits
     from edge_infer.runtime.policies.plan_policies import (
         asking,
         planned_blind,
@@ -50,31 +50,31 @@ def _planned_zero_pad(asked: Asked, context: "PolicyContext") -> Governor:
     known = _replayed(context, asked)
     predictor = _needed(known.zero_pad, asked)
     bin_of = known.zero_pad_bin_of or asking(predictor)
-    return predicting_where_it_pays(asked.text, context, predicted_beliefs(predictor), bin_of)
+    return predicting_where_it_pays(asked.text, context, predicted_exits(predictor), bin_of)
 
 
 def _planned_perfect(asked: Asked, context: "PolicyContext") -> Governor:
-    from edge_infer.runtime.planning.problem import certain_beliefs
+    from edge_infer.runtime.planning.problem import known_exits
     from edge_infer.runtime.policies.plan_policies import planned_blind, predicting_where_it_pays
 
     if len(context.stages) == 1:
         return planned_blind(asked.text, context)
     later_exit = _later_exit_of(_replayed(context, asked).exit_of)
-    beliefs = certain_beliefs(context.exit_shares)
-    return predicting_where_it_pays(asked.text, context, beliefs, later_exit)
+    distribution = known_exits(context.exit_shares)
+    return predicting_where_it_pays(asked.text, context, distribution, later_exit)
 
 
-def _planned_uncalibrated(asked: Asked, context: "PolicyContext") -> Governor:
+def _planned_without_feedback(asked: Asked, context: "PolicyContext") -> Governor:
     from edge_infer.runtime.policies.plan_policies import planned
 
-    return planned(asked.text, context.altered(calibrates=False))
+    return planned(asked.text, context.altered(feedback=False))
 
 
 def _limit(asked: Asked, context: "PolicyContext") -> Governor:
     """Return the governor that knows the exit, after the first stage or beforehand."""
     from edge_infer.lab.baselines.trace_limit import TraceLimitGovernor
     from edge_infer.runtime.governors.planned import PlannedGovernor
-    from edge_infer.runtime.planning.problem import certain_beliefs
+    from edge_infer.runtime.planning.problem import known_exits
     from edge_infer.runtime.policies.plan_policies import (
         ALLOWED_SHARE,
         PLANNED_SHARE,
@@ -87,14 +87,14 @@ def _limit(asked: Asked, context: "PolicyContext") -> Governor:
     known, beforehand = _replayed(context, asked), asked.text == "clairvoyant"
     later_exit = _later_exit_of(known.exit_of)
     kind_of = known.exit_of if beforehand else None
-    problem = context.problem(certain_beliefs(context.exit_shares, beforehand=beforehand))
+    problem = context.problem(known_exits(context.exit_shares, beforehand=beforehand))
     allowed = context.settings.miss_bound
     bound = allowed * PLANNED_SHARE
     if len(set(context.gaps_ns)) > 1:
         arrivals_ns = _needed_trace(asked, known.arrivals_ns)
         return TraceLimitGovernor(asked.text, problem, arrivals_ns, bound, later_exit, kind_of)
     governor = PlannedGovernor(
-        asked.text, problem, bound, later_exit, kind_of=kind_of, calibrate=False,
+        asked.text, problem, bound, later_exit, kind_of=kind_of, feedback=False,
         plans=solved(problem, bound), allowed_misses=allowed * ALLOWED_SHARE,
         executor=context.executor,
     )  # fmt: skip
@@ -158,7 +158,7 @@ register(
     ),
     Policy(
         "planned-uncalibrated", "as planned, with the cost table taken for true",
-        _planned_uncalibrated, needs=("cost table", "predictor"), uses=PLANS_WITH,
+        _planned_without_feedback, needs=("cost table", "predictor"), uses=PLANS_WITH,
     ),
     Policy(
         "oracle", "knows the exit after the first stage, and every arrival", _limit,

@@ -20,8 +20,8 @@ from edge_infer.runtime.planning.planner import Planner
 from edge_infer.runtime.planning.problem import PlanProblem
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
-SLOTS = 128
-"""Even steps of time up to the deadline; coarser than a planner's, with a plan for each frame."""
+STEPS = 128
+"""Even steps of age up to the deadline; coarser than a planner's, with a plan for each frame."""
 TRIAL_FRAMES = 200
 """Frames that the multiplier is searched on."""
 RATIO = 1.5
@@ -48,7 +48,7 @@ class TracePlanner:
 
     def __init__(self, problem: PlanProblem, arrivals_ns: Sequence[int]) -> None:
         self.problem = problem.pruned()
-        self.planner = Planner(self.problem, SLOTS)
+        self.planner = Planner(self.problem, STEPS)
         self._arrivals_ns = np.array(arrivals_ns, np.int64)
         self._highest_nj = 1000 * (sum(max(map(abs, row)) for row in problem.net_nj) or 1.0)
         self._gaps_ns = [after - before for before, after in pairwise(arrivals_ns)]
@@ -99,7 +99,7 @@ class TracePlanner:
 
         if keeps(0.0):
             return 0.0
-        penalty_nj = Planner(self.problem, SLOTS // 2).bisect(
+        penalty_nj = Planner(self.problem, STEPS // 2).bisect(
             miss_bound, least_nj, self._highest_nj
         )
         if not keeps(penalty_nj):
@@ -154,8 +154,8 @@ class TraceLimitGovernor(Governor):
     def first_point(self, frame: Frame, now_ns: int, backlog: int) -> OperatingPoint:
         """Return the point of the first stage."""
         kind = 0 if self._kind_of is None else self._kind_of(frame)
-        slot = self._slot(frame, now_ns)
-        return self._chosen(self._plans[frame.number].first[kind, self._clock, slot])
+        age = self._age(frame, now_ns)
+        return self._chosen(self._plans[frame.number].first[kind, self._clock, age])
 
     def next_point(
         self, frame: Frame, result: StageResult, decision: ExitDecision
@@ -164,7 +164,7 @@ class TraceLimitGovernor(Governor):
         if result.stage == 0:
             self._bin = self._bin_of(frame, result.scores)
         table = self._plans[frame.number].later[result.stage]
-        return self._chosen(table[self._bin, self._clock, self._slot(frame, result.end_ns)])
+        return self._chosen(table[self._bin, self._clock, self._age(frame, result.end_ns)])
 
     def idle_point(self) -> OperatingPoint | None:
         """Return the point to wait at, None to stay."""
@@ -173,8 +173,8 @@ class TraceLimitGovernor(Governor):
     def learn(self, record: InferenceRecord) -> None:
         """Note where to wait; there is nothing to learn."""
         self._clock = self._clock_index.get(record.points[-1].clock_khz, self._clock)
-        slot = self._age_slot(record.end_ns - record.arrival_ns)
-        waits_at = int(self._plans[record.number].idle[self._clock, slot])
+        age = self._age_index(record.end_ns - record.arrival_ns)
+        waits_at = int(self._plans[record.number].idle[self._clock, age])
         self._idle = None
         if waits_at != self._clock:
             self._idle = self._wait_points[waits_at]
@@ -184,9 +184,9 @@ class TraceLimitGovernor(Governor):
         self._clock = self._clock_of[index]
         return self._points[index]
 
-    def _slot(self, frame: Frame, now_ns: int) -> int:
+    def _age(self, frame: Frame, now_ns: int) -> int:
         due_ns = now_ns if frame.deadline_ns is None else frame.deadline_ns
-        return self._age_slot(self._deadline_ns - (due_ns - now_ns))
+        return self._age_index(self._deadline_ns - (due_ns - now_ns))
 
-    def _age_slot(self, age_ns: int) -> int:
+    def _age_index(self, age_ns: int) -> int:
         return min(bisect_left(self._ages_ns, age_ns), len(self._ages_ns) - 1)

@@ -44,7 +44,7 @@ CLASSIC_POLICY = "classic"
 """The net without early exits at the top clock, one thread."""
 NETS = (CLASSIC_POLICY, PRUNING)
 """Names that stand for another net at a fixed point, not for a governor."""
-JOINT, STABLE, UNCALIBRATED = "planned-joint", "stable-latency", "planned-uncalibrated"
+JOINT, STABLE, WITHOUT_FEEDBACK = "planned-joint", "stable-latency", "planned-uncalibrated"
 
 
 class Comparison:
@@ -57,7 +57,7 @@ class Comparison:
         table: a cost table of your own; the simulated board's if None. It must have the classic
             net's row, or the classic net is taken as the sum of the stages.
         narrower: the same frames scored at other pruning ratios; then there is a joint policy.
-        progress: told which policy is replayed.
+        progress: called with the policy that is replayed.
 
     Raises:
         RunError: the conditions contradict each other or the table does not fit.
@@ -154,7 +154,7 @@ class Comparison:
         names += [PRUNING, JOINT] if self.context.ratios else []
         if self.untold:
             self.warnings.append(f"no {PRUNING} and no {JOINT}: {self.untold}")
-        names += [UNCALIBRATED] if self.conditions.disturbances else ()
+        names += [WITHOUT_FEEDBACK] if self.conditions.disturbances else ()
         random = len(set(self.context.gaps_ns)) > 1
         if limits and multi and random and self.conditions.frames > MOST_FRAMES:
             self.warnings.append(
@@ -212,7 +212,7 @@ class Comparison:
         context.arrivals_ns = self.traffic.arrivals_ns
         context.exit_of = lambda frame: exits[order[frame.number]]
         context.queue_limit = conditions.queue
-        context.calibrates = conditions.calibrate
+        context.feedback = conditions.feedback
         context.ratios = self._ratios()
         context.without_ratios = self.untold
         return context
@@ -223,7 +223,7 @@ class Comparison:
         if not self.narrower:
             return ()
         try:
-            told = ratio_contexts(self.bundle.manifest)
+            contexts = ratio_contexts(self.bundle.manifest)
         except PolicyError as error:
             self.untold = str(error)
             return ()
@@ -231,7 +231,7 @@ class Comparison:
             replace(
                 one, bin_of=_known_bins(one.predictor, self.replays.scores(one.ratio), self.order)
             )
-            for one in told
+            for one in contexts
         )
 
     def _pruning(self) -> ReplayResult:

@@ -50,7 +50,7 @@ def compare(
         images: to score, at most; frames are drawn from them.
         backend: the platform's default if None.
         table: measured costs, with the classic net (`with_classic`); the board's model if None.
-        progress: told what is scored and replayed.
+        progress: called with what is scored and replayed.
 
     Returns:
         What `edge-infer compare --json` prints (schemas/compare.schema.json).

@@ -59,7 +59,7 @@ def read_frames(
         data: folder of the data set, or of several; the bundle's own samples if None.
         most: at most this many frames, drawn by a fixed seed.
         ratio: pruning ratio.
-        progress: told what is scored.
+        progress: called with what is scored.
 
     Raises:
         RunError: there are no frames.

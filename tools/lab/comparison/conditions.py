@@ -25,7 +25,7 @@ class Conditions:
     time_scale: float = 1.0
     late: Literal["run", "drop"] = "run"
     queue: int = 4
-    calibrate: bool = True
+    feedback: bool = True
     disturbances: tuple[Disturbance, ...] = ()
     strict: bool = False
     budget_uw: int | None = None

@@ -36,7 +36,7 @@ def measure_costs(
         backend: its kernels; of a simulated board the simulation is measured, and nothing runs.
         board: open, with a clock; energies need a meter.
         threads: thread counts to try; those above the board's cores are left out.
-        progress: told of each round.
+        progress: called with each round.
 
     Raises:
         RunError: no thread count fits the board.

@@ -76,7 +76,7 @@ class CostMeasurement:
         invokes: by stage name and threads.
         overheads_ns: time of an invocation that is decision and runtime, by stage and point.
         seed: of the order of visits.
-        progress: told of each round.
+        progress: called with each round.
     """
 
     board: Board

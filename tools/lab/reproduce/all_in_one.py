@@ -57,7 +57,7 @@ def reproduce_all_in_one(
         boards: names of simulated boards; every one if empty.
         memory: measure memory on this computer.
         backend: to run them with; the default if None.
-        progress: told what is under way.
+        progress: called with what is under way.
 
     Raises:
         RunError: the bundle has no ratios or states no accuracies, or `data` has no test side.

@@ -99,7 +99,7 @@ def ratio_answers(
         source: the data set that it was trained on.
         test: its test side.
         folder: to write each ratio to as a bundle of its own.
-        progress: told of each ratio.
+        progress: called with each ratio.
 
     Raises:
         RunError: the bundle has one exit, or another data set was trained on.

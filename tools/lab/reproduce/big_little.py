@@ -58,7 +58,7 @@ def reproduce_big_little(
         boards: names of boards with a cost table.
         timed: images to measure times with on this computer; none if 0.
         backend: to run it with; the default if None.
-        progress: told what is under way.
+        progress: called with what is under way.
 
     Raises:
         RunError: the bundle is no pair, or the data set has no test side.

@@ -42,8 +42,8 @@ STEPS = (
 """Policy, words, and whether thread counts are free."""
 THREADS = (1, 2, 4)
 SLOWER = 1.25
-"""Times those of the cost table: the board on which calibration is judged."""
-CALIBRATION = (
+"""Times those of the cost table: the board on which feedback is judged."""
+FEEDBACK = (
     ("planned-uncalibrated", "board 25 % slower, uncalibrated"),
     ("planned", "+ calibration"),
 )
@@ -79,7 +79,7 @@ def reproduce_eenet(
         grid: also every board, workload and deadline; of these bundles too, on their own samples
             if they have any. None for no grid.
         backend: to run the stages with; the default if None.
-        progress: told what is scored and replayed.
+        progress: called with what is scored and replayed.
 
     Raises:
         RunError: there are no frames, or a board offers none of the threads.
@@ -174,16 +174,16 @@ def _ablation_rows(
             "earned_percent": None if before is None else 100 * (1 - net_uj / before),
         })  # fmt: skip
         before = net_uj
-    return rows + _calibration_rows(bundle, frames, conditions, progress)
+    return rows + _feedback_rows(bundle, frames, conditions, progress)
 
 
-def _calibration_rows(
+def _feedback_rows(
     bundle: Bundle, frames: ComparisonFrames, conditions: Conditions, progress: Progress
 ) -> list[dict[str, Any]]:
-    """Return what calibration does on a board that is slower than its table: it buys misses off."""
+    """Return what feedback does on a board that is slower than its table: it buys misses off."""
     own = replace(conditions, threads=(1,), disturbances=(Disturbance(0, SLOWER),))
     comparison = Comparison(bundle, frames, own, progress=progress)
-    results = comparison.run([policy for policy, _ in CALIBRATION])
+    results = comparison.run([policy for policy, _ in FEEDBACK])
     document = compare_document(comparison, results)
     return [
         {
@@ -191,7 +191,7 @@ def _calibration_rows(
             "net_uj_per_inference": row["net_uj_per_inference"],
             "miss_percent": row["miss_percent"], "earned_percent": None,
         }
-        for (policy, words), row in zip(CALIBRATION, document["policies"], strict=True)
+        for (policy, words), row in zip(FEEDBACK, document["policies"], strict=True)
     ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from edge_infer.lab.comparison.comparison_frames import ComparisonFrames
 from edge_infer.lab.comparison.conditions import Conditions
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.models_tflite import Bundle
-from edge_infer.runtime.planning.problem import blind_beliefs
+from edge_infer.runtime.planning.problem import marginal_exits
 from edge_infer.runtime.policies.policy import fixed_policies
 
 WORKLOADS = (("back-to-back", 1.0), ("periodic", 0.75), ("poisson", 0.5), ("bursty", 0.3))
@@ -41,7 +41,7 @@ def grid_cells(
         pairs: bundles and their frames.
         boards: names of boards with a cost table.
         time_scale: stage times and energies times this.
-        progress: told which policy is replayed.
+        progress: called with the policy that is replayed.
     """
     return [
         _cell(bundle, frames, progress, Conditions(
@@ -97,7 +97,7 @@ def _compared(
 def _fixed(comparison: Comparison) -> list[str]:
     """Return the fixed points that can be the best: another is no slower and no dearer."""
     context = comparison.context
-    problem = context.problem(blind_beliefs(context.exit_shares))
+    problem = context.problem(marginal_exits(context.exit_shares))
     return list(fixed_policies(problem.pruned().points))
 
 

@@ -34,7 +34,7 @@ def train_model(
         splits: the held-back side is only looked at, to tell how training goes.
         classes: logits of each exit.
         work: folder of the checkpoints; a run that was cut short goes on from the last epoch.
-        progress: told of each epoch.
+        progress: called with each epoch.
 
     Returns:
         The int8 .tflite file, every exit an output that its signature names.

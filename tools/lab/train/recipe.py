@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeVar
 
 from edge_infer.lab.train.augment import Augment
 from edge_infer.lab.train.errors import TrainError, UnknownRecipeError
-from edge_infer.lab.tuning import Allowance
+from edge_infer.lab.tuning import LossBound
 
 _Part = TypeVar("_Part")
 
@@ -133,10 +133,10 @@ class Recipe:
     """Of the kind prunable, whose net has one exit or several."""
 
     @property
-    def allowance(self) -> Allowance:
+    def loss_bound(self) -> LossBound:
         """What the thresholds of an adaptive net keep."""
         assert self.promise is not None  # parse_recipe asks for it
-        return Allowance(self.promise.allowed_loss_points / 100, self.promise.confidence)
+        return LossBound(self.promise.allowed_loss_points / 100, self.promise.confidence)
 
 
 def _part(kind: type[_Part], table: Mapping[str, Any], where: str) -> _Part:

@@ -37,7 +37,7 @@ def train_bundle(
         work: checkpoints, the whole int8 model and its scores; a run that was cut short goes on
             from what is there. runs/train/NAME if None.
         replace: put it in the place of a bundle at `out`.
-        progress: told of each epoch, and what is under way.
+        progress: called with each epoch, and what is under way.
 
     Raises:
         TrainError: TensorFlow is missing, nothing readable is at `data`, or `work` holds a run of
@@ -73,7 +73,7 @@ def train_ablation(
         data: as for `train_bundle`.
         work: as for `train_bundle`.
         seeds: of the trainings.
-        progress: told of each epoch.
+        progress: called with each epoch.
 
     Raises:
         TrainError: as `train_bundle`, or the recipe learns heads alone.

@@ -55,14 +55,14 @@ def make_bundle(
         splits: the images; the test side travels along only if the recipe may redistribute it.
         scored: from `score_splits`.
         replace: put it in the place of a bundle at `out`.
-        progress: told what is under way.
+        progress: called with what is under way.
 
     Raises:
         TooFewSamplesError: the recipe holds back too few images for what it promises.
     """
     exits = _shipped_exits(model, recipe, scored, splits)
-    told = _provenance(model, recipe, splits, scored)
-    draft = _draft(model, exits, recipe, labels, splits, told)
+    provenance = _provenance(model, recipe, splits, scored)
+    draft = _draft(model, exits, recipe, labels, splits, provenance)
     if recipe.kind == "single":
         return write_bundle(out, draft, replace=replace)
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +80,7 @@ def _draft(
     recipe: Recipe,
     labels: Sequence[str],
     splits: Splits,
-    told: dict[str, Any],
+    provenance: dict[str, Any],
 ) -> BundleDraft:
     samples = None
     if recipe.data.redistribute:
@@ -98,7 +98,7 @@ def _draft(
         draft = single_draft(net, labels, recipe.name, frames, **fields)
     else:
         draft = exits_draft(net, exits, labels, recipe.name, frames, **fields)
-    return dataclasses.replace(draft, provenance=told)
+    return dataclasses.replace(draft, provenance=provenance)
 
 
 def tuned_on_held_back(
@@ -112,7 +112,7 @@ def tuned_on_held_back(
         backend,
         CalibrationData(list(held_back.images), held_back.labels.astype(np.int64), source),
         read_costs(untuned, TUNED_FOR, backend.info),
-        recipe.allowance,
+        recipe.loss_bound,
         seed=recipe.training.seed,
         progress=progress,
     )
@@ -224,5 +224,5 @@ def expected_macs(recipe: Recipe, outcomes: ExitOutcomes, macs: Sequence[int]) -
     """
     costs = np.cumsum(macs).astype(float)
     split = split_calibration(outcomes, list(costs), np.random.default_rng(recipe.training.seed))
-    choice = choose_thresholds(split, list(costs), recipe.allowance)
+    choice = choose_thresholds(split, list(costs), recipe.loss_bound)
     return float(costs[-1]) if choice is None else choice.energy_nj

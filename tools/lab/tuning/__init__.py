@@ -2,14 +2,14 @@
 
 outcomes = ExitOutcomes.of_scores(scores, labels, "score-margin", scales)
 split = split_calibration(outcomes, exit_energy_nj, np.random.default_rng(0))
-choice = choose_thresholds(split, exit_energy_nj, Allowance(loss=0.01, confidence=0.95))
+choice = choose_thresholds(split, exit_energy_nj, LossBound(loss=0.01, confidence=0.95))
 """
 
 from edge_infer.lab.tuning.exit_outcomes import ExitOutcomes, Thresholds
 from edge_infer.lab.tuning.loss_test import LossTest, samples_needed
 from edge_infer.lab.tuning.threshold_choice import (
-    Allowance,
     CalibrationSplit,
+    LossBound,
     ThresholdChoice,
     TooFewSamplesError,
     choose_thresholds,
@@ -23,7 +23,7 @@ __all__ = [
     "CalibrationSplit",
     "choose_thresholds",
     "ThresholdChoice",
-    "Allowance",
+    "LossBound",
     "TooFewSamplesError",
     "LossTest",
     "samples_needed",

@@ -7,8 +7,8 @@ import numpy as np
 
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.tuning import (
-    Allowance,
     ExitOutcomes,
+    LossBound,
     TooFewSamplesError,
     choose_thresholds,
     split_calibration,
@@ -34,14 +34,14 @@ def check_promise(
         pool: the population; sets are drawn from it with replacement, so independently.
         exit_energy_nj: mean net energy by exit.
         confidence: of the promise.
-        draws: sets for each size and allowance.
-        losses: allowances, as shares.
+        draws: sets for each size and loss_bound.
+        losses: bounds, as shares.
         sizes: inputs in a set.
         seed: of the draws.
-        progress: told of each size and allowance.
+        progress: called with each size and loss_bound.
 
     Returns:
-        A row for each size and allowance: the share of draws whose thresholds break the promise on
+        A row for each size and loss_bound: the share of draws whose thresholds break the promise on
         the pool, the bound on it (1 - confidence and two standard errors), the share of draws that
         could promise nothing and kept the plain net, and the mean energy used of the last exit's.
     """
@@ -51,7 +51,7 @@ def check_promise(
         for loss in losses:
             progress(f"{draws} draws of {size} at {100 * loss:g} points")
             rows.append(
-                _row(pool, exit_energy_nj, Allowance(loss, confidence), size, draws, random)
+                _row(pool, exit_energy_nj, LossBound(loss, confidence), size, draws, random)
             )
     return rows
 
@@ -59,7 +59,7 @@ def check_promise(
 def _row(
     pool: ExitOutcomes,
     exit_energy_nj: Sequence[float],
-    allowance: Allowance,
+    loss_bound: LossBound,
     size: int,
     draws: int,
     random: np.random.Generator,
@@ -70,7 +70,7 @@ def _row(
         drawn = pool.taken(random.integers(0, len(pool), size))
         split = split_calibration(drawn, exit_energy_nj, random)
         try:
-            choice = choose_thresholds(split, exit_energy_nj, allowance)
+            choice = choose_thresholds(split, exit_energy_nj, loss_bound)
         except TooFewSamplesError:
             choice = None
         if choice is None:
@@ -78,15 +78,15 @@ def _row(
             spent.append(exit_energy_nj[-1])
             continue
         harmed, helped = pool.counts(choice.thresholds)
-        broken += harmed - helped > allowance.loss * len(pool)
+        broken += harmed - helped > loss_bound.loss * len(pool)
         spent.append(float(np.dot(pool.shares(choice.thresholds), exit_energy_nj)))
-    chance = 1 - allowance.confidence
+    chance = 1 - loss_bound.confidence
     return {
         "inputs": size,
-        "allowed_points": 100 * allowance.loss,
+        "allowed_points": 100 * loss_bound.loss,
         "draws": draws,
         "broken_percent": 100 * broken / draws,
-        "bound_percent": 100 * (chance + 2 * (chance * allowance.confidence / draws) ** 0.5),
+        "bound_percent": 100 * (chance + 2 * (chance * loss_bound.confidence / draws) ** 0.5),
         "none_percent": 100 * none / draws,
         "energy_percent": 100 * float(np.mean(spent)) / exit_energy_nj[-1],
     }

@@ -54,7 +54,7 @@ class TooFewSamplesError(RunError, ValueError):
 
 
 @dataclass(frozen=True)
-class Allowance:
+class LossBound:
     """What a choice of thresholds has to keep."""
 
     loss: float
@@ -109,14 +109,14 @@ def split_calibration(
 
 
 def choose_thresholds(
-    split: CalibrationSplit, exit_energy_nj: Sequence[float], allowance: Allowance
+    split: CalibrationSplit, exit_energy_nj: Sequence[float], loss_bound: LossBound
 ) -> ThresholdChoice | None:
-    """Choose the cheapest thresholds that keep an allowance.
+    """Choose the cheapest thresholds that keep an loss_bound.
 
     Args:
         split: from `split_calibration`.
         exit_energy_nj: mean net energy of an inference that leaves at each exit.
-        allowance: what they have to keep.
+        loss_bound: what they have to keep.
 
     Returns:
         None if no thresholds can be shown to keep it, though there are inputs enough.
@@ -124,19 +124,19 @@ def choose_thresholds(
     Raises:
         TooFewSamplesError: even without a harmed input nothing could be promised.
     """
-    _check_samples(split, allowance)
+    _check_samples(split, loss_bound)
     return min(
-        accepted(split, exit_energy_nj, allowance),
+        accepted(split, exit_energy_nj, loss_bound),
         key=lambda choice: choice.energy_nj,
         default=None,
     )
 
 
 def accepted(
-    split: CalibrationSplit, exit_energy_nj: Sequence[float], allowance: Allowance
+    split: CalibrationSplit, exit_energy_nj: Sequence[float], loss_bound: LossBound
 ) -> Iterator[ThresholdChoice]:
     """Yield the choices along the path up to the first that cannot be accepted."""
-    test = loss_test(len(split.tested), allowance.loss, allowance.confidence)
+    test = loss_test(len(split.tested), loss_bound.loss, loss_bound.confidence)
     for thresholds in split.path:
         harmed, helped = split.tested.counts(thresholds)
         if not test.accepts(harmed, helped):
@@ -146,13 +146,13 @@ def accepted(
         yield ThresholdChoice(thresholds, harmed, helped, test.samples, shares, energy_nj)
 
 
-def _check_samples(split: CalibrationSplit, allowance: Allowance) -> None:
+def _check_samples(split: CalibrationSplit, loss_bound: LossBound) -> None:
     """Check that the inputs tested on are enough to promise anything.
 
     Raises:
         TooFewSamplesError: how many there are and how many it takes, path included.
     """
-    needed, tested = samples_needed(allowance.loss, allowance.confidence), len(split.tested)
+    needed, tested = samples_needed(loss_bound.loss, loss_bound.confidence), len(split.tested)
     if tested >= needed:
         return
     learning = ""
@@ -161,8 +161,8 @@ def _check_samples(split: CalibrationSplit, allowance: Allowance) -> None:
         tested = round(tested / (1 - _LEARNING_SHARE))
         learning = f" ({_LEARNING_SHARE:.0%} of them to learn in which order to test)"
     raise TooFewSamplesError(
-        f"{tested} calibration inputs cannot promise a loss of at most {100 * allowance.loss:g} "
-        f"points at {allowance.confidence:.0%}: it takes {needed}{learning}, none of them harmed; "
+        f"{tested} calibration inputs cannot promise a loss of at most {100 * loss_bound.loss:g} "
+        f"points at {loss_bound.confidence:.0%}: it takes {needed}{learning}, none of them harmed; "
         "give more, or allow more"
     )
 

@@ -12,9 +12,9 @@ from edge_infer.lab.costs.board_costs import ExitCosts, read_costs
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.replay.scored_frames import score_frames
 from edge_infer.lab.tuning import (
-    Allowance,
     CalibrationSplit,
     ExitOutcomes,
+    LossBound,
     ThresholdChoice,
     TooFewSamplesError,
     choose_thresholds,
@@ -48,13 +48,13 @@ RULE = (
     "exact trinomial test of the loss against the last exit"
 )
 CURVE_POINTS = (0.05, 0.1, 0.12, 0.25, 0.5, 1.0, 2.0, 5.0)
-"""Allowances, in percentage points, that the trade-off curve shows beside the asked one."""
-USUAL = Allowance(loss=0.01, confidence=0.95)
+"""Bounds, in percentage points, that the trade-off curve shows beside the asked one."""
+USUAL = LossBound(loss=0.01, confidence=0.95)
 
 
 @dataclass(frozen=True)
 class CurvePoint:
-    """What another allowance would have given."""
+    """What another loss_bound would have given."""
 
     allowed_loss: float
     choice: ThresholdChoice
@@ -71,11 +71,11 @@ class Tuning:
     outcomes: ExitOutcomes
     split: CalibrationSplit
     criterion: Criterion
-    allowance: Allowance
+    loss_bound: LossBound
     costs: ExitCosts
     backend: BackendInfo
     choice: ThresholdChoice | None
-    """None: no thresholds can be shown to keep the allowance."""
+    """None: no thresholds can be shown to keep the loss_bound."""
     curve: tuple[CurvePoint, ...]
     seed: int
 
@@ -103,7 +103,7 @@ def tune(
     board: str = "sim:raspberry-pi-5",
     cost_table: Path | None = None,
     clock_mhz: int | None = None,
-    allowance: Allowance = USUAL,
+    loss_bound: LossBound = USUAL,
     criterion: Criterion | None = None,
     seed: int = 0,
     strict: bool = False,
@@ -119,12 +119,12 @@ def tune(
         board: name of a board with a cost table.
         cost_table: a table that was measured on the board, instead.
         clock_mhz: one of the board's clocks; the highest if None.
-        allowance: loss of accuracy allowed against the last exit, and the confidence.
+        loss_bound: loss of accuracy allowed against the last exit, and the confidence.
         criterion: how an exit is judged; the bundle's own if None.
         seed: of the split into inputs to learn and to test on.
         strict: raise at the first input that cannot be read.
         backend: kernels to run it on; the default if None.
-        progress: told what is under way.
+        progress: called with what is under way.
 
     Raises:
         RunError, CalibrationError, TooFewSamplesError: as `read_costs`, `read_calibration` and
@@ -133,7 +133,7 @@ def tune(
     backend = backend or open_backend()
     costs = read_costs(bundle, board, backend.info, cost_table, clock_mhz)
     data = read_calibration(bundle, calibration, labels_path, strict=strict)
-    return tune_bundle(bundle, backend, data, costs, allowance, criterion, seed, progress)
+    return tune_bundle(bundle, backend, data, costs, loss_bound, criterion, seed, progress)
 
 
 def tune_bundle(
@@ -141,7 +141,7 @@ def tune_bundle(
     backend: Backend,
     data: CalibrationData,
     costs: ExitCosts,
-    allowance: Allowance,
+    loss_bound: LossBound,
     criterion: Criterion | None = None,
     seed: int = 0,
     progress: Progress = silent,
@@ -153,10 +153,10 @@ def tune_bundle(
         backend: kernels to run it on; thresholds hold for these.
         data: inputs that no weight was trained on.
         costs: of the board it is to run on.
-        allowance: loss of accuracy allowed against the last exit, and the confidence.
+        loss_bound: loss of accuracy allowed against the last exit, and the confidence.
         criterion: how an exit is judged; the bundle's own if None.
         seed: of the split into inputs to learn and to test on.
-        progress: told what is under way.
+        progress: called with what is under way.
 
     Raises:
         RunError: the bundle has one exit.
@@ -175,10 +175,10 @@ def tune_bundle(
     scales = [stage.scores.scale for stage in stages]
     outcomes = ExitOutcomes.of_scores(scores, data.labels, criterion, scales)
     split = split_calibration(outcomes, costs.energy_nj, np.random.default_rng(seed))
-    choice = choose_thresholds(split, costs.energy_nj, allowance)
-    curve = _curve(split, costs.energy_nj, allowance)
+    choice = choose_thresholds(split, costs.energy_nj, loss_bound)
+    curve = _curve(split, costs.energy_nj, loss_bound)
     return Tuning(
-        bundle, data, scores, outcomes, split, criterion, allowance, costs, backend.info, choice,
+        bundle, data, scores, outcomes, split, criterion, loss_bound, costs, backend.info, choice,
         curve, seed,
     )  # fmt: skip
 
@@ -227,15 +227,15 @@ def _thresholds(tuning: Tuning) -> Thresholds:
     chosen_on = ChosenOn(
         data=f"{tuning.data.source}, {len(tuning.data)} inputs",
         rule=RULE,
-        allowed_loss_points=100 * tuning.allowance.loss,
-        confidence=tuning.allowance.confidence,
+        allowed_loss_points=100 * tuning.loss_bound.loss,
+        confidence=tuning.loss_bound.confidence,
         samples=len(tuning.split.tested),
     )
     return Thresholds(tuning.criterion, tuning.values, chosen_on)
 
 
 def _curve(
-    split: CalibrationSplit, energy_nj: Sequence[float], asked: Allowance
+    split: CalibrationSplit, energy_nj: Sequence[float], asked: LossBound
 ) -> tuple[CurvePoint, ...]:
     points = []
     for loss in sorted({asked.loss, *(points / 100 for points in CURVE_POINTS)}):

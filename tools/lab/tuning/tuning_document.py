@@ -33,8 +33,8 @@ def tune_document(tuning: Tuning) -> dict[str, Any]:
             "skipped": list(tuning.data.skipped),
             "seed": tuning.seed,
         },
-        "allowed_loss_points": 100 * tuning.allowance.loss,
-        "confidence": tuning.allowance.confidence,
+        "allowed_loss_points": 100 * tuning.loss_bound.loss,
+        "confidence": tuning.loss_bound.confidence,
         "criterion": tuning.criterion,
         "pays": tuning.pays,
         "thresholds": list(tuning.values) if choice else None,
@@ -133,8 +133,8 @@ def check_predictor(tuning: Tuning) -> dict[str, Any] | None:
 
 
 def _log_loss(probabilities: NDArray[Any], later: NDArray[np.int64]) -> float:
-    told = probabilities[np.arange(len(later)), later]
-    return float(-np.log(np.maximum(told, _LEAST)).mean())
+    likelihoods = probabilities[np.arange(len(later)), later]
+    return float(-np.log(np.maximum(likelihoods, _LEAST)).mean())
 
 
 def _reliability(

@@ -36,7 +36,7 @@ def ablation_rows(
         classes: logits of each exit.
         work: folder of the checkpoints; what is done already is not done again.
         seeds: of weights, batches and the arbitrary order.
-        progress: told of each epoch.
+        progress: called with each epoch.
 
     Returns:
         Rows with `seed`, `way` (an order, or "alone"), `ratio`, and the test accuracy of the last

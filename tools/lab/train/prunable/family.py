@@ -71,7 +71,7 @@ class Family:
         logits = logits if isinstance(logits, list | tuple) else [logits]
         return [tf.cast(x, tf.float32) for x in logits]
 
-    def settle(self) -> None:
+    def write_slices(self) -> None:
         """Write the slices into the sub-nets' own variables: each is a net of its own now."""
         for ratio, net in self.nets.items():
             for variable, value in zip(net.trainable_variables, self._values(ratio), strict=True):
@@ -107,7 +107,7 @@ def eased(tensor: Any, pull: float) -> Any:
     return tensor if pull == 1 else pull * tensor + tf.stop_gradient((1 - pull) * tensor)
 
 
-def settled_nets(family: Family, build: Build, train: Dataset, peak: int) -> dict[str, Any]:
+def separate_nets(family: Family, build: Build, train: Dataset, peak: int) -> dict[str, Any]:
     """Return each ratio as a net of its own, without mixed precision.
 
     A ratio between the widest and the narrowest was trained in some of the steps only, each with
@@ -120,7 +120,7 @@ def settled_nets(family: Family, build: Build, train: Dataset, peak: int) -> dic
         train: images of the training side.
         peak: grey level that becomes 1.0.
     """
-    family.settle()
+    family.write_slices()
     keras.config.set_dtype_policy("float32")
     nets = {}
     rows = np.random.default_rng(0).permutation(len(train))[
@@ -130,11 +130,11 @@ def settled_nets(family: Family, build: Build, train: Dataset, peak: int) -> dic
     for name, net in family.nets.items():
         nets[name] = build(name)
         nets[name].set_weights(net.get_weights())
-        _recalibrate(nets[name], [train.images[part] for part in batches], peak)
+        _estimate_statistics(nets[name], [train.images[part] for part in batches], peak)
     return nets
 
 
-def _recalibrate(net: keras.Model, batches: Sequence[NDArray[Any]], peak: int) -> None:
+def _estimate_statistics(net: keras.Model, batches: Sequence[NDArray[Any]], peak: int) -> None:
     """Set the moving statistics to the mean over batches."""
     norms = [layer for layer in net.layers if isinstance(layer, FusedBatchNorm)]
     kept = [layer.momentum for layer in norms]

@@ -59,7 +59,7 @@ def train_prunable(
         splits: the held-back side decides, the test side is read once.
         work: folder of checkpoints and conversions.
         replace: put it in the place of a bundle at `out`.
-        progress: told of each epoch, and what is under way.
+        progress: called with each epoch, and what is under way.
 
     Raises:
         TrainError: the net cannot be pruned.
@@ -68,31 +68,31 @@ def train_prunable(
     nets = trained_nets(recipe, splits, len(labels), work, progress)
     progress("converting every ratio")
     converted = convert(recipe, splits, nets, work)
-    told = _told(recipe, nets, converted, splits)
+    by_ratio = _by_ratio(recipe, nets, converted, splits)
     return _make_bundle(
-        out, converted, recipe, labels, splits, told, replace=replace, progress=progress
+        out, converted, recipe, labels, splits, by_ratio, replace=replace, progress=progress
     )
 
 
-def _told(
+def _by_ratio(
     recipe: Recipe, nets: Mapping[str, Any], converted: Converted, splits: Splits
 ) -> dict[str, dict[str, Any]]:
     """Return test accuracies by ratio and exit: of float nets, and of int8 nets of their own."""
     exits = [part.name for part in recipe.exits]
-    told: dict[str, dict[str, Any]] = {}
+    by_ratio: dict[str, dict[str, Any]] = {}
     for name, net in nets.items():
         floats = accuracies(net, splits.test, recipe.data.peak)
         own = score(
             converted.own[name], exits, splits.test.images, recipe.data.peak, open_backend()
         )
-        told[name] = {
+        by_ratio[name] = {
             "float_test": dict(zip(exits, map(percent, floats), strict=True)),
             "own_int8_test": {
                 exit_: percent(accuracy(rows, splits.test.labels))
                 for exit_, rows in zip(exits, own, strict=True)
             },
         }
-    return told
+    return by_ratio
 
 
 def trained_nets(
@@ -115,7 +115,7 @@ def _make_bundle(
     recipe: Recipe,
     labels: Sequence[str],
     splits: Splits,
-    told: Mapping[str, Any],
+    by_ratio: Mapping[str, Any],
     *,
     replace: bool,
     progress: Progress,
@@ -128,9 +128,9 @@ def _make_bundle(
         recipe: how it was trained.
         labels: class names.
         splits: the held-back side decides, the test side is read once.
-        told: more for the provenance, by ratio.
+        by_ratio: more for the provenance, by ratio.
         replace: put it in the place of a bundle at `out`.
-        progress: told what is under way.
+        progress: called with what is under way.
 
     Raises:
         TooFewSamplesError: the recipe holds back too few images for what it promises.
@@ -150,7 +150,7 @@ def _make_bundle(
         figures = {
             ratio: {
                 **_figures(raw, ratio, splits, tuned.get(ratio), progress),
-                **told.get(ratio, {}),
+                **by_ratio.get(ratio, {}),
             }
             for ratio in manifest.ratios
         }

@@ -52,7 +52,7 @@ class SandwichTrainer:
         family: sub-nets with shared kernels, or nets of their own.
         recipe: of the kind prunable.
         folder: checkpoints; a later run of the same recipe goes on from them.
-        progress: told of each epoch.
+        progress: called with each epoch.
     """
 
     def __init__(

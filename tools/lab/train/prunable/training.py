@@ -18,7 +18,7 @@ from edge_infer.lab.train.prunable.family import (
     Family,
     load_nets,
     save_nets,
-    settled_nets,
+    separate_nets,
 )
 from edge_infer.lab.train.prunable.sandwich import SandwichTrainer
 from edge_infer.lab.train.prunable.spacing import ratios_of
@@ -59,7 +59,7 @@ def train_family(
         work: folder of the checkpoints; a run that was cut short goes on from the last epoch.
         rule: how channels are put in order.
         mask_work: folder of the mask's checkpoints, if several runs share it.
-        progress: told of each epoch.
+        progress: called with each epoch.
     """
     build, names = builder(recipe, splits, classes)
     if (found := load_nets(work, build)) is not None:
@@ -74,7 +74,7 @@ def train_family(
     reorder(groups, mask.order(rule, recipe.training.seed))
     family.inherit()
     _train(family, recipe, splits, work, progress)
-    return save_nets(work, settled_nets(family, build, splits.train, recipe.data.peak))
+    return save_nets(work, separate_nets(family, build, splits.train, recipe.data.peak))
 
 
 def train_alone(
@@ -96,7 +96,7 @@ def train_alone(
         classes: logits of each exit.
         work: folder of the checkpoints.
         names: three ratios, the full one first, the narrowest last.
-        progress: told of each epoch.
+        progress: called with each epoch.
     """
     assert recipe.prunable is not None
     build, _ = builder(recipe, splits, classes)
@@ -112,7 +112,7 @@ def train_alone(
         warmup_epochs=max(first.warmup_epochs, 1),
     )
     _train(family, dataclasses.replace(recipe, phases=(longer, *rest)), splits, work, progress)
-    return save_nets(work, settled_nets(family, build, splits.train, recipe.data.peak))
+    return save_nets(work, separate_nets(family, build, splits.train, recipe.data.peak))
 
 
 def train_heads(
@@ -131,7 +131,7 @@ def train_heads(
         splits: as for `train_family`.
         classes: logits of each exit.
         work: folder of the checkpoints.
-        progress: told of each epoch.
+        progress: called with each epoch.
     """
     build, names = builder(recipe, splits, classes)
     if (found := load_nets(work, build)) is not None:
@@ -141,7 +141,7 @@ def train_heads(
     for name, net in family.nets.items():
         graft(net, trunk[name])
     _train(family, recipe, splits, work, progress)
-    return save_nets(work, settled_nets(family, build, splits.train, recipe.data.peak))
+    return save_nets(work, separate_nets(family, build, splits.train, recipe.data.peak))
 
 
 def graft(net: keras.Model, trunk: keras.Model) -> None:
@@ -171,7 +171,7 @@ def _train(family: Family, recipe: Recipe, splits: Splits, work: Path, progress:
     ends = [FULL_RATIO, list(family.nets)[-1]]
 
     def report() -> str:
-        family.settle()
+        family.write_slices()
         shares = [
             f"{name}: "
             + " ".join(
