@@ -7,7 +7,7 @@ import copy
 from collections import Counter
 from typing import Any
 
-from edge_infer.models_tflite.flatbuffer import pack, unpack
+from edge_infer.models_tflite.flatbuffer import pack, text, unpack
 from edge_infer.models_tflite.graph import NO_TENSOR, Graph
 from edge_infer.models_tflite.prunable.atoms import Atoms, Blocks
 from edge_infer.models_tflite.prunable.channels import Axis, ChannelGroups, Group
@@ -57,12 +57,12 @@ def _own_names(graph: Any) -> bool:
     changed = False
     for tensor in graph.tensors:
         name, number = _text(tensor.name), 1
-        while name in seen:
+        while text(name) in seen:  # as `Graph` names it
             number += 1
             name = f"{_text(tensor.name)}#{number}"
         if number > 1:
             tensor.name, changed = name, True
-        seen.add(name)
+        seen.add(text(name))
     return changed
 
 
