@@ -22,9 +22,9 @@ BUFFER_ALIGNMENT = 16
 """Buffer.data is `force_align: 16` in the TFLite schema, which kernels may rely on."""
 NO_TENSOR = -1
 """Index of an optional input that is left out."""
-_ITEM_BYTES = {
-    "float64": 8, "float32": 4, "float16": 2, "int64": 8, "uint64": 8, "int32": 4, "uint32": 4,
-    "int16": 2, "uint16": 2, "int8": 1, "uint8": 1, "bool": 1, "int4": 0.5,
+_ITEM_BITS = {
+    "float64": 64, "float32": 32, "float16": 16, "int64": 64, "uint64": 64, "int32": 32,
+    "uint32": 32, "int16": 16, "uint16": 16, "int8": 8, "uint8": 8, "bool": 8, "int4": 4,
 }  # fmt: skip
 
 
@@ -198,9 +198,9 @@ def _check_tensor(tensor: Any, data: NDArray[np.uint8]) -> None:
     signature = tensor.shapeSignature
     if min(shape, default=0) < 0 or len(signature) not in (0, len(shape)):
         raise _damaged(tensor, f"has the shape {shape} of {len(signature)} dimensions")
-    item = _ITEM_BYTES.get(type_name(tensor.type))  # none for text and the like
-    bytes_wanted = math.ceil(math.prod(shape) * item) if item else len(data)
-    if len(data) not in (0, bytes_wanted) and tensor.sparsity is None:
+    bits = _ITEM_BITS.get(type_name(tensor.type))  # none for text and the like
+    wanted = -(-math.prod(shape) * bits // 8) if bits else len(data)
+    if len(data) not in (0, wanted) and tensor.sparsity is None:
         raise _damaged(tensor, f"of shape {shape} has {len(data)} bytes of values")
     scales, zero_points = tensor.quantization.scale, tensor.quantization.zeroPoint
     if not (np.isfinite(scales) & (np.asarray(scales) >= 0)).all():
