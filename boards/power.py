@@ -53,7 +53,7 @@ class MeterStatistics:
 
 
 class PowerMeter(Protocol):
-    """Gives samples of the board's power rail."""
+    """Gives samples of the board's supply power."""
 
     @property
     def origin(self) -> Origin:

@@ -1,12 +1,10 @@
 """An energy budget: less energy per frame by leaving earlier, and at last by the cheapest clock.
 
-A governor that chooses pruning ratios follows the effort with those too.
-
-The budget is a mean power of the whole board. What was drawn above it since the start, in seconds
-of the mean power above idle, times a gain is the effort: from 0 (thresholds as tuned) to 1 (every
-frame leaves at its first exit, and the plan is the one of least energy, whatever the deadlines).
-Feedback on the energy drawn is integral feedback on the power, so the mean power settles at the
-budget; a effort that is clipped to [0, 1] and a first-order loop cannot run away.
+The budget is a mean power of the whole board, kept by integral feedback. The error is the energy
+drawn above the budget since the start; times a gain it is the control effort, from 0 (thresholds as
+tuned) to 1 (every frame leaves at its first exit, and the plan is the one of least energy, whatever
+the deadlines). A governor that chooses pruning ratios lowers those too. The effort is clipped to
+[0, 1] and the loop is of first order, so it cannot run away.
 """
 
 import math
@@ -21,7 +19,7 @@ from edge_infer.runtime.records import ExitDecision, InferenceRecord
 from edge_infer.runtime.stage_costs import row_name, switch_work
 
 GAIN_PER_S = 0.5
-"""Pressure for each second of the mean power above idle that was drawn too much."""
+"""Control effort for each second of the mean power above idle that was drawn too much."""
 LEAST_SCALE = 0.001
 """Of the idle power: what the mean power above idle is at least taken for."""
 
@@ -88,7 +86,7 @@ class EnergyBudget:
             )
 
     def leaves(self, stage: int, decision: ExitDecision, ratio: str = FULL_RATIO) -> bool:
-        """Return True when a frame leaves here under effort, though the tuned exit says stay."""
+        """Return True when a frame leaves here for the budget, though the tuned exit says stay."""
         if self.effort <= 0.0:
             return False
         threshold = self.thresholds[ratio][stage]

@@ -2,9 +2,9 @@
 
 A softmax regression on what the sorted scores say: the distances of the next scores to the top
 one, the margin against the mean, the entropy. Its output is sorted into a few bins by the expected
-exit, and each bin carries the share of held-back inputs that left at each exit: so the
-probabilities are calibrated by counting (histogram binning: Zadrozny and Elkan, ICML 2001), and a
-planner can solve for each bin ahead of time. Everything is plain numbers in the manifest.
+exit, and each bin carries the share of held-back inputs that left at each exit: so probabilities
+are frequencies (histogram binning: Zadrozny and Elkan, ICML 2001), and a planner can solve for each
+bin ahead of time. Everything is plain numbers in the manifest.
 """
 
 import math
@@ -98,7 +98,7 @@ class SoftmaxPredictor:
         return moment / total
 
     def probabilities(self, scores: NDArray[Any]) -> tuple[float, ...]:
-        """Return the probability of each later exit, calibrated by the bin."""
+        """Return the probability of each later exit: the frequencies of the bin."""
         return self.bin_exits[self.bin_of(scores)]
 
     def to_document(self) -> dict[str, Any]:

@@ -137,7 +137,7 @@ class RemoteEngine(Closing):
         return done + rest
 
     def energy(self) -> EnergyTotals | None:
-        """Return the rail over the run, known once it is finished."""
+        """Return the board's energy over the run, known once it is finished."""
         return self._totals
 
     def close(self) -> None:

@@ -100,7 +100,7 @@ class RunSamples(Fields):
 
 @dataclass(frozen=True, slots=True)
 class Energy(Fields):
-    """The energy of the rail over a run."""
+    """The board's energy over a run."""
 
     origin: str
     start_ns: Annotated[int, "start"]
@@ -213,7 +213,7 @@ class EnergiesWanted(Fields):
 
 @dataclass(frozen=True, slots=True)
 class Energies(Fields):
-    """Of settled inferences."""
+    """Of inferences whose energy is known."""
 
     energies: tuple[EnergyRow, ...]
 
@@ -223,6 +223,8 @@ class LogWanted(Fields):
     """Entries of the power log from this number on."""
 
     first: Annotated[int, "from"]
+    boot: int | None = None
+    """Boot in which the number counts; in another the device begins with its oldest entry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +239,10 @@ class LogBatch(Fields):
     now_ns: Annotated[int, "ns"]
     batch: bytes
     """The entries, as `log_batch.encode` writes them."""
+    boot: int | None = None
+    """What the numbers count in: they begin anew when the agent is started."""
+    before: tuple[tuple[int, int], ...] | None = None
+    """Boots before and how many entries each had, oldest first; to who asks for another boot."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def inference_energy(row: EnergyRow) -> InferenceEnergy | None:
 
 
 def wire_energy(totals: EnergyTotals) -> Energy:
-    """Return the rail's figures."""
+    """Return the board's energy figures."""
     return Energy(
         origin=totals.origin,
         start_ns=totals.start_ns,

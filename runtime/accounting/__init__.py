@@ -1,1 +1,1 @@
-"""Energy: what the rail took, and which part of it each inference gets."""
+"""Energy accounting: what the board drew, and which part of it each inference gets."""

@@ -24,7 +24,7 @@ class IdleReference:
 
 @dataclass(frozen=True, slots=True)
 class EnergyTotals:
-    """The rail over a run, waits included."""
+    """The board's energy over a run, waits included."""
 
     origin: Origin
     start_ns: int
@@ -76,7 +76,7 @@ class Account(Protocol):
         ...
 
     def totals(self) -> EnergyTotals | None:
-        """Return the rail so far; None where nothing is known of it."""
+        """Return the board's energy so far; None where nothing is known of it."""
         ...
 
 

@@ -3,7 +3,7 @@
 An INA219 gives a mean over about half a millisecond, every millisecond; an inference may take
 50 us. So the power of each activity (a stage at an operating point, waiting at a clock) is
 learned from the samples, each of which is the time-weighted mean of what ran during its
-conversion, with the cost table as the prior; a wrong row fades out. The rail is then
+conversion, with the cost table as the prior; a wrong row fades out. The board's power is then
 
     expected power of what ran  +  the samples' residuals, joined by straight lines (trapezoid)
 
@@ -11,7 +11,7 @@ which is a trapezoid of the samples wherever one activity fills an interval, and
 the mix that a conversion happened to see for the mix that ran while the meter was busy with the
 bus voltage, read late, or lost. (It is the regression estimator of survey sampling: Cochran,
 Sampling Techniques, 3rd ed. 1977, chapter 7.) Each inference gets the part of its own time, so
-the parts always add up to the rail.
+the parts always add up to the board's energy.
 """
 
 import math
@@ -42,7 +42,7 @@ class Span:
 
 
 class MeteredAccount:
-    """Splits a meter's rail over inferences. Feed it records in time order, then `drain`."""
+    """Splits a meter's energy over inferences. Feed it records in time order, then `drain`."""
 
     def __init__(
         self,
@@ -125,7 +125,7 @@ class MeteredAccount:
         return done + self._covered()
 
     def totals(self) -> EnergyTotals:
-        """Return the rail so far, with its uncertainty."""
+        """Return the board's energy so far, with its uncertainty."""
         wall_s = (self._covered_ns - self._start_ns) / 1e9
         gross_nj = round(self._gross_nj)
         gain = self._meter.gain_uncertainty_ppm / 1e6
@@ -269,7 +269,7 @@ class MeteredAccount:
         return math.ceil(gain_nj + split_nj + (steady_uw + scatter_uw) * record.busy_ns / 1e6)
 
     def _mean_error_uw(self) -> float:
-        """Standard error of the mean rail: the samples' scatter, and what the meter did not see.
+        """Standard error of the mean power: the samples' scatter, and what the meter did not see.
 
         Half the mean square step between neighbouring residuals is the variance of one about a
         slowly moving mean (von Neumann's successive difference), without a drift being taken for

@@ -1,5 +1,6 @@
-"""Governors that decide more than one fixed clock.
+"""Governors: what decides the operating point of each stage, and the pruning ratio of each frame.
 
-The kernel's (`ondemand`, `conservative`, `schedutil`), the planner's and its limits, and the
-zero-padding predictor with the lowest clock that meets the deadline.
+`governor` is the contract and the fixed clock; `planned` and `joint` follow plans of
+`edge_infer.runtime.planning`, `feedback` corrects them; `stable_latency` moves the ratio alone. The
+kernel's governors by their rules are baselines of the laboratory.
 """

@@ -1,9 +1,12 @@
 """Feedback over many inferences: how the board and the arrivals differ from what was planned with.
 
-Every gain is bounded and every estimate is clipped, so that no input can make it run away:
-`Slowdown` follows the ratio of measured to tabled stage times, `Reserve` holds back a part of the
-deadline while too many frames miss it, `ArrivalRate` follows the gaps between arrivals, and
-`ClockCap` remembers a clock that the board does not give.
+`Slowdown`     measured over tabled stage times, so that plans hold for the board as it is
+`Reserve`      a part of the deadline that plans leave unused while too many frames miss it
+`ArrivalRate`  the mean gap between arrivals
+`ClockCap`     the highest clock that the board really gives
+`MissBucket`   which plan of a `PlanSet` runs, so that misses come to the bound and no further
+
+Every gain is bounded and every estimate clipped: no input makes one of them run away.
 """
 
 import math
@@ -168,45 +171,44 @@ class ClockCap:
 
 
 ENOUGH = 3.0
-"""Misses saved up at which spending begins; it ends below one: each turn costs changes of clock."""
+"""Tokens at which the cheaper plan begins; it ends below one. A change of plan costs switches."""
 PAID_BACK = 1.0
-"""Misses that must be left again before the strict plan ends: the change itself may cost one."""
+"""Tokens at which the backup plan ends: the change of plan itself may cost a miss."""
 LEAST, MOST_MARGIN = -50.0, 20.0
-"""What may be owed, the rest is forgiven; and the widest margin."""
+"""The bucket is no emptier than the first, and keeps back no more than the second."""
 FORGETTING = 5e-4
 """Part of the margin that is forgotten with each frame."""
 UNSPENT, MOST_UNSPENT = 0.05, 10.0
-"""Part of what may be spent that lies above it, below the bound; and how many misses of it may be
-owed at most."""
+"""Credit beside the bucket, for the backup plan alone: its part of the rate, and its depth."""
 
 
 @dataclass
 class MissBucket:
-    """An account of misses: every frame that arrives pays in the bound, every miss takes one out.
+    """Chooses between the plans of a `PlanSet` by a token bucket of misses.
 
-    Once some are saved up the eager plan runs until less than one is left, so in the long run the
-    mixture of the two plans misses exactly what is allowed, whatever the share of misses of either
-    (a token bucket: Turner, IEEE Communications Magazine 24(10), 1986). Misses may come several at
-    once: by how much the account was overdrawn lately stays in it as a margin. The balance cannot
-    run away.
+    A token is a miss (Turner, IEEE Communications Magazine 24(10), 1986). Each frame that arrives
+    adds `bound` tokens, each miss takes one. With `ENOUGH` of them the cheaper plan runs, until
+    less than one is left: so the mixture of the two plans uses the bound up, whatever either
+    misses. Below zero the backup plan runs until the debt is paid back: that happens where frames
+    leave later than was planned with, since otherwise the feasible plan keeps the bound by itself.
 
-    The careful plan keeps the bound if frames leave where they were expected to. Where they do not,
-    it is overdrawn, and the strict plan pays back. After n frames at most what may be spent plus
-    one has been missed, or the bound if that is more, as far as misses come one at a time and the
-    strict plan has none.
+    Misses come in bursts, when one late frame delays the next. How deep the bucket was in debt
+    lately is kept back from spending, and forgotten slowly. As far as misses come one at a time and
+    the backup plan has none, n frames miss at most `bound` * n + max(1, `unspent`).
     """
 
     bound: float
-    """Share of frames that may miss."""
+    """Share of frames that may miss: tokens a frame."""
     tokens: float = 0.0
+    """In the bucket; below 0 a debt."""
     margin: float = 0.0
-    """Misses that are not spent: what was lately owed at worst."""
+    """Tokens kept back: the worst debt of late."""
     spends: bool = False
-    """True while the eager plan is to run."""
+    """True while the cheaper plan is to run."""
     unspent: float = 0.0
-    """Misses below the bound that are not for spending."""
+    """Credit beside the bucket, between what may be spent and the bound itself."""
     overdrawn: bool = False
-    """True while the strict plan is to run."""
+    """True while the backup plan is to run."""
     _next_frame: int | None = None
 
     def add(self, number: int, missed: bool) -> None:
@@ -230,5 +232,5 @@ class MissBucket:
         self.overdrawn = left < (PAID_BACK if self.overdrawn else 0.0)
 
     def forfeit(self) -> None:
-        """Drop what is saved up: it was earned on a board that is another now."""
+        """Drop saved tokens, not debts: they were earned on a board that was faster or slower."""
         self.tokens, self.spends = min(self.tokens, 0.0), False

@@ -13,7 +13,7 @@ from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, Sta
 
 
 class Governor(ABC):
-    """Chooses operating points; told of everything it may learn from.
+    """Chooses operating points, and gets every finished record to learn from.
 
     A governor of your own is a subclass with `first_point` at least, given to
     `Engine(..., policy=...)`. The flags are read once, when an engine or a replay takes it up.

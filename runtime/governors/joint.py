@@ -1,8 +1,8 @@
 """The joint governor: at which pruning ratio each frame runs, then as the planner's governor.
 
-Under the effort of an energy budget accuracy gets cheaper, down to nothing: the price of the loss
-falls step by step, so narrower ratios are chosen while thresholds sink. Between two steps the
-effort may swing, since what they draw differs: so each is kept for a while, and solved once.
+The control effort of an energy budget lowers the price of the loss in steps, down to nothing: so
+narrower ratios are chosen while thresholds sink. Two neighbouring steps draw different powers, so
+the effort may swing between them: each step is kept for a while, and solved for once.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from edge_infer.runtime.planning.problem import PlanProblem
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord
 
 EASING_STEPS = 8
-"""Steps of the price between no effort and all there is."""
+"""Steps of the price between no effort and full effort."""
 EASING = 0.7
 """Part of the price that is left after a step; after the last one nothing is."""
 STEP_NS = 1_000_000_000
@@ -34,7 +34,7 @@ class JointGovernor(PlannedGovernor):
         name: the policy.
         problem: what was planned for, with narrower ratios and the price of the loss.
         miss_bound: highest share of frames that may miss their deadline.
-        bins_of: belief about the exit at each ratio of the problem, None where it has one bin.
+        bins_of: the exit predictor at each ratio of the problem, None where it has one bin.
         feedback: learn from finished inferences and solve anew.
         budget: keep a mean power by leaving earlier and by narrower ratios, whatever they lose.
         allowed_misses: share of misses that may be used up.
@@ -98,7 +98,7 @@ class JointGovernor(PlannedGovernor):
         super().learn(record)
 
     def leaves(self, stage: int, decision: ExitDecision) -> bool:
-        """Return True where the budget presses to leave now, at the ratio of the frame."""
+        """Return True where the energy budget makes the frame leave now, at its ratio."""
         assert self.budget is not None
         return self.budget.leaves(stage, decision, self._ratios[self._ratio])
 

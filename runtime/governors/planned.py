@@ -1,4 +1,8 @@
-"""The planner's governor: looks up plans, and has them solved anew when the board differs."""
+"""The planner's governor: looks points up in a plan, and has it solved anew when the board differs.
+
+A frame costs two lookups. After it, feedback looks at the record: which plan of the set is next
+(`MissBucket`), and whether times, arrivals or clocks have left what was solved for.
+"""
 
 import math
 from bisect import bisect_left
@@ -26,10 +30,10 @@ from edge_infer.runtime.planning.solving import planner_of, solve_within
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 BinOf = Callable[[Frame, NDArray[Any]], int]
-"""From a frame and its first exit's raw scores to the bin of belief."""
+"""From a frame and its first exit's raw scores, shape [classes], to the predictor's bin."""
 
 DRIFT_FRAMES = 3
-"""Frames in a row that must differ from what was solved for, so that one odd frame does not."""
+"""Frames in a row that must differ from what was solved for, so that an odd one does not count."""
 
 
 class Solution(NamedTuple):
@@ -49,12 +53,12 @@ class PlannedGovernor(Governor):
         name: the policy.
         problem: what was planned for; times and energies of the cost table.
         miss_bound: highest share of frames that may miss their deadline.
-        bin_of: belief about the exit; None where the problem has one bin.
+        bin_of: the exit predictor; None where the problem has one bin.
         kind_of: what is known before the first stage; for the clairvoyant limit alone.
         feedback: learn from finished inferences and solve anew.
         budget: keep a mean power by leaving earlier.
         plans: a solution of `problem` for `miss_bound`, if it is at hand.
-        allowed_misses: share of misses that the cheaper plan may use up; `miss_bound` if None.
+        allowed_misses: share of misses that plans in turn may come to; `miss_bound` if None.
         executor: solves anew beside the run, which goes on by the old plan meanwhile; None solves
             at once, which costs a simulated board no time.
     """
@@ -147,7 +151,7 @@ class PlannedGovernor(Governor):
     def next_point(
         self, frame: Frame, result: StageResult, decision: ExitDecision
     ) -> OperatingPoint:
-        """Return the plan's point for the next stage, by belief and time since arrival."""
+        """Return the plan's point for the next stage, by bin and age of the frame."""
         now_ns = result.end_ns
         if result.stage == 0 and self._bin_of is not None:
             self._bin = self._bin_of(frame, result.scores)
@@ -164,7 +168,7 @@ class PlannedGovernor(Governor):
         return self._idle
 
     def learn(self, record: InferenceRecord) -> None:
-        """Follow the clock in force; calibrate; note where to wait."""
+        """Follow the clock in force; feed the outcome back; note where to wait."""
         if self.budget is not None:
             self.budget.add(record)
         if self.feedback:
@@ -182,7 +186,7 @@ class PlannedGovernor(Governor):
             self._clock = waits_at
 
     def state(self) -> dict[str, Any]:
-        """Return what calibration has come to, for the log."""
+        """Return what feedback has come to, in the keys of `run --json` and `compare --json`."""
         feasible, cheaper, backup = self.plans
         return {
             "slowdown": round(math.exp(self.slowdown.board), 4),
@@ -202,14 +206,14 @@ class PlannedGovernor(Governor):
         }
 
     def _due(self) -> Plan:
-        """Return the plan to follow now, by what the account of misses says."""
+        """Return the plan whose turn it is."""
         feasible, cheaper, backup = self.plans
         if cheaper is not None and self.miss_bucket.spends:
             return cheaper
         return backup if backup is not None and self.miss_bucket.overdrawn else feasible
 
     def _age(self, frame: Frame, now_ns: int) -> int:
-        """Return the age of the time since arrival, by what is left until the frame's deadline."""
+        """Return the index of a frame's age, counted back from its deadline."""
         if frame.deadline_ns is None:
             return 0
         age_ns = self.nominal.deadline_ns - (frame.deadline_ns - now_ns)
@@ -219,7 +223,7 @@ class PlannedGovernor(Governor):
         return min(bisect_left(self._ages_ns, age_ns), self._last_age)
 
     def leaves(self, stage: int, decision: ExitDecision) -> bool:
-        """Return True where the budget presses to leave now."""
+        """Return True where the energy budget makes the frame leave now."""
         assert self.budget is not None
         return self.budget.leaves(stage, decision)
 
@@ -238,7 +242,7 @@ class PlannedGovernor(Governor):
         self._stale |= self.cap.frame()
         self._stale |= self.arrivals.add(record.arrival_ns)
         if record.deadline_ns is not None and self.plan is not self.plans.cheaper:
-            self.reserve.add(record.missed)  # what the cheaper plan misses is paid for already
+            self.reserve.add(record.missed)  # the cheaper plan's misses are in the bound
             self._stale |= self.reserve.level != self._level
         self._drifting = self._drifting + 1 if self._drifted(record) else 0
         cheapest = self.budget is not None and self.budget.effort >= 1.0
@@ -286,7 +290,7 @@ class PlannedGovernor(Governor):
 def _solution(problem: PlanProblem, miss_bound: float | None, level: float) -> Solution:
     """Solve for a bound on misses with a part of the deadline held back.
 
-    None as the bound lets every frame be late. A reserve goes up and down between a few steps, so
+    None as the bound lets every frame be late. A reserve moves between a few steps, so
     solutions are kept.
     """
     if miss_bound is None:

@@ -244,7 +244,7 @@ class PolicyContext:
         plan_overheads: float = 0.0,
         stages: Sequence[str] | None = None,
     ) -> "PlanProblem":
-        """Return the planning problem under beliefs; of other rows than `self.stages` if given."""
+        """Return the planning problem for exits; of other rows than `self.stages` if given."""
         from edge_infer.runtime.planning.problem import plan_problem
 
         return plan_problem(

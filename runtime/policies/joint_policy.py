@@ -47,7 +47,7 @@ def ratio_contexts(manifest: Manifest) -> tuple[RatioContext, ...]:
     """Return what a manifest says of its ratios, the full width first.
 
     Leaving early loses what the ratio's thresholds promise, at every ratio; what the ratio itself
-    loses is taken from the accuracies on held-back images that the provenance tells.
+    loses is taken from the accuracies on held-back images in the provenance.
 
     Raises:
         PolicyError: the bundle cannot be pruned, or does not say how accurate its ratios are.

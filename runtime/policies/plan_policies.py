@@ -28,7 +28,7 @@ that the predictor was fitted on, so it flatters."""
 PLANNED_SHARE = 0.8
 """Part of the miss bound that plans use: a finite run scatters around what is expected."""
 ALLOWED_SHARE = 0.95
-"""Part of it that may be used up by the account of misses, which sees every one of them."""
+"""Part of it that the token bucket of misses may use up: it counts every one of them."""
 
 
 def planned(name: str, context: PolicyContext) -> PlannedGovernor:
@@ -64,7 +64,7 @@ def plan_governor(
     distribution: ExitDistribution,
     bin_of: BinOf | None = None,
 ) -> PlannedGovernor:
-    """Return the governor of a plan under beliefs; `bin_of` says what was predicted."""
+    """Return the governor of a plan for an exit distribution; `bin_of` is the predictor."""
     overheads = context.plan_overheads if bin_of is not None else 0.0
     problem = context.problem(distribution, overheads)
     bound = context.settings.miss_bound

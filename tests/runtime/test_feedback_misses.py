@@ -1,4 +1,4 @@
-"""The account of misses: it keeps the bound whatever happens, and uses it up where plans allow."""
+"""The token bucket of misses: it keeps the bound whatever happens, and uses it up where it can."""
 
 from collections.abc import Sequence
 
@@ -43,7 +43,7 @@ def test_the_balance_stays_within_its_bounds(frames: Sequence[tuple[int, bool]])
 def test_whatever_the_cheaper_plan_misses_the_bound_is_kept(share: float, seed: int) -> None:
     """The feasible plan misses nothing; misses come one at a time, so none is taken on credit.
 
-    What is paid in is spent or saved. Some is lost in one case alone: the account is full because
+    Tokens are spent or saved. Some are lost in one case alone: the bucket is full because
     the cheaper plan runs, as it may, and has not missed for long.
     """
     draw, bucket, misses = np.random.default_rng(seed), MissBucket(BOUND), 0
@@ -60,7 +60,7 @@ def test_whatever_the_cheaper_plan_misses_the_bound_is_kept(share: float, seed: 
 
 @pytest.mark.parametrize("every", [1, 2, 3, 7, 20, 50, 75, 99])
 def test_what_is_allowed_is_used_up(every: int) -> None:
-    """The cheaper plan misses one frame in so many: the account is never full, nothing is lost."""
+    """The cheaper plan misses one frame in so many: the bucket is never full, nothing is lost."""
     bucket, misses, cheaper = MissBucket(BOUND), 0, 0
     for number in range(3000):
         cheaper += bucket.spends
@@ -72,7 +72,7 @@ def test_what_is_allowed_is_used_up(every: int) -> None:
 
 
 def test_misses_that_come_several_at_once_are_overdrawn_once() -> None:
-    """Each turn of the cheaper plan ends with five misses in a row. The account learns that."""
+    """Each turn of the cheaper plan ends with five misses in a row. The bucket learns that."""
     bucket, left, owed = MissBucket(BOUND), 0, []
     for number in range(20_000):
         if bucket.spends and not left and number % 40 == 0:
@@ -92,7 +92,7 @@ def test_frames_that_were_pushed_out_are_misses() -> None:
 
 
 def most(frames: int) -> float:
-    """Misses after so many frames, at most, if the strict plan has none."""
+    """Misses after so many frames, at most, if the backup plan has none."""
     unspent = min(UNSPENT * BOUND * frames, MOST_UNSPENT)
     return BOUND * frames + max(1.0, unspent) + 1e-9
 
@@ -173,7 +173,7 @@ def test_a_predictor_that_counted_too_few_late_exits_breaks_the_bound_without_a_
     assert without.miss_rate > 2 * BOUND
     kept = replayed(problem, plans, SHARES)
     assert kept.misses <= most(FRAMES)
-    # Paid back by the strict plan for as long as it takes, and no longer.
+    # Paid back by the backup plan for as long as it takes, and no longer.
     alone = replayed(problem, PlanSet(plans.backup), SHARES)
     assert alone.misses < 0.2 * kept.misses
     assert without.net_nj < kept.net_nj < alone.net_nj

@@ -51,7 +51,7 @@ class RunEngine(LocalEngine, Protocol):
         ...
 
     def energy(self) -> EnergyTotals | None:
-        """Return the rail over the run."""
+        """Return the board's energy over the run."""
         ...
 
 

@@ -17,7 +17,7 @@ from edge_infer.runtime.records import ExitDecision, Frame, StageResult
 
 
 class TickingGovernor(Governor):
-    """A governor driven by time: told when the processor is busy, and asked at each tick.
+    """A governor driven by time: it learns when the processor is busy, and is asked at each tick.
 
     The rules are those of Linux 6.6 with its default tunables, for one policy with one task on
     one of its processors. While the processor idles there is no tick (NO_HZ); a wake-up and the

@@ -98,7 +98,7 @@ def _limit(asked: Asked, context: "PolicyContext") -> Governor:
         plans=solved(problem, bound), allowed_misses=allowed * ALLOWED_SHARE,
         executor=context.executor,
     )  # fmt: skip
-    governor.predicts = False  # a limit thinks for nothing
+    governor.predicts = False  # a limit predicts at no cost
     return governor
 
 

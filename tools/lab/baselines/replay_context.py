@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ReplayContext(PolicyContext):
-    """Of a comparison.
+    """What a comparison knows, the trace of arrivals and the true exits included.
 
     Args:
         bundle: an open bundle.

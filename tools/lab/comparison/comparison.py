@@ -48,7 +48,7 @@ JOINT, STABLE, WITHOUT_FEEDBACK = "planned-joint", "stable-latency", "planned-un
 
 
 class Comparison:
-    """Replays policies under the same conditions.
+    """Replays policies under the same conditions: same frames, same arrivals, same cost table.
 
     Args:
         bundle: an open bundle.
@@ -152,8 +152,8 @@ class Comparison:
         names += MULTI if multi else ["planned"]
         names += [f"{STABLE}:powersave"] if self.narrower else []
         names += [PRUNING, JOINT] if self.context.ratios else []
-        if self.untold:
-            self.warnings.append(f"no {PRUNING} and no {JOINT}: {self.untold}")
+        if self.without_ratios:
+            self.warnings.append(f"no {PRUNING} and no {JOINT}: {self.without_ratios}")
         names += [WITHOUT_FEEDBACK] if self.conditions.disturbances else ()
         random = len(set(self.context.gaps_ns)) > 1
         if limits and multi and random and self.conditions.frames > MOST_FRAMES:
@@ -214,18 +214,18 @@ class Comparison:
         context.queue_limit = conditions.queue
         context.feedback = conditions.feedback
         context.ratios = self._ratios()
-        context.without_ratios = self.untold
+        context.without_ratios = self.without_ratios
         return context
 
     def _ratios(self) -> tuple[RatioContext, ...]:
         """Return what is known of the ratios, each scored frame asked about once."""
-        self.untold = ""
+        self.without_ratios = ""
         if not self.narrower:
             return ()
         try:
             contexts = ratio_contexts(self.bundle.manifest)
         except PolicyError as error:
-            self.untold = str(error)
+            self.without_ratios = str(error)
             return ()
         return tuple(
             replace(
@@ -238,7 +238,7 @@ class Comparison:
         """Return what pruning alone comes to at best: one ratio, one point, no exits."""
         if not self.context.ratios:
             self.context.require("ratios", PRUNING)
-            raise PolicyError(self.untold)
+            raise PolicyError(self.without_ratios)
         most = self.conditions.loss_points
         ratios = [one.ratio for one in self.context.ratios if one.loss_points <= most]
         nets = pruned_nets(self.table, ratios, self.points, self.period_ns)

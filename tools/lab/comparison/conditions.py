@@ -8,7 +8,7 @@ from edge_infer.lab.replay.costs import Disturbance
 
 @dataclass(frozen=True)
 class Conditions:
-    """Of board and workload, and what policies may cost."""
+    """Board, workload and bounds; the defaults are those of `edge-infer compare`."""
 
     board: str
     workload: str = "periodic"
@@ -22,12 +22,19 @@ class Conditions:
     seed: int = 0
     miss_bound: float = 0.01
     threads: tuple[int, ...] = (1, 2, 4)
+    """Interpreter threads that an operating point may have."""
     time_scale: float = 1.0
+    """Factor on every stage's time, for a larger net of the same shape; synthetic if not 1."""
     late: Literal["run", "drop"] = "run"
+    """What becomes of a frame that is past its deadline before it starts."""
     queue: int = 4
+    """Frames that may wait; one more pushes the oldest out."""
     feedback: bool = True
+    """Planners learn from finished inferences."""
     disturbances: tuple[Disturbance, ...] = ()
+    """How the board leaves its cost table during the run."""
     strict: bool = False
+    """Refuse a deadline that no operating point can keep, instead of a warning."""
     budget_uw: int | None = None
     """Mean power that the planner's governor keeps to."""
     loss_points: float = 1.0

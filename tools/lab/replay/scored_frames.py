@@ -1,4 +1,4 @@
-"""Every stage's scores of a set of frames, computed once and judged once, to replay policies on."""
+"""Frames scored once: the raw scores and exit decision of every stage, to replay policies on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -2,7 +2,7 @@
 
 The paper's body was not at hand: 63.8 % saved against the classic net and 21.5 % against early
 exit are from its abstract, 72.9 % is its sibling's (Predictive Exit, AAAI 2023). Its board, load
-and deadlines are not known; ours are told: periodic frames, deadline = period.
+and deadlines are not known; ours are stated: periodic frames, deadline = period.
 """
 
 from collections.abc import Sequence

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from edge_infer.runtime.predictor import RANKS, SoftmaxPredictor, score_features
 
 BINS = 8
-"""Most bins of belief that a planner solves for."""
+"""Most bins that a planner solves for."""
 SMALLEST_BIN = 15
 """Fewer inputs than this in a bin say nothing of its probabilities."""
 RIDGE = 1.0
@@ -37,7 +37,7 @@ def fit_predictor(
         stages: number of stages, two or more.
         scale: real value of one score unit.
         data: name of the inputs, for the record.
-        bins: most bins of belief.
+        bins: most bins.
 
     Raises:
         ValueError: there are no inputs.
