@@ -10,7 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from edge_infer.firmware_bridge.errors import ImageError, SlotError
-from edge_infer.firmware_bridge.slots.slots import SlotImage, Slots
+from edge_infer.firmware_bridge.slots.image_files import SlotImage
+from edge_infer.firmware_bridge.slots.slots import Slots
 from edge_infer.firmware_bridge.slots.upload import Upload
 from edge_infer.firmware_bridge.smp.agent import (
     BUFFER_BYTES,

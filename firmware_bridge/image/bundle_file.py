@@ -4,8 +4,10 @@ Pack, check and lay out again. Nothing of a bundle file is written or opened bef
 its signature and the form of its ZIP are right.
 """
 
+import contextlib
 import os
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -124,17 +126,27 @@ def lay_out(image: Image, folder: Path) -> None:
 def is_laid_out(image: Image, folder: Path) -> bool:
     """Return True when `folder` holds exactly the image's files, byte for byte."""
     entries = stored_zip.unpack(image.payload)
-    found = {p.relative_to(folder).as_posix() for p in folder.rglob("*") if not p.is_dir()}
-    return found == entries.keys() and all(
-        (folder / name).read_bytes() == content for name, content in entries.items()
+    found = {p.relative_to(folder).as_posix(): p for p in folder.rglob("*") if not p.is_dir()}
+    return found.keys() == entries.keys() and all(
+        _holds(found[name], content) for name, content in entries.items()
     )
+
+
+def _holds(path: Path, content: bytes) -> bool:
+    """Return True when a file holds `content`; what is no file, or too long, is not read."""
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode) or found.st_size != len(content):
+        return False
+    return path.read_bytes() == content
 
 
 class BundleFolders:
     """One folder for each image, named by its digest. Only a cache: the slots are the truth."""
 
     def __init__(self, root: Path) -> None:
-        root.mkdir(parents=True, exist_ok=True)
+        if not root.is_dir():
+            _remove(root)
+        root.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._root = root
 
     def folder_of(self, image: Image) -> Path:
@@ -143,9 +155,9 @@ class BundleFolders:
         if folder.is_dir() and is_laid_out(image, folder):
             return folder
         part = folder.with_suffix(".part")
-        shutil.rmtree(part, ignore_errors=True)
+        _remove(part)
         lay_out(image, part)
-        shutil.rmtree(folder, ignore_errors=True)
+        _remove(folder)
         part.rename(folder)
         return folder
 
@@ -154,4 +166,13 @@ class BundleFolders:
         kept = {image.digest.hex()[:_NAME_DIGITS] for image in images if image}
         for folder in self._root.iterdir():
             if folder.name not in kept:
-                shutil.rmtree(folder, ignore_errors=True)
+                with contextlib.suppress(OSError):
+                    _remove(folder)
+
+
+def _remove(path: Path) -> None:
+    """Remove a folder, or what has its name and is none. Raises OSError."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)

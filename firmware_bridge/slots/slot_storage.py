@@ -1,14 +1,17 @@
-"""Where slots live and what they remember: files whose operations a power cut may interrupt.
+"""Where slots live: files whose operations a power cut may interrupt, and that may be damaged.
 
 What is promised after a cut: bytes that were synced are there; a rename is all or nothing, and
-lasts once the folder was synced. Nothing else.
+lasts once the folder was synced. Nothing else. Of what is found no more is expected than that it
+is in the folder: it may be anything of any size.
 """
 
-import json
+import errno
+import hashlib
 import os
-from dataclasses import asdict, dataclass, replace
+import shutil
+import stat
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 
 class SlotStorage(Protocol):
@@ -19,7 +22,10 @@ class SlotStorage(Protocol):
         ...
 
     def size(self, name: str) -> int | None:
-        """Return a file's size in bytes, None when there is none."""
+        """Return a file's size in bytes, None when there is none.
+
+        Raises OSError when something else has its name.
+        """
         ...
 
     def create(self, name: str) -> None:
@@ -52,10 +58,13 @@ class SlotStorage(Protocol):
 
 
 class FolderStorage:
-    """The files of one folder. One file stays open while it grows: an upload appends often."""
+    """The files of one folder, open to its owner alone: they decide what runs.
+
+    One file stays open while it grows: an upload appends often.
+    """
 
     def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder = folder
         self._open_name = ""
         self._descriptor = -1
@@ -67,12 +76,20 @@ class FolderStorage:
     def size(self, name: str) -> int | None:
         """See SlotStorage."""
         path = self._folder / name
-        return path.stat().st_size if path.is_file() else None
+        try:
+            found = path.stat()
+        except FileNotFoundError:
+            return None
+        if not stat.S_ISREG(found.st_mode):
+            raise OSError(errno.EINVAL, "it is no file", str(path))
+        return found.st_size
 
     def create(self, name: str) -> None:
         """See SlotStorage."""
         self.close()
-        (self._folder / name).write_bytes(b"")
+        path = self._folder / name
+        _clear(path)
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
 
     def append(self, name: str, data: bytes) -> None:
         """See SlotStorage. Raises OSError when the disk is full."""
@@ -92,11 +109,13 @@ class FolderStorage:
     def rename(self, old: str, new: str) -> None:
         """See SlotStorage."""
         self.close()
+        _clear(self._folder / new)
         (self._folder / old).rename(self._folder / new)
 
     def remove(self, name: str) -> None:
         """See SlotStorage."""
         self.close()
+        _clear(self._folder / name)
         (self._folder / name).unlink(missing_ok=True)
 
     def sync_folder(self) -> None:
@@ -122,6 +141,18 @@ class FolderStorage:
         return self._descriptor
 
 
+def _clear(path: Path) -> None:
+    """Remove what has a file's name and is none: it would be in the way, or never be read to."""
+    try:
+        mode = path.lstat().st_mode
+    except FileNotFoundError:
+        return
+    if stat.S_ISDIR(mode):
+        shutil.rmtree(path)
+    elif not stat.S_ISREG(mode):
+        path.unlink()
+
+
 def replace_file(storage: SlotStorage, name: str, content: bytes) -> None:
     """Write a file so that a power cut leaves its old content or the new one."""
     part = name + ".part"
@@ -132,77 +163,28 @@ def replace_file(storage: SlotStorage, name: str, content: bytes) -> None:
     storage.sync_folder()
 
 
-# --- what is remembered: which one runs, what is pending, what went wrong ---
+# --- files that say themselves whether they are whole ---
 
-_STATE_FILE = "state.json"
-
-
-@dataclass(frozen=True, slots=True)
-class Revert:
-    """The last time a bundle was given up for the one before."""
-
-    digest: str
-    """Of the bundle that was given up, in hex."""
-    version: str
-    reason: str
+_SEALED_BYTES = 1 << 16
+"""No sealed file is longer; what claims to be is not read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pending:
-    """The image that the next reset swaps in."""
-
-    digest: str
-    permanent: bool = False
-    """Stays without a confirmation."""
-    rollback_reason: str = ""
-    """Set when the swap is a rollback to the bundle before."""
+def seal(content: bytes) -> bytes:
+    """Return `content` behind its SHA-256."""
+    return hashlib.sha256(content).hexdigest().encode() + b"\n" + content
 
 
-@dataclass(frozen=True, slots=True)
-class SlotState:
-    """Replaced as a whole, so that a power cut leaves the old one or the new one."""
+def read_sealed(storage: SlotStorage, name: str) -> bytes | None:
+    """Return what `seal` was given, None where there is no such file.
 
-    active: str = ""
-    """Name of the slot that runs; empty before the first bundle."""
-    confirmed: bool = False
-    """False while the active image is on trial."""
-    fallback: bool = False
-    """While on trial: the other slot holds the confirmed image that a reset goes back to."""
-    security_counter: int = 0
-    """Highest counter ever confirmed; images below it are refused."""
-    pending: Pending | None = None
-    revert_reason: str = ""
-    """Why the image on trial will be reverted, known before the reset that does it."""
-    last_revert: Revert | None = None
-    resets: int = 0
-
-    def to_json(self) -> bytes:
-        """Return the state as JSON."""
-        return json.dumps(asdict(self)).encode()
-
-    @classmethod
-    def from_json(cls, text: bytes) -> "SlotState":
-        """Read what `to_json` wrote. Raises ValueError, TypeError or KeyError for anything else."""
-        fields: dict[str, Any] = json.loads(text)
-        pending, revert = fields.pop("pending"), fields.pop("last_revert")
-        state = cls(**fields)
-        return replace(
-            state,
-            pending=Pending(**pending) if pending else None,
-            last_revert=Revert(**revert) if revert else None,
-        )
-
-
-def save_state(storage: SlotStorage, state: SlotState) -> None:
-    """Replace the stored state; a power cut leaves the old or the new one."""
-    replace_file(storage, _STATE_FILE, state.to_json())
-
-
-def load_state(storage: SlotStorage) -> SlotState | None:
-    """Return the stored state, a new one where none was stored, None when it cannot be read."""
-    try:
-        return SlotState.from_json(storage.read(_STATE_FILE))
-    except FileNotFoundError:
-        return SlotState()
-    except (ValueError, TypeError, KeyError, AttributeError):
+    Raises OSError or ValueError, with the reason, when the file is not whole.
+    """
+    size = storage.size(name)
+    if size is None:
         return None
+    if size > _SEALED_BYTES:
+        raise ValueError(f"it has {size} bytes, at most {_SEALED_BYTES}")
+    found, _, content = storage.read(name).partition(b"\n")
+    if found != hashlib.sha256(content).hexdigest().encode():
+        raise ValueError("its checksum is wrong")
+    return content

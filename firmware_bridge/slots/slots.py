@@ -10,37 +10,26 @@ old bundle or the new one.
 """
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from edge_infer.firmware_bridge.errors import ImageError, SlotError
-from edge_infer.firmware_bridge.image.bundle_file import check_image
 from edge_infer.firmware_bridge.image.keys import TrustedKeys
 from edge_infer.firmware_bridge.image.mcuboot_image import Image
-from edge_infer.firmware_bridge.slots.slot_storage import (
+from edge_infer.firmware_bridge.slots.image_files import ImageFiles, SlotImage
+from edge_infer.firmware_bridge.slots.slot_state import (
     Pending,
     Revert,
     SlotState,
-    SlotStorage,
     load_state,
     save_state,
 )
+from edge_infer.firmware_bridge.slots.slot_storage import SlotStorage
 from edge_infer.firmware_bridge.wire.standard import ImageCode
 
 NAMES = ("a", "b")
-MAX_IMAGE_BYTES = 64 << 20
 NOT_CONFIRMED = "not confirmed before the reset"
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class SlotImage:
-    """What stands in a slot; its bytes stay in storage."""
-
-    version: str
-    digest: bytes
-    security_counter: int
-    signed_by: str
 
 
 class Slots:
@@ -50,11 +39,13 @@ class Slots:
         self, storage: SlotStorage, keys: TrustedKeys, *, allow_unsigned: bool = False
     ) -> None:
         self.storage = storage
-        self._keys = keys
-        self._allow_unsigned = allow_unsigned
+        self._files = ImageFiles(storage, keys, allow_unsigned=allow_unsigned)
         self._images: dict[str, SlotImage | None] = {}
         self._damage: dict[str, str] = {}
         self.state = SlotState()
+        self._generation = 0
+        self.found: tuple[str, ...] = ()
+        """What was wrong with the files at the last reset, one line each."""
         self.reset()
 
     @property
@@ -83,16 +74,23 @@ class Slots:
 
     def read_active(self) -> Image | None:
         """Return the active image with its payload, checked again."""
-        return self._read(self.state.active) if self.active else None
+        return self._files.read(_file(self.state.active)) if self.active else None
 
     def read_other(self) -> Image | None:
         """Return the other slot's image with its payload, checked again."""
-        return self._read(self._other_name) if self.other else None
+        return self._files.read(self.other_file) if self.other else None
 
     def reset(self) -> None:
         """Swap in what is pending, or revert what was not confirmed; then check what runs."""
+        self._damage.clear()
         self._images = {name: self._look(name) for name in NAMES}
-        state = load_state(self.storage) or self._recovered()
+        stored = load_state(self.storage)
+        self._generation = stored.generation
+        damaged = [f"slot {name}: {why}" for name, why in self._damage.items()]
+        self.found = (*stored.found, *damaged)
+        for what in self.found:
+            _log.warning("found damaged: %s", what)
+        state = stored.state or self._recovered()
         state = replace(state, resets=state.resets + 1)
         self.state = state = self._swapped(state)
         if state.active and self._images[state.active] is None:
@@ -105,16 +103,18 @@ class Slots:
             _log.error("the slot state could not be stored: %s", error)
 
     def _recovered(self) -> SlotState:
-        """Return a state for images whose own was destroyed: the first sound one runs."""
-        sound = [name for name in NAMES if self._images[name]]
+        """Return a state for images whose own was destroyed: the newest sound one runs.
+
+        By its security counter, so that a destroyed state is no way around that.
+        """
+        sound = [(image.security_counter, name) for name in NAMES if (image := self._images[name])]
         if not sound:
             return SlotState()
-        image = self._images[sound[0]]
-        assert image is not None
+        counter, name = max(sound, key=lambda each: each[0])
         return SlotState(
-            active=sound[0],
+            active=name,
             confirmed=True,
-            security_counter=image.security_counter,
+            security_counter=counter,
             last_revert=Revert("", "", "the stored slot state was unreadable"),
         )
 
@@ -185,7 +185,7 @@ class Slots:
         was confirmed; the slot then keeps what it had.
         """
         self.check_writable()
-        image = self._summary(self._check(uploaded))
+        image = self._files.describe(uploaded)
         self._check_counter(image)
         self.storage.rename(uploaded, self.other_file)
         self.storage.sync_folder()
@@ -263,27 +263,18 @@ class Slots:
             )
 
     def _save(self, state: SlotState) -> None:
-        save_state(self.storage, state)
+        save_state(self.storage, state, self._generation + 1)
+        self._generation += 1
         self.state = state
 
     def _look(self, name: str) -> SlotImage | None:
-        if self.storage.size(_file(name)) is None:
-            return None
         try:
-            return self._summary(self._check(_file(name)))
-        except ImageError as error:
+            if self.storage.size(_file(name)) is None:
+                return None
+            return self._files.describe(_file(name))
+        except (ImageError, OSError) as error:
             self._damage[name] = str(error)
             return None
-
-    def _read(self, name: str) -> Image:
-        return self._check(_file(name))
-
-    def _check(self, file: str) -> Image:
-        return check_image(self.storage.read(file), self._keys, allow_unsigned=self._allow_unsigned)
-
-    def _summary(self, image: Image) -> SlotImage:
-        signed_by = image.check_trust(self._keys, allow_unsigned=self._allow_unsigned)
-        return SlotImage(str(image.version), image.digest, image.security_counter, signed_by)
 
 
 def _file(name: str) -> str:

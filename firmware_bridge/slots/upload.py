@@ -9,8 +9,14 @@ import json
 from typing import Any
 
 from edge_infer.firmware_bridge.errors import ImageError, SlotError
-from edge_infer.firmware_bridge.slots.slot_storage import SlotStorage, replace_file
-from edge_infer.firmware_bridge.slots.slots import MAX_IMAGE_BYTES, SlotImage, Slots
+from edge_infer.firmware_bridge.slots.image_files import MAX_IMAGE_BYTES, SlotImage
+from edge_infer.firmware_bridge.slots.slot_storage import (
+    SlotStorage,
+    read_sealed,
+    replace_file,
+    seal,
+)
+from edge_infer.firmware_bridge.slots.slots import Slots
 from edge_infer.firmware_bridge.wire.standard import ImageCode
 
 _DATA_FILE = "upload.part"
@@ -61,10 +67,10 @@ class Upload:
 
         Then the answer to its last chunk was lost, or somebody flashes it twice.
         """
-        file = self._slots.other_file
-        if not sha or self._storage.size(file) != length or self._slots.other is None:
+        other = self._slots.other
+        if other is None or sha != other.file_sha:
             return False
-        return hashlib.sha256(self._storage.read(file)).digest() == sha
+        return self._storage.size(self._slots.other_file) == length
 
     def write(self, offset: int, data: bytes, now_ns: int) -> int:
         """Take a chunk and return the next offset wanted; the caller finishes when it is `length`.
@@ -144,17 +150,21 @@ class Upload:
             return
         self._storage.sync(_DATA_FILE)
         session = {"length": self.length, "sha": self._sha.hex(), "offset": self.offset}
-        replace_file(self._storage, _SESSION_FILE, json.dumps(session).encode())
+        replace_file(self._storage, _SESSION_FILE, seal(json.dumps(session).encode()))
         self._checkpoint_bytes, self._checkpoint_ns = self.offset, now_ns
 
     def _restore(self) -> None:
         """Take up, at its last checkpoint, the upload that a power cut interrupted."""
         try:
-            session: dict[str, Any] = json.loads(self._storage.read(_SESSION_FILE))
-            offset = int(session["offset"])
+            content = read_sealed(self._storage, _SESSION_FILE)
+            if content is None or (self._storage.size(_DATA_FILE) or 0) > MAX_IMAGE_BYTES:
+                return
+            session: dict[str, Any] = json.loads(content)
+            offset, length = int(session["offset"]), int(session["length"])
+            sha = bytes.fromhex(session["sha"])
             stored = self._storage.read(_DATA_FILE)[:offset]
-            length, sha = int(session["length"]), bytes.fromhex(session["sha"])
-        except (FileNotFoundError, ValueError, TypeError, KeyError):
+        # It starts again at the first byte, and says nothing: nothing but time was lost.
+        except (OSError, ValueError, TypeError, KeyError):
             return
         if len(stored) < offset:
             return

@@ -187,7 +187,8 @@ def test_a_damaged_active_image_is_replaced_by_the_other_with_the_reason() -> No
 def test_an_unreadable_state_still_boots_what_is_sound() -> None:
     storage = CutStorage()
     flashed(storage, OLD)
-    storage.names["state.json"].written[:] = b"\x00\x00"
+    for copy in ("state-1", "state-2"):
+        storage.names[copy].written[:] = b"\x00\x00"
     slots = Slots(storage, KEYS)
     assert slots.active and slots.active.version == "1.0.0"
     assert slots.state.security_counter == 1
@@ -342,7 +343,7 @@ def test_the_same_on_a_real_folder(tmp_path: Path) -> None:
     slots.test(digest(OLD), permanent=True)
     slots = Slots(FolderStorage(tmp_path / "slots"), KEYS)
     assert slots.active and slots.active.version == "1.0.0"
-    assert sorted(p.name for p in (tmp_path / "slots").iterdir()) == ["a.img", "state.json"]
+    assert sorted(p.name for p in (tmp_path / "slots").iterdir()) == ["a.img", "state-1", "state-2"]
     storage.close()
 
 
