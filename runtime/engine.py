@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge_infer.boards.closing import Closing
 from edge_infer.boards.contract import Board
-from edge_infer.boards.cost_table import OperatingPoint
+from edge_infer.boards.cost_table import OperatingPoint, Work
 from edge_infer.boards.errors import ClockError
 from edge_infer.boards.timebase import Timebase
 from edge_infer.models_tflite.backend import Backend, open_backend
@@ -93,13 +93,11 @@ class Engine(FrameLoop, Closing):
         self._loader = RatioLoader(bundle, self.backend, counts)
         self._use(self._loader.load(ratio))
         self.cost_table = board.cost_table(all_works(bundle))
-        self._ran: Step = self._steps[0]
-        """The stage that ran last, whose features the next one reads."""
         self._labels = bundle.manifest.labels
         self._keeps_scores, self._marker = keeps_scores, marker
         self._take = self._marked if marker else self._pass
         self._spend = board.spend if board.simulated else None
-        self._numbers = count()
+        self._numbers, self._changes = count(), dict[str, Work]()
         self._ended = ""
         if board.meter is not None:
             board.meter.start()
@@ -135,7 +133,8 @@ class Engine(FrameLoop, Closing):
         if ratio != self._loaded.ratio:
             self._use(self._loader.exchange(ratio, self._loaded))
             self.ratio_switches += 1
-            self.board.spend(switch_work(self.bundle.manifest, ratio), self._in_force)
+            change = self._changes.setdefault(ratio, switch_work(self.bundle.manifest, ratio))
+            self.board.spend(change, self._in_force)
 
     def infer(self, frame: Frame | RawFrame | NDArray[Any], backlog: int = 0) -> InferenceRecord:
         """Answer one frame.
@@ -206,7 +205,7 @@ class Engine(FrameLoop, Closing):
         return self._account.close(self.now_ns())
 
     def energy(self) -> EnergyTotals | None:
-        """Return the rail over the run so far; None on a board without meter and cost table."""
+        """Return the board's energy so far; None on a board without meter and cost table."""
         return self._account.totals()
 
     def close(self) -> None:
@@ -286,6 +285,7 @@ class Engine(FrameLoop, Closing):
         """Take the interpreters of the threads in force."""
         steps = self._steps_of
         self._steps = steps.get(self._in_force.threads) or next(iter(steps.values()))
+        self._ran: Step = self._steps[0]  # the stage that ran last; none of another ratio is held
 
     def _use(self, loaded: LoadedRatio) -> None:
         self._loaded, self.ratio = loaded, loaded.ratio

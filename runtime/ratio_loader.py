@@ -50,6 +50,7 @@ class RatioLoader:
     def __init__(self, bundle: Bundle, backend: Backend, threads: Sequence[int]) -> None:
         self._bundle = bundle
         self._stages = RatioStages(bundle, backend, threads)
+        self._works: dict[str, tuple[Work, ...]] = {}  # one each, since a board keeps their price
 
     def load(self, ratio: str) -> LoadedRatio:
         """Return the bundle at a ratio; what was loaded before is not touched.
@@ -59,7 +60,7 @@ class RatioLoader:
             MemoryError: there is no room for it.
         """
         loaded = self._stages.load(ratio)
-        works = works_of(self._bundle, ratio)
+        works = self._works.setdefault(ratio, works_of(self._bundle, ratio))
         judges = exit_criteria(self._bundle.manifest, ratio)
         steps = {
             count: tuple(

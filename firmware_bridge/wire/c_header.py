@@ -40,8 +40,8 @@ _TOP = """\
  * Generated from firmware_bridge/wire/, do not edit:
  * python -m edge_infer.firmware_bridge.wire.c_header
  */
-#ifndef EDGE_INFER_WIRE_H
-#define EDGE_INFER_WIRE_H
+#ifndef EINF_WIRE_H
+#define EINF_WIRE_H
 """
 
 

@@ -73,7 +73,7 @@ DEVICE = """
 import sys
 for library in ("ai_edge_litert", "tensorflow", "flatbuffers", "tflite"):
     sys.modules[library] = None
-from models_tflite import load_stages, open_backend, open_bundle
+from edge_infer.models_tflite import load_stages, open_backend, open_bundle
 from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.stage import RatioStages
 

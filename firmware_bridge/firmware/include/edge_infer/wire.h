@@ -5,8 +5,8 @@
  * Generated from firmware_bridge/wire/, do not edit:
  * python -m edge_infer.firmware_bridge.wire.c_header
  */
-#ifndef EDGE_INFER_WIRE_H
-#define EDGE_INFER_WIRE_H
+#ifndef EINF_WIRE_H
+#define EINF_WIRE_H
 
 /* Operations of a message. */
 #define EINF_OP_READ           0U
