@@ -90,3 +90,19 @@ def test_a_closed_pipe_ends_quietly() -> None:
     done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=True)
     assert done.stdout.count("\n") == 1
     assert done.stderr == ""
+
+
+def test_completing_a_command_imports_none() -> None:
+    code = (
+        "import os, sys\n"
+        "os.environ.update(_EDGE_INFER_COMPLETE='bash_complete', COMP_WORDS='edge-infer re',"
+        " COMP_CWORD='1')\n"
+        "from edge_infer.commands.root import root\n"
+        "try: root.main([], prog_name='edge-infer')\n"
+        "except SystemExit: pass\n"
+        "print(*(name for name in sys.modules if name.startswith('edge_infer.commands.r')))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    said, modules = done.stdout.splitlines()[0], done.stdout.splitlines()[-1]
+    assert said == "plain,reproduce"
+    assert "edge_infer.commands.reproduce" not in modules.split()

@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 CommandTable = Mapping[str, tuple[str, str, str]]
 """Name -> module, object, one line of help (so that listing imports nothing)."""
@@ -33,6 +34,16 @@ class LazyGroup(click.Group):
         module, attribute, _ = self.table[name]
         command: click.Command = getattr(import_module(module, __package__), attribute)
         return command
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Return the commands that begin so from the table alone, or the options of the group."""
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [
+            CompletionItem(name, help=text)
+            for name, (_, _, text) in self.table.items()
+            if name.startswith(incomplete)
+        ]
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """List the commands from the table alone."""
