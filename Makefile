@@ -10,7 +10,8 @@ BIN := $(VENV)/bin
 TFLITE_VENV := .venv-tflite
 HAS_TFLITE := $(shell $(PYTHON) -c 'import sys; print("yes" * (sys.platform == "linux" and sys.version_info < (3, 12)))')
 REFERENCE := $(if $(HAS_TFLITE),$(TFLITE_VENV),$(VENV))
-PYTEST := -m pytest -n auto --dist worksteal
+# A module stays with one process: what it shares is made once.
+PYTEST := -m pytest -n auto --dist loadscope
 SEED ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(2**32))')
 
 .DEFAULT_GOAL := help
