@@ -51,7 +51,7 @@ def names(path: Path, top_level_only: bool = False) -> set[str]:
 def parts(path: Path) -> set[str]:
     """The parts of edge_infer that a file imports."""
     dotted = [name.split(".") for name in names(path)]
-    return {words[1] for words in dotted if words[0] == "edge_infer"} - {"lazy"}
+    return {words[1] for words in dotted if words[0] == "edge_infer"} - {"lazy", "files"}
 
 
 def loaded_by(code: str) -> set[str]:
@@ -109,6 +109,19 @@ def test_what_runs_on_a_board_loads_nothing_of_the_laboratory(command: str) -> N
 def test_a_run_here_loads_neither_cryptography_nor_serial() -> None:
     loaded = loaded_by("import edge_infer.commands.run")
     assert not {"cryptography", "serial", "cbor2"} & loaded
+
+
+def test_no_constant_is_bound_twice() -> None:
+    """The later one would stand for the first too, wherever that is used."""
+    for _, path in parts_and_files():
+        targets = [
+            target
+            for node in ast.parse(path.read_text()).body
+            if isinstance(node, ast.Assign)
+            for target in ast.walk(ast.Tuple(node.targets))
+        ]
+        found = [target.id for target in targets if isinstance(target, ast.Name)]
+        assert len(found) == len(set(found)), f"{path}: {sorted(found)}"
 
 
 def test_the_walk_sees_the_folders() -> None:

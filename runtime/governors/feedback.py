@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from edge_infer.boards.cost_table import OperatingPoint
 
 BOARD_GAIN, POINT_GAIN = 0.4, 0.1
-FORGETTING = 0.02
+POINT_FORGETTING = 0.02
 """Part of what a point differs by that is forgotten with each stage seen there."""
 CAPPED = 1.15
 """A higher clock that is slower than its table by this factor against a lower clock in the same
@@ -45,7 +45,7 @@ class Slowdown:
         own = self.points.get(point, 0.0)
         surprise = seen - self.board - own
         self.board += BOARD_GAIN * surprise
-        self.points[point] = (1 - FORGETTING) * own + POINT_GAIN * surprise
+        self.points[point] = (1 - POINT_FORGETTING) * own + POINT_GAIN * surprise
 
     def factor(self, point: OperatingPoint) -> float:
         """Return the factor to plan with at a point."""
@@ -176,7 +176,7 @@ PAID_BACK = 1.0
 """Tokens at which the backup plan ends: the change of plan itself may cost a miss."""
 LEAST, MOST_MARGIN = -50.0, 20.0
 """The bucket is no emptier than the first, and keeps back no more than the second."""
-FORGETTING = 5e-4
+MARGIN_FORGETTING = 5e-4
 """Part of the margin that is forgotten with each frame."""
 UNSPENT, MOST_UNSPENT = 0.05, 10.0
 """Credit beside the bucket, for the backup plan alone: its part of the rate, and its depth."""
@@ -224,7 +224,7 @@ class MissBucket:
         pushed_out = max(number - expected, 0)
         paid_in = self.bound * (pushed_out + 1)
         self.tokens += paid_in - pushed_out - missed
-        self.margin = max(self.margin * (1 - FORGETTING), min(-self.tokens, MOST_MARGIN))
+        self.margin = max(self.margin * (1 - MARGIN_FORGETTING), min(-self.tokens, MOST_MARGIN))
         self.tokens = min(max(self.tokens, LEAST), ENOUGH + self.margin + 1)
         self.spends = self.tokens >= self.margin + (1.0 if self.spends else ENOUGH)
         self.unspent = min(self.unspent + UNSPENT * paid_in, MOST_UNSPENT)

@@ -54,6 +54,12 @@ def test_ondemand_is_proportional_below_its_threshold(
     assert settle(governor, round(busy_ms * MS), round(idle_ms * MS)) == khz
 
 
+def test_ondemand_goes_to_the_top_above_95_percent_alone() -> None:
+    points = (*POINTS[:2], OperatingPoint(1_300_000), POINTS[2])
+    # 85 %: 600 + 0.85 x 900 = 1365, the closest is 1300; `conservative` would go up at 80.
+    assert settle(OndemandGovernor(points, LATENCY), 850_000, 150_000) == 1_300_000
+
+
 def test_ondemand_samples_every_ten_milliseconds_on_a_slow_clock() -> None:
     assert OndemandGovernor(POINTS, LATENCY).sampling_ns == 10 * MS
     # A clock that changes in 5 us could be sampled every 5 ms, but not below two ticks.

@@ -45,6 +45,12 @@ def test_the_slowdown_tells_the_board_from_the_point() -> None:
     assert slowdown.factor(OTHER) == pytest.approx(1.8, rel=0.05)
 
 
+def test_what_a_point_differs_by_is_forgotten_by_two_percent_a_stage() -> None:
+    slowdown = Slowdown(points={POINT: 1.0})
+    slowdown.add(POINT, slowdown.factor(POINT))  # no surprise
+    assert slowdown.points[POINT] == pytest.approx(0.98)
+
+
 @given(st.lists(st.booleans(), max_size=500))
 def test_the_reserve_stays_within_its_bounds(missed: list[bool]) -> None:
     reserve = Reserve(0.01)

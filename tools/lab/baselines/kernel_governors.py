@@ -135,7 +135,7 @@ class SamplingGovernor(TickingGovernor):
         self.decide(load)
 
 
-UP_THRESHOLD = 95
+ONDEMAND_UP_THRESHOLD = 95
 """MICRO_FREQUENCY_UP_THRESHOLD: the default where idle time is accounted in us."""
 
 
@@ -146,14 +146,14 @@ class OndemandGovernor(SamplingGovernor):
 
     def decide(self, load: int) -> None:
         """Set the clock from a period's load in per cent."""
-        if load > UP_THRESHOLD:
+        if load > ONDEMAND_UP_THRESHOLD:
             self.index = len(self.khz) - 1
             return
         lowest, highest = self.khz[0], self.khz[-1]
         self.index = self.closest(lowest + load * (highest - lowest) // 100)
 
 
-UP_THRESHOLD, DOWN_THRESHOLD = 80, 20
+CONSERVATIVE_UP_THRESHOLD, CONSERVATIVE_DOWN_THRESHOLD = 80, 20
 FREQUENCY_STEP_PERCENT = 5
 """Of the highest clock."""
 
@@ -174,11 +174,11 @@ class ConservativeGovernor(SamplingGovernor):
         if self._idle_periods != NO_IDLE_PERIODS:
             steps_khz = self._idle_periods * self._step_khz
             self._requested_khz = max(lowest, self._requested_khz - steps_khz)
-        if load > UP_THRESHOLD:
+        if load > CONSERVATIVE_UP_THRESHOLD:
             if self._requested_khz < highest:
                 self._requested_khz = min(highest, self._requested_khz + self._step_khz)
                 self.index = self.highest_at_most(self._requested_khz)
-        elif load < DOWN_THRESHOLD and self._requested_khz > lowest:
+        elif load < CONSERVATIVE_DOWN_THRESHOLD and self._requested_khz > lowest:
             self._requested_khz = max(lowest, self._requested_khz - self._step_khz)
             self.index = self.lowest_at_least(self._requested_khz)
 
