@@ -1,4 +1,4 @@
-"""Energy from the cost table alone, for a board without a meter."""
+"""Which account a run gets: by the meter, by the cost table alone, or none."""
 
 from collections.abc import Sequence
 
@@ -14,6 +14,9 @@ from edge_infer.runtime.accounting.account import (
 from edge_infer.runtime.accounting.metered import MeteredAccount
 from edge_infer.runtime.records import InferenceEnergy, InferenceRecord
 from edge_infer.runtime.stage_costs import row_name
+
+IDLE_REFERENCE_NS = 1_000_000_000
+"""How long the idle reference is measured before the first frame."""
 
 
 class ModelledAccount:
@@ -75,10 +78,6 @@ class ModelledAccount:
             saturated=0,
             sampler_busy_ns=0,
         )
-
-
-IDLE_REFERENCE_NS = 1_000_000_000
-"""How long the idle reference is measured before the first frame."""
 
 
 def idle_reference(board: Board) -> IdleReference | None:

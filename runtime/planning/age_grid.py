@@ -8,6 +8,11 @@ from numpy.typing import NDArray
 
 from edge_infer.runtime.planning.problem import PlanProblem
 
+Array = NDArray[np.float64]
+
+DRAWS = 4096
+"""Sums of gaps that the probability of an overflow of the queue is estimated from."""
+
 
 def age_grid_ns(problem: PlanProblem, steps: int) -> tuple[int, ...]:
     """Return the age grid, ascending from 0.
@@ -35,12 +40,6 @@ def even_grid_ns(problem: PlanProblem, steps: int) -> tuple[int, ...]:
     slowest_ns = sum(max(row) for row in problem.time_ns)
     last_ns = problem.deadline_ns + min(slowest_ns, problem.deadline_ns // 2) + step_ns
     return tuple(sorted({0, problem.deadline_ns, *range(step_ns, last_ns, step_ns)}))
-
-
-Array = NDArray[np.float64]
-
-DRAWS = 4096
-"""Sums of gaps that the probability of an overflow of the queue is estimated from."""
 
 
 class GapCoupling:

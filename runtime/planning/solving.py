@@ -1,4 +1,8 @@
-"""Solve a planning problem: over points alone, or over pruning ratios too."""
+"""Solve a planning problem: over points alone, or over pruning ratios too.
+
+Two Lagrange multipliers are searched: the penalty on a late answer for the bound on misses, and the
+price of accuracy, for the bound on the loss by pruning.
+"""
 
 import math
 from dataclasses import replace
@@ -9,6 +13,18 @@ from edge_infer.runtime.planning.plan import JointPlan, Plan, PlanSet
 from edge_infer.runtime.planning.planner import HIGHEST_PENALTY, Planner
 from edge_infer.runtime.planning.problem import PlanProblem
 
+LOSS_TOLERANCE_POINTS = 0.01
+"""By so much a plan may exceed the bound on the loss, in percentage points."""
+COARSE_STEPS = 40
+"""Of age up to the deadline, while the price of the loss is searched."""
+RATIO = 1.5
+"""A search ends when a multiplier is known within this factor."""
+WIDER = 8.0
+"""Steps in which the penalty on misses is looked for beyond the range of the search before."""
+LEAST_PRICE, HIGHEST_PRICE = 1e-3, 1e4
+"""Prices of a percentage point that are tried, in units of a frame's highest energy. The highest
+outweighs misses: where not both bounds can be kept, the loss is, the deadline as well as can be."""
+
 
 def planner_of(problem: PlanProblem) -> Planner:
     """Return the planner of a problem, over the points that can matter."""
@@ -17,25 +33,15 @@ def planner_of(problem: PlanProblem) -> Planner:
 
 
 def solve_within(problem: PlanProblem, miss_bound: float) -> PlanSet:
-    """Return the best plans around a bound on misses."""
+    """Return the plans on either side of a bound on misses, and a backup.
+
+    With narrower ratios they keep the problem's bound on the loss too.
+    """
     if problem.narrower:
         return within_loss(problem.pruned(), miss_bound)
     planner = planner_of(problem)
     plans = planner.around(miss_bound)
     return plans._replace(backup=planner.backup(plans.feasible, miss_bound))
-
-
-TOLERANCE = 0.01
-"""Of the loss, in percentage points."""
-COARSE_STEPS = 40
-"""Of age up to the deadline, while the price of the loss is searched."""
-RATIO = 1.5
-"""A search ends when a multiplier is known within this factor."""
-WIDER = 8.0
-"""Steps in which the multiplier of the misses is looked for beyond where the last one was."""
-LEAST, MOST = 1e-3, 1e4
-"""Prices that are tried, in units of a frame's highest energy a point. The highest outweighs
-misses: where not both bounds can be kept, the loss is, and the deadline as well as can be."""
 
 
 def within_loss(problem: PlanProblem, miss_bound: float) -> PlanSet:
@@ -49,7 +55,7 @@ def within_loss(problem: PlanProblem, miss_bound: float) -> PlanSet:
     most_points, tried = problem.loss_bound_points, problem
     if not problem.loss_price_nj:
         tried = priced(problem, miss_bound, most_points)
-    highest_nj, step = _unit(problem) * MOST, RATIO
+    highest_nj, step = _unit_nj(problem) * HIGHEST_PRICE, RATIO
     while True:
         planner = JointPlanner(tried)
         plans = planner.around(miss_bound)
@@ -66,10 +72,11 @@ def within_loss(problem: PlanProblem, miss_bound: float) -> PlanSet:
 
 
 def _keeps(plan: Plan | None, most_points: float) -> bool:
-    return isinstance(plan, JointPlan) and plan.loss_points <= most_points + TOLERANCE
+    return isinstance(plan, JointPlan) and plan.loss_points <= most_points + LOSS_TOLERANCE_POINTS
 
 
-def _unit(problem: PlanProblem) -> float:
+def _unit_nj(problem: PlanProblem) -> float:
+    """Return the highest energy of a frame: what multipliers are measured in."""
     return sum(max(map(abs, row)) for row in problem.net_nj) or 1.0
 
 
@@ -86,12 +93,12 @@ def priced(problem: PlanProblem, miss_bound: float, loss_points: float) -> PlanP
     def at(price_nj: float) -> PlanProblem:
         return replace(problem, loss_price_nj=price_nj)
 
-    unit_nj = _unit(problem)
+    unit_nj = _unit_nj(problem)
     if loss_points <= 0.0:
-        return at(unit_nj * MOST)
+        return at(unit_nj * HIGHEST_PRICE)
     if loses.at(0.0) <= loss_points:
         return at(0.0)
-    low_nj, high_nj = unit_nj * LEAST, unit_nj * MOST
+    low_nj, high_nj = unit_nj * LEAST_PRICE, unit_nj * HIGHEST_PRICE
     while high_nj / low_nj > RATIO:
         middle_nj = math.sqrt(low_nj * high_nj)
         if loses.at(middle_nj) <= loss_points:
@@ -110,8 +117,8 @@ class _Losses:
     def __init__(self, problem: PlanProblem, miss_bound: float) -> None:
         self._problem = problem
         self._miss_bound = miss_bound
-        unit_nj = _unit(problem)
-        self._least_nj, self._highest_nj = unit_nj * LEAST, unit_nj * HIGHEST_PENALTY
+        unit_nj = _unit_nj(problem)
+        self._least_nj, self._highest_nj = unit_nj * LEAST_PRICE, unit_nj * HIGHEST_PENALTY
         self._low_nj, self._high_nj = self._least_nj, self._highest_nj
         self._values: Array | None = None
 

@@ -141,44 +141,44 @@ def planned_joint(name: str, context: PolicyContext) -> JointGovernor:
         CostTableError: the cost table lacks a stage at a ratio, or the change of a ratio.
         BudgetError: the energy budget is below the floor.
     """
-    full, sees = context.ratios[0], False
+    full, predicts = context.ratios[0], False
     if len(context.stages) > 2 and full.predictor is not None:
         distribution = predicted_exits(full.predictor)
-        sees = predicting_where_it_pays(
+        predicts = predicting_where_it_pays(
             name, context, distribution, asking(full.predictor)
         ).predicts
     bound = context.settings.miss_bound
-    return joint_governor(name, context, sees, bound * PLANNED_SHARE, bound * ALLOWED_SHARE)
+    return joint_governor(name, context, predicts, bound * PLANNED_SHARE, bound * ALLOWED_SHARE)
 
 
 def joint_governor(
-    name: str, context: PolicyContext, sees: bool, miss_bound: float, allowed_misses: float
+    name: str, context: PolicyContext, predicts: bool, miss_bound: float, allowed_misses: float
 ) -> JointGovernor:
     """Return the governor that plans ratio, clock and exit together.
 
     Args:
         name: the policy.
         context: with ratios.
-        sees: ask the exit predictors.
+        predicts: ask the exit predictors.
         miss_bound: that plans keep.
         allowed_misses: that may be used up.
     """
-    problem, chosen = joint_problem(context, sees)
+    problem, chosen = joint_problem(context, predicts)
     return JointGovernor(
         name, replace(problem, loss_bound_points=context.settings.loss_points), miss_bound,
-        [_bin_of(one, sees) for one in chosen],
+        [_bin_of(one, predicts) for one in chosen],
         feedback=context.feedback, budget=context.budget(),
         allowed_misses=allowed_misses, executor=context.executor,
     )  # fmt: skip
 
 
-def joint_problem(context: PolicyContext, sees: bool) -> tuple[PlanProblem, list[RatioContext]]:
+def joint_problem(context: PolicyContext, predicts: bool) -> tuple[PlanProblem, list[RatioContext]]:
     """Return the problem over the ratios that can be worth choosing, and those ratios.
 
     Raises:
         CostTableError: the cost table lacks a stage at a ratio, or the change of a ratio.
     """
-    problems = {one.ratio: _problem(context, one, sees) for one in context.ratios}
+    problems = {one.ratio: _problem(context, one, predicts) for one in context.ratios}
     costs = {one.ratio: _costs(problems[one.ratio], one.exit_shares) for one in context.ratios}
     names = worth_choosing(context.ratios, costs)
     if len(names) == 1:  # no ratio earns anything; there must be a choice all the same
@@ -191,8 +191,8 @@ def joint_problem(context: PolicyContext, sees: bool) -> tuple[PlanProblem, list
     ), chosen
 
 
-def _problem(context: PolicyContext, one: RatioContext, sees: bool) -> PlanProblem:
-    predicts = sees and one.predictor is not None
+def _problem(context: PolicyContext, one: RatioContext, predicts: bool) -> PlanProblem:
+    predicts = predicts and one.predictor is not None
     overheads = context.plan_overheads if predicts else 0.0
     own = context.problem(_distribution(one, predicts), overheads, one.stages)
     return replace(own, ratio=one.ratio, loss_points=one.loss_points)
@@ -205,9 +205,9 @@ def _distribution(one: RatioContext, predicts: bool) -> ExitDistribution:
     return marginal_exits(one.exit_shares)
 
 
-def _bin_of(one: RatioContext, sees: bool) -> BinOf | None:
+def _bin_of(one: RatioContext, predicts: bool) -> BinOf | None:
     predictor = one.predictor
-    if not sees or predictor is None:
+    if not predicts or predictor is None:
         return None
     return one.bin_of or (lambda frame, scores: predictor.bin_of(scores))
 

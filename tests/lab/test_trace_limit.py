@@ -39,7 +39,7 @@ def test_a_short_trace_costs_what_the_best_of_all_schedules_costs(
     solver = TracePlanner(problem, arrivals)
     _, energy, misses = solver.solve(penalty_nj, len(arrivals))
     total = (energy + penalty_nj * misses) * len(arrivals)
-    # Ages beyond one and a half deadlines are not told apart: all of them are late already, but
+    # The age grid ends at one and a half deadlines: all beyond are late already, but
     # how late decides on the frames behind.
     assert total <= best + 1e-6
     if len(arrivals) <= 2:

@@ -127,9 +127,9 @@ SHARES = (0.6, 0.37, 0.03)
 """Three in a hundred frames need a stage that takes long; nothing tells them from the rest."""
 
 
-def planned(believed: Sequence[float], allowed: float) -> tuple[PlanProblem, PlanSet]:
+def planned(counted: Sequence[float], allowed: float) -> tuple[PlanProblem, PlanSet]:
     problem = plan_problem(
-        TABLE, STAGES, TABLE.points, marginal_exits(believed), DEADLINE_NS, (DEADLINE_NS,)
+        TABLE, STAGES, TABLE.points, marginal_exits(counted), DEADLINE_NS, (DEADLINE_NS,)
     )
     return problem, solve_within(problem, 0.8 * allowed)
 
@@ -158,14 +158,14 @@ def test_two_plans_in_turn_earn_what_one_leaves_of_the_bound() -> None:
     assert mixed.net_nj < 0.99 * feasible.net_nj
 
 
-BELIEVED = (0.6, 0.3935, 0.0065)
+COUNTED = (0.6, 0.3935, 0.0065)
 """So few need the long stage that the feasible plan lets all of them be late."""
 
 
 def test_a_predictor_that_counted_too_few_late_exits_breaks_the_bound_without_a_backup_plan() -> (
     None
 ):
-    problem, plans = planned(BELIEVED, BOUND)
+    problem, plans = planned(COUNTED, BOUND)
     assert plans.backup is not None
     assert plans.backup.miss_rate < plans.feasible.miss_rate / 2
     assert plans.backup.net_nj_per_frame > plans.feasible.net_nj_per_frame
@@ -184,11 +184,11 @@ def test_a_predictor_that_counted_too_few_late_exits_breaks_the_bound_without_a_
 def test_any_mix_of_exits_keeps_the_bound_where_the_backup_plan_alone_would(
     first: float, last: float
 ) -> None:
-    """Up to a hundred times as many frames need the long stage as believed. If all did, the strict
-    plan would not catch up with what the feasible one left: it believes that the next is short.
+    """Up to a hundred times as many frames need the long stage as counted. If all did, the backup
+    plan would not catch up with what the feasible one left: it expects the next to be short.
     When it begins, one frame is in work, four may wait and one is about to come: too late.
     """
-    problem, plans = planned(BELIEVED, BOUND)
+    problem, plans = planned(COUNTED, BOUND)
     assert plans.backup is not None
     shares = (first, (1 - first) * (1 - last), (1 - first) * last)
     alone = replayed(problem, PlanSet(plans.backup), shares)

@@ -14,7 +14,7 @@ from edge_infer.runtime.planning.joint_planner import LOSS, STEPS, JointPlanner
 from edge_infer.runtime.planning.plan import JointPlan
 from edge_infer.runtime.planning.planner import Planner
 from edge_infer.runtime.planning.problem import ExitDistribution, PlanProblem, known_exits
-from edge_infer.runtime.planning.solving import TOLERANCE, within_loss
+from edge_infer.runtime.planning.solving import LOSS_TOLERANCE_POINTS, within_loss
 
 DEADLINE = STEPS * 100
 
@@ -83,7 +83,7 @@ def test_the_price_keeps_the_loss_within_its_bound(problem: PlanProblem, bound: 
     bounded = replace(problem, loss_bound_points=float(bound), loss_price_nj=0.0)
     for plan in within_loss(bounded.pruned(), 0.5):
         assert plan is None or isinstance(plan, JointPlan)
-        assert plan is None or plan.loss_points <= bound + TOLERANCE
+        assert plan is None or plan.loss_points <= bound + LOSS_TOLERANCE_POINTS
 
 
 @given(ratio_problems(), st.floats(0, 5000))

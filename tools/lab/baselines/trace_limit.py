@@ -80,14 +80,14 @@ class TracePlanner:
     def within(self, miss_bound: float) -> list[FramePlan]:
         """Return the plans of least energy that keep the bound on the expected misses."""
         frames = len(self._gaps_ns) + 1
-        penalty_nj = self._tried(miss_bound, min(frames, TRIAL_FRAMES))
+        penalty_nj = self._trial_penalty_nj(miss_bound, min(frames, TRIAL_FRAMES))
         plans, _, misses = self.solve(penalty_nj, frames)
         while misses > miss_bound and penalty_nj < self._highest_nj:
             penalty_nj = max(penalty_nj * RATIO, self._highest_nj / HIGHEST)
             plans, _, misses = self.solve(penalty_nj, frames)
         return plans
 
-    def _tried(self, miss_bound: float, frames: int) -> float:
+    def _trial_penalty_nj(self, miss_bound: float, frames: int) -> float:
         """Return the least penalty that keeps the bound on the first frames, within `RATIO`.
 
         The search begins at that of the stationary plan for the typical gaps.

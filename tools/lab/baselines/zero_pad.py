@@ -22,6 +22,7 @@ from edge_infer.runtime.planning.problem import PlanProblem
 from edge_infer.runtime.records import ExitDecision, Frame, StageResult
 
 ROUNDS = 8
+"""Convolutions at most; an input that passes the rule in none of them goes to the last exit."""
 
 
 @dataclass(frozen=True)
