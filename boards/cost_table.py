@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from edge_infer.boards.errors import BoardError
+from edge_infer.files import write_whole
 
 FORMAT_VERSION = 1
 
@@ -193,9 +194,7 @@ class CostTable:
 
     def save(self, path: Path) -> None:
         """Write the table; a reader never sees half of it."""
-        partial = path.with_name(path.name + ".part")
-        partial.write_text(self.to_json())
-        partial.replace(path)
+        write_whole(path, self.to_json())
 
 
 def _row_from(entry: dict[str, Any]) -> tuple[tuple[str, OperatingPoint], CostRow]:

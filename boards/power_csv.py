@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise, takewhile
 from pathlib import Path
-from typing import IO, cast, get_args
+from typing import IO, Protocol, cast, get_args
 
 from edge_infer.boards.errors import MeterError
 from edge_infer.boards.power import MeterStatistics, Origin, PowerMeter, PowerSample, SampleFlag
@@ -26,12 +26,22 @@ class PowerLog:
     offset_uncertainty_uw: int
     resolution_uw: int
     samples: tuple[PowerSample, ...]
+    left_out: str | None = None
+    """What of a cut file is not among them."""
+
+
+class Rows(Protocol):
+    """Where rows go."""
+
+    def write(self, rows: str, /) -> int:
+        """Take whole rows."""
+        ...
 
 
 class PowerCsvWriter:
     """Writes samples of `meter` to a file, the heading first."""
 
-    def __init__(self, file: IO[str], meter: PowerMeter) -> None:
+    def __init__(self, file: Rows, meter: PowerMeter) -> None:
         file.write(
             f"{TITLE}, origin: {meter.origin}, gain_uncertainty_ppm: {meter.gain_uncertainty_ppm}, "
             f"offset_uncertainty_uw: {meter.offset_uncertainty_uw}, "
@@ -45,13 +55,24 @@ class PowerCsvWriter:
         self._writer.writerows((*sample[:-1], int(sample.flags)) for sample in samples)
 
 
-def read_power_log(path: Path) -> PowerLog:
-    """Return a log. Raises MeterError that names the file and the line that is wrong."""
+def read_power_log(path: Path, *, up_to_cut: bool = False) -> PowerLog:
+    """Return a log; with `up_to_cut` what stands before the first line that is wrong.
+
+    Raises MeterError that names the file and the line that is wrong.
+    """
+    samples: list[PowerSample] = []
+    left_out = None
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8", errors="replace") as file:
             heading = _heading(file.readline(), path)
-            samples = tuple(_samples(file, path))
-    except (OSError, UnicodeDecodeError) as error:
+            try:
+                for sample in _samples(file, path):
+                    samples.append(sample)
+            except (MeterError, csv.Error) as error:
+                if not (up_to_cut and samples):
+                    raise
+                left_out = f"what follows sample {samples[-1].seq}: {error}"
+    except (OSError, csv.Error) as error:
         raise MeterError(f"cannot read the power log {path}: {error}") from error
     if not samples:
         raise MeterError(f"the power log {path} holds no samples")
@@ -63,7 +84,8 @@ def read_power_log(path: Path) -> PowerLog:
         gain_ppm, offset_uw, resolution_uw = (int(heading[name]) for name in numbers)
     except ValueError as error:
         raise MeterError(f"{path} line 1: {error}") from error
-    return PowerLog(cast(Origin, origin), gain_ppm, offset_uw, resolution_uw, samples)
+    known = cast(Origin, origin), gain_ppm, offset_uw, resolution_uw
+    return PowerLog(*known, tuple(samples), left_out)
 
 
 def _heading(line: str, path: Path) -> dict[str, str]:
@@ -77,7 +99,7 @@ def _heading(line: str, path: Path) -> dict[str, str]:
 
 
 def _samples(file: IO[str], path: Path) -> Iterator[PowerSample]:
-    rows = csv.reader(file)
+    rows = csv.reader(_whole_lines(file, path))
     if tuple(next(rows, ())) != COLUMNS:
         raise MeterError(f"{path} line 2: the columns must be {','.join(COLUMNS)}")
     last_ns = -1
@@ -91,6 +113,14 @@ def _samples(file: IO[str], path: Path) -> Iterator[PowerSample]:
         last_ns = timestamp_ns
         known = SampleFlag(flags & sum(SampleFlag))
         yield PowerSample(seq, timestamp_ns, interval_ns, bus_mv, current_ua, power_uw, known)
+
+
+def _whole_lines(file: IO[str], path: Path) -> Iterator[str]:
+    """Yield lines. Raises MeterError at one without an end: half a number looks like a number."""
+    for number, line in enumerate(file, 2):
+        if not line.endswith("\n"):
+            raise MeterError(f"{path} line {number}: it is cut short, at {line[:40]!r}")
+        yield line
 
 
 class RecordedMeter:

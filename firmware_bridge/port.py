@@ -149,13 +149,13 @@ class DescriptorPort(OpenPort):
         """See BytePort."""
         self.close()
         while True:
+            time.sleep(_REOPEN_EVERY_S)  # first: one that hangs up at once is no reason to hurry
             try:
                 self._opened = _open_descriptor(self.name, self._baud, set_lines=self._set_lines)
                 return
             except LinkLostError:
                 if self.now_ns() >= until_ns:
                     raise
-            time.sleep(_REOPEN_EVERY_S)
 
 
 def _open_descriptor(name: str, baud: int, *, set_lines: bool = False) -> _Opened:

@@ -45,6 +45,8 @@ class EventLoop:
     arrivals: Arrivals
     emit: Callable[[InferenceRecord], None]
     """Called with each record once its energy is settled, in order."""
+    settled: Callable[[], None] = lambda: None
+    """Called after each batch of records; at least every `LONGEST_WAIT_NS` while time passes."""
     deadline_ns: int | None = None
     """Time from arrival to the due answer."""
     queue_limit: int = 4
@@ -164,4 +166,5 @@ class EventLoop:
     def _drain(self) -> int:
         for record in self.engine.drain():
             self.emit(record)
+        self.settled()
         return self.timebase.now_ns() + DRAIN_EVERY_NS

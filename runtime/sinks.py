@@ -4,9 +4,10 @@ import csv
 import json
 from abc import abstractmethod
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any
 
 from edge_infer.boards.closing import Closing
+from edge_infer.files import RowFile
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.records import InferenceRecord
 
@@ -59,18 +60,22 @@ def row_of(record: InferenceRecord) -> dict[str, Any]:
 
 
 class FileSink(Closing):
-    """Writes records to an open text file. A context manager."""
+    """Writes records to a log of rows. A context manager."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+    def __init__(self, rows: RowFile) -> None:
+        self._rows = rows
 
     @abstractmethod
     def write(self, record: InferenceRecord) -> None:
         """Take one record."""
 
     def close(self) -> None:
-        """Flush and close the file."""
-        self._stream.close()
+        """Write what waits, and close the file."""
+        self._rows.close()
+
+    def flush_due(self) -> None:
+        """Write what has waited for half a second; called where nothing may come for longer."""
+        self._rows.flush_due()
 
 
 class JsonLinesSink(FileSink):
@@ -78,15 +83,15 @@ class JsonLinesSink(FileSink):
 
     def write(self, record: InferenceRecord) -> None:
         """Write one line."""
-        self._stream.write(json.dumps(row_of(record)) + "\n")
+        self._rows.write(json.dumps(row_of(record)) + "\n")
 
 
 class CsvSink(FileSink):
     """Comma-separated values with a heading; the clocks of the stages are joined by spaces."""
 
-    def __init__(self, stream: TextIO) -> None:
-        super().__init__(stream)
-        self._writer = csv.DictWriter(stream, COLUMNS, lineterminator="\n")
+    def __init__(self, rows: RowFile) -> None:
+        super().__init__(rows)
+        self._writer = csv.DictWriter(rows, COLUMNS, lineterminator="\n")
         self._writer.writeheader()
 
     def write(self, record: InferenceRecord) -> None:
@@ -100,7 +105,8 @@ def open_sink(path: Path) -> FileSink:
     """Open a file to log records to, by its suffix: .jsonl or .csv.
 
     Raises:
-        RunError: the suffix is neither, or the file cannot be written.
+        RunError: the suffix is neither.
+        OSError: the file cannot be written.
     """
     kinds: dict[str, type[FileSink]] = {
         ".jsonl": JsonLinesSink,
@@ -108,7 +114,4 @@ def open_sink(path: Path) -> FileSink:
     }
     if path.suffix not in kinds:
         raise RunError(f"{path}: records are written as .jsonl or .csv; name the file so")
-    try:
-        return kinds[path.suffix](path.open("w", newline=""))
-    except OSError as error:
-        raise RunError(f"{path}: cannot be written: {error.strerror}") from error
+    return kinds[path.suffix](RowFile(path))

@@ -5,7 +5,6 @@ the SHA-256 of its DER public key, as MCUboot's KEYHASH TLV has it.
 """
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 
+from edge_infer.files import whole_file, write_whole
 from edge_infer.firmware_bridge.errors import ImageError
 
 
@@ -58,16 +58,15 @@ class SigningKey:
             serialization.PrivateFormat.PKCS8,
             serialization.NoEncryption(),
         )
-        with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as file:
+        with whole_file(path, mode=0o600, replace=False) as file:
             file.write(pem)
 
     def save_public(self, path: Path) -> None:
         """Write the public half, the file that a device is given to trust."""
-        path.write_bytes(
-            self.public.public_bytes(
-                serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-            )
+        pem = self.public.public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
+        write_whole(path, pem)
 
 
 class TrustedKeys:
@@ -89,6 +88,10 @@ class TrustedKeys:
 
     def __len__(self) -> int:
         return len(self._keys)
+
+    def shared(self, others: "TrustedKeys") -> list[str]:
+        """Return the names of the keys that are among `others` too."""
+        return [name for key_hash, (name, _) in self._keys.items() if key_hash in others._keys]
 
     def verify(self, key_hash: bytes, signature: bytes, digest: bytes) -> str:
         """Return the name of the key. Raises ImageError for an unknown key or wrong signature."""

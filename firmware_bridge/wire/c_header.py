@@ -10,7 +10,7 @@ from enum import IntEnum, IntFlag
 from pathlib import Path
 
 from edge_infer.boards.power import SampleFlag
-from edge_infer.firmware_bridge.wire import edge, standard
+from edge_infer.firmware_bridge.wire import edge, proof, standard
 from edge_infer.firmware_bridge.wire.command import Fields, Group, Op, Refusal, keys
 from edge_infer.firmware_bridge.wire.log_batch import Mark, SampleKind
 
@@ -63,7 +63,7 @@ def _block(comment: str, macros: list[tuple[str, str]]) -> str:
 
 def _maps() -> Iterator[type[Fields]]:
     yield Refusal
-    for command in (*standard.COMMANDS, *edge.COMMANDS):
+    for command in (*standard.COMMANDS, *edge.COMMANDS, *proof.COMMANDS):
         yield command.request
         yield command.answer
 

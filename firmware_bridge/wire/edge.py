@@ -32,6 +32,8 @@ class EdgeCommand(IntEnum):
     LOG = 7
     TIME = 8
     ROLLBACK = 9
+    CHALLENGE = 10
+    PROVE = 11
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,8 @@ class DeviceInfo(Fields):
     """Security counter of the newest bundle that was confirmed."""
     resets: int
     revert: LastRevert | None
+    found: str | None = None
+    """What was found damaged in the device's memory at its last reset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,4 +276,4 @@ TIME = Command(_OURS, EdgeCommand.TIME, Op.READ, Empty, DeviceTime)
 ROLLBACK = Command(_OURS, EdgeCommand.ROLLBACK, Op.WRITE, RollBack, Empty)
 
 COMMANDS = (INFO, STATISTICS, RUN, INFER, ENGINE, FINISH, ENERGIES, LOG, TIME, ROLLBACK)
-"""All commands of this group."""
+"""The commands of this group but for those of a proof, in `proof`."""

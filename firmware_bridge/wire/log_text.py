@@ -49,6 +49,12 @@ def gap_fields(first: int, lost: int) -> dict[str, Any]:
     return {"entry": first - lost, "kind": "gap", "value": lost}
 
 
+def boot_fields(base: int, boot: int | None) -> dict[str, Any]:
+    """Return the object that says: number 0 of this boot of the device is number `base` here."""
+    fields = {"entry": base, "kind": "boot"}
+    return fields if boot is None else fields | {"value": boot}
+
+
 def csv_line(fields: dict[str, Any]) -> str:
     """Return an object as a line of CSV under `CSV_HEADER`."""
     return ",".join(str(fields.get(column, "")) for column in COLUMNS)

@@ -154,8 +154,7 @@ class Runner:
             case Ready(info):
                 self.info = info
             case Logged(entries):
-                for entry in entries:
-                    self._log.add(entry)
+                self._log.extend(entries)
             case Answered():
                 self._count(event)
             case Done(job, answer):

@@ -23,9 +23,11 @@ from edge_infer.commands.bundle_pack import keygen_command, pack_command, sign_c
 from edge_infer.commands.device import device_group
 from edge_infer.commands.flash import flash_command
 from edge_infer.commands.power_stream import power_stream_command
+from edge_infer.commands.root import run_line
 from edge_infer.commands.serve import serve_command
 from edge_infer.firmware_bridge.device.device import Device, DeviceSettings
-from edge_infer.firmware_bridge.device.server import Server, TcpOpener
+from edge_infer.firmware_bridge.device.port_opener import TcpOpener
+from edge_infer.firmware_bridge.device.server import Server
 from edge_infer.firmware_bridge.errors import ImageError, LinkError, LinkLostError, RolledBackError
 from edge_infer.firmware_bridge.host.link import PortInfo, find_port
 from edge_infer.firmware_bridge.host.log_reader import LogPart, LogReader
@@ -158,9 +160,11 @@ def test_power_stream_writes_whole_lines(
     assert summary["lost"] == 0 and summary["clock_bound_ns"] is not None
     if suffix == "csv":
         assert lines[0].startswith("entry,kind,t_mono_ns,t_host_ns")
-        numbers = [int(line.split(",")[0]) for line in lines[1:]]
+        assert lines[1].startswith("0,boot,")
+        numbers = [int(line.split(",")[0]) for line in lines[2:]]
     else:
-        numbers = [json.loads(line)["entry"] for line in lines]
+        assert json.loads(lines[0])["kind"] == "boot"
+        numbers = [json.loads(line)["entry"] for line in lines[1:]]
     assert numbers == list(range(summary["entries"])) and len(numbers) > 10
 
 
@@ -267,14 +271,17 @@ def test_serve_as_a_program_until_interrupted(tmp_path: Path, tiny_files: list[b
         assert p.stderr.read() == ""
 
 
-def test_files_that_cannot_be_written_are_one_line(tmp_path: Path, tiny_bundle: Bundle) -> None:
+def test_files_that_cannot_be_written_are_one_line(
+    tmp_path: Path, tiny_bundle: Bundle, capsys: pytest.CaptureFixture[str]
+) -> None:
     nowhere = tmp_path / "missing" / "x"
     for command, arguments in [
-        (pack_command, [str(tiny_bundle.path), "-o", str(nowhere)]),
-        (keygen_command, [str(nowhere)]),
+        ("pack", [str(tiny_bundle.path), "-o", str(nowhere)]),
+        ("keygen", [str(nowhere)]),
     ]:
-        done = CliRunner().invoke(command, arguments)
-        assert done.exit_code == 1 and "No such file" in done.output
+        assert run_line(["bundle", command, *arguments]) == 1
+        told = capsys.readouterr().err
+        assert "No such file" in told and told.count("\n") == 1
     (tmp_path / "file").write_bytes(b"")
     state = str(tmp_path / "file" / "state")
     done = CliRunner().invoke(serve_command, ["-p", "/dev/x", "--state", state, "--allow-unsigned"])

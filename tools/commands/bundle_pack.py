@@ -8,6 +8,7 @@ import click
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.quantities import Duration
 from edge_infer.commands.render import emit, table
+from edge_infer.files import write_whole
 from edge_infer.firmware_bridge.image.bundle_file import (
     BundleFileInfo,
     pack_bundle,
@@ -61,7 +62,7 @@ def pack_command(
         raise click.FileError(str(plan_board), error.strerror) from error
     data = pack_bundle(opened.path, version, security_counter, signing, plan)
     path = output or Path(f"{opened.manifest.name}.bundle")
-    write_file(path, data)
+    write_whole(path, data)
     own = TrustedKeys([(key.stem, signing.public)]) if key and signing else TrustedKeys()
     _show(path, verify_bundle_file(path, own, allow_unsigned=True), as_json)
 
@@ -81,7 +82,7 @@ def sign_command(
     signing = SigningKey.load(key)
     data = sign_bundle_file(read_bundle_file(file), signing, security_counter)
     path = output or file
-    write_file(path, data)
+    write_whole(path, data)
     _show(path, verify_bundle_file(path, TrustedKeys([(key.stem, signing.public)])), as_json)
 
 
@@ -95,11 +96,8 @@ def keygen_command(name: Path, as_json: bool) -> None:
     if private.exists() or public.exists():
         raise click.UsageError(f"{private} or {public} exists; keys are not overwritten")
     key = SigningKey.generate()
-    try:
-        key.save(private)
-        key.save_public(public)
-    except OSError as error:
-        raise click.FileError(str(private), error.strerror) from error
+    key.save(private)
+    key.save_public(public)
     document = {
         "private": str(private),
         "public": str(public),
@@ -115,14 +113,6 @@ def verify_file(path: Path, trust: Path | None, allow_unsigned: bool, as_json: b
     """
     keys = TrustedKeys.load(trust) if trust else TrustedKeys()
     _show(path, verify_bundle_file(path, keys, allow_unsigned=allow_unsigned), as_json)
-
-
-def write_file(path: Path, data: bytes) -> None:
-    """Write a file. Raises click.FileError, one line, when that is not possible."""
-    try:
-        path.write_bytes(data)
-    except OSError as error:
-        raise click.FileError(str(path), error.strerror) from error
 
 
 def _show(path: Path, info: BundleFileInfo, as_json: bool) -> None:

@@ -11,7 +11,7 @@ import click
 
 from edge_infer.commands.link_options import Line, line_options
 from edge_infer.commands.options import json_option, option
-from edge_infer.commands.render import emit, note
+from edge_infer.commands.render import emit, end_line, note
 from edge_infer.firmware_bridge.host.flashing import FlashReport, flash
 from edge_infer.firmware_bridge.host.link import Progress
 
@@ -68,18 +68,17 @@ def _progress_bar() -> Iterator[Progress]:
         passed_s = max(time.monotonic() - start_s, 1e-3)
         rate = done / passed_s
         left_s = (total - done) / rate if rate else 0.0
-        click.echo(
-            f"\r{100 * done // total:3d} %  {done:,} of {total:,} bytes  {rate / 1000:,.1f} kB/s  "
-            f"{left_s:.0f} s left   ",
-            nl=False,
-            err=True,
+        note(
+            f"{100 * done // total:3d} %  {done:,} of {total:,} bytes  {rate / 1000:,.1f} kB/s  "
+            f"{left_s:.0f} s left",
+            over=True,
         )
 
     try:
         yield show
     finally:
         if shown[0]:
-            click.echo(err=True)
+            end_line(err=True)
 
 
 def _text(report: FlashReport) -> str:

@@ -18,6 +18,7 @@ from edge_infer.boards.cpufreq_policy import GOVERNOR, MAX_KHZ, MIN_KHZ, POLICIE
 from edge_infer.boards.errors import BoardError
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.render import emit
+from edge_infer.files import write_whole
 
 FILES = {
     "edge-infer.sysusers": "usr/lib/sysusers.d/edge-infer.conf",
@@ -73,7 +74,7 @@ class WriteFile:
     def do(self) -> None:
         """Write it."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
-        self.path.write_text(self.text)
+        write_whole(self.path, self.text)
 
 
 @dataclass(frozen=True, slots=True)

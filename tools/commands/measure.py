@@ -21,7 +21,6 @@ from edge_infer.lab.costs.bundle_measurement import measure_costs
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.manifest import FULL_RATIO
-from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.stage_costs import CHANGE, row_name, row_parts
 
 
@@ -56,10 +55,7 @@ def measure_command(
     with open_board(board) as place:
         found = measure_costs(opened, kernels, place, threads, note)
     if output is not None:
-        try:
-            found.save(output)
-        except OSError as error:
-            raise RunError(f"{output}: cannot be written: {error.strerror}") from error
+        found.save(output)
     for text in found.notes[1:]:
         warn(text)
     emit(as_json, measure_document(found), measure_report(found))

@@ -1,6 +1,5 @@
 """`edge-infer power calibrate`: two known loads correct a meter's gain and offset."""
 
-import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,10 @@ from edge_infer.boards.power import SampleFlag
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.power_meter import BATCH_NS, configured_meter, meter_option, open_source
 from edge_infer.commands.quantities import Duration, Power
-from edge_infer.commands.render import emit
+from edge_infer.commands.render import emit, say
+from edge_infer.commands.standard_streams import standard_input
+from edge_infer.files import write_whole
+from edge_infer.runtime.errors import RunError
 
 
 @click.command("calibrate", short_help="Correct a meter by two known loads.")
@@ -61,8 +63,9 @@ def calibrate_command(
     config = replace(configured_meter(meter_text), calibration=Calibration())
     known: list[KnownLoad] = []
     for load_uw in sorted(loads_uw):
-        click.echo(f"connect the load of {load_uw / 1e6:g} W and press Enter", err=True)
-        sys.stdin.readline()
+        say(f"connect the load of {load_uw / 1e6:g} W and press Enter")
+        if not standard_input().readline():
+            raise RunError("standard input ended before Enter was pressed: nothing was measured")
         with open_source(None, config) as source:
             samples = [s for batch in source.batches(BATCH_NS, duration) for s in batch]
             resolution_uw = source.meter.resolution_uw
@@ -71,7 +74,8 @@ def calibrate_command(
         known.append(KnownLoad(load_uw, [s.power_uw for s in samples], resolution_uw))
     calibration = calibrate(known[0], known[1], reference_ppm)
     path = output or user_meter_file()
-    _write(path, _file_text(replace(config, calibration=calibration), known))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_whole(path, _file_text(replace(config, calibration=calibration), known))
     document = {
         "file": str(path),
         "meter": str(config),
@@ -89,14 +93,6 @@ def _file_text(config: MeterConfig, known: list[KnownLoad]) -> str:
         f"{load.power_uw / 1e6:g} W read {load.mean_uw / 1e6:.6g} W" for load in known
     )
     return meter_file_text(config, f"Made by edge-infer power calibrate: {loads}.")
-
-
-def _write(path: Path, text: str) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise click.FileError(str(path), error.strerror) from error
 
 
 def _text(document: dict[str, Any]) -> str:

@@ -1,6 +1,5 @@
 """`edge-infer power monitor` and `record`: a meter as it runs, on a terminal or into a file."""
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -31,7 +30,8 @@ from edge_infer.boards.timebase import MonotonicTimebase, Timebase
 from edge_infer.commands.exit_codes import INTERRUPTED, OK
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.quantities import Duration
-from edge_infer.commands.render import note
+from edge_infer.commands.render import end_line, json_text, note, say, show
+from edge_infer.files import RowFile
 
 BATCH_NS = 200_000_000
 NEVER_NS = 1 << 62
@@ -130,14 +130,14 @@ def monitor_command(
         try:
             for batch in source.batches(every, duration):
                 lost_before, lost = lost, source.meter.statistics().lost
-                text = json.dumps(_document(batch, lost - lost_before)) if as_json else _line(batch)
-                click.echo(f"\r\033[K{text}" if live else text, nl=not live)
+                text = json_text(_document(batch, lost - lost_before)) if as_json else _line(batch)
+                show(text, over=live)
         except KeyboardInterrupt:
             pass
         finally:
             if live:
-                click.echo()
-        click.echo(f"{source.name} ({source.meter.origin}): {statistics_text(source)}", err=True)
+                end_line(err=False)
+        say(f"{source.name} ({source.meter.origin}): {statistics_text(source)}")
 
 
 def _document(batch: list[PowerSample], lost: int) -> dict[str, int | None]:
@@ -192,17 +192,14 @@ def record_command(
     """Write every sample of a meter to a CSV file that `power report` and --meter log: read."""
     code = OK
     with open_source(meter_text) as source:
-        try:
-            with output.open("w", newline="") as file:
-                writer = PowerCsvWriter(file, source.meter)
-                try:
-                    for batch in source.batches(BATCH_NS, duration):
-                        writer.write(batch)
-                        note(f"{source.meter.statistics().samples} samples")
-                except KeyboardInterrupt:
-                    code = INTERRUPTED
-                    writer.write(source.meter.drain(source.timebase.now_ns()))
-        except OSError as error:
-            raise click.FileError(str(output), error.strerror) from error
-        click.echo(f"{source.name} ({source.meter.origin}): {statistics_text(source)}", err=True)
+        with RowFile(output) as file:
+            writer = PowerCsvWriter(file, source.meter)
+            try:
+                for batch in source.batches(BATCH_NS, duration):
+                    writer.write(batch)
+                    note(f"{source.meter.statistics().samples} samples")
+            except KeyboardInterrupt:
+                code = INTERRUPTED
+                writer.write(source.meter.drain(source.timebase.now_ns()))
+        say(f"{source.name} ({source.meter.origin}): {statistics_text(source)}")
     ctx.exit(code)

@@ -7,7 +7,7 @@ import click
 
 from edge_infer.boards.power_csv import PowerLog, read_power_log, summarise
 from edge_infer.commands.options import json_option, option
-from edge_infer.commands.render import emit, picture, table
+from edge_infer.commands.render import emit, picture, table, warn
 
 POINTS = 4000
 """Points of a plot: more than a page has pixels."""
@@ -19,7 +19,9 @@ POINTS = 4000
 @json_option
 def report_command(log: Path, plot: Path | None, as_json: bool) -> None:
     """Sum up a file of `power record`: energy, mean power, samples lost, uncertainty."""
-    recorded = read_power_log(log)
+    recorded = read_power_log(log, up_to_cut=True)
+    if recorded.left_out is not None:
+        warn(f"left out {recorded.left_out}")
     document = report_document(recorded, str(log))
     if plot is not None:
         save_plot(recorded, document, plot)
@@ -49,6 +51,7 @@ def report_document(log: PowerLog, name: str) -> dict[str, Any]:
         "longest_gap_us": summary.longest_gap_ns // 1000,
         "saturated": summary.saturated,
         "throttled": summary.throttled,
+        "left_out": log.left_out,
     }
 
 

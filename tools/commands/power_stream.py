@@ -1,26 +1,33 @@
 """`edge-infer power stream`: the device's power log, as it grows."""
 
 import signal
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import TextIO
+from typing import Protocol
 
 import click
 
-from edge_infer.commands.exit_codes import INTERRUPTED, OK
+from edge_infer.commands.exit_codes import OK
 from edge_infer.commands.link_options import Line, line_options
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.quantities import Duration
-from edge_infer.commands.render import emit, warn
+from edge_infer.commands.render import emit, say, show, warn
+from edge_infer.commands.stream_file import StreamFile
+from edge_infer.firmware_bridge.errors import LinkError
 from edge_infer.firmware_bridge.host.clock_sync import ClockFit
 from edge_infer.firmware_bridge.host.flashing import edge_info
 from edge_infer.firmware_bridge.host.link import Link
-from edge_infer.firmware_bridge.host.log_reader import FROM_NOW, LogPart, LogReader
+from edge_infer.firmware_bridge.host.log_reader import (
+    FROM_NOW,
+    Boot,
+    LogPart,
+    LogReader,
+)
 from edge_infer.firmware_bridge.wire.log_text import (
     CSV_HEADER,
+    boot_fields,
     csv_line,
     entry_fields,
     gap_fields,
@@ -34,9 +41,17 @@ from edge_infer.firmware_bridge.wire.log_text import (
     "-o",
     "--output",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File to write, .csv or .jsonl.  [default: CSV on standard output]",
+    help="File to write, .csv or .jsonl; a log that is there already is gone on with, from where "
+    "it ends.  [default: CSV on standard output]",
 )
 @option("--duration", type=Duration(), help="How long, as 30s.  [default: until Ctrl-C]")
+@option(
+    "--patience",
+    type=Duration(),
+    default="120s",
+    show_default=True,
+    help="How long a device that is silent or unplugged is waited for.",
+)
 @option("--all", "from_start", is_flag=True, help="Begin with what the device has kept.")
 @json_option
 @click.pass_context
@@ -45,30 +60,81 @@ def power_stream_command(
     line: Line,
     output: Path | None,
     duration: int | None,
+    patience: int,
     from_start: bool,
     as_json: bool,
 ) -> None:
     """Write a device's power, clock, temperature and inferences as lines, none of them lost.
 
-    What the device had to overwrite before it could be read is counted in a line of kind gap.
-    t_host_ns is this computer's monotonic time; a simulated board lives in its own.
+    What could not be read, since the device had to overwrite it or was started anew, is counted in
+    a line of kind gap. A line of kind boot names a start of the device's agent, from which its
+    numbers begin anew; here they go on. t_host_ns is this computer's monotonic time; a simulated
+    board lives in its own.
     """
-    as_objects = output is not None and output.suffix == ".jsonl"
     if output is not None and output.suffix not in (".csv", ".jsonl"):
         raise click.UsageError(f"{output}: the name has to end with .csv or .jsonl")
-    with line.link() as link, _file(output) as file:
-        reader = LogReader(link, 0 if from_start else FROM_NOW)
-        virtual_time = _is_simulated(link)
-        if not as_objects:
-            file.write(CSV_HEADER + "\n")
-        end_ns = None if duration is None else link.port.now_ns() + duration
-        with _interruptible() as stopping:
-            while not stopping and (end_ns is None or link.port.now_ns() < end_ns):
-                part = reader.read()
-                clock = None if virtual_time else reader.clock()
-                _write(file, part, clock, as_objects)
+    start = 0 if from_start else FROM_NOW
+    with line.link() as link, _opened(output) as file:
+        reader = LogReader(link, file.position or start, patience)
+        with _interruptible(reader) as stopping:
+            failure = _stream(reader, link, file, duration, stopping)
     _report(reader, as_json and output is not None)
-    ctx.exit(INTERRUPTED if stopping else OK)
+    if failure is not None:
+        raise failure
+    ctx.exit(128 + stopping[0] if stopping else OK)
+
+
+class _Lines(Protocol):
+    """Where lines of a log go."""
+
+    as_objects: bool
+
+    def write(self, text: str) -> object:
+        """Take whole lines."""
+        ...
+
+
+class _StandardOutput:
+    """Takes lines of CSV."""
+
+    as_objects = False
+    position = None
+
+    def write(self, text: str) -> None:
+        """Print lines."""
+        show(text.removesuffix("\n"))
+
+
+@contextmanager
+def _opened(output: Path | None) -> Iterator[StreamFile | _StandardOutput]:
+    if output is None:
+        shown = _StandardOutput()
+        shown.write(CSV_HEADER)
+        yield shown
+        return
+    with StreamFile(output) as file:
+        if file.dropped_bytes:
+            warn(f"{output}: the last {file.dropped_bytes} bytes were no whole line, and are gone")
+        yield file
+
+
+def _stream(
+    reader: LogReader, link: Link, file: _Lines, duration: int | None, stopping: list[int]
+) -> LinkError | None:
+    """Write what the reader reads until it is time; return what ended it earlier."""
+    end_ns = None if duration is None else link.port.now_ns() + duration
+    virtual_time = False
+    try:
+        while not stopping and (end_ns is None or link.port.now_ns() < end_ns):
+            part = reader.read()
+            if part.boot is not None:
+                virtual_time = reader.outlast(lambda: _is_simulated(link))
+            _write(file, part, None if virtual_time else reader.clock())
+    except LinkError as error:
+        return error
+    except KeyboardInterrupt:
+        stopping.append(signal.SIGINT)
+    return None
 
 
 def _is_simulated(link: Link) -> bool:
@@ -77,15 +143,33 @@ def _is_simulated(link: Link) -> bool:
     return info is not None and info.run is not None and info.run.simulated
 
 
-def _write(file: TextIO, part: LogPart, clock: ClockFit | None, as_objects: bool) -> None:
-    line = json_line if as_objects else csv_line
+def _write(file: _Lines, part: LogPart, clock: ClockFit | None) -> None:
+    """Write a part, its gaps first, at once: it is whole or it is not there."""
+    line = json_line if file.as_objects else csv_line
+    rows = []
+    if part.boot is not None:
+        rows += _boot_rows(part.boot)
     if part.lost:
         warn(f"{part.lost} entries before number {part.first} were overwritten on the device")
-        file.write(line(gap_fields(part.first, part.lost)) + "\n")
+        rows.append(gap_fields(part.first, part.lost))
     for number, entry in enumerate(part.entries, part.first):
         host_ns = clock.to_host_ns(entry.timestamp_ns) if clock else None
-        file.write(line(entry_fields(number, entry, host_ns)) + "\n")
-    file.flush()
+        rows.append(entry_fields(number, entry, host_ns))
+    if rows:
+        file.write("".join(line(fields) + "\n" for fields in rows))
+
+
+def _boot_rows(boot: Boot) -> list[dict[str, object]]:
+    rows = [boot_fields(boot.base, boot.number)]
+    if boot.base or boot.lost:
+        least = "" if boot.exact else "at least "
+        warn(
+            f"the device was started anew: {least}{boot.lost} entries before that were not read; "
+            f"its entry 0 is number {boot.base} here"
+        )
+    if boot.lost:
+        rows.insert(0, gap_fields(boot.base, boot.lost))
+    return rows
 
 
 def _report(reader: LogReader, as_json: bool) -> None:
@@ -93,6 +177,7 @@ def _report(reader: LogReader, as_json: bool) -> None:
     document = {
         "entries": reader.entries,
         "lost": reader.lost,
+        "boots": reader.boots,
         "clock_offset_ns": clock.offset_ns if clock else None,
         "clock_drift_ppm": clock.drift_ppm if clock else None,
         "clock_bound_ns": clock.bound_ns if clock else None,
@@ -100,32 +185,26 @@ def _report(reader: LogReader, as_json: bool) -> None:
     if as_json:
         emit(True, document, "")
     else:
-        click.echo(f"{reader.entries} entries, {reader.lost} lost", err=True)
+        say(f"{reader.entries} entries, {reader.lost} lost")
 
 
 @contextmanager
-def _file(output: Path | None) -> Iterator[TextIO]:
-    if output is None:
-        yield sys.stdout
-        return
-    try:
-        file = output.open("w")
-    except OSError as error:
-        raise click.FileError(str(output), error.strerror) from error
-    with file:
-        yield file
+def _interruptible(reader: LogReader) -> Iterator[list[int]]:
+    """Yield a list that Ctrl-C and SIGTERM fill, so that the part at hand is still written whole.
 
-
-@contextmanager
-def _interruptible() -> Iterator[list[int]]:
-    """Yield a list that Ctrl-C fills, so that the part at hand is still written whole."""
+    While a device is waited for, and at the second Ctrl-C, there is nothing to wait for.
+    """
     stopping: list[int] = []
 
     def stop(number: int, frame: FrameType | None) -> None:
+        again = bool(stopping)
         stopping.append(number)
+        if again or reader.in_outage:
+            raise KeyboardInterrupt
 
-    found = signal.signal(signal.SIGINT, stop)
+    found = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield stopping
     finally:
-        signal.signal(signal.SIGINT, found)
+        for number, handler in found.items():
+            signal.signal(number, handler)

@@ -1,9 +1,13 @@
-"""The one place that writes results: text for people, one JSON document, or a picture.
+"""The one place that prints: text for people, one JSON document, or a picture.
 
 Data go to standard output; progress and warnings to standard error, progress only on a terminal.
+Much of the text is others': labels, names, reasons, what a device says. Characters that would
+steer a terminal, or turn the order of what stands there, are printed as their escapes; in JSON
+they stand as JSON's own, so that the values stay exact.
 """
 
 import json
+import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -12,23 +16,74 @@ from typing import Any
 
 import click
 
+from edge_infer.files import whole_file
 from edge_infer.runtime.errors import RunError
+
+_STEERS = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+"""C0, DEL and C1; marks, embeddings, overrides and isolates of direction (Unicode Annex 9); line
+and paragraph separators; surrogates, which no encoding can write."""
+_STEERS_IN_LINES = re.compile(_STEERS.pattern.replace("[\x00-\x1f", "[\x00-\x09\x0b-\x1f"))
+
+
+def printable(text: str, *, lines: bool = False) -> str:
+    """Return text with what steers a terminal as its escape; with `lines`, ends of lines stay."""
+    return (_STEERS_IN_LINES if lines else _STEERS).sub(_escape, text)
+
+
+def _escape(found: re.Match[str]) -> str:
+    code = ord(found[0])
+    if 0xDC80 <= code <= 0xDCFF:  # a byte of a file name that is no text
+        code -= 0xDC00
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
 def emit(as_json: bool, document: Mapping[str, Any] | Sequence[Any], text: str) -> None:
     """Print the document as JSON, or the text."""
-    click.echo(json.dumps(document, indent=2, ensure_ascii=False) if as_json else text)
+    show(json_text(document, indent=2) if as_json else text)
+
+
+def json_text(document: Any, indent: int | None = None) -> str:
+    """Return a document as JSON that is safe to print, its values exact."""
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
+    return _STEERS_IN_LINES.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
+def show(text: str, *, over: bool = False) -> None:
+    """Print lines to standard output; with `over`, one in the place of the one before."""
+    _print(printable(text, lines=True), err=False, over=over)
+
+
+def say(text: str) -> None:
+    """Print lines to standard error, also where that is a file."""
+    _print(printable(text, lines=True), err=True)
 
 
 def warn(message: str) -> None:
     """Print one line of warning to standard error."""
-    click.echo(f"warning: {message}", err=True)
+    say(printable(f"warning: {message}"))
 
 
-def note(message: str) -> None:
+def note(message: str, *, over: bool = False) -> None:
     """Print one line of progress to standard error, on a terminal only."""
     if sys.stderr.isatty():
-        click.echo(message, err=True)
+        _print(printable(message), err=True, over=over)
+
+
+def end_line(*, err: bool) -> None:
+    """Go on below a line that was printed `over` another."""
+    _print("", err=err)
+
+
+def _print(text: str, *, err: bool, over: bool = False) -> None:
+    try:
+        click.echo(f"\r\033[K{text}" if over else text, nl=not over, err=err)
+    except OSError as error:
+        if err:  # nobody is left to tell
+            return
+        error.filename = "standard output"
+        raise
 
 
 def table(rows: Sequence[Sequence[str]], heading: Sequence[str] | None = None) -> str:
@@ -36,6 +91,7 @@ def table(rows: Sequence[Sequence[str]], heading: Sequence[str] | None = None) -
     lines = [list(heading), *map(list, rows)] if heading else [list(row) for row in rows]
     if not lines:
         return ""
+    lines = [[printable(cell) for cell in line] for line in lines]
     columns = list(zip(*lines, strict=True))
     widths = [max(map(len, column)) for column in columns]
     right = [_is_numeric([row[i] for row in rows]) for i in range(len(columns))]
@@ -61,7 +117,8 @@ def picture(path: Path, width_inches: float, height_inches: float) -> Iterator[A
     """Give out axes to draw on; write the picture once they are drawn. Needs the `plot` extra.
 
     Raises:
-        RunError: matplotlib is missing, or the file cannot be written.
+        RunError: matplotlib is missing, or has no such format.
+        OSError: the file cannot be written.
     """
     try:
         import matplotlib
@@ -74,8 +131,9 @@ def picture(path: Path, width_inches: float, height_inches: float) -> Iterator[A
     try:
         yield axes
         try:
-            figure.savefig(path, dpi=150, bbox_inches="tight")
-        except (OSError, ValueError) as error:
+            with whole_file(path) as file:
+                figure.savefig(file, format=path.suffix[1:] or "png", dpi=150, bbox_inches="tight")
+        except ValueError as error:
             raise RunError(f"{path}: cannot be written: {error}") from error
     finally:
         pyplot.close(figure)

@@ -4,7 +4,7 @@ Commands are imported when they are called, so that `run` on a small board does 
 `train`.
 """
 
-import contextlib
+import io
 import os
 import signal
 import sys
@@ -16,7 +16,9 @@ import click
 
 from edge_infer.commands import exit_codes
 from edge_infer.commands.lazy_group import LazyGroup
+from edge_infer.commands.render import printable, say
 from edge_infer.commands.settings import default_map
+from edge_infer.commands.standard_streams import drop_output, open_standard_streams
 
 COMMANDS = {
     "run": (".run", "run_command", "Answer frames with a bundle on a board."),
@@ -71,19 +73,24 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
-    """Run the command and exit. Errors of ours are one line on standard error."""
+    """Run the command and exit. Errors of ours and of the system are one line on standard error."""
+    open_standard_streams()
     signal.signal(signal.SIGTERM, _terminate)
-    sys.exit(run_line(arguments))
+    code = run_line(arguments)
+    drop_output()
+    sys.exit(code)
 
 
 def run_line(arguments: Sequence[str] | None) -> int:
     """Run the command and return its exit code; `arguments` are the process's own if None."""
     try:
         result = root.main(arguments, prog_name="edge-infer", standalone_mode=False)
-        sys.stdout.flush()
+        _flush_output()
         return result if isinstance(result, int) else exit_codes.OK
     except click.ClickException as error:
-        error.show()
+        told = io.StringIO()
+        error.show(told)
+        say(told.getvalue().rstrip("\n"))
         return error.exit_code
     except click.Abort:
         return exit_codes.INTERRUPTED
@@ -91,9 +98,26 @@ def run_line(arguments: Sequence[str] | None) -> int:
         return exit_codes.TERMINATED
     except BrokenPipeError:
         # The reader went away (`| head`): nothing is left to say, and nowhere to say it.
-        with contextlib.suppress(OSError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return exit_codes.FAILURE
     except exit_codes.OURS as error:
-        click.echo(f"error: {error}", err=True)
+        say(printable(f"error: {error}"))
         return exit_codes.exit_code_of(error)
+    except OSError as error:
+        say(printable(f"error: {_cause(error)}"))
+        return exit_codes.FAILURE
+    finally:
+        drop_output()
+
+
+def _flush_output() -> None:
+    try:
+        sys.stdout.flush()
+    except OSError as error:
+        error.filename = "standard output"
+        raise
+
+
+def _cause(error: OSError) -> str:
+    """Return what the system refused, and of which file."""
+    reason = error.strerror or str(error) or type(error).__name__
+    return f"{os.fsdecode(error.filename)}: {reason}" if error.filename is not None else reason

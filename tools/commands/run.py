@@ -182,6 +182,7 @@ def run_command(
             source,
             arrivals,
             _emit_to(summary, sink.write if sink else None),
+            settled=sink.flush_due if sink else _nothing,
             deadline_ns=deadline,
             queue_limit=queue,
             max_frames=frames,
@@ -208,6 +209,10 @@ def run_command(
     if failure is not None:
         raise failure
     ctx.exit(INTERRUPTED if loop.stopping else OK)
+
+
+def _nothing() -> None:
+    """There is no log to flush."""
 
 
 def _typed(ctx: click.Context, name: str) -> bool:

@@ -1,6 +1,5 @@
 """What the options of `run` come to: the policy's governor, and the frames that are read."""
 
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from edge_infer.boards.contract import Board
+from edge_infer.commands.standard_streams import standard_input
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import BackendInfo
 from edge_infer.runtime.arrivals import Arrivals
@@ -141,4 +141,4 @@ def open_input(bundle: Bundle, options: InputOptions) -> Source:
 def _pipe(options: InputOptions, spec: FrameSpec) -> PipeSource:
     height, width = spec.shape[:2]
     size = options.frame_size or (width, height)
-    return PipeSource(sys.stdin.buffer, RawFormat(*size, options.frame_format), spec)
+    return PipeSource(standard_input().buffer, RawFormat(*size, options.frame_format), spec)

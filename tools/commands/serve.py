@@ -1,7 +1,9 @@
 """`edge-infer serve`: the device's side of the line."""
 
+import os
 import signal
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from types import FrameType
@@ -10,15 +12,19 @@ from typing import TYPE_CHECKING
 import click
 
 from edge_infer.commands.options import option
+from edge_infer.commands.render import say, warn
 from edge_infer.firmware_bridge.errors import LinkError
 from edge_infer.firmware_bridge.port import DEFAULT_BAUD
 
 if TYPE_CHECKING:  # loaded when it serves: its help needs no engine and no cryptography
     from edge_infer.firmware_bridge.device.device import Device, DeviceSettings
     from edge_infer.firmware_bridge.device.mlperf_tiny import MlperfTiny
-    from edge_infer.firmware_bridge.device.server import LineProtocol, Server
+    from edge_infer.firmware_bridge.device.operators import OperatorSettings
+    from edge_infer.firmware_bridge.device.server import LineProtocol
 
 DEFAULT_STATE = Path("/var/lib/edge-infer")
+_END_S = 0.9
+"""Whatever it does, it ends so soon after a signal."""
 
 
 @click.command("serve", short_help="Be the device: serve bundles and power on a serial line.")
@@ -32,13 +38,24 @@ DEFAULT_STATE = Path("/var/lib/edge-infer")
     type=click.Path(path_type=Path, file_okay=False),
     default=DEFAULT_STATE,
     show_default=True,
-    help="Folder of the slots.",
+    help="Folder of the slots, for its owner alone: who can write there decides what runs.",
 )
 @option(
     "--trust",
     type=click.Path(path_type=Path, exists=True),
     help="Public key, or folder of them, whose bundles are accepted.",
 )
+@option(
+    "--operators",
+    type=click.Path(path_type=Path, exists=True),
+    help="Public key, or folder of them, whose owners may change something where a key is "
+    "required. Keys of their own: none that signs bundles.",
+)
+@option("--require-key", is_flag=True,
+        help="On this line too, change nothing without an operator's key.")  # fmt: skip
+@option("--allow-remote", is_flag=True,
+        help="Listen where other computers can connect; who changes something needs an operator's "
+        "key then.")  # fmt: skip
 @option("--allow-unsigned", is_flag=True, help="For development: accept unsigned bundles too.")
 @option(
     "--confirm-after",
@@ -61,36 +78,92 @@ def serve_command(
     policy: str,
     state: Path,
     trust: Path | None,
+    operators: Path | None,
+    require_key: bool,
+    allow_remote: bool,
     allow_unsigned: bool,
     confirm_after: int | None,
     protocol: str,
     bundle: str | None,
     model: str,
 ) -> None:
-    """Run bundles that are flashed over a line, and tell about them, until interrupted."""
+    """Run bundles that are flashed over a line, and tell about them, until interrupted.
+
+    Who reaches the line may read and, unless a key is required, flash, run and reset. Serial lines
+    and addresses of this computer are open; an address that others reach needs --allow-remote, and
+    then an operator's key (--operators) for whatever changes something. Nothing on the line is
+    encrypted: across a network use ssh's port forwarding, ssh -L 5001:127.0.0.1:5001 BOARD.
+
+    On a TCP port four clients are served at once. One that was quiet for 5 s makes place for one
+    that waits; if none was, after 5 s the one served longest does.
+    """
     from edge_infer.firmware_bridge.device.device import DeviceSettings
-    from edge_infer.firmware_bridge.device.server import Server, notified, port_opener
+    from edge_infer.firmware_bridge.device.port_opener import port_opener
+    from edge_infer.firmware_bridge.device.server import Server, notified
     from edge_infer.firmware_bridge.device.text_mode import TextMode
 
-    with ExitStack() as stack:
+    remote = _checked_remote(port, protocol, allow_remote)
+    if require_key and operators is None:
+        raise click.UsageError("--require-key needs --operators, the keys that count")
+    with _ending() as on_signal, ExitStack() as stack:
+        # What it writes decides what runs, or is secret.
+        stack.callback(os.umask, os.umask(0o077))
         served: LineProtocol
+        another: Callable[[], LineProtocol] | None = None
         if protocol == "mlperf-tiny":
             if bundle is None:
                 raise click.UsageError("--protocol mlperf-tiny needs --bundle")
             served = stack.enter_context(_mlperf(bundle, board, policy, model))
         else:
             settings = DeviceSettings(state, board, policy, confirm_after or 0, allow_unsigned)
-            device = stack.enter_context(_device(settings, trust))
+            known = _operators(operators, require_key or remote)
+            device = stack.enter_context(_device(settings, trust, known))
             served = TextMode(device) if protocol == "text" else device
-        opener = port_opener(port, baud)
-        click.echo(f"serving {protocol} on {opener.name}", err=True)
-        server = Server(notified(served), opener)
-        with _until_interrupted(server):
-            server.run()
+            another = device.another_line if served is device else lambda: TextMode(device)
+        opener = port_opener(port, baud, allow_remote=allow_remote)
+        server = Server(notified(served), opener, another)
+        on_signal.append(server.stop)
+        if remote:
+            _warn_remote(opener.name, operators)
+        say(f"serving {protocol} on {opener.name}")
+        server.run()
+
+
+def _checked_remote(port: str, protocol: str, allowed: bool) -> bool:
+    """Return True when other computers can reach the port. Raises click.UsageError."""
+    from edge_infer.firmware_bridge.device.port_opener import is_remote
+
+    if not is_remote(port):
+        return False
+    if not allowed:
+        raise click.UsageError(
+            f"{port} can be reached from other computers: listen on socket://127.0.0.1:PORT and "
+            "use ssh's port forwarding, or give --allow-remote and --operators"
+        )
+    if protocol == "mlperf-tiny":
+        raise click.UsageError(
+            "mlperf-tiny knows no keys: listen on socket://127.0.0.1:PORT and use ssh's port "
+            "forwarding"
+        )
+    return True
+
+
+def _warn_remote(name: str, operators: Path | None) -> None:
+    who = "who has an operator's key can" if operators else "nobody can, without --operators,"
+    warn(f"{name}: whoever reaches it can read; {who} change something; nothing is encrypted")
+
+
+def _operators(path: Path | None, required: bool) -> "OperatorSettings":
+    from edge_infer.firmware_bridge.device.operators import OperatorSettings
+    from edge_infer.firmware_bridge.image.keys import TrustedKeys
+
+    return OperatorSettings(TrustedKeys.load(path) if path else TrustedKeys(), required)
 
 
 @contextmanager
-def _device(settings: "DeviceSettings", trust: Path | None) -> "Iterator[Device]":
+def _device(
+    settings: "DeviceSettings", trust: Path | None, operators: "OperatorSettings"
+) -> "Iterator[Device]":
     from edge_infer.firmware_bridge.device.device import Device
     from edge_infer.firmware_bridge.image.keys import TrustedKeys
 
@@ -100,7 +173,7 @@ def _device(settings: "DeviceSettings", trust: Path | None) -> "Iterator[Device]
         )
     keys = TrustedKeys.load(trust) if trust else TrustedKeys()
     try:
-        device = Device(settings, keys)
+        device = Device(settings, keys, operators=operators)
     except OSError as error:
         where = error.filename or settings.state_folder
         raise LinkError(f"cannot use {where}: {error.strerror}; see --state") from error
@@ -126,15 +199,43 @@ def _mlperf(bundle: str, board: str, policy: str, model: str) -> "Iterator[Mlper
 
 
 @contextmanager
-def _until_interrupted(server: "Server") -> Iterator[None]:
-    """Let Ctrl-C and SIGTERM end the server, so that everything is put back."""
+def _ending() -> Iterator[list[Callable[[], None]]]:
+    """Let Ctrl-C and SIGTERM end what stands in the list, so that everything is put back.
+
+    Before there is something in the list they mean what they meant. Where the end does not come
+    in time, whatever keeps it, a thread ends the process: the kernel tells it of the signal.
+    """
+    on_signal: list[Callable[[], None]] = []
+    found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
     def stop(number: int, frame: FrameType | None) -> None:
-        server.stop()
+        for end in on_signal:
+            end()
+        if not on_signal and callable(before := found[signal.Signals(number)]):
+            before(number, frame)
 
-    found = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    ended = threading.Event()
+    reading, writing = os.pipe2(os.O_CLOEXEC)
+    os.set_blocking(writing, False)
+    thread = threading.Thread(target=_end_hard, args=(reading, ended), daemon=True)
+    thread.start()
+    woken = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    for number in found:
+        signal.signal(number, stop)
     try:
-        yield
+        yield on_signal
     finally:
+        ended.set()
         for number, handler in found.items():
             signal.signal(number, handler)
+        signal.set_wakeup_fd(woken)
+        os.close(writing)
+        thread.join()
+
+
+def _end_hard(reading: int, ended: threading.Event) -> None:
+    """End the process some time after a signal, unless it has ended by itself."""
+    numbers = os.read(reading, 1)
+    os.close(reading)
+    if numbers and not ended.wait(_END_S):
+        os._exit(128 + numbers[0])

@@ -1,20 +1,16 @@
 """`edge-infer train`: a recipe and its data in, a bundle out."""
 
-from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 
 from edge_infer.commands.options import json_option, option, refuse_existing
-from edge_infer.commands.render import emit, table
+from edge_infer.commands.render import emit, say, table
 from edge_infer.commands.tune_report import tune_report
 from edge_infer.lab.train.recipe import read_recipe
 from edge_infer.lab.train.recipe_run import train_ablation, train_bundle
 from edge_infer.models_tflite import Bundle
-
-_tell = partial(click.echo, err=True)
-"""Of hours of work, also where standard error is a file."""
 
 
 @click.command("train", short_help="Train a bundle from a recipe.")
@@ -64,27 +60,27 @@ def train_command(
     if (out is None) != ablation:
         raise click.UsageError("give either --out, for a bundle, or --ablation")
     if out is None:
-        document = train_ablation(chosen, data, work, seeds=seeds, progress=_tell)
+        document = train_ablation(chosen, data, work, seeds=seeds, progress=say)
         emit(as_json, document, ablation_report(document))
         return
     refuse_existing(out, replace)
-    bundle = train_bundle(chosen, out, data, work, replace=replace, progress=_tell)
+    bundle = train_bundle(chosen, out, data, work, replace=replace, progress=say)
     report = _report if chosen.prunable is None else _prunable_report
     emit(as_json, {"bundle": str(out), **bundle.manifest.provenance}, report(bundle))
 
 
 def _report(bundle: Bundle) -> str:
-    told = bundle.manifest.provenance
-    adaptive = told.get("adaptive", {})
+    provenance = bundle.manifest.provenance
+    adaptive = provenance.get("adaptive", {})
     shares = adaptive.get("test_shares", {})
     rows = [
         [name, f"{net['macs'] / 1e6:.3f}", f"{net['test']:.2f}", f"{shares.get(name, '-')}"]
-        for name, net in told["nets"].items()
+        for name, net in provenance["nets"].items()
     ]
     nets = table(rows, ["net", "MMAC alone", "test accuracy %", "leaves here %"])
     blocks = [nets]
-    if "tuning" in told:
-        blocks.append(tune_report(told["tuning"]))
+    if "tuning" in provenance:
+        blocks.append(tune_report(provenance["tuning"]))
     if adaptive:
         blocks.append(f"on the test images, read once: {adaptive['test']:.2f} % right")
     return "\n\n".join([*blocks, f"wrote {bundle.path}"])
@@ -92,7 +88,7 @@ def _report(bundle: Bundle) -> str:
 
 def _prunable_report(bundle: Bundle) -> str:
     """Return the ratios of a bundle as a table."""
-    told = bundle.manifest.provenance["ratios"]
+    provenance = bundle.manifest.provenance["ratios"]
     last = bundle.manifest.stages[-1].name
     rows = [
         [
@@ -102,7 +98,7 @@ def _prunable_report(bundle: Bundle) -> str:
             f"{net['test'][last]:.2f}",
             f"{net['adaptive']['test']:.2f}" if "adaptive" in net else "-",
         ]
-        for ratio, net in told.items()
+        for ratio, net in provenance.items()
     ]
     heading = ["ratio", "MMAC", "float %", "int8 %", "leaving early %"]
     return f"{table(rows, heading)}\n\ntest accuracy of the last exit\nwrote {bundle.path}"

@@ -85,6 +85,8 @@
 #define EINF_EDGE_LOG        7U
 #define EINF_EDGE_TIME       8U
 #define EINF_EDGE_ROLLBACK   9U
+#define EINF_EDGE_CHALLENGE  10U
+#define EINF_EDGE_PROVE      11U
 
 /* Kinds of a log entry that is no power sample. */
 #define EINF_LOG_CLOCK_KHZ           1U
@@ -111,7 +113,9 @@
 #define EINF_KEY_ANSWER        "answer"
 #define EINF_KEY_BACKEND       "backend"
 #define EINF_KEY_BATCH         "batch"
+#define EINF_KEY_BEFORE        "before"
 #define EINF_KEY_BOARD         "board"
+#define EINF_KEY_BOOT          "boot"
 #define EINF_KEY_BOOTABLE      "bootable"
 #define EINF_KEY_BOOTLOADER    "bootloader"
 #define EINF_KEY_BUF_COUNT     "buf_count"
@@ -139,6 +143,7 @@
 #define EINF_KEY_FAILURE       "failure"
 #define EINF_KEY_FIRST         "first"
 #define EINF_KEY_FORMAT        "format"
+#define EINF_KEY_FOUND         "found"
 #define EINF_KEY_FRAMES        "frames"
 #define EINF_KEY_FROM          "from"
 #define EINF_KEY_GROSS         "gross"
@@ -147,6 +152,7 @@
 #define EINF_KEY_GROUPS        "groups"
 #define EINF_KEY_HANDLERS      "handlers"
 #define EINF_KEY_HASH          "hash"
+#define EINF_KEY_ID            "id"
 #define EINF_KEY_IDLE_ERROR_UW "idle_error_uw"
 #define EINF_KEY_IDLE_UW       "idle_uw"
 #define EINF_KEY_IMAGE         "image"
@@ -154,6 +160,7 @@
 #define EINF_KEY_INDEX         "index"
 #define EINF_KEY_INFERENCES    "inferences"
 #define EINF_KEY_INVOKE        "invoke"
+#define EINF_KEY_KEY           "key"
 #define EINF_KEY_LABELLED      "labelled"
 #define EINF_KEY_LEN           "len"
 #define EINF_KEY_LOG_END       "log_end"
@@ -165,6 +172,7 @@
 #define EINF_KEY_NAME          "name"
 #define EINF_KEY_NET           "net"
 #define EINF_KEY_NET_ERROR     "net_error"
+#define EINF_KEY_NONCE         "nonce"
 #define EINF_KEY_NS            "ns"
 #define EINF_KEY_OFF           "off"
 #define EINF_KEY_ORIGIN        "origin"
@@ -191,6 +199,7 @@
 #define EINF_KEY_SHA           "sha"
 #define EINF_KEY_SHAPE         "shape"
 #define EINF_KEY_SHARE         "share"
+#define EINF_KEY_SIG           "sig"
 #define EINF_KEY_SIMULATED     "simulated"
 #define EINF_KEY_SLOT          "slot"
 #define EINF_KEY_START         "start"
