@@ -20,7 +20,8 @@ from benchmarks.streaming import streaming_overhead
 from tests.fakes.bridge_device import KEY, BridgeDevice, bundle_file
 from tests.fakes.pty_line import PtyLine
 
-from edge_infer.firmware_bridge.device.server import SerialOpener, Server
+from edge_infer.firmware_bridge.device.port_opener import SerialOpener
+from edge_infer.firmware_bridge.device.server import Server
 from edge_infer.firmware_bridge.host.link import Link
 from edge_infer.firmware_bridge.image.keys import TrustedKeys
 from edge_infer.firmware_bridge.port import DescriptorPort

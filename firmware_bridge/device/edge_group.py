@@ -26,9 +26,13 @@ from edge_infer.firmware_bridge.worker.worker_pipe import WorkerRequest
 
 MAX_FRAME_BYTES = 16 << 20
 _MAX_FRAMES = 1 << 31
+_MAX_RANK = 8
+"""Dimensions of a frame; arrays end at 32 or 64, pictures at four."""
 _MAX_BATCH_BYTES = BUFFER_BYTES - 128
 """Room for the header and the rest of the answer."""
 _MIN_ENTRY_BYTES = 3
+_BOOT_BYTES = 20
+"""Of an earlier boot in an answer, at most."""
 _ENERGIES_PER_ANSWER = 24
 _REMEMBERED_JOBS = 32
 
@@ -41,7 +45,7 @@ class EdgeGroup:
         self._runner = runner
         self._log = log
         self._frame = bytearray()
-        self._frame_number = -1
+        self._frame_key: tuple[EdgeCommand, int] | None = None
         self._jobs: dict[tuple[EdgeCommand, int], int] = {}
         """Command and the client's number to our job: a repeated request starts nothing twice."""
 
@@ -76,6 +80,7 @@ class EdgeGroup:
             confirmed=state.confirmed,
             counter=state.security_counter,
             resets=state.resets,
+            found="; ".join(self._slots.found)[:200] or None,
             revert=None
             if revert is None
             else wire.LastRevert(revert.version, revert.digest, revert.reason),
@@ -118,9 +123,12 @@ class EdgeGroup:
         key = EdgeCommand.INFER, piece.session << 32 | piece.number
         if key in self._jobs:
             return self._later(self._jobs[key])
+        if piece.offset + len(piece.data) > piece.length:
+            end = piece.offset + len(piece.data)
+            raise RefusalError(Code.INVALID, f"a piece ends at {end} of {piece.length} bytes")
         if piece.offset == 0:
-            self._frame_number, self._frame = piece.number, bytearray()
-        known = self._frame_number == piece.number
+            self._frame_key, self._frame = key, bytearray()
+        known = self._frame_key == key
         if not known or piece.offset > len(self._frame):
             return wire.FrameAnswer(len(self._frame) if known else 0)
         self._frame[piece.offset :] = piece.data
@@ -147,9 +155,14 @@ class EdgeGroup:
         return wire.Energies(tuple(kept[i] for i in range(given)))
 
     def _read_log(self, request: wire.LogWanted, now_ns: int) -> wire.LogBatch:
-        part = self._log.read(request.first, _MAX_BATCH_BYTES // _MIN_ENTRY_BYTES)
-        batch, count = log_batch.encode(part.entries, _MAX_BATCH_BYTES)
-        return wire.LogBatch(part.first, count, part.end, now_ns, batch)
+        history = self._log.history
+        other = request.boot not in (None, history.boot)
+        first = 0 if other else request.first
+        part = self._log.read(first, _MAX_BATCH_BYTES // _MIN_ENTRY_BYTES)
+        before = history.before if other else None
+        room = _MAX_BATCH_BYTES - (_BOOT_BYTES * len(before) if before else 0)
+        batch, count = log_batch.encode(part.entries, room)
+        return wire.LogBatch(part.first, count, part.end, now_ns, batch, history.boot, before)
 
     def _roll_back(self, request: wire.RollBack, now_ns: int) -> Empty:
         try:
@@ -175,8 +188,10 @@ def _checked(frame: wire.FramePiece) -> wire.FramePiece:
     dtype, shape = frame.dtype, frame.shape
     if dtype not in ("uint8", "int8", "float32"):
         raise RefusalError(Code.INVALID, f"dtype {dtype!r}: uint8, int8 or float32")
-    if 0 in shape:
-        raise RefusalError(Code.INVALID, f"shape {list(shape)}: a list of numbers above 0")
+    if 0 in shape or len(shape) > _MAX_RANK:
+        raise RefusalError(
+            Code.INVALID, f"shape {list(shape)}: at most {_MAX_RANK} numbers above 0"
+        )
     if math.prod(shape) * np.dtype(dtype).itemsize != len(frame.data):
         raise RefusalError(
             Code.INVALID, f"{len(frame.data)} bytes are no {dtype} of shape {list(shape)}"

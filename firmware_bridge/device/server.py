@@ -8,21 +8,23 @@ import os
 import select
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from edge_infer.firmware_bridge.device.port_opener import PortOpener
 from edge_infer.firmware_bridge.errors import LinkLostError
-from edge_infer.firmware_bridge.port import (
-    DEFAULT_BAUD,
-    SOCKET_PREFIX,
-    DescriptorPort,
-    OpenPort,
-    socket_address,
-)
+from edge_infer.firmware_bridge.port import OpenPort
 
 _MAX_UNSENT_BYTES = 1 << 18
 """When nobody reads, what was to be said is dropped above this; the client asks again."""
-_OPEN_EVERY_S = 0.2
+_LOOK_EVERY_S = 0.2
+
+MAX_CLIENTS = 4
+"""Served at once on a TCP port."""
+MAX_WAIT_NS = 5_000_000_000
+"""A client that waits gets the place of one that was quiet for so long; if none was, after so long
+that of the one served longest. Below the time after which a client that asks gives up."""
 
 
 class LineProtocol(Protocol):
@@ -53,79 +55,46 @@ class LineProtocol(Protocol):
         ...
 
 
-class PortOpener(Protocol):
-    """Opens the device's side of a port, again and again."""
+@dataclass(slots=True, eq=False)
+class _Line:
+    """A client that is served."""
 
-    name: str
-    """As clients use it."""
+    port: OpenPort
+    protocol: LineProtocol
+    since_ns: int
+    heard_ns: int
+    unsent: bytearray = field(default_factory=bytearray)
 
-    def open(self) -> OpenPort:
-        """Return the port. Raises LinkLostError while it is not there."""
-        ...
-
-    def close(self) -> None:
-        """Free what waiting for the port holds."""
-        ...
-
-
-class SerialOpener:
-    """A serial device, USB gadget or terminal."""
-
-    def __init__(self, name: str, baud: int = DEFAULT_BAUD) -> None:
-        self.name = name
-        self._baud = baud
-
-    def open(self) -> OpenPort:
-        """See PortOpener."""
-        return DescriptorPort(self.name, self._baud)
-
-    def close(self) -> None:
-        """See PortOpener."""
-
-
-class TcpOpener:
-    """Listens on "socket://HOST:PORT" (port 0: any) and takes one connection at a time.
-
-    Raises LinkLostError when the address cannot be used.
-    """
-
-    def __init__(self, name: str) -> None:
-        try:
-            self._socket = socket.create_server(socket_address(name))
-        except (OSError, ValueError) as error:
-            raise LinkLostError(f"cannot listen on {name}: {error}") from error
-        self._socket.setblocking(False)
-        host, number = self._socket.getsockname()[:2]
-        self.name = f"{SOCKET_PREFIX}{host}:{number}"
-
-    def open(self) -> OpenPort:
-        """See PortOpener."""
-        try:
-            connection, _ = self._socket.accept()
-        except BlockingIOError as error:
-            raise LinkLostError("nobody has connected yet") from error
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        connection.setblocking(False)
-        return OpenPort(self.name, connection)
-
-    def close(self) -> None:
-        """See PortOpener."""
-        self._socket.close()
-
-
-def port_opener(name: str, baud: int = DEFAULT_BAUD) -> PortOpener:
-    """Return what opens the device's side of a port. Raises LinkLostError for a bad address."""
-    return TcpOpener(name) if name.startswith(SOCKET_PREFIX) else SerialOpener(name, baud)
+    def send(self, data: bytes) -> None:
+        """Send what the port takes now, keep the rest. Raises LinkLostError."""
+        self.unsent += data
+        if self.unsent:
+            del self.unsent[: self.port.write_some(bytes(self.unsent))]
+        if len(self.unsent) > _MAX_UNSENT_BYTES:
+            self.unsent.clear()
 
 
 class Server:
-    """Runs a protocol on a port until told to stop."""
+    """Runs a protocol on a port until told to stop.
 
-    def __init__(self, protocol: LineProtocol, opener: PortOpener) -> None:
+    Args:
+        protocol: of the first client; it is polled while there is none, too.
+        opener: opens the port.
+        another: makes a protocol for a further client at the same time; None to serve one.
+    """
+
+    def __init__(
+        self,
+        protocol: LineProtocol,
+        opener: PortOpener,
+        another: Callable[[], LineProtocol] | None = None,
+    ) -> None:
         self._protocol = protocol
         self._opener = opener
-        self._port: OpenPort | None = None
-        self._unsent = bytearray()
+        self._another = another
+        self._most = MAX_CLIENTS if another is not None and opener.several else 1
+        self._lines: list[_Line] = []
+        self._waiting_since_ns: int | None = None
         self._wake_read, self._wake_write = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
         self.stopping = False
 
@@ -135,10 +104,12 @@ class Server:
             while not self.stopping:
                 self.step()
         finally:
-            self._drop_port()
+            for line in tuple(self._lines):
+                self._drop(line)
             self._opener.close()
             os.close(self._wake_read)
             os.close(self._wake_write)
+            self._wake_write = -1  # a late `stop` writes nowhere
 
     def stop(self) -> None:
         """End `run` soon; may be called from a signal handler or another thread."""
@@ -148,46 +119,85 @@ class Server:
 
     def step(self) -> None:
         """Wait for the next thing to do, and do it."""
-        self._ensure_port()
-        wait_s = self._protocol.wait_ns(time.monotonic_ns()) / 1e9
-        if self._port is None:
-            wait_s = min(wait_s, _OPEN_EVERY_S)
+        self._take_clients()
+        ready = self._wait()
+        for line in tuple(self._lines):
+            with self._dropping(line):
+                self._serve(line, line.port.fileno() in ready)
+        said = self._protocol.poll(time.monotonic_ns())
+        for line in tuple(self._lines):
+            if line.protocol is self._protocol:
+                with self._dropping(line):
+                    line.send(said)
+
+    def _wait(self) -> list[int]:
+        """Return the descriptors that can be read, after the time that the protocols allow."""
+        now_ns = time.monotonic_ns()
+        protocols = {id(p): p for p in (self._protocol, *(line.protocol for line in self._lines))}
+        wait_s = min(protocol.wait_ns(now_ns) for protocol in protocols.values()) / 1e9
         reading = [self._wake_read, *self._protocol.descriptors()]
-        writing: list[int] = []
-        port = self._port.fileno() if self._port else -1
-        if self._port:
-            reading.append(port)
-            writing += [port] * bool(self._unsent)
-        readable, _, _ = select.select(reading, writing, [], wait_s)
+        waiting = self._opener.waiting()
+        if len(self._lines) < self._most and waiting is not None:
+            reading.append(waiting)
+        elif not self._lines or waiting is not None:
+            wait_s = min(wait_s, _LOOK_EVERY_S)
+        reading += [line.port.fileno() for line in self._lines]
+        writing = [line.port.fileno() for line in self._lines if line.unsent]
+        return select.select(reading, writing, [], wait_s)[0]
+
+    def _serve(self, line: _Line, readable: bool) -> None:
+        if readable:
+            line.heard_ns = time.monotonic_ns()
+            line.send(line.protocol.feed(line.port.read_ready(), line.heard_ns))
+        if line.protocol is not self._protocol:
+            line.send(line.protocol.poll(time.monotonic_ns()))
+        else:
+            line.send(b"")
+
+    def _take_clients(self) -> None:
+        while len(self._lines) < self._most or self._made_place():
+            try:
+                port = self._opener.open()
+            except LinkLostError:
+                return
+            first = all(line.protocol is not self._protocol for line in self._lines)
+            protocol = self._protocol if first or self._another is None else self._another()
+            now_ns = time.monotonic_ns()
+            line = _Line(port, protocol, now_ns, now_ns)
+            self._lines.append(line)
+            with self._dropping(line):
+                line.send(protocol.line_up(now_ns))
+
+    def _made_place(self) -> bool:
+        """Drop a client for one that waits: one that is quiet, or in the end the oldest."""
+        now_ns, waiting = time.monotonic_ns(), self._opener.waiting()
+        if waiting is None or not select.select([waiting], [], [], 0)[0]:
+            self._waiting_since_ns = None
+            return False
+        if self._waiting_since_ns is None:
+            self._waiting_since_ns = now_ns
+        quiet = min(self._lines, key=lambda line: line.heard_ns)
+        if now_ns - quiet.heard_ns > MAX_WAIT_NS:
+            self._drop(quiet)
+        elif now_ns - self._waiting_since_ns > MAX_WAIT_NS:
+            self._drop(min(self._lines, key=lambda line: line.since_ns))
+        else:
+            return False
+        self._waiting_since_ns = None
+        return True
+
+    @contextlib.contextmanager
+    def _dropping(self, line: _Line) -> Iterator[None]:
+        """Drop a line that is lost."""
         try:
-            if port in readable and self._port:
-                self._send(self._protocol.feed(self._port.read_ready(), time.monotonic_ns()))
-            self._send(self._protocol.poll(time.monotonic_ns()))
+            yield
         except LinkLostError:
-            self._drop_port()
+            self._drop(line)
 
-    def _ensure_port(self) -> None:
-        if self._port is not None:
-            return
-        try:
-            self._port = self._opener.open()
-            self._send(self._protocol.line_up(time.monotonic_ns()))
-        except LinkLostError:
-            self._drop_port()
-
-    def _send(self, data: bytes) -> None:
-        self._unsent += data
-        if self._unsent and self._port:
-            del self._unsent[: self._port.write_some(bytes(self._unsent))]
-        if self._port is None or len(self._unsent) > _MAX_UNSENT_BYTES:
-            self._unsent.clear()
-
-    def _drop_port(self) -> None:
-        if self._port is not None:
-            self._port.close()
-            self._port = None
-            self._protocol.line_lost()
-        self._unsent.clear()
+    def _drop(self, line: _Line) -> None:
+        line.port.close()
+        line.protocol.line_lost()
+        self._lines.remove(line)
 
 
 class NotifiedProtocol:

@@ -4,8 +4,10 @@ And which port has a device that answers.
 """
 
 import hashlib
+import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 from edge_infer.firmware_bridge.errors import (
     DeviceRefusedError,
@@ -19,7 +21,18 @@ from edge_infer.firmware_bridge.port import DEFAULT_BAUD, BytePort, DescriptorPo
 from edge_infer.firmware_bridge.smp.client import Client, raise_refusal
 from edge_infer.firmware_bridge.smp.framing import Framing
 from edge_infer.firmware_bridge.wire.command import A, Body, Command, Empty, Q
+from edge_infer.firmware_bridge.wire.proof import (
+    CHALLENGE,
+    NONCE_BYTES,
+    PROVE,
+    ChallengeWanted,
+    Proof,
+    signed_text,
+)
 from edge_infer.firmware_bridge.wire.standard import ECHO, PARAMETERS, UPLOAD, Chunk, Code, Echo
+
+if TYPE_CHECKING:  # most lines want no key, and so no cryptography
+    from edge_infer.firmware_bridge.image.keys import SigningKey
 
 ANSWER_NS = 1_500_000_000
 """How long one answer may take before the question is repeated."""
@@ -27,6 +40,8 @@ RETRIES = 4
 RECONNECT_NS = 60_000_000_000
 """How long an unplugged port may stay away."""
 _ECHO_NS = 500_000_000
+_PROOFS_OF_AN_UPLOAD = 8
+"""A proof counts for one line: an upload needs another after each time it was unplugged."""
 _BUSY_PAUSE_NS = 200_000_000
 _CHUNK_OVERHEAD_BYTES = 8 + 48
 """SMP header, and the CBOR map around a chunk: keys, offset, lengths."""
@@ -36,10 +51,22 @@ Progress = Callable[[int, int], None]
 
 
 class Link:
-    """A connection to one device."""
+    """A connection to one device.
 
-    def __init__(self, port: BytePort, framing: Framing = Framing.COBS) -> None:
+    Args:
+        port: an open port.
+        framing: how messages are written.
+        operator: signs who asks, where the device wants to know that.
+    """
+
+    def __init__(
+        self,
+        port: BytePort,
+        framing: Framing = Framing.COBS,
+        operator: "SigningKey | None" = None,
+    ) -> None:
         self.port = port
+        self._operator = operator
         self._client = Client(framing)
         self.repeated = 0
         """Questions that had to be asked again."""
@@ -62,6 +89,15 @@ class Link:
             DeviceRefusedError: the device refused, with its reason.
             FrameError: the answer is none to this request.
         """
+        try:
+            return self._ask(command, request, answer_ns, retries)
+        except DeviceRefusedError as refusal:
+            if not self._wants_proof(refusal):
+                raise
+        self._prove()
+        return self._ask(command, request, answer_ns, retries)
+
+    def _ask(self, command: Command[Q, A], request: Q, answer_ns: int, retries: int) -> A:
         for attempt in range(retries + 1):
             self.repeated += attempt > 0
             sequence = self._send(command, request)
@@ -84,6 +120,17 @@ class Link:
                 if refusal.code != Code.BUSY or self.port.now_ns() > end_ns:
                     raise
             self.pause(_BUSY_PAUSE_NS)
+
+    def _wants_proof(self, refusal: DeviceRefusedError) -> bool:
+        return self._operator is not None and refusal.code == Code.ACCESS_DENIED
+
+    def _prove(self) -> None:
+        """Prove the operator's key. Raises as `ask`."""
+        assert self._operator is not None
+        nonce = secrets.token_bytes(NONCE_BYTES)
+        challenge = self._ask(CHALLENGE, ChallengeWanted(nonce), ANSWER_NS, RETRIES)
+        signature = self._operator.sign(signed_text(challenge, nonce))
+        self._ask(PROVE, Proof(self._operator.key_hash, signature), ANSWER_NS, RETRIES)
 
     def pause(self, ns: int) -> None:
         """Let time pass; what arrives meanwhile answers nothing any more."""
@@ -108,6 +155,7 @@ class Link:
         """
         size, count = self.buffers()
         sender = UploadSender(len(file), size - _CHUNK_OVERHEAD_BYTES, count)
+        proofs = _PROOFS_OF_AN_UPLOAD
         opening = Chunk(0, b"", image=0, length=len(file), sha=hashlib.sha256(file).digest())
         while not sender.done:
             try:
@@ -116,6 +164,13 @@ class Link:
             except LinkLostError:
                 sender.line_lost()
                 self.reconnect()
+            except DeviceRefusedError as refusal:
+                if not self._wants_proof(refusal) or not proofs:
+                    raise
+                proofs -= 1
+                sender.line_lost()
+                self._client.line_lost()
+                self._prove()
             progress(sender.acknowledged, len(file))
         return sender
 

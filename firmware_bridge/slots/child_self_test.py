@@ -8,6 +8,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 
+from edge_infer.firmware_bridge.children import start_child
 from edge_infer.firmware_bridge.image.bundle_file import BundleFolders
 from edge_infer.firmware_bridge.slots.slots import Slots
 from edge_infer.models_tflite import open_backend, open_bundle
@@ -83,7 +84,7 @@ class ChildSelfTests:
         self._process = context.Process(
             target=run_self_test, args=(theirs, str(folder)), daemon=True
         )
-        self._process.start()
+        start_child(self._process)
         theirs.close()
         self._connection = ours
         self._end_s = time.monotonic() + TIME_LIMIT_S

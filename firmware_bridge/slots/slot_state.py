@@ -74,7 +74,7 @@ class SlotState:
         if known is None:
             raise ValueError("it holds no state")
         pending, revert = known.pop("pending", None), known.pop("last_revert", None)
-        state = _record(cls, known)
+        state: SlotState = _record(cls, known)
         if state.active not in ("", "a", "b") or state.security_counter > _MAX_COUNTER:
             raise ValueError("it names no slot, or no security counter")
         return replace(

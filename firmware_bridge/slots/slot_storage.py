@@ -88,7 +88,7 @@ class FolderStorage:
         """See SlotStorage."""
         self.close()
         path = self._folder / name
-        _clear(path)
+        self.clear(name)
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600))
 
     def append(self, name: str, data: bytes) -> None:
@@ -109,14 +109,26 @@ class FolderStorage:
     def rename(self, old: str, new: str) -> None:
         """See SlotStorage."""
         self.close()
-        _clear(self._folder / new)
+        self.clear(new)
         (self._folder / old).rename(self._folder / new)
 
     def remove(self, name: str) -> None:
         """See SlotStorage."""
         self.close()
-        _clear(self._folder / name)
+        self.clear(name)
         (self._folder / name).unlink(missing_ok=True)
+
+    def clear(self, name: str) -> None:
+        """Remove what has a file's name and is none: it would be in the way, or never read."""
+        path = self._folder / name
+        try:
+            mode = path.lstat().st_mode
+        except FileNotFoundError:
+            return
+        if stat.S_ISDIR(mode):
+            shutil.rmtree(path)
+        elif not stat.S_ISREG(mode):
+            path.unlink()
 
     def sync_folder(self) -> None:
         """See SlotStorage."""
@@ -139,18 +151,6 @@ class FolderStorage:
             self._descriptor = os.open(self._folder / name, flags)
             self._open_name = name
         return self._descriptor
-
-
-def _clear(path: Path) -> None:
-    """Remove what has a file's name and is none: it would be in the way, or never be read to."""
-    try:
-        mode = path.lstat().st_mode
-    except FileNotFoundError:
-        return
-    if stat.S_ISDIR(mode):
-        shutil.rmtree(path)
-    elif not stat.S_ISREG(mode):
-        path.unlink()
 
 
 def replace_file(storage: SlotStorage, name: str, content: bytes) -> None:

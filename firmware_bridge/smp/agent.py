@@ -84,6 +84,10 @@ def on(
     return (command.number, command.op), handle
 
 
+Check = Callable[[Header, int], None]
+"""Given a request's header and the time in ns, raises RefusalError where it may not be made."""
+
+
 @dataclass(slots=True)
 class _Waiting:
     framing: Framing
@@ -92,9 +96,14 @@ class _Waiting:
 
 
 class Agent:
-    """Dispatches requests to groups."""
+    """Dispatches requests to groups, those that `check` lets pass."""
 
-    def __init__(self, groups: Iterable[CommandGroup]) -> None:
+    def __init__(
+        self,
+        groups: Iterable[CommandGroup],
+        check: Check = lambda header, now_ns: None,
+    ) -> None:
+        self._check = check
         self._groups = {group.number: group for group in groups}
         self._decoder = FrameDecoder(BUFFER_BYTES)
         self._waiting: list[_Waiting] = []
@@ -130,6 +139,7 @@ class Agent:
         if header.op not in (Op.READ, Op.WRITE):
             return b""
         try:
+            self._check(header, now_ns)
             result = self._handler(header)(read_body(received.message), now_ns)
         except Exception as error:
             result = _refusal(header, error)

@@ -4,7 +4,8 @@ It is a process of its own, which may hang or crash without the agent. It sends 
 ten times a second, not after every inference, so that streaming costs the inferences little.
 """
 
-import signal
+import contextlib
+import logging
 import time
 from collections.abc import Callable
 from multiprocessing.connection import Connection
@@ -49,6 +50,10 @@ _BURST_S = 0.005
 """How long a run goes on between looks at the pipe: a look costs as much as a small stage."""
 
 _EXPECTED = (BoardError, BundleError, RunError, OSError)
+_AGENT_GONE = (EOFError, BrokenPipeError, ConnectionResetError)
+"""The pipe's other end is closed. OSErrors in part, and never to be told over that pipe."""
+
+_log = logging.getLogger(__name__)
 
 
 class Worker:
@@ -114,8 +119,14 @@ class Worker:
                     self._done(job.number, FrameAnswer(record=record))
                 case FinishEngine():
                     self._done(job.number, self._finish())
+        except _AGENT_GONE:
+            raise
         except _EXPECTED as error:
             self._connection.send(Failed(job.number, str(error)))
+        except Exception as error:
+            # A frame or a policy from the line may not end the bundle that answers the others.
+            _log.error("job %d failed", job.number, exc_info=error)
+            self._connection.send(Failed(job.number, f"{type(error).__name__}: {error}"))
 
     def _done(self, job: int, answer: RunInfo | Ran | FrameAnswer | Finished) -> None:
         self._connection.send(Done(job, answer))
@@ -234,15 +245,14 @@ class Worker:
 
 def run_worker(connection: Connection, settings: WorkerSettings) -> None:
     """Serve requests until the agent closes the pipe. The target of the child process."""
-    # Ctrl-C reaches the whole group of processes; only the agent decides what it means.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with open_board(settings.board) as board:
-            Worker(connection, board, settings).run()
-    except _EXPECTED as error:
-        connection.send(Failed(0, str(error)))
-    except (EOFError, BrokenPipeError):
-        pass
+    with contextlib.suppress(*_AGENT_GONE):
+        try:
+            with open_board(settings.board) as board:
+                Worker(connection, board, settings).run()
+        except _AGENT_GONE:
+            return
+        except _EXPECTED as error:
+            connection.send(Failed(0, str(error)))
 
 
 def child_worker(settings: WorkerSettings) -> ChildWorker:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 BRIDGE = Path(__file__).parents[2] / "firmware_bridge"
-ORDER = ("errors", "wire", "port", "smp", "image", "slots", "worker", "device", "host")
+ORDER = ("errors", "wire", "port", "smp", "image", "children", "slots", "worker", "device", "host")
 """A part imports what stands before it."""
 DEVICE_SIDE = {"slots", "worker", "device"}
 """What the host does not know; it knows the wire."""

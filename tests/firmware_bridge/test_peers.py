@@ -20,7 +20,8 @@ from tests.fakes.bridge_device import BridgeDevice, bundle_file, digest
 from tests.fakes.cut_storage import CutStorage
 from tests.fakes.pty_line import PtyLine
 
-from edge_infer.firmware_bridge.device.server import SerialOpener, Server
+from edge_infer.firmware_bridge.device.port_opener import SerialOpener
+from edge_infer.firmware_bridge.device.server import Server
 from edge_infer.firmware_bridge.smp.agent import BUFFER_BYTES
 
 OLD = bundle_file(1)

@@ -10,7 +10,7 @@ from edge_infer.boards.power import PowerSample
 from edge_infer.firmware_bridge.smp.agent import BUFFER_BYTES, BUFFER_COUNT
 from edge_infer.firmware_bridge.smp.framing import GAP_NS, Framing, encode
 from edge_infer.firmware_bridge.smp.message import Header, Message
-from edge_infer.firmware_bridge.wire import log_batch
+from edge_infer.firmware_bridge.wire import log_batch, proof
 from edge_infer.firmware_bridge.wire.command import Op, keys
 from edge_infer.firmware_bridge.wire.edge import COMMANDS, ENGINE, RUN, EdgeCommand
 from edge_infer.firmware_bridge.wire.log_batch import Mark, MarkEntry
@@ -52,7 +52,7 @@ def test_the_numbers_and_tables() -> None:
     )
     assert f"more than {GAP_NS / 1e9:g} s" in PAGE
     assert f"ring of {PowerLog()._entries.maxlen:,} entries" in PAGE
-    commands = dict(re.findall(r"^\| (\d) (\w+), (?:read|write) \|", PAGE, re.M))
+    commands = dict(re.findall(r"^\| (\d+) (\w+), (?:read|write) \|", PAGE, re.M))
     assert commands == {str(command.value): command.name.lower() for command in EdgeCommand}
     kinds = {int(n) for n in re.findall(r"(?:^- |, |\n  exit \(index\), )(\d) [a-z]", PAGE)}
     assert {int(mark) for mark in Mark} <= kinds
@@ -60,8 +60,8 @@ def test_the_numbers_and_tables() -> None:
 
 def test_every_key_of_our_group_stands_on_the_page() -> None:
     section = PAGE.split("## Group 70")[1]
-    rows = dict(re.findall(r"^\| (\d) \w+, (?:read|write) \|(.*)\|$", section, re.M))
-    for command in COMMANDS:
+    rows = dict(re.findall(r"^\| (\d+) \w+, (?:read|write) \|(.*)\|$", section, re.M))
+    for command in (*COMMANDS, *proof.COMMANDS):
         row = rows[str(command.number.value)]
         if command is RUN or command is ENGINE:  # their rows name others that say the same
             row = section

@@ -59,8 +59,8 @@ class Tally:
 class Suite:
     """One row of the table.
 
-    `run` plays about `tally.count` cases, each within `tally.case(name)`. Its own exceptions end the
-    suite and count as a failure.
+    `run` plays about `tally.count` cases, each within `tally.case(name)`. Its own exceptions
+    end the suite and count as a failure.
     """
 
     name: str

@@ -17,7 +17,8 @@ from tests.fakes.in_process_worker import InProcessWorker
 from tests.fakes.pty_line import PtyLine
 
 from edge_infer.firmware_bridge.device.device import Device, DeviceSettings
-from edge_infer.firmware_bridge.device.server import LineProtocol, Server, port_opener
+from edge_infer.firmware_bridge.device.port_opener import port_opener
+from edge_infer.firmware_bridge.device.server import LineProtocol, Server
 from edge_infer.firmware_bridge.device.text_mode import TextMode
 from edge_infer.firmware_bridge.errors import DeviceRefusedError, LinkLostError
 from edge_infer.firmware_bridge.host.flashing import edge_info, flash
