@@ -62,6 +62,9 @@ class Engine(FrameLoop, Closing):
         TypeError: bundle or board is something else, such as a name.
     """
 
+    _ran: Step
+    """The stage that ran last, whose features the next one reads."""
+
     def __init__(
         self,
         bundle: Bundle,
@@ -285,12 +288,12 @@ class Engine(FrameLoop, Closing):
         """Take the interpreters of the threads in force."""
         steps = self._steps_of
         self._steps = steps.get(self._in_force.threads) or next(iter(steps.values()))
-        self._ran: Step = self._steps[0]  # the stage that ran last; none of another ratio is held
 
     def _use(self, loaded: LoadedRatio) -> None:
         self._loaded, self.ratio = loaded, loaded.ratio
         self._steps_of, self._resets = loaded.steps, loaded.resets
         self._load_threads()
+        self._ran = self._steps[0]  # no interpreter of another ratio is held
 
 
 def _check_types(bundle: Bundle, board: Board) -> None:
