@@ -24,7 +24,8 @@ from edge_infer.boards.power import MeterStatistics, Origin, PowerSample
 from edge_infer.boards.profile import load_profile
 from edge_infer.boards.sysfs import RealSysfs
 from edge_infer.firmware_bridge.device.edge_group import EdgeGroup
-from edge_infer.firmware_bridge.device.server import SerialOpener, Server
+from edge_infer.firmware_bridge.device.port_opener import SerialOpener
+from edge_infer.firmware_bridge.device.server import Server
 from edge_infer.firmware_bridge.host.link import Link
 from edge_infer.firmware_bridge.host.log_reader import LogReader
 from edge_infer.firmware_bridge.port import DescriptorPort
