@@ -1,4 +1,4 @@
-"""The event loop: admits frames as they arrive, runs them in order, settles their energy.
+"""The event loop: admits frames as they arrive, runs them in order, drains the account.
 
 One thread and no polling: it sleeps until the next arrival on the board's timebase. On a simulated
 board that is virtual time, and the same code runs at the speed of the computer.
@@ -44,8 +44,8 @@ class EventLoop:
     source: Source
     arrivals: Arrivals
     emit: Callable[[InferenceRecord], None]
-    """Called with each record once its energy is settled, in order."""
-    settled: Callable[[], None] = lambda: None
+    """Called with each record once its energy is known, in order."""
+    drained: Callable[[], None] = lambda: None
     """Called after each batch of records; at least every `LONGEST_WAIT_NS` while time passes."""
     deadline_ns: int | None = None
     """Time from arrival to the due answer."""
@@ -62,7 +62,7 @@ class EventLoop:
     def run(self) -> None:
         """Run until the source ends, `max_frames` are in, or `stop` was called.
 
-        Whatever ends it, the records that ran are settled and emitted.
+        Whatever ends it, the records that ran are drained and emitted.
         """
         start_ns = self.timebase.now_ns()
         try:
@@ -166,5 +166,5 @@ class EventLoop:
     def _drain(self) -> int:
         for record in self.engine.drain():
             self.emit(record)
-        self.settled()
+        self.drained()
         return self.timebase.now_ns() + DRAIN_EVERY_NS

@@ -52,7 +52,7 @@ class RunSummary:
         self.exits = [ExitTotals() for _ in self.exit_names]
 
     def add(self, record: InferenceRecord) -> None:
-        """Count one settled record."""
+        """Count one record whose energy is known."""
         left = self.exits[record.exit]
         left.count += 1
         left.busy_ns += record.end_ns - record.start_ns

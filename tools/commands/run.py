@@ -182,7 +182,7 @@ def run_command(
             source,
             arrivals,
             _emit_to(summary, sink.write if sink else None),
-            settled=sink.flush_due if sink else _nothing,
+            drained=sink.flush_due if sink else _nothing,
             deadline_ns=deadline,
             queue_limit=queue,
             max_frames=frames,
