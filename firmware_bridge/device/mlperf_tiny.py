@@ -20,6 +20,12 @@ from edge_infer.runtime.records import Frame, InferenceRecord
 COMMAND_BYTES = 80
 """EE_CMD_SIZE; what is longer is cut, as there."""
 MAX_INPUT_BYTES = 1 << 20
+_MAX_PRINTED_BYTES = 48 << 10
+"""Of the input, by `db print`: 192 KiB of text."""
+_MAX_WAITING_BYTES = 1 << 16
+"""Commands that wait for their turn; the runner sends one at a time."""
+_MAX_SAID_BYTES = 1 << 16
+"""Said in one turn, about; then the line is looked at again."""
 _SLICE_NS = 200_000_000
 """How long inferences run before the line is looked at again."""
 _FIRMWARE = "edge-infer"
@@ -61,9 +67,14 @@ class MlperfTiny:
         self._command = bytearray()
         self._input = bytearray()
         self._expected = 0
+        self._waiting = bytearray()
         self._left = {"warmup": 0, "infer": 0}
+        self._data: NDArray[Any] = np.zeros(self._spec.shape, self._spec.dtype)
+        """What the inference under way answers, whatever is loaded meanwhile."""
         self._frames = 0
         self._last: InferenceRecord | None = None
+        self._told = "e-[No inference was run]"
+        """The last answer."""
 
     def line_up(self, now_ns: int) -> bytes:
         """See LineProtocol: what a board prints when it has booted."""
@@ -72,23 +83,31 @@ class MlperfTiny:
     def line_lost(self) -> None:
         """See LineProtocol."""
         self._command.clear()
+        self._waiting.clear()
         self._left = {"warmup": 0, "infer": 0}
 
     def feed(self, data: bytes, now_ns: int) -> bytes:
-        """See LineProtocol."""
-        out = b""
-        for byte in data:
-            if byte == ord("%"):
+        """See LineProtocol. What nobody could have an answer to yet, waits; too much is dropped."""
+        self._waiting += data[: _MAX_WAITING_BYTES - len(self._waiting)]
+        return self._take_commands()
+
+    def _take_commands(self) -> bytes:
+        """Run commands that came, until enough is said for one turn."""
+        out = bytearray()
+        while self._waiting and len(out) < _MAX_SAID_BYTES:
+            end = self._waiting.find(b"%")
+            part = self._waiting[: end if end >= 0 else None]
+            self._command += part[: COMMAND_BYTES - len(self._command)]
+            del self._waiting[: len(part) + 1]
+            if end >= 0:
                 out += self._run_command(self._command.decode("ascii", "replace").strip())
                 self._command.clear()
-            elif len(self._command) < COMMAND_BYTES:
-                self._command.append(byte)
-        return out
+        return bytes(out)
 
     def poll(self, now_ns: int) -> bytes:
         """See LineProtocol: goes on with `infer`, for a slice of time."""
         if not self._busy:
-            return b""
+            return self._take_commands()
         end_ns = self._now_ns() + _SLICE_NS
         phase = "warmup" if self._left["warmup"] else "infer"
         while self._left[phase] and self._now_ns() < end_ns:
@@ -101,7 +120,7 @@ class MlperfTiny:
 
     def wait_ns(self, now_ns: int) -> int:
         """See LineProtocol."""
-        return 0 if self._busy else 1_000_000_000
+        return 0 if self._busy or self._waiting else 1_000_000_000
 
     def descriptors(self) -> Sequence[int]:
         """See LineProtocol."""
@@ -129,7 +148,7 @@ class MlperfTiny:
                 if not lines[0].startswith("e-"):
                     return _lines(*lines)  # m-ready follows when it is done
             case ["results"]:
-                lines = [self._results()]
+                lines = [self._told]
             case _:
                 lines = [f"e-[Unknown command: {words[0] if words else ''}]"]
         return _lines(*lines, "m-ready")
@@ -143,7 +162,8 @@ class MlperfTiny:
             case ["load", count]:
                 return self._load(int(count) if count.isdigit() else 0)
             case ["print", *_]:
-                rows = [self._input[at : at + 8].hex("-") for at in range(0, len(self._input), 8)]
+                shown = self._input[:_MAX_PRINTED_BYTES]
+                rows = [shown[at : at + 8].hex("-") for at in range(0, len(shown), 8)]
                 return [f"m-buffer-{row}" for row in rows]
             case [digits, *_]:
                 return self._take_hex(digits)
@@ -178,6 +198,7 @@ class MlperfTiny:
         needed = math.prod(self._spec.shape) * self._spec.dtype.itemsize
         if len(self._input) != needed:
             return [f"e-[The input has {len(self._input)} bytes, the model takes {needed}]"]
+        self._data = np.frombuffer(bytes(self._input), self._spec.dtype).reshape(self._spec.shape)
         self._left = {"warmup": warmups, "infer": count}
         lines = [f"m-warmup-start-{warmups}"]
         if not warmups:
@@ -189,22 +210,20 @@ class MlperfTiny:
         return _lines("m-warmup-done", f"m-infer-start-{count}", self._lap())
 
     def _end_timed(self) -> bytes:
-        return _lines(self._lap(), "m-infer-done", self._results(), "m-ready")
-
-    def _frame(self) -> NDArray[Any]:
-        return np.frombuffer(bytes(self._input), self._spec.dtype).reshape(self._spec.shape)
+        lap = self._lap()
+        self._told = self._results()
+        return _lines(lap, "m-infer-done", self._told, "m-ready")
 
     def _infer_once(self) -> None:
-        self._last = self._engine.infer(Frame(self._frames, self._frame()))
+        self._last = self._engine.infer(Frame(self._frames, self._data))
         self._frames += 1
 
     def _lap(self) -> str:
         return f"m-lap-us-{self._now_ns() // 1000}"
 
     def _results(self) -> str:
-        if self._last is None:
-            return "e-[No inference was run]"
-        values = exit_probabilities(self._engine.stages, self._frame(), self._last.exit)
+        assert self._last is not None  # told after an inference
+        values = exit_probabilities(self._engine.stages, self._data, self._last.exit)
         return f"m-results-[{','.join(f'{value:.3f}' for value in values)}]"
 
 

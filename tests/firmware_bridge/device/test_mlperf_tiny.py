@@ -2,6 +2,7 @@
 benchmark/runner: device_under_test.py and script.py)."""
 
 import re
+import time
 from collections.abc import Iterator
 
 import numpy as np
@@ -137,3 +138,34 @@ def test_any_bytes_leave_it_answering(engine: Engine, stream: bytes) -> None:
     dut = MlperfTiny(engine, SPEC, "ic01", "x", engine.board.timebase.now_ns)
     dut.feed(stream.replace(b"infer", b""), 0)
     assert dut.feed(b"%name%", 0).endswith(b"m-name-dut-[x]\r\nm-ready\r\n")
+
+
+def test_results_are_kept_whatever_is_loaded_after(runner: Runner) -> None:
+    runner.load(bytes(64))
+    told = runner.send("infer 1 0")[-1]
+    assert told.startswith("m-results-[")
+    runner.send("db load 490")
+    assert runner.send("results") == [told]
+
+
+def test_loading_during_an_inference_changes_nothing_of_it(runner: Runner) -> None:
+    runner.load(bytes(64))
+    told = runner.send("infer 1 0")[-1]
+    out = runner.dut.feed(b"infer 2000 0%db load 490%", 0)
+    while b"m-infer-done" not in out:
+        out += runner.dut.poll(0)
+    assert told.encode() in out
+
+
+def test_many_commands_at_once_are_answered_turn_by_turn(runner: Runner) -> None:
+    runner.load(bytes(64))
+    runner.send("db load 1048576")
+    runner.dut._input += bytes(1 << 20)
+    begin_s = time.process_time()
+    said = [runner.dut.feed(b"db print%" * 100_000, 0)]
+    while runner.dut.wait_ns(0) == 0 and len(said) < 50:
+        said.append(runner.dut.poll(0))
+    assert max(map(len, said)) < 1 << 18
+    assert (time.process_time() - begin_s) / len(said) < 0.05
+    runner.dut.line_lost()
+    assert runner.send("name") == ["m-name-dut-[edge-infer test]"]
