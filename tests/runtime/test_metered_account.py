@@ -250,7 +250,7 @@ def test_the_stated_uncertainty_covers_the_supply(seed: int) -> None:
     totals = account.totals()
     error = abs(totals.gross_nj - truth_again(truth).energy_nj(0, end_ns))
     assert totals.gross_uncertainty_nj is not None
-    # Two standard errors hold 95 %; three hold for each of these seeds: the worst is at 2.5.
+    # Two standard errors hold 95 %; three hold for every one of these seeds.
     assert error <= 1.5 * totals.gross_uncertainty_nj
 
 
