@@ -76,7 +76,7 @@ def _holder(inode: int) -> str:
         words = Path(f"/proc/{numbers[0]}/cmdline").read_bytes().split(b"\0")
     except (OSError, IndexError):
         return "another process"
-    command = b" ".join(words).decode("ascii", "replace").strip()
+    command = " ".join(b" ".join(words).decode("ascii", "replace").split())
     return f"process {numbers[0]} ({command[:160]})"
 
 
