@@ -28,13 +28,13 @@ class Scored:
 
     def save(self, path: Path, splits: Splits) -> None:
         """Write `held_back_NAME` and `test_NAME` of each exit, with the labels beside them."""
-        np.savez_compressed(
-            path,
-            held_back_labels=splits.held_back.labels,
-            test_labels=splits.test.labels,
-            **{f"held_back_{name}": rows for name, rows in self.held_back.items()},
-            **{f"test_{name}": rows for name, rows in self.test.items()},
-        )
+        arrays: dict[str, Any] = {
+            "held_back_labels": splits.held_back.labels,
+            "test_labels": splits.test.labels,
+        }
+        arrays |= {f"held_back_{name}": rows for name, rows in self.held_back.items()}
+        arrays |= {f"test_{name}": rows for name, rows in self.test.items()}
+        np.savez_compressed(path, **arrays)
 
 
 def score_splits(model: bytes, recipe: Recipe, splits: Splits) -> Scored:
