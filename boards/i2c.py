@@ -4,9 +4,12 @@ The bus a driver is given is shaped like smbus2.SMBus, so that object serves as 
 """
 
 import errno
+import logging
 from typing import Protocol, cast
 
 from edge_infer.boards.errors import BusError
+
+_log = logging.getLogger(__name__)
 
 ADVICE = {
     errno.ENOENT: "there is no such bus: enable I2C (sudo raspi-config nonint do_i2c 0)",
@@ -57,9 +60,40 @@ def open_i2c_bus(number: int) -> RegisterBus:
     from smbus2 import SMBus  # its import needs fcntl, absent where no I2C bus is either
 
     try:
-        return cast(RegisterBus, SMBus(number))
+        bus = cast(RegisterBus, SMBus(number))
     except OSError as error:
         raise bus_error(error, i2c_path(number)) from error
+    return LoggedBus(bus, i2c_path(number)) if _log.isEnabledFor(logging.DEBUG) else bus
+
+
+class LoggedBus:
+    """Fulfils RegisterBus: another one whose transfers are logged, bytes as the wire has them."""
+
+    def __init__(self, bus: RegisterBus, path: str) -> None:
+        self._bus = bus
+        self._path = path
+
+    def read_word_data(self, i2c_addr: int, register: int) -> int:
+        """See RegisterBus."""
+        try:
+            word = self._bus.read_word_data(i2c_addr, register)
+        except OSError as error:
+            self._note("<", i2c_addr, register, str(error))
+            raise
+        self._note("<", i2c_addr, register, word.to_bytes(2, "little").hex(" "))
+        return word
+
+    def write_word_data(self, i2c_addr: int, register: int, value: int) -> None:
+        """See RegisterBus."""
+        self._note(">", i2c_addr, register, value.to_bytes(2, "little").hex(" "))
+        self._bus.write_word_data(i2c_addr, register, value)
+
+    def close(self) -> None:
+        """See RegisterBus."""
+        self._bus.close()
+
+    def _note(self, way: str, address: int, register: int, what: str) -> None:
+        _log.debug("%s 0x%02x %s %02x: %s", self._path, address, way, register, what)
 
 
 class I2cDevice:
@@ -116,4 +150,5 @@ class I2cDevice:
         if left == 0 or error.errno in FATAL:
             raise bus_error(error, self._where) from error
         self.repeated += 1
+        _log.info("%s: asked again after %s", self._where, error)
         return left - 1

@@ -66,8 +66,7 @@ def read_power_log(path: Path, *, up_to_cut: bool = False) -> PowerLog:
         with path.open(newline="", encoding="utf-8", errors="replace") as file:
             heading = _heading(file.readline(), path)
             try:
-                for sample in _samples(file, path):
-                    samples.append(sample)
+                samples.extend(_samples(file, path))  # keeps those before an error
             except (MeterError, csv.Error) as error:
                 if not (up_to_cut and samples):
                     raise

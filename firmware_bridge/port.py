@@ -6,6 +6,7 @@ SerialException and OSError into our errors.
 """
 
 import errno
+import logging
 import os
 import select
 import socket
@@ -13,6 +14,8 @@ import time
 from typing import Protocol
 
 from edge_infer.firmware_bridge.errors import LinkLostError
+
+_log = logging.getLogger(__name__)
 
 SOCKET_PREFIX = "socket://"
 DEFAULT_BAUD = 115_200
@@ -71,6 +74,7 @@ class OpenPort:
     def __init__(self, name: str, opened: _Opened) -> None:
         self.name = name
         self._opened: _Opened | None = opened
+        self._logged = _log.isEnabledFor(logging.DEBUG)
 
     now_ns = staticmethod(time.monotonic_ns)
 
@@ -92,11 +96,14 @@ class OpenPort:
     def write_some(self, data: bytes | memoryview) -> int:
         """Send what the port takes now; return how many bytes. Raises LinkLostError."""
         try:
-            return os.write(self.fileno(), data)
+            written = os.write(self.fileno(), data)
         except BlockingIOError:
             return 0
         except OSError as error:
             raise self._lost(_text(error)) from error
+        if self._logged:
+            _log.debug("%s > %s", self.name, bytes(data[:written]).hex(" "))
+        return written
 
     def read(self, until_ns: int) -> bytes:
         """See BytePort."""
@@ -115,6 +122,8 @@ class OpenPort:
             raise self._lost(_text(error)) from error
         if not data:
             raise self._lost("the other side hung up")
+        if self._logged:
+            _log.debug("%s < %s", self.name, data.hex(" "))
         return data
 
     def close(self) -> None:

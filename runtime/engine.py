@@ -4,6 +4,7 @@ The way of a frame is `FrameLoop`'s; here the interpreters run, the board's time
 is accounted for. Everything that the hot path needs is bound once in the constructor.
 """
 
+import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_infer.boards.closing import Closing
 from edge_infer.boards.contract import Board
-from edge_infer.boards.cost_table import OperatingPoint, Work
+from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.boards.errors import ClockError
 from edge_infer.boards.timebase import Timebase
 from edge_infer.models_tflite.backend import Backend, open_backend
@@ -25,7 +26,7 @@ from edge_infer.models_tflite.stage import LoadedStage
 from edge_infer.runtime.accounting.account import EnergyTotals
 from edge_infer.runtime.accounting.open_account import idle_reference, open_account
 from edge_infer.runtime.engine_contracts import Marker
-from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.errors import PolicyError, RunError
 from edge_infer.runtime.frame_loop import FrameLoop
 from edge_infer.runtime.frames.sources import RawFrame
 from edge_infer.runtime.governors.governor import Governor
@@ -33,7 +34,9 @@ from edge_infer.runtime.policies.context import PolicyContext, PolicyOptions, Po
 from edge_infer.runtime.policies.policy import open_policy, refuse_unused
 from edge_infer.runtime.ratio_loader import LoadedRatio, RatioLoader, Step
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord
-from edge_infer.runtime.stage_costs import all_works, switch_work
+from edge_infer.runtime.stage_costs import all_works
+
+_log = logging.getLogger(__name__)
 
 DRAIN_EVERY = 256
 """Frames that `stream` answers between two looks at the meter."""
@@ -100,7 +103,7 @@ class Engine(FrameLoop, Closing):
         self._keeps_scores, self._marker = keeps_scores, marker
         self._take = self._marked if marker else self._pass
         self._spend = board.spend if board.simulated else None
-        self._numbers, self._changes = count(), dict[str, Work]()
+        self._numbers = count()
         self._ended = ""
         if board.meter is not None:
             board.meter.start()
@@ -136,8 +139,7 @@ class Engine(FrameLoop, Closing):
         if ratio != self._loaded.ratio:
             self._use(self._loader.exchange(ratio, self._loaded))
             self.ratio_switches += 1
-            change = self._changes.setdefault(ratio, switch_work(self.bundle.manifest, ratio))
-            self.board.spend(change, self._in_force)
+            self.board.spend(self._loader.change_to(ratio), self._in_force)
 
     def infer(self, frame: Frame | RawFrame | NDArray[Any], backlog: int = 0) -> InferenceRecord:
         """Answer one frame.
@@ -229,9 +231,7 @@ class Engine(FrameLoop, Closing):
                 f"a frame is a numpy array or a Frame, this is a {type(data).__name__}: "
                 "np.asarray makes an array of numbers"
             )
-        now_ns, wait_ns = self.now_ns(), self.settings.deadline_ns
-        due_ns = None if wait_ns is None else now_ns + wait_ns
-        return Frame(next(self._numbers), data, now_ns, due_ns, raw.label, raw.name)
+        return raw.arriving(next(self._numbers), self.now_ns(), self.settings.deadline_ns)
 
     def _marked(self, frame: Frame, backlog: int) -> InferenceRecord:
         """Take a frame through the stages while the marker is high."""
@@ -269,6 +269,7 @@ class Engine(FrameLoop, Closing):
             if self._asked is None:  # the first one: better to say so than to run otherwise
                 raise
             self.refused_clocks[khz] = str(error)
+            _log.info("clock refused: %s", error)
             return self._in_force.clock_khz
 
     def _set_ratio(self, ratio: str) -> None:
@@ -279,6 +280,7 @@ class Engine(FrameLoop, Closing):
             self.set_ratio(ratio)
         except RunError as error:
             self.refused_ratios[ratio] = str(error)
+            _log.info("ratio refused: %s", error)
 
     def _go(self, point: OperatingPoint) -> None:
         super()._go(point)
@@ -286,8 +288,11 @@ class Engine(FrameLoop, Closing):
 
     def _load_threads(self) -> None:
         """Take the interpreters of the threads in force."""
-        steps = self._steps_of
-        self._steps = steps.get(self._in_force.threads) or next(iter(steps.values()))
+        threads = self._in_force.threads
+        if threads not in self._steps_of:
+            name, known = self.governor.name, ", ".join(map(str, self._steps_of))
+            raise PolicyError(f"{name} asks for {threads} threads, its thread_counts are {known}")
+        self._steps = self._steps_of[threads]
 
     def _use(self, loaded: LoadedRatio) -> None:
         self._loaded, self.ratio = loaded, loaded.ratio

@@ -4,6 +4,7 @@ And which port has a device that answers.
 """
 
 import hashlib
+import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -33,6 +34,8 @@ from edge_infer.firmware_bridge.wire.standard import ECHO, PARAMETERS, UPLOAD, C
 
 if TYPE_CHECKING:  # most lines want no key, and so no cryptography
     from edge_infer.firmware_bridge.image.keys import SigningKey
+
+_log = logging.getLogger(__name__)
 
 ANSWER_NS = 1_500_000_000
 """How long one answer may take before the question is repeated."""
@@ -100,6 +103,8 @@ class Link:
     def _ask(self, command: Command[Q, A], request: Q, answer_ns: int, retries: int) -> A:
         for attempt in range(retries + 1):
             self.repeated += attempt > 0
+            if attempt:
+                _log.info("%s: asked again, question %d", self.port.name, attempt + 1)
             sequence = self._send(command, request)
             answer = self._wait_for(sequence, self.port.now_ns() + answer_ns, again_if_damaged=True)
             if answer is not None:
@@ -146,6 +151,7 @@ class Link:
         self._client.line_lost()
         self.port.reopen(self.port.now_ns() + within_ns)
         self.reconnects += 1
+        _log.info("%s: connected again", self.port.name)
 
     def upload(self, file: bytes, progress: Progress = lambda done, total: None) -> UploadSender:
         """Send a bundle file into the device's other slot; survive noise and unplugging.

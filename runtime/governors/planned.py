@@ -4,6 +4,7 @@ A frame costs two lookups. After it, feedback looks at the record: which plan of
 (`MissBucket`), and whether times, arrivals or clocks have left what was solved for.
 """
 
+import logging
 import math
 from bisect import bisect_left
 from collections.abc import Callable
@@ -28,6 +29,8 @@ from edge_infer.runtime.planning.plan import Plan, PlanLookup, PlanSet
 from edge_infer.runtime.planning.problem import PlanProblem
 from edge_infer.runtime.planning.solving import planner_of, solve_within
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
+
+_log = logging.getLogger(__name__)
 
 BinOf = Callable[[Frame, NDArray[Any]], int]
 """From a frame and its first exit's raw scores, shape [classes], to the predictor's bin."""
@@ -116,6 +119,7 @@ class PlannedGovernor(Governor):
         """Take newly solved plans into use."""
         self.plans = plans
         self.solutions += 1
+        _log.info("plans solved, number %d", self.solutions)
         self.adopt(self._due())
 
     def adopt(self, plan: Plan) -> None:

@@ -5,6 +5,7 @@ a laboratory alone can do (a limit that knows the future, a kernel governor by i
 itself here when `edge_infer.lab` is imported.
 """
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, NamedTuple
@@ -15,6 +16,8 @@ from edge_infer.runtime.governors.governor import FixedGovernor, Governor
 
 if TYPE_CHECKING:
     from edge_infer.runtime.policies.context import PolicyContext
+
+_log = logging.getLogger(__name__)
 
 FOR_ALL = frozenset({"deadline_ns", "arrivals"})
 """Settings that hold whatever the policy."""
@@ -108,7 +111,9 @@ def open_policy(text: str, context: "PolicyContext") -> Governor:
     policy, asked = find_policy(text)
     for need in policy.needs:
         context.require(need, text)
-    return policy.make(asked, context)
+    governor = policy.make(asked, context)
+    _log.info("policy %s: %s", text, type(governor).__name__)
+    return governor
 
 
 def fixed_policies(points: Sequence[OperatingPoint]) -> tuple[str, ...]:

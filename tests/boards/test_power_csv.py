@@ -85,3 +85,25 @@ def test_a_bad_log_is_named_with_its_line(tmp_path: Path, text: str, reason: str
 def test_an_absent_log_is_named(tmp_path: Path) -> None:
     with pytest.raises(MeterError, match=r"cannot read the power log .*none\.csv"):
         read_power_log(tmp_path / "none.csv")
+
+
+def test_a_cut_log_is_read_up_to_the_cut(tmp_path: Path) -> None:
+    heading = (
+        "# edge-infer power log, origin: measured, gain_uncertainty_ppm: 1, "
+        "offset_uncertainty_uw: 2, resolution_uw: 3\n" + ",".join(PowerSample._fields) + "\n"
+    )
+    rows = [f"{n},{n + 1}000,1000,5000,100,500,0\n" for n in range(5)]
+    path = tmp_path / "power.csv"
+    for tail, wrong in [
+        ("5,60", "cut short"),
+        ("\0\0\0\0", "cut short"),
+        ("5,6000,1000\n", "line 8"),
+        ("5,10,1000,5000,100,500,0\n", "does not go on"),
+    ]:
+        path.write_text(heading + "".join(rows) + tail)
+        log = read_power_log(path, up_to_cut=True)
+        assert len(log.samples) == 5 and log.left_out is not None and wrong in log.left_out
+        with pytest.raises(MeterError):
+            read_power_log(path)
+    path.write_text(heading + "".join(rows))
+    assert read_power_log(path, up_to_cut=True).left_out is None

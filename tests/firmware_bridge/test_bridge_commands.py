@@ -38,7 +38,7 @@ from edge_infer.firmware_bridge.image.stored_zip import unpack
 from edge_infer.models_tflite import Bundle, open_bundle
 from edge_infer.runtime.arrivals import BackToBack
 from edge_infer.runtime.engine_contracts import LocalEngine
-from edge_infer.runtime.errors import PolicyError
+from edge_infer.runtime.errors import PolicyError, RunError
 from edge_infer.runtime.event_loop import EventLoop
 from edge_infer.runtime.frames.sources import ArraySource
 from edge_infer.runtime.frames.spec import FrameSpec
@@ -166,6 +166,32 @@ def test_power_stream_writes_whole_lines(
         assert json.loads(lines[0])["kind"] == "boot"
         numbers = [json.loads(line)["entry"] for line in lines[1:]]
     assert numbers == list(range(summary["entries"])) and len(numbers) > 10
+
+
+def test_a_stream_goes_on_with_its_file_and_with_no_others(
+    port: str, key: Path, tmp_path: Path, tiny_bundle: Bundle
+) -> None:
+    invoke(flash_command, tiny_bundle.path, "--key", key, "-p", port, "--confirm")
+    out = tmp_path / "power.csv"
+    line = (power_stream_command, "-p", port, "-o", out, "--duration", "300ms", "--json")
+    counts = []
+    for _ in range(2):
+        invoke(device_group, "run", "--frames", 50, "-p", port)
+        counts.append(invoke(*line, *["--all"] * (not counts))["entries"])
+    rows = out.read_text().splitlines()
+    assert len([row for row in rows if ",boot," in row]) == 1
+    assert [int(row.split(",")[0]) for row in rows[2:]] == list(range(sum(counts)))
+    assert min(counts) > 10
+    out.write_text(out.read_text() + "99,pow")  # killed in the middle of a row
+    done = CliRunner().invoke(power_stream_command, [str(part) for part in line[1:]])
+    assert done.exit_code == 0 and "the last 6 bytes were no whole line" in done.stderr
+    other = tmp_path / "letter.csv"
+    other.write_text("Dear reader\n")
+    refused = CliRunner().invoke(power_stream_command, ["-p", port, "-o", str(other)])
+    assert isinstance(refused.exception, RunError) and "no log of power stream" in str(
+        refused.exception
+    )
+    assert other.read_text() == "Dear reader\n"
 
 
 def test_ctrl_c_ends_the_stream_with_whole_lines(

@@ -7,6 +7,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
+from edge_infer.commands.logs import verbose
+
 CommandTable = Mapping[str, tuple[str, str, str]]
 """Name -> module, object, one line of help (so that listing imports nothing)."""
 
@@ -33,7 +35,7 @@ class LazyGroup(click.Group):
             return None
         module, attribute, _ = self.table[name]
         command: click.Command = getattr(import_module(module, __package__), attribute)
-        return command
+        return verbose(command)
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """Return the commands that begin so from the table alone, or the options of the group."""

@@ -5,6 +5,7 @@ Commands are imported when they are called, so that `run` on a small board does 
 """
 
 import io
+import logging
 import os
 import signal
 import sys
@@ -16,6 +17,7 @@ import click
 
 from edge_infer.commands import exit_codes
 from edge_infer.commands.lazy_group import LazyGroup
+from edge_infer.commands.logs import log_from, verbose_option
 from edge_infer.commands.render import printable, say
 from edge_infer.commands.settings import default_map
 from edge_infer.commands.standard_streams import drop_output, open_standard_streams
@@ -58,6 +60,7 @@ COMMANDS = {
 @click.version_option(
     None, "-V", "--version", package_name="edge-infer", message="edge-infer %(version)s"
 )
+@verbose_option
 @click.pass_context
 def root(ctx: click.Context) -> None:
     """Run quantised TFLite models that adapt, on small boards, for the fewest joules."""
@@ -75,6 +78,7 @@ def _terminate(number: int, frame: FrameType | None) -> NoReturn:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command and exit. Errors of ours and of the system are one line on standard error."""
     open_standard_streams()
+    log_from(logging.WARNING)
     signal.signal(signal.SIGTERM, _terminate)
     code = run_line(arguments)
     drop_output()
