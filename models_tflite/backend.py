@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from edge_infer.models_tflite import edgetpu
 from edge_infer.models_tflite.errors import BackendError, ModelError, UnknownBackendError
 from edge_infer.models_tflite.manifest import BackendInfo
+from edge_infer.models_tflite.probe import vouch
 
 Resolver = Literal["auto", "builtin", "reference"]
 
@@ -91,10 +92,19 @@ class Backend:
         return BackendInfo(self.name, self.version, self.resolver, self.arch)
 
     def load(self, model: bytes, num_threads: int = 1) -> Interpreter:
-        """Load a model that is vouched for and allocate its tensors.
+        """Load a model from anywhere and allocate its tensors.
 
-        A model from elsewhere goes through `probe` first: tflite-runtime crashes the process on
-        a damaged one.
+        One that these kernels have not run on this machine is tried in a child process first.
+
+        Raises:
+            ModelError: with the interpreter's reason in one line.
+            BackendError: no child process can be started.
+        """
+        vouch([("the model", model)], self)
+        return self.load_vouched(model, num_threads)
+
+    def load_vouched(self, model: bytes, num_threads: int = 1) -> Interpreter:
+        """Load a model that went through `vouch`: another may crash this process.
 
         Raises:
             ModelError: with the interpreter's reason in one line.

@@ -4,7 +4,7 @@ import hashlib
 import io
 import shutil
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,7 @@ from edge_infer.models_tflite.manifest import (
     stage_at,
 )
 from edge_infer.models_tflite.manifest_text import manifest_text, read_manifest
-from edge_infer.models_tflite.probe import probe
+from edge_infer.models_tflite.probe import vouch
 from edge_infer.models_tflite.prunable.model import PrunableModel
 from edge_infer.models_tflite.stage import LoadedStage, check_model
 from edge_infer.models_tflite.stage_spec import Stage
@@ -106,7 +106,7 @@ def write_bundle(out: Path, draft: BundleDraft, *, replace: bool = False) -> Bun
         FrameError: samples or golden frames do not fit the first stage.
     """
     _check_place(out, replace)
-    probe({stage.name: stage.model for stage in draft.stages}, open_backend())
+    vouch(((stage.name, stage.model) for stage in draft.stages), open_backend())
     stages = tuple(_described(stage) for stage in draft.stages)
     files = {stage.file: part.model for stage, part in zip(stages, draft.stages, strict=True)}
     files[GOLDEN_FILE], golden = _golden(draft, stages)
@@ -152,6 +152,8 @@ def _golden(draft: BundleDraft, stages: Sequence[Stage]) -> tuple[bytes, Golden]
     if frames is None and draft.samples is not None:
         frames = draft.samples.frames[:GOLDEN_COUNT]
     fast, reference = open_backend(), open_backend(resolver="reference")
+    for kernels in (fast, reference):
+        vouch(_all_models(draft), kernels)
     if frames is None:
         frames = synthetic_golden(_load(draft, stages, fast), draft.seed)
     arrays, wide = {"frames": frames}, [0.0] * len(stages)
@@ -166,6 +168,14 @@ def _golden(draft: BundleDraft, stages: Sequence[Stage]) -> tuple[bytes, Golden]
     return _npz(**arrays), golden
 
 
+def _all_models(draft: BundleDraft) -> Iterator[tuple[str, bytes]]:
+    """Yield every stage at every ratio, each with its name."""
+    for stage in draft.stages:
+        yield stage.name, stage.model
+        for ratio in draft.prunable.ratios if draft.prunable else ():
+            yield f"{stage.name}@{ratio}", PrunableModel.open(stage.model).materialise(ratio)
+
+
 def _load(
     draft: BundleDraft, stages: Sequence[Stage], backend: Backend, ratio: str = FULL_RATIO
 ) -> list[LoadedStage]:
@@ -176,7 +186,7 @@ def _load(
             assert draft.prunable is not None
             spec = stage_at(stage, draft.prunable.ratios[ratio].stages[index])
             model = PrunableModel.open(model).materialise(ratio)
-        interpreter = backend.load(model)
+        interpreter = backend.load_vouched(model)
         check_model(spec, interpreter)
         loaded.append(LoadedStage(spec, interpreter))
     return loaded

@@ -17,8 +17,8 @@ from edge_infer.models_tflite.backend import Backend
 from edge_infer.models_tflite.bundle import Bundle, GoldenVectors
 from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.manifest import FULL_RATIO, BackendInfo
-from edge_infer.models_tflite.probe import probe
-from edge_infer.models_tflite.stage import load_stages
+from edge_infer.models_tflite.probe import vouch
+from edge_infer.models_tflite.stage import all_models, load_stages
 
 _FLOAT_TOLERANCE = 1e-5
 """Of the spread of the scores: float reference kernels differ between processors."""
@@ -76,7 +76,7 @@ def self_test(bundle: Bundle, backend: Backend, criteria: Criteria) -> SelfTestR
         BundleVerificationError: the golden file is unusable.
     """
     ratios = bundle.manifest.ratios
-    probe(_models(bundle), backend)
+    vouch(all_models(bundle), backend)
     found = [_test_ratio(bundle, backend, criteria(ratio), ratio) for ratio in ratios]
     return SelfTestReport(
         backend=backend.info,
@@ -95,15 +95,6 @@ class _Found(NamedTuple):
     wide: int
     exact: bool
     failures: list[str]
-
-
-def _models(bundle: Bundle) -> dict[str, bytes]:
-    """Return every stage at every ratio, by the name that a message has for it."""
-    return {
-        stage.name if ratio == FULL_RATIO else f"{stage.name}@{ratio}": bundle.stage_model(k, ratio)
-        for ratio in bundle.manifest.ratios
-        for k, stage in enumerate(bundle.manifest.stages)
-    }
 
 
 def _test_ratio(

@@ -1,6 +1,6 @@
 """Stages ready to run: the hot path between frame and scores, at any pruning ratio of a bundle."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
@@ -10,6 +10,7 @@ from edge_infer.models_tflite.backend import Backend, Interpreter
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.errors import ModelError
 from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.models_tflite.probe import vouch
 from edge_infer.models_tflite.quantization import FrameInput
 from edge_infer.models_tflite.stage_spec import Stage
 
@@ -124,10 +125,17 @@ def connect_stages(
     specs: Sequence[Stage], models: Sequence[bytes], backend: Backend, num_threads: int = 1
 ) -> list[LoadedStage]:
     """Load models as the stages that they are said to be; raises ModelError as `load_stages`."""
+    vouch(zip((spec.name for spec in specs), models, strict=True), backend)
+    return _connect_vouched(specs, models, backend, num_threads)
+
+
+def _connect_vouched(
+    specs: Sequence[Stage], models: Sequence[bytes], backend: Backend, num_threads: int
+) -> list[LoadedStage]:
     stages = []
     handed: Sequence[Mapping[str, Any]] = ()
     for spec, model in zip(specs, models, strict=True):
-        interpreter = backend.load(model, num_threads)
+        interpreter = backend.load_vouched(model, num_threads)
         check_model(spec, interpreter)
         if spec.input.reads == "previous":
             _check_chain(spec, handed, interpreter.get_input_details())
@@ -196,7 +204,8 @@ def _shape(detail: Mapping[str, Any]) -> tuple[int, ...]:
 class RatioStages:
     """The stages of a bundle at any of its ratios, quick to switch between.
 
-    Opens the stage files once; loading a ratio then patches a copy and makes interpreters.
+    Opens the stage files once, and has every ratio vouched for; loading a ratio then patches a copy
+    and makes interpreters.
 
     Between switches it holds where to patch, not the weights.
 
@@ -207,11 +216,13 @@ class RatioStages:
 
     Raises:
         PrunableError: a stage file of a prunable bundle is none.
+        ModelError: a stage of the bundle does not run at one of its ratios.
     """
 
     def __init__(self, bundle: Bundle, backend: Backend, threads: Sequence[int] = (1,)) -> None:
         self._bundle, self._backend, self._threads = bundle, backend, tuple(threads)
         self._models = _opened(bundle) if bundle.manifest.prunable is not None else []
+        vouch(all_models(bundle), backend)
 
     def load(self, ratio: str) -> dict[int, list[LoadedStage]]:
         """Return all stages at a ratio, by thread count.
@@ -228,8 +239,26 @@ class RatioStages:
         else:
             models = [self._bundle.stage_model(index) for index in range(len(specs))]
         return {
-            count: connect_stages(specs, models, self._backend, count) for count in self._threads
+            count: _connect_vouched(specs, models, self._backend, count) for count in self._threads
         }
+
+
+def all_models(bundle: Bundle) -> Iterator[tuple[str, bytes]]:
+    """Yield every stage at every ratio, each with the name that a message has for it.
+
+    Raises:
+        PrunableError: a stage file of a prunable bundle is none.
+        UnknownRatioError: a file lacks a ratio of the manifest.
+    """
+    ratios = [ratio for ratio in bundle.manifest.ratios if ratio != FULL_RATIO]
+    for index, stage in enumerate(bundle.manifest.stages):
+        model = bundle.stage_model(index)
+        yield stage.name, model
+        if ratios:
+            from edge_infer.models_tflite.prunable.model import PrunableModel
+
+            opened = PrunableModel.open(model)
+            yield from ((f"{stage.name}@{ratio}", opened.materialise(ratio)) for ratio in ratios)
 
 
 def _opened(bundle: Bundle) -> list["PrunableModel"]:

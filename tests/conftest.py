@@ -1,6 +1,10 @@
 """Settings for every test."""
 
+import atexit
+import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Generator
 
 import pytest
@@ -8,6 +12,11 @@ from hypothesis import settings
 from tests.profile import PROFILE
 
 settings.load_profile(PROFILE)
+
+# What was tried in a child process is remembered for this run and its workers, and not beyond.
+if "PYTEST_XDIST_WORKER" not in os.environ:
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="edge-infer-tests-")
+    atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 
 # A shell starts what it runs in the background with SIGINT ignored, and programs inherit that;
 # with a handler here they begin with the default action, and a test can interrupt them.

@@ -64,7 +64,7 @@ class Reference:
 
     def __init__(self, model: bytes) -> None:
         kernels = open_or_skip("tflite-runtime", "reference")
-        self._interpreter = kernels.load(model)
+        self._interpreter = kernels.load_vouched(model)
         self.inputs = self._interpreter.get_input_details()
         self.outputs = self._interpreter.get_output_details()
 

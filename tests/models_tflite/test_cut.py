@@ -31,7 +31,7 @@ Array = NDArray[Any]
 def whole_outputs(
     model: bytes, backend: Backend, frames: Array, order: Sequence[int]
 ) -> list[list[Array]]:
-    interpreter = backend.load(model)
+    interpreter = backend.load_vouched(model)
     outputs = [detail["index"] for detail in interpreter.get_output_details()]
     rows = []
     for frame in frames:
@@ -42,7 +42,7 @@ def whole_outputs(
 
 
 def chained_outputs(stages: list[CutStage], backend: Backend, frames: Array) -> list[list[Array]]:
-    interpreters = [backend.load(stage.model) for stage in stages]
+    interpreters = [backend.load_vouched(stage.model) for stage in stages]
     rows = []
     for frame in frames:
         row: list[Array] = []

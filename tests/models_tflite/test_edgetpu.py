@@ -44,7 +44,7 @@ def test_pycorals_device_strings_and_levels_become_the_delegates_options(
     opened = backend.open_backend(name)
     assert calls == [("libedgetpu.so.1", options)]
     assert (opened.name, opened.version) == (name, "2.1")
-    opened.load(b"model")
+    opened.load_vouched(b"model")
     assert made[0]["experimental_delegates"] == ["the delegate"]
 
 

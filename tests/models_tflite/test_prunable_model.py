@@ -90,7 +90,7 @@ def test_stages_of_a_ratio_answer_as_the_whole_at_it(backend: str) -> None:
             row, inputs = [], [frame]
             for stage in stages:
                 model = PrunableModel.open(stage.model).materialise(ratio.name)
-                interpreter = kernels.load(model)
+                interpreter = kernels.load_vouched(model)
                 for detail, value in zip(interpreter.get_input_details(), inputs, strict=True):
                     interpreter.set_tensor(detail["index"], value)
                 interpreter.invoke()

@@ -56,7 +56,9 @@ def test_quantize_is_the_quantize_kernel(
     source = builder.tensor("real", [1, len(real)], "float32")
     target = builder.tensor("raw", [1, len(real)], dtype, float(np.float32(scale)), zero_point)
     builder.op("QUANTIZE", [source], [target], "QuantizeOptions")
-    interpreter = open_backend("litert", "reference").load(builder.build([source], [target]))
+    interpreter = open_backend("litert", "reference").load_vouched(
+        builder.build([source], [target])
+    )
     interpreter.set_tensor(source, real[None])
     interpreter.invoke()
     np.testing.assert_array_equal(
@@ -178,7 +180,9 @@ def by_kernel(op: str, frame: np.ndarray[Any, Any], height: int, width: int) -> 
     builder.op(
         op, [source, size], [target], options, version=3, halfPixelCenters=True, alignCorners=False
     )
-    interpreter = open_backend("litert", "reference").load(builder.build([source], [target]))
+    interpreter = open_backend("litert", "reference").load_vouched(
+        builder.build([source], [target])
+    )
     interpreter.set_tensor(source, frame[None])
     interpreter.invoke()
     return interpreter.get_tensor(target)[0]

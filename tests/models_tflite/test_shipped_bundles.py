@@ -53,7 +53,7 @@ def test_its_chained_stages_equal_the_whole_model(name: str, backend: str, resol
     samples = bundle.samples()
     frames = bundle.golden().frames if samples is None else samples[0]
     kernels = open_backend(backend, resolver)
-    whole = kernels.load(joined_model(bundle))
+    whole = kernels.load_vouched(joined_model(bundle))
     outputs = [detail["index"] for detail in whole.get_output_details()]
     stages = load_stages(bundle, kernels)
     chained = run_all(stages, frames)
