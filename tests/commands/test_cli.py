@@ -106,3 +106,12 @@ def test_completing_a_command_imports_none() -> None:
     said, modules = done.stdout.splitlines()[0], done.stdout.splitlines()[-1]
     assert said == "plain,reproduce"
     assert "edge_infer.commands.reproduce" not in modules.split()
+
+
+def test_a_settings_file_that_nests_too_deep_is_a_usage_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "edge-infer.toml").write_text("[run]\nx = " + "[" * 5_000 + "]" * 5_000)
+    monkeypatch.chdir(tmp_path)
+    assert run_line(["boards", "list"]) == 2
+    assert "edge-infer.toml: cannot be read" in capsys.readouterr().err

@@ -29,12 +29,14 @@ from edge_infer.firmware_bridge.device.device import Device, DeviceSettings
 from edge_infer.firmware_bridge.device.port_opener import TcpOpener
 from edge_infer.firmware_bridge.device.server import Server
 from edge_infer.firmware_bridge.errors import ImageError, LinkError, LinkLostError, RolledBackError
-from edge_infer.firmware_bridge.host.link import PortInfo, find_port
+from edge_infer.firmware_bridge.host.flashing import edge_info
+from edge_infer.firmware_bridge.host.link import Link, PortInfo, find_port
 from edge_infer.firmware_bridge.host.log_reader import LogPart, LogReader
 from edge_infer.firmware_bridge.host.remote_engine import open_remote_engine
 from edge_infer.firmware_bridge.image.keys import TrustedKeys
 from edge_infer.firmware_bridge.image.mcuboot_image import parse
 from edge_infer.firmware_bridge.image.stored_zip import unpack
+from edge_infer.firmware_bridge.wire.edge import DeviceInfo
 from edge_infer.models_tflite import Bundle, open_bundle
 from edge_infer.runtime.arrivals import BackToBack
 from edge_infer.runtime.engine_contracts import LocalEngine
@@ -168,13 +170,33 @@ def test_power_stream_writes_whole_lines(
     assert numbers == list(range(summary["entries"])) and len(numbers) > 10
 
 
+def test_times_of_a_board_that_is_not_known_yet_are_nobodys(
+    port: str, key: Path, tmp_path: Path, tiny_bundle: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    invoke(flash_command, tiny_bundle.path, "--key", key, "-p", port, "--confirm")
+    invoke(device_group, "run", "--frames", 50, "-p", port)
+    known = []
+
+    def late(link: Link) -> DeviceInfo | None:
+        info = edge_info(link)
+        known.append(info)
+        return replace(info, run=None) if info and len(known) == 1 else info
+
+    monkeypatch.setattr("edge_infer.commands.power_stream.edge_info", late)
+    out = tmp_path / "power.csv"
+    invoke(power_stream_command, "-p", port, "-o", out, "--duration", "900ms", "--all")
+    rows = out.read_text().splitlines()[1:]
+    assert len(known) == 2 and len(rows) > 10
+    assert {row.split(",")[3] for row in rows} == {""}
+
+
 def test_a_stream_goes_on_with_its_file_and_with_no_others(
     port: str, key: Path, tmp_path: Path, tiny_bundle: Bundle
 ) -> None:
     invoke(flash_command, tiny_bundle.path, "--key", key, "-p", port, "--confirm")
     out = tmp_path / "power.csv"
     line = (power_stream_command, "-p", port, "-o", out, "--duration", "300ms", "--json")
-    counts = []
+    counts: list[int] = []
     for _ in range(2):
         invoke(device_group, "run", "--frames", 50, "-p", port)
         counts.append(invoke(*line, *["--all"] * (not counts))["entries"])

@@ -1,6 +1,7 @@
 """Percentiles of a stream: exact first, then within 0.05 %, and of bounded size."""
 
 import random
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -35,3 +36,15 @@ def test_beyond_it_they_are_within_a_twentieth_of_a_percent(scale: int) -> None:
     assert found.at(RANKS) == pytest.approx(list(np.percentile(values, RANKS)), rel=5e-4, abs=0.5)
     assert found.greatest == max(values) and found.count == len(values)
     assert found._values is None and len(found._counts) < 60_000
+
+
+def test_their_memory_ends_with_the_exact_ones() -> None:
+    tracemalloc.start()
+    found = Percentiles()
+    sizes = []
+    for _ in range(4):
+        for value in range(EXACT):
+            found.add(value * 1_000)
+        sizes.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    assert sizes[-1] < sizes[0] + 10_000 < 1_000_000

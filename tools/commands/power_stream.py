@@ -123,13 +123,15 @@ def _stream(
 ) -> LinkError | None:
     """Write what the reader reads until it is time; return what ended it earlier."""
     end_ns = None if duration is None else link.port.now_ns() + duration
-    virtual_time = False
+    virtual_time: bool | None = None
     try:
         while not stopping and (end_ns is None or link.port.now_ns() < end_ns):
             part = reader.read()
             if part.boot is not None:
+                virtual_time = None
+            if part.entries and virtual_time is None:
                 virtual_time = reader.outlast(lambda: _is_simulated(link))
-            _write(file, part, None if virtual_time else reader.clock())
+            _write(file, part, reader.clock() if virtual_time is False else None)
     except LinkError as error:
         return error
     except KeyboardInterrupt:
@@ -137,10 +139,15 @@ def _stream(
     return None
 
 
-def _is_simulated(link: Link) -> bool:
-    """Return True when the log's times are virtual: no clock of this computer maps to them."""
+def _is_simulated(link: Link) -> bool | None:
+    """Return True when the log's times are virtual: no clock of this computer maps to them.
+
+    None while the device does not know what runs.
+    """
     info = edge_info(link)
-    return info is not None and info.run is not None and info.run.simulated
+    if info is None:
+        return False
+    return info.run.simulated if info.run else None
 
 
 def _write(file: _Lines, part: LogPart, clock: ClockFit | None) -> None:

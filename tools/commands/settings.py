@@ -42,5 +42,5 @@ def _read(path: Path) -> dict[str, Any]:
         return tomllib.loads(text)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise click.UsageError(f"{path}: cannot be read: {error}") from error
