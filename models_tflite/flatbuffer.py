@@ -205,13 +205,13 @@ def _check_tensor(tensor: Any, data: NDArray[np.uint8]) -> None:
     scales, zero_points = tensor.quantization.scale, tensor.quantization.zeroPoint
     if not (np.isfinite(scales) & (np.asarray(scales) >= 0)).all():
         raise _damaged(tensor, "has a scale that is no number from 0 up")
-    if len(scales) > 1:
-        along = dict(enumerate(shape)).get(tensor.quantization.quantizedDimension)
-        if along != len(scales) or len(zero_points) not in (1, len(scales)):
-            raise _damaged(
-                tensor,
-                f"of shape {shape} has {len(scales)} scales and {len(zero_points)} zero points",
-            )
+    along = tensor.quantization.quantizedDimension
+    if len(scales) and not 0 <= along < max(len(shape), 1):
+        raise _damaged(tensor, f"of shape {shape} has scales along dimension {along}")
+    per_channel = shape[along : along + 1] == [len(scales)]
+    if len(scales) > 1 and not (per_channel and len(zero_points) in (1, len(scales))):
+        what = f"of shape {shape} has {len(scales)} scales and {len(zero_points)} zero points"
+        raise _damaged(tensor, what)
 
 
 def _check_options(code: Any, options: Any) -> None:

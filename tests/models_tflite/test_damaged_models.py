@@ -166,6 +166,7 @@ FOUND: list[Damage] = [
     ("depthwise", ((4523, b"\1"), (2760, b"\1")), 7472),  # a bias too short
     ("stateful", ((280, b"\1"), (432, b"\0"), (192, b"\0\0\0\x80")), 736),  # no outputs
     ("stateful", ((496, b"\4\0\0\0"),), 736),  # 67 million classes
+    ("early_exit", ((3312, b"\4\0\0\0"),), 5088),  # one scale along dimension 134217728
     # Two names that are one once they are printable.
     ("dense_blocks", ((4980, b"\3\0\0\0"), (4584, b"\0\0\1\0"), (694, b"\xff")), 5776),
 ]
