@@ -7,7 +7,6 @@ is accounted for. Everything that the hot path needs is bound once in the constr
 import logging
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
-from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
@@ -25,7 +24,7 @@ from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.stage import LoadedStage
 from edge_infer.runtime.accounting.account import EnergyTotals
 from edge_infer.runtime.accounting.open_account import idle_reference, open_account
-from edge_infer.runtime.engine_contracts import Marker
+from edge_infer.runtime.engine_contracts import Marker, check_opened
 from edge_infer.runtime.errors import PolicyError, RunError
 from edge_infer.runtime.frame_loop import FrameLoop
 from edge_infer.runtime.frames.sources import RawFrame
@@ -81,7 +80,7 @@ class Engine(FrameLoop, Closing):
         marker: Marker | None = None,
         **options: Unpack[PolicyOptions],
     ) -> None:
-        _check_types(bundle, board)
+        check_opened(bundle, board)
         self.bundle, self.board = bundle, board
         self.backend = backend or open_backend()
         self.settings = PolicySettings(**options)
@@ -299,10 +298,3 @@ class Engine(FrameLoop, Closing):
         self._steps_of, self._resets = loaded.steps, loaded.resets
         self._load_threads()
         self._ran = self._steps[0]  # no interpreter of another ratio is held
-
-
-def _check_types(bundle: Bundle, board: Board) -> None:
-    if not isinstance(bundle, Bundle):
-        raise TypeError(f"the bundle is a {type(bundle).__name__}: open it first, open_bundle(...)")
-    if board is None or isinstance(board, str | bytes | Path | Bundle):
-        raise TypeError(f"the board is a {type(board).__name__}: open it first, open_board(...)")

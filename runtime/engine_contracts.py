@@ -1,8 +1,10 @@
 """Contracts around an engine: what answers frames, here or far away, and what watches it do so."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Protocol
 
+from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.runtime.records import Frame, InferenceRecord
 
 
@@ -48,3 +50,11 @@ class Marker(Protocol):
     def set_low(self) -> None:
         """Lower it. Raises BoardError."""
         ...
+
+
+def check_opened(bundle: object, board: object) -> None:
+    """Refuse names in place of what they name. Raises TypeError that says what to open."""
+    if not isinstance(bundle, Bundle):
+        raise TypeError(f"the bundle is a {type(bundle).__name__}: open it first, open_bundle(...)")
+    if board is None or isinstance(board, str | bytes | Path | Bundle):
+        raise TypeError(f"the board is a {type(board).__name__}: open it first, open_board(...)")

@@ -117,9 +117,7 @@ class EventLoop:
         if len(queue) == self.queue_limit:
             queue.popleft()
             self.counts.dropped += 1
-        deadline_ns = None if self.deadline_ns is None else arrival_ns + self.deadline_ns
-        number = self.counts.arrived
-        queue.append(Frame(number, raw.data, arrival_ns, deadline_ns, raw.label, raw.name))
+        queue.append(raw.arriving(self.counts.arrived, arrival_ns, self.deadline_ns))
         self.counts.arrived += 1
         return None if last else next(times)
 

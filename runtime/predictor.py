@@ -11,13 +11,19 @@ import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import chain
 from typing import Any, Protocol
 
 from numpy.typing import NDArray
 
+from edge_infer.models_tflite.errors import ManifestError
+from edge_infer.models_tflite.manifest import FULL_RATIO, Manifest
+
 KIND = "softmax-sorted-scores"
 RANKS = 4
 """Scores below the top one that are looked at."""
+_MOST_RANKS = 1000
+_LARGEST = 1e12
 
 
 class ExitPredictor(Protocol):
@@ -110,16 +116,21 @@ class SoftmaxPredictor:
         """Read what `to_document` wrote.
 
         Raises:
-            ValueError: it is of another kind, or a field is missing or of the wrong shape.
+            ManifestError: it is of another kind, or a field is missing, of the wrong shape, or holds
+                what is no number or none to reckon with.
         """
         if document.get("kind") != KIND:
-            raise ValueError(f"a predictor of kind {document.get('kind')!r}, wanted {KIND!r}")
+            raise ManifestError(
+                f"manifest.json: predictor is of kind {document.get('kind')!r}, this program knows "
+                f"{KIND!r}: use the edge-infer version that made the bundle, or a newer one"
+            )
         try:
             fields = {k: _frozen(v) for k, v in document.items() if k != "kind"}
+            _check_numbers(fields)
             predictor = cls(**fields)
-            _check(predictor)
-        except (TypeError, IndexError) as error:
-            raise ValueError(f"predictor: {error}") from None
+            _check_shapes(predictor)
+        except (TypeError, IndexError, KeyError, ValueError, ArithmeticError) as error:
+            raise ManifestError(f"manifest.json: predictor: {error}") from None
         return predictor
 
 
@@ -156,7 +167,44 @@ def _frozen(value: Any) -> Any:
     return tuple(_frozen(item) for item in value) if isinstance(value, list | tuple) else value
 
 
-def _check(predictor: SoftmaxPredictor) -> None:
+def carried_predictor(manifest: Manifest, ratio: str = FULL_RATIO) -> SoftmaxPredictor | None:
+    """Return the predictor that a bundle carries for a ratio, None where it carries none.
+
+    Raises:
+        ManifestError: it is of another kind, or not one for these stages.
+    """
+    document = (manifest.predictor or {}).get(ratio)
+    if document is None:
+        return None
+    predictor = SoftmaxPredictor.from_document(document)
+    later = len(manifest.stages) - 1
+    if len(predictor.weights) + 1 != later:
+        raise ManifestError(
+            f"manifest.json: predictor.{ratio} tells {len(predictor.weights) + 1} later exits apart, "
+            f"the bundle has {later}"
+        )
+    return predictor
+
+
+def _check_numbers(fields: Mapping[str, Any]) -> None:
+    """Raise ValueError for a field that holds something else than finite numbers of sane size."""
+    ranks, told = fields["ranks"], fields["fitted_on"]
+    if not isinstance(told, Mapping):
+        raise ValueError("fitted_on is no object")
+    if not isinstance(ranks, int) or not 1 <= ranks <= _MOST_RANKS:
+        raise ValueError(f"ranks is {ranks!r}: wants a whole number from 1 to {_MOST_RANKS}")
+    if not fields["scale"] > 0 or not all(value > 0 for value in fields["deviation"]):
+        raise ValueError("scale and deviation want numbers above 0")
+    shares = (fields["leave_first"], *fields["bin_shares"], *chain(*fields["bin_exits"]))
+    if not all(0 <= share <= 1 for share in shares):
+        raise ValueError("leave_first, bin_shares and bin_exits want shares from 0 to 1")
+    numbers = (*fields["mean"], *fields["edges"], *chain(*fields["weights"]), *fields["deviation"])
+    for value in (fields["scale"], *numbers, *shares):
+        if isinstance(value, bool) or not abs(value) <= _LARGEST:
+            raise ValueError(f"{value!r} is no number up to {_LARGEST:g}")
+
+
+def _check_shapes(predictor: SoftmaxPredictor) -> None:
     features = predictor.ranks + 2
     later = len(predictor.weights) + 1
     shapes = (
@@ -166,4 +214,4 @@ def _check(predictor: SoftmaxPredictor) -> None:
         and all(len(row) == later for row in predictor.bin_exits)
     )
     if not shapes:
-        raise ValueError("predictor: the numbers of weights, bins and exits do not fit together")
+        raise ValueError("the numbers of weights, bins and exits do not fit together")

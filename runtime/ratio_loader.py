@@ -12,7 +12,7 @@ from edge_infer.models_tflite.errors import ModelError
 from edge_infer.models_tflite.stage import LoadedStage, RatioStages
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.exit_criterion import Criterion, exit_criteria
-from edge_infer.runtime.stage_costs import works_of
+from edge_infer.runtime.stage_costs import switch_work, works_of
 
 
 class Step(NamedTuple):
@@ -50,7 +50,9 @@ class RatioLoader:
     def __init__(self, bundle: Bundle, backend: Backend, threads: Sequence[int]) -> None:
         self._bundle = bundle
         self._stages = RatioStages(bundle, backend, threads)
-        self._works: dict[str, tuple[Work, ...]] = {}  # one each, since a board keeps their price
+        self._works: dict[str, tuple[Work, ...]] = {}
+        self._changes: dict[str, Work] = {}
+        """One work of each kind, since a simulated board keeps the price of every one it saw."""
 
     def load(self, ratio: str) -> LoadedRatio:
         """Return the bundle at a ratio; what was loaded before is not touched.
@@ -72,6 +74,10 @@ class RatioLoader:
         every = (stage for stages in loaded.values() for stage in stages)
         resets = tuple(stage.reset for stage in every if stage.reset is not None)
         return LoadedRatio(ratio, next(iter(loaded.values())), steps, resets)
+
+    def change_to(self, ratio: str) -> Work:
+        """Return what a change to a ratio asks of a processor."""
+        return self._changes.setdefault(ratio, switch_work(self._bundle.manifest, ratio))
 
     def exchange(self, ratio: str, now: LoadedRatio) -> LoadedRatio:
         """Return the bundle at a ratio, in the place of what is loaded now.

@@ -19,6 +19,7 @@ from edge_infer.runtime.frames.idx import read_idx
 from edge_infer.runtime.frames.images import IMAGE_SUFFIXES, list_images, read_image
 from edge_infer.runtime.frames.raw import RawFormat, read_raw_frames
 from edge_infer.runtime.frames.spec import FrameSpec
+from edge_infer.runtime.records import Frame
 
 
 class RawFrame(NamedTuple):
@@ -28,6 +29,11 @@ class RawFrame(NamedTuple):
     """Shape [height, width, channels]."""
     label: int | None = None
     name: str = ""
+
+    def arriving(self, number: int, arrival_ns: int, within_ns: int | None) -> Frame:
+        """Return the frame that arrives now, to be answered within a time if one is given."""
+        due_ns = None if within_ns is None else arrival_ns + within_ns
+        return Frame(number, self.data, arrival_ns, due_ns, self.label, self.name)
 
 
 class Source(Protocol):

@@ -194,10 +194,9 @@ class PolicyContext:
     @cached_property
     def predictor(self) -> "ExitPredictor | None":
         """The exit predictor that the bundle carries."""
-        from edge_infer.runtime.predictor import SoftmaxPredictor
+        from edge_infer.runtime.predictor import carried_predictor
 
-        carried = (self.manifest.predictor or {}).get(FULL_RATIO)
-        return None if carried is None else SoftmaxPredictor.from_document(carried)
+        return carried_predictor(self.manifest)
 
     @cached_property
     def exit_shares(self) -> tuple[float, ...]:

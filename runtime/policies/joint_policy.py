@@ -23,7 +23,7 @@ from edge_infer.runtime.policies.plan_policies import (
     asking,
     predicting_where_it_pays,
 )
-from edge_infer.runtime.predictor import SoftmaxPredictor
+from edge_infer.runtime.predictor import SoftmaxPredictor, carried_predictor
 from edge_infer.runtime.stage_costs import row_name
 
 
@@ -59,8 +59,7 @@ def ratio_contexts(manifest: Manifest) -> tuple[RatioContext, ...]:
     ratios = sorted(manifest.ratios, key=float, reverse=True)
     found = []
     for ratio in ratios:
-        carried = (manifest.predictor or {}).get(ratio)
-        predictor = None if carried is None else SoftmaxPredictor.from_document(carried)
+        predictor = carried_predictor(manifest, ratio)
         found.append(
             RatioContext(
                 ratio,

@@ -1,5 +1,7 @@
 """A clock that cannot be set any more in mid-run: the run goes on, and says so."""
 
+from collections.abc import Sequence
+
 import pytest
 
 from edge_infer.boards.cost_table import OperatingPoint
@@ -8,10 +10,11 @@ from edge_infer.boards.profile import load_profile
 from edge_infer.boards.simulated import SimulatedBoard
 from edge_infer.models_tflite import open_bundle
 from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.governors.planned import PlannedGovernor
 from edge_infer.runtime.planning.problem import marginal_exits, plan_problem
-from edge_infer.runtime.records import Frame
+from edge_infer.runtime.records import ExitDecision, Frame, StageResult
 from edge_infer.runtime.stage_costs import works_of
 
 BUNDLE = open_bundle("digits-early-exit")
@@ -96,3 +99,51 @@ def test_the_planner_plans_with_the_clock_that_it_is_left_with() -> None:
             engine.infer(Frame(number, image, now_ns, now_ns + deadline_ns))
     assert governor.cap.khz == table.points[0].clock_khz
     assert governor.plan.problem.clocks_khz == (table.points[0].clock_khz,)
+
+
+class EachStageElsewhere(Governor):
+    """Another clock, and perhaps other threads, for every stage."""
+
+    name = "elsewhere"
+
+    def __init__(self, points: Sequence[OperatingPoint], counts: tuple[int, ...]) -> None:
+        self._points, self._counts, self._next = points, counts, 0
+
+    @property
+    def thread_counts(self) -> tuple[int, ...]:
+        return self._counts
+
+    def first_point(self, frame: Frame, now_ns: int, backlog: int) -> OperatingPoint:
+        self._next += 1
+        return self._points[self._next % len(self._points)]
+
+    def next_point(
+        self, frame: Frame, result: StageResult, decision: ExitDecision
+    ) -> OperatingPoint:
+        return self.first_point(frame, 0, 0)
+
+
+@pytest.mark.parametrize("threads", [(1,), (1, 2)])
+def test_answers_do_not_depend_on_where_stages_run(threads: tuple[int, ...]) -> None:
+    samples = BUNDLE.samples()
+    assert samples is not None
+    said = []
+    for moves in (False, True):
+        board = SimulatedBoard(load_profile("raspberry-pi-5"))
+        points = [p for p in board.cost_table(works_of(BUNDLE)).points if p.threads in threads]
+        governor = EachStageElsewhere(points if moves else points[:1], threads)
+        with Engine(BUNDLE, board, policy=governor) as engine:
+            records = [engine.infer(Frame(n, image)) for n, image in enumerate(samples[0][:80])]
+        said.append([(record.exit, record.answer, record.confidence) for record in records])
+        assert (engine.switches > 50) is moves
+    assert said[0] == said[1]
+
+
+def test_threads_that_were_not_stated_are_refused() -> None:
+    board = SimulatedBoard(load_profile("raspberry-pi-5"))
+    governor = EachStageElsewhere([OperatingPoint(1_500_000, 2), OperatingPoint(2_400_000)], (1,))
+    with Engine(BUNDLE, board, policy=governor) as engine:
+        engine.infer(BUNDLE.golden().frames[0])
+        with pytest.raises(PolicyError, match="asks for 2 threads, its thread_counts are 1"):
+            for _ in range(2):
+                engine.infer(BUNDLE.golden().frames[0])
