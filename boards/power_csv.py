@@ -88,7 +88,8 @@ def read_power_log(path: Path, *, up_to_cut: bool = False) -> PowerLog:
 
 
 def _heading(line: str, path: Path) -> dict[str, str]:
-    words = dict(part.strip().split(": ", 1) for part in line.split(",")[1:] if ": " in part)
+    parts = (part.partition(": ") for part in line.split(",")[1:])
+    words = {name.strip(): value.strip() for name, _, value in parts}
     known = {"origin", "gain_uncertainty_ppm", "offset_uncertainty_uw", "resolution_uw"}
     if not line.startswith(TITLE) or not known <= words.keys():
         raise MeterError(

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from tests.fakes.bridge_commands import ROOT, invoke
 from tests.fakes.bridge_device import KEY
-from tests.firmware_bridge.test_bridge_commands import ROOT, invoke
 
 from edge_infer.commands.device import device_group
 from edge_infer.commands.serve import serve_command

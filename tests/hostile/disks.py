@@ -169,7 +169,8 @@ def _copy_over(tally: Tally) -> None:
                 line = ["bundle", "pack", "digits-early-exit", "-o", str(folder / "x.bundle")]
                 status, said = _limited(line, size)
                 assert status == 1 << 8, said
-                assert [path.name for path in folder.iterdir()] == ["x.bundle"]
+                names = [path.name for path in folder.iterdir()]
+                assert names == ["x.bundle"], f"{names}: {said}"
                 assert (folder / "x.bundle").read_bytes() == whole
 
 
