@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from edge_infer.boards.closing import Closing
 from edge_infer.boards.timebase import MonotonicTimebase
-from edge_infer.firmware_bridge.errors import LinkError
+from edge_infer.firmware_bridge.errors import FrameError, LinkError
 from edge_infer.firmware_bridge.host.clock_sync import ClockSync, Exchange
 from edge_infer.firmware_bridge.host.flashing import START_NS, edge_info
 from edge_infer.firmware_bridge.host.link import Link
@@ -103,6 +103,8 @@ class RemoteEngine(Closing):
             at = answer.offset or 0
             piece = replace(whole, offset=at, data=content[at : at + self._chunk_bytes])
             answer = self.link.ask_until_ready(INFER, piece, within_ns=_INFER_NS)
+        if answer.record.exit >= len(self.exit_names):
+            raise FrameError(f"the device left at exit {answer.record.exit}, which it has not")
         record = self._placed(inference_record(answer.record, self._offset_ns()), frame)
         self.switches += record.switches
         self._open.append(record)

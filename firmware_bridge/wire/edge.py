@@ -203,7 +203,7 @@ class FinishEngine(Fields):
     number: Annotated[int, "n"]
 
 
-EnergyRow = tuple[Any, ...]
+EnergyRow = tuple[int, str | None, Signed, Signed, int | None, float]
 """Of an inference: its number, origin or None, gross nJ, net nJ, uncertainty nJ or None,
 apportioned share."""
 

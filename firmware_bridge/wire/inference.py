@@ -3,7 +3,7 @@
 Times stay the device's.
 """
 
-from typing import cast
+from typing import Any, cast
 
 from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.boards.power import Origin
@@ -38,10 +38,6 @@ def inference_record(record: Record, offset_ns: int) -> InferenceRecord:
 
     Raises FrameError when its operating points are none.
     """
-    try:
-        points = tuple(OperatingPoint(*point) for point in record.points)
-    except TypeError as error:
-        raise FrameError(f"the device sent no operating points: {error}") from error
     return InferenceRecord(
         number=record.number,
         answer=record.answer,
@@ -52,12 +48,22 @@ def inference_record(record: Record, offset_ns: int) -> InferenceRecord:
         end_ns=record.end_ns + offset_ns,
         stage_start_ns=tuple(ns + offset_ns for ns in record.stage_start_ns),
         stage_end_ns=tuple(ns + offset_ns for ns in record.stage_end_ns),
-        points=points,
+        points=tuple(_operating_point(point) for point in record.points),
         switches=record.switches,
         invoke_ns=record.invoke_ns,
         ratio=record.ratio,
         exit_probabilities=record.probabilities,
     )
+
+
+def _operating_point(point: tuple[Any, ...]) -> OperatingPoint:
+    """Return what a clock, a number of threads and a level say. Raises FrameError."""
+    kinds = (int, int, str)
+    if not 1 <= len(point) <= len(kinds) or any(
+        type(part) is not kind for part, kind in zip(point, kinds, strict=False)
+    ):
+        raise FrameError(f"the device sent no operating point: {list(point)!r}"[:200])
+    return OperatingPoint(*point)
 
 
 def energy_row(record: InferenceRecord) -> EnergyRow:
@@ -76,12 +82,10 @@ def energy_row(record: InferenceRecord) -> EnergyRow:
 
 
 def inference_energy(row: EnergyRow) -> InferenceEnergy | None:
-    """Return what `energy_row` was given. Raises FrameError."""
-    if len(row) != 6:
-        raise FrameError(f"the device sent an energy of {len(row)} values, not 6")
+    """Return what `energy_row` was given."""
     _, origin, gross_nj, net_nj, uncertainty_nj, share = row
     return None if origin is None else InferenceEnergy(
-        origin, gross_nj, net_nj, uncertainty_nj, share
+        cast(Origin, origin), gross_nj, net_nj, uncertainty_nj, share
     )  # fmt: skip
 
 
