@@ -52,8 +52,8 @@ test-mcu: $(REFERENCE)/dev.stamp ## firmware: sanitizers, QEMU, power cuts, fuzz
 	    EDGE_INFER_POWER_CUTS=500 \
 	    $(REFERENCE)/bin/python -m pytest tests/firmware -s
 
-test-arm64: $(VENV)/dev.stamp ## install and run on aarch64 under qemu-user; skips where it is not installed
-	$(BIN)/python -m tests.beds.arm64.run
+test-arm64: $(REFERENCE)/dev.stamp ## install and run on aarch64 under qemu-user; skips where it is not installed
+	$(REFERENCE)/bin/python -m tests.beds.arm64.run
 
 bench-serial: $(VENV)/dev.stamp ## flash rates on a paced port, and what streaming costs; about five minutes
 	$(BIN)/python -m benchmarks.bench_serial
