@@ -13,6 +13,9 @@ from edge_infer.models_tflite.manifest import (
 )
 from edge_infer.models_tflite.stage_spec import Scores, Stage
 
+_LEAST_SCALE = 1e-30
+"""A smaller one is lost in float32."""
+
 
 def check_consistency(manifest: Manifest) -> None:
     """Check that the parts of a manifest agree.
@@ -72,6 +75,8 @@ def _stage_problems(manifest: Manifest, stage: Stage, before: Stage | None) -> I
     for key, (dtype, scale) in scales.items():
         if (dtype == "float32") != (scale == 0):
             yield f"{key}.scale is {scale} for {dtype}: wants 0 for float32 and for nothing else"
+        if 0 < scale < _LEAST_SCALE:
+            yield f"{key}.scale is {scale}: wants {_LEAST_SCALE} at least"
     if stage.macs != sum(op.macs for op in stage.ops):
         yield f"macs is {stage.macs}, its ops add up to {sum(op.macs for op in stage.ops)}"
     if stage.file in manifest.files and stage.bytes != manifest.files[stage.file].bytes:

@@ -3,7 +3,7 @@
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from functools import cache
 from types import UnionType
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -13,7 +13,12 @@ from edge_infer.models_tflite.errors import ManifestError
 from edge_infer.models_tflite.manifest import Manifest
 from edge_infer.models_tflite.schema import check_schema
 
+LARGEST_BYTES = 1 << 24
+"""Of the text of a manifest."""
 _SCHEMA_VERSION = 1
+_DIGITS = 18
+"""Of a whole number: one of more is none that counts something."""
+_DEPTH = 32
 _KEYWORDS = {"reads": "from"}
 """Attribute to key, where the key is a word that Python keeps."""
 
@@ -24,13 +29,17 @@ def read_manifest(text: str | bytes) -> Manifest:
     Raises:
         ManifestError: in one line, the key, what stands there and what is wanted.
     """
+    if len(text) > LARGEST_BYTES:
+        raise ManifestError(f"manifest.json: more than {LARGEST_BYTES} bytes are not read")
     try:
         document = json.loads(
             text,
             parse_constant=_finite,
             parse_float=_finite,
+            parse_int=_whole,
             object_pairs_hook=_unique_keys,
         )
+        _check_tree(document)
     except (ValueError, RecursionError) as error:
         raise ManifestError(f"manifest.json: not readable as JSON: {error}") from None
     check_schema(document)
@@ -50,6 +59,33 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError(f"{text} is not a finite number")
     return value
+
+
+def _whole(text: str) -> int:
+    if len(text) > _DIGITS:
+        raise ValueError(f"{text[:_DIGITS]}... has more than {_DIGITS} digits")
+    return int(text)
+
+
+def _check_tree(document: Any) -> None:
+    """Raise ValueError where a text is none, or things are nested without end."""
+    level = [document]
+    for _ in range(_DEPTH):
+        level = [item for value in level for item in _below(value)]
+        if not level:
+            break
+    else:
+        raise ValueError(f"it is nested deeper than {_DEPTH} levels")
+    try:
+        json.dumps(document, ensure_ascii=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("a text holds half of a character (a lone surrogate)") from None
+
+
+def _below(value: Any) -> Collection[Any]:
+    if isinstance(value, dict):
+        return value.values()
+    return value if isinstance(value, list) else ()
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

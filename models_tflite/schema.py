@@ -118,7 +118,7 @@ _RULES: dict[str, tuple[Any, Callable[[Any, Any], bool]]] = {
     "maximum": (_NUMBER, lambda limit, value: value <= limit),
     "exclusiveMinimum": (_NUMBER, lambda limit, value: value > limit),
     "minItems": (list, lambda limit, value: len(value) >= limit),
-    "uniqueItems": (list, lambda limit, value: all(value.count(item) == 1 for item in value)),
+    "uniqueItems": (list, lambda limit, value: len(set(map(json.dumps, value))) == len(value)),
     "minProperties": (dict, lambda limit, value: len(value) >= limit),
     "required": (dict, lambda limit, value: all(key in value for key in limit)),
     "const": (object, lambda limit, value: value == limit),

@@ -41,8 +41,8 @@ class Periodic:
     paced = True
 
     def __init__(self, rate_hz: float) -> None:
-        """Take the rate in frames per second. Raises RunError unless it is above 0."""
-        if not 0 < rate_hz <= 1e6:
+        """Take the rate in frames per second. Raises RunError for one that cannot be kept."""
+        if not 0.001 <= rate_hz <= 1e6:
             raise RunError(f"a rate of {rate_hz:g} frames/s cannot be kept; give 0.001 to 1e6")
         self.rate_hz = rate_hz
 
@@ -54,6 +54,8 @@ class Periodic:
 
 WORKLOADS = ("back-to-back", "periodic", "poisson", "bursty", "trace:FILE")
 
+_LATEST_S = 1e9
+"""Of a trace: 30 years."""
 BURST_FRAMES = 8
 """Mean number of frames in a burst."""
 BURST_RATIO = 4.0
@@ -166,7 +168,10 @@ def read_trace(path: Path) -> TraceArrivals:
 
 def _time_ns(path: Path, number: int, row: Sequence[str]) -> int | None:
     try:
-        return round(float(row[0]) * 1e9)
+        time_s = float(row[0])
+        if abs(time_s) > _LATEST_S:
+            raise WorkloadError(f"{path}: line {number}: {row[0]} s is no time of arrival")
+        return round(time_s * 1e9)
     except (ValueError, OverflowError):
         if number == 1:
             return None

@@ -22,7 +22,7 @@ GAIN_PER_S = 0.5
 """Control effort for each second of the mean power above idle that was drawn too much."""
 LEAST_SCALE = 0.001
 """Of the idle power: what the mean power above idle is at least taken for."""
-
+_MOST_HOURS = 1_000_000
 
 LOWEST_SCORES = {"int8": -128.0, "uint8": 0.0, "float32": 0.0}
 """Of a head, by dtype; float32 as of probabilities."""
@@ -140,7 +140,9 @@ def _times(sign: int, thresholds: Sequence[Threshold]) -> tuple[Threshold, ...]:
 
 
 def battery_budget_uw(capacity_mwh: int, hours: float) -> int:
-    """Return the mean power that empties a battery in a number of hours."""
-    if hours <= 0:
-        raise BudgetError(f"a battery cannot last {hours:g} hours: give more than 0")
+    """Return the mean power that empties a battery in a number of hours. Raises BudgetError."""
+    if not 0 < hours <= _MOST_HOURS:
+        raise BudgetError(
+            f"a battery cannot last {hours:g} hours: give more than 0, at most {_MOST_HOURS}"
+        )
     return round(capacity_mwh * 1000 / hours)

@@ -116,8 +116,8 @@ class SoftmaxPredictor:
         """Read what `to_document` wrote.
 
         Raises:
-            ManifestError: it is of another kind, or a field is missing, of the wrong shape, or holds
-                what is no number or none to reckon with.
+            ManifestError: it is of another kind, or a field is missing, of the wrong shape, or no
+                number to reckon with.
         """
         if document.get("kind") != KIND:
             raise ManifestError(
@@ -180,8 +180,8 @@ def carried_predictor(manifest: Manifest, ratio: str = FULL_RATIO) -> SoftmaxPre
     later = len(manifest.stages) - 1
     if len(predictor.weights) + 1 != later:
         raise ManifestError(
-            f"manifest.json: predictor.{ratio} tells {len(predictor.weights) + 1} later exits apart, "
-            f"the bundle has {later}"
+            f"manifest.json: predictor.{ratio} tells {len(predictor.weights) + 1} later exits "
+            f"apart, the bundle has {later}"
         )
     return predictor
 

@@ -13,7 +13,7 @@ from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.manifest import FULL_RATIO, Manifest, Thresholds
 from edge_infer.models_tflite.quantization import FrameInput
 from edge_infer.models_tflite.stage_spec import Stage, StageInput
-from edge_infer.runtime.predictor import KIND, SoftmaxPredictor
+from edge_infer.runtime.predictor import KIND, carried_predictor
 
 _VERSION = 1
 """Of each format."""
@@ -217,8 +217,8 @@ def predictor_table(manifest: Manifest) -> bytes | None:
     carried = (manifest.predictor or {}).get(FULL_RATIO)
     if carried is None or carried.get("kind") != KIND:
         return None
-    predictor = SoftmaxPredictor.from_document(carried)
-    if predictor.ranks > MAX_RANKS:
+    predictor = carried_predictor(manifest)
+    if predictor is None or predictor.ranks > MAX_RANKS:
         return None
     numbers = [value for constant, slopes in predictor.folded for value in (constant, *slopes)]
     numbers += predictor.edges

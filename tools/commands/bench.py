@@ -19,7 +19,13 @@ from edge_infer.models_tflite import open_backend, open_bundle
 
 @click.command("bench", short_help="Measure the runtime's own cost on this computer.")
 @click.argument("bundle")
-@option("--runs", type=click.IntRange(100), default=3000, show_default=True, help="Frames to time.")
+@option(
+    "--runs",
+    type=click.IntRange(100, 10**7),
+    default=3000,
+    show_default=True,
+    help="Frames to time.",
+)
 @backend_option
 @resolver_option
 @threads_option

@@ -3,14 +3,14 @@
 import click
 
 from edge_infer.commands.options import option
-from edge_infer.commands.quantities import BatteryCapacity, Power
+from edge_infer.commands.quantities import BatteryCapacity, Number, Power
 from edge_infer.runtime.energy_budget import battery_budget_uw
 
 power_budget_option = option(
     "--power-budget", type=Power(), help="Mean power of the whole board to keep to, as 5W."
 )
 battery_option = option("--battery", type=BatteryCapacity(), help="Energy of a battery, as 18.5Wh.")
-hours_option = option("--hours", type=float, help="How long the battery has to last.")
+hours_option = option("--hours", type=Number(0.001, 1e6), help="How long the battery has to last.")
 
 
 def budget_uw(power_uw: int | None, battery_mwh: int | None, hours: float | None) -> int | None:

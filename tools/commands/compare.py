@@ -23,7 +23,7 @@ from edge_infer.commands.options import (
     resolver_option,
     time_scale_option,
 )
-from edge_infer.commands.quantities import Duration
+from edge_infer.commands.quantities import RATE, SEED, Duration, Number
 from edge_infer.commands.render import emit, note, warn
 from edge_infer.commands.run_options import PolicyText, policy_help
 from edge_infer.lab.comparison.comparison import NETS
@@ -46,7 +46,7 @@ from edge_infer.runtime.stage_costs import measured_table
     help="Arrivals: back-to-back, periodic, poisson, bursty or trace:FILE (CSV, seconds).",
 )
 @load_option
-@option("--rate", type=float, help="Arrival rate in frames per second, instead of a load.")
+@option("--rate", type=RATE, help="Arrival rate in frames per second, instead of a load.")
 @option("--deadline", type=Duration(), help="Time from arrival to answer.  [default: mean gap]")
 @replayed_option
 @option(
@@ -71,7 +71,7 @@ from edge_infer.runtime.stage_costs import measured_table
 )
 @option(
     "--misses",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.01,
     show_default=True,
     help="Share of frames that may miss their deadline.",
@@ -94,17 +94,21 @@ from edge_infer.runtime.stage_costs import measured_table
 @queue_option
 @option(
     "--slowdown",
-    type=click.FloatRange(0.25, 8),
+    type=Number(0.25, 8),
     default=1.0,
     show_default=True,
     help="The board is that much slower than its cost table, from --disturb-at on.",
 )
-@option("--cap", type=click.IntRange(1), help="Highest clock in MHz given from --disturb-at on.")
-@option("--disturb-at", type=click.IntRange(0), help="Frame.  [default: a quarter of --frames]")
-@option("--seed", type=int, default=0, show_default=True, help="Of the frames and arrivals.")
+@option(
+    "--cap", type=click.IntRange(1, 10**6), help="Highest clock in MHz given from --disturb-at on."
+)
+@option(
+    "--disturb-at", type=click.IntRange(0, 10**9), help="Frame.  [default: a quarter of --frames]"
+)
+@option("--seed", type=SEED, default=0, show_default=True, help="Of the frames and arrivals.")
 @option(
     "--loss",
-    type=click.FloatRange(0, 100),
+    type=Number(0, 100),
     default=1.0,
     show_default=True,
     help="Percentage points that planned-joint and pruning may lose by ratios, on average.",

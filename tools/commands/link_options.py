@@ -20,7 +20,7 @@ if TYPE_CHECKING:  # most lines want no key, and so no cryptography
 baud_option = option(
     "-b",
     "--baud",
-    type=click.IntRange(50),
+    type=click.IntRange(50, 20_000_000),
     default=DEFAULT_BAUD,
     show_default=True,
     help="Bits per second of a serial port.",

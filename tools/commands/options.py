@@ -8,6 +8,7 @@ from typing import Any, TypeVar, cast
 
 import click
 
+from edge_infer.commands.quantities import Number
 from edge_infer.models_tflite import edgetpu
 from edge_infer.models_tflite.backend import BACKEND_NAMES, RESOLVER_NAMES
 from edge_infer.models_tflite.errors import UnknownBackendError
@@ -111,24 +112,28 @@ threads_option = option(
 )
 queue_option = option(
     "--queue",
-    type=click.IntRange(1),
+    type=click.IntRange(1, 10**6),
     default=4,
     show_default=True,
     help="Frames that may wait; the oldest is dropped for a newer one.",
 )
 load_option = option(
     "--load",
-    type=float,
+    type=Number(0.001, 1000),
     default=0.6,
     show_default=True,
     help="Arrival rate as a share of what the classic net can do at the top clock.",
 )
 replayed_option = option(
-    "--frames", type=click.IntRange(1), default=20_000, show_default=True, help="Frames to replay."
+    "--frames",
+    type=click.IntRange(1, 10**9),
+    default=20_000,
+    show_default=True,
+    help="Frames to replay.",
 )
 time_scale_option = option(
     "--time-scale",
-    type=click.FloatRange(0.01, 1000),
+    type=Number(0.01, 1000),
     default=1.0,
     show_default=True,
     help="Stage times and energies times this: synthetic.",

@@ -1,5 +1,6 @@
 """Values with units on the command line: 20ms, 5W, 18.5Wh, 640x480; and figures for people."""
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -14,19 +15,42 @@ from edge_infer.boards.units import (
 )
 
 
+class Number(click.FloatRange):
+    """A finite number in a range: click's own lets nan pass every comparison."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        """Return the number; a usage error for one out of the range."""
+        number = float(super().convert(value, param, ctx))
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no finite number", param, ctx)
+        return number
+
+
+RATE = Number(0.001, 1e6)
+"""Frames per second."""
+SEED = click.IntRange(0, 2**64 - 1)
+
+
 class _Quantity(click.ParamType[int]):
     """A number with its unit, as an integer; a bare number is refused."""
 
     parse: Callable[[str], int]
+    most: int
+    most_text: str
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
         """Return the value in the unit that the class names."""
         if isinstance(value, int):
             return value
         try:
-            return self.parse(str(value))
+            found = self.parse(str(value))
         except UnitError as error:
             self.fail(str(error), param, ctx)
+        if found > self.most:
+            self.fail(f"{value!r} is too much: at most {self.most_text}", param, ctx)
+        return found
 
 
 class Duration(_Quantity):
@@ -34,6 +58,7 @@ class Duration(_Quantity):
 
     name = "time"
     parse = staticmethod(parse_duration_ns)
+    most, most_text = 10**18, "1000000000s"
 
 
 class Power(_Quantity):
@@ -41,6 +66,7 @@ class Power(_Quantity):
 
     name = "power"
     parse = staticmethod(parse_power_uw)
+    most, most_text = 10**12, "1000000W"
 
 
 class BatteryCapacity(_Quantity):
@@ -48,6 +74,7 @@ class BatteryCapacity(_Quantity):
 
     name = "energy"
     parse = staticmethod(parse_energy_mwh)
+    most, most_text = 10**12, "1000000000Wh"
 
 
 class FrameSize(click.ParamType[tuple[int, int]]):

@@ -25,7 +25,7 @@ from edge_infer.commands.options import (
     resolver_option,
     threads_option,
 )
-from edge_infer.commands.quantities import Duration, FrameSize
+from edge_infer.commands.quantities import RATE, Duration, FrameSize, Number
 from edge_infer.commands.render import emit, warn
 from edge_infer.commands.run_engine import Kernels, open_engine
 from edge_infer.commands.run_options import (
@@ -60,7 +60,7 @@ METERED_DURATION_NS = 10_000_000_000
     type=PolicyText(),
     help=policy_help(),
 )
-@option("--rate", type=float, help="Frames per second.  [default: back to back]")
+@option("--rate", type=RATE, help="Frames per second.  [default: back to back]")
 @option("--deadline", type=Duration(), help="Time from arrival to the due answer, as 20ms.")
 @option(
     "--duration",
@@ -68,7 +68,9 @@ METERED_DURATION_NS = 10_000_000_000
     help="Repeat the input until this much board time has passed, and finish the pass.  "
     "[default: one pass; 10s for a bundle's own samples on a board with a meter]",
 )
-@option("--frames", type=click.IntRange(1), help="Answer this many frames, repeating the input.")
+@option(
+    "--frames", type=click.IntRange(1, 10**12), help="Answer this many frames, repeating the input."
+)
 @queue_option
 @backend_option
 @resolver_option
@@ -84,14 +86,14 @@ METERED_DURATION_NS = 10_000_000_000
 )
 @option(
     "--misses",
-    type=click.FloatRange(0, 1),
+    type=Number(0, 1),
     default=0.01,
     show_default=True,
     help="Share of frames that planned policies may let miss their deadline.",
 )
 @option(
     "--loss",
-    type=click.FloatRange(0, 100),
+    type=Number(0, 100),
     default=1.0,
     show_default=True,
     help="Percentage points that planned-joint may lose by pruning ratios, on average.",

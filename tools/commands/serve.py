@@ -29,8 +29,8 @@ _END_S = 0.9
 
 @click.command("serve", short_help="Be the device: serve bundles and power on a serial line.")
 @option("-p", "--port", required=True, help="Serial port, or socket://HOST:PORT to listen on.")
-@option("-b", "--baud", type=click.IntRange(50), default=DEFAULT_BAUD, show_default=True,
-        help="Bits per second of a serial port.")  # fmt: skip
+@option("-b", "--baud", type=click.IntRange(50, 20_000_000), default=DEFAULT_BAUD,
+        show_default=True, help="Bits per second of a serial port.")  # fmt: skip
 @option("--board", default="host", show_default=True, help="Board; sim:NAME for a simulated one.")
 @option("--policy", default="performance", show_default=True, help="Clock policy of the bundle.")
 @option(

@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 from edge_infer.commands.options import json_option, option, refuse_existing
+from edge_infer.commands.quantities import SEED
 from edge_infer.commands.render import emit, say, table
 from edge_infer.commands.tune_report import tune_report
 from edge_infer.lab.train.recipe import read_recipe
@@ -33,7 +34,7 @@ from edge_infer.models_tflite import Bundle
 @option(
     "--seed",
     "seeds",
-    type=int,
+    type=SEED,
     multiple=True,
     default=(11, 12),
     show_default=True,

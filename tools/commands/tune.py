@@ -14,6 +14,7 @@ from edge_infer.commands.options import (
     refuse_existing,
     resolver_option,
 )
+from edge_infer.commands.quantities import SEED, Number
 from edge_infer.commands.render import emit, note, warn
 from edge_infer.commands.tune_report import promise_report, save_plot, tune_report
 from edge_infer.lab.tuning import LossBound
@@ -90,17 +91,19 @@ tune_options = options_as(
             type=click.Path(path_type=Path),
             help="A table that measure wrote, instead.",
         ),
-        option("--clock", type=click.IntRange(1), help="Clock in MHz.  [default: the highest]"),
+        option(
+            "--clock", type=click.IntRange(1, 10**6), help="Clock in MHz.  [default: the highest]"
+        ),
         option(
             "--allow",
-            type=click.FloatRange(0, 50, min_open=True, max_open=True),
+            type=Number(0, 50, min_open=True, max_open=True),
             default=1.0,
             show_default=True,
             help="Percentage points of accuracy that may be lost against the last exit.",
         ),
         option(
             "--confidence",
-            type=click.FloatRange(0, 1, min_open=True, max_open=True),
+            type=Number(0, 1, min_open=True, max_open=True),
             default=0.95,
             show_default=True,
             help="How sure that promise is to be.",
@@ -111,7 +114,7 @@ tune_options = options_as(
             help="How an exit is judged.  [default: as the bundle has it]",
         ),
         option(
-            "--seed", type=int, default=0, show_default=True, help="Of the split of the inputs."
+            "--seed", type=SEED, default=0, show_default=True, help="Of the split of the inputs."
         ),
         option("--strict", is_flag=True, help="Fail at the first input that cannot be read."),
         backend_option,

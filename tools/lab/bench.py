@@ -19,7 +19,6 @@ from numpy.typing import NDArray
 
 from edge_infer.boards import open_board
 from edge_infer.models_tflite import Backend, Bundle, load_stages
-from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.stage import LoadedStage
 from edge_infer.runtime.arrivals import Periodic
 from edge_infer.runtime.engine import Engine
@@ -29,7 +28,7 @@ from edge_infer.runtime.governors.planned import PlannedGovernor
 from edge_infer.runtime.planning.problem import plan_problem, predicted_exits
 from edge_infer.runtime.policies.context import PolicyContext, PolicySettings
 from edge_infer.runtime.policies.joint_policy import joint_governor, ratio_contexts
-from edge_infer.runtime.predictor import SoftmaxPredictor
+from edge_infer.runtime.predictor import SoftmaxPredictor, carried_predictor
 from edge_infer.runtime.records import ExitDecision, Frame, StageResult
 from edge_infer.runtime.stage_costs import works_of
 
@@ -215,10 +214,12 @@ def plan_us(bundle: Bundle, backend: Backend, runs: int) -> NDArray[np.float64] 
     A plan is made between the first stage and the second: so there is none on the path of a
     single-stage model, nor without an exit predictor to ask, and None is returned.
     """
-    carried = (bundle.manifest.predictor or {}).get(FULL_RATIO)
-    if len(bundle.manifest.stages) == 1 or carried is None:
+    if len(bundle.manifest.stages) == 1:
         return None
-    return _timed(_governor(bundle, SoftmaxPredictor.from_document(carried)), bundle, backend, runs)
+    predictor = carried_predictor(bundle.manifest)
+    if predictor is None:
+        return None
+    return _timed(_governor(bundle, predictor), bundle, backend, runs)
 
 
 def joint_plan_us(bundle: Bundle, backend: Backend, runs: int) -> NDArray[np.float64] | None:

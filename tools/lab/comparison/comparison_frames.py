@@ -18,7 +18,7 @@ from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.errors import RunError, SourceMissingError
 from edge_infer.runtime.planning.problem import exit_shares_of
-from edge_infer.runtime.predictor import ExitPredictor, SoftmaxPredictor
+from edge_infer.runtime.predictor import ExitPredictor, carried_predictor
 
 DATA_FOLDERS = {"cifar10": "cifar10_jpeg", "mnist": "mnist"}
 """Where a bundle's data set lies within a folder of data sets, by the first word of its name."""
@@ -124,11 +124,10 @@ def split_frames(bundle: Bundle, judged: ScoredFrames, source: str, ratio: str) 
     fit, rest = judged.taken(np.arange(half)), judged.taken(_compared_on(bundle, len(judged)))
     scales = [(stage.scores.scale or 1.0, stage.scores.zero_point) for stage in stages]
     zero_pad = fit_zero_pad(fit.scores, fit.exits, *scales[0], scales)
-    carried = (bundle.manifest.predictor or {}).get(ratio)
-    if carried is not None:
-        predictor = SoftmaxPredictor.from_document(carried)
+    predictor = carried_predictor(bundle.manifest, ratio)
+    if predictor is not None:
         shares = exit_shares_of(predictor)
-        words = f"predictor of the manifest ({predictor.fitted_on['data']})"
+        words = f"predictor of the manifest ({predictor.fitted_on.get('data', 'of unknown data')})"
         return ComparisonFrames(rest, predictor, zero_pad, shares, words, source)
     name = f"{half} frames of {source} that are not compared on"
     predictor = fit_predictor(fit.scores[0], fit.exits, len(stages), scales[0][0], name)
