@@ -37,6 +37,8 @@ _CACHE_LIMIT_BYTES = 1 << 20
 _ADVICE = "the file is truncated or damaged, get it again"
 _TPU_OP = "edgetpu-custom-op"
 
+_log = logging.getLogger(__name__)
+
 
 def vouch(models: Iterable[tuple[str, bytes]], backend: "Backend") -> None:
     """Return once every model is known to run; those that are not are tried together.
@@ -58,9 +60,9 @@ def vouch(models: Iterable[tuple[str, bytes]], backend: "Backend") -> None:
             new[name] = model
             keys.append(key)
     if new:
-        import logging  # nearly every model is known
-
-        logging.getLogger(__name__).info(
+        level = logging.WARNING if sys.stderr.isatty() else logging.INFO
+        _log.log(
+            level,
             "%s: %s has not run it on this machine before, so a child process tries it first",
             ", ".join(new), _named(backend),
         )  # fmt: skip

@@ -14,8 +14,11 @@ from edge_infer.models_tflite import Bundle, open_bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.errors import BackendError, BundleVerificationError
 from edge_infer.models_tflite.lint import Finding, lint_bundle
+from edge_infer.models_tflite.manifest import BackendInfo
 from edge_infer.models_tflite.manifest_text import to_document
+from edge_infer.models_tflite.probe import vouch
 from edge_infer.models_tflite.self_test import SelfTestReport, self_test
+from edge_infer.models_tflite.stage import all_models
 from edge_infer.runtime.exit_criterion import exit_criteria
 
 COMMANDS = {
@@ -57,19 +60,32 @@ def info_command(bundle: str, as_json: bool) -> None:
     help="Public key, or a folder of them, that may have signed a bundle file.",
 )
 @option("--allow-unsigned", is_flag=True, help="A bundle file need not be signed.")
+@backend_option
+@resolver_option
 @json_option
-def verify_command(bundle: str, trust: Path | None, allow_unsigned: bool, as_json: bool) -> None:
-    """Check a BUNDLE: hashes, schema, and that its stages chain. Runs nothing of it.
+def verify_command(
+    bundle: str,
+    trust: Path | None,
+    allow_unsigned: bool,
+    backend: str | None,
+    resolver: str,
+    as_json: bool,
+) -> None:
+    """Check a BUNDLE: hashes, schema, that its stages chain, and that each runs once.
 
-    Of a bundle file, the digest and the signature are checked.
+    Of a bundle file, the digest and the signature are checked first. A stage that was not run on
+    this machine before runs in a child process.
     """
     if Path(bundle).is_file():
         from edge_infer.commands.bundle_pack import verify_file
 
-        verify_file(Path(bundle), trust, allow_unsigned, as_json)
+        verify_file(
+            Path(bundle), trust, allow_unsigned, as_json, partial(_ran_on, backend, resolver)
+        )
         return
     opened = open_bundle(bundle)
     findings = _findings(opened)
+    ran_on = _ran_on(backend, resolver, opened)
     files = opened.manifest.files
     size_bytes = sum(info.bytes for info in files.values())
     linted = None if findings is None else [asdict(finding) for finding in findings]
@@ -77,12 +93,14 @@ def verify_command(bundle: str, trust: Path | None, allow_unsigned: bool, as_jso
         "files": len(files),
         "bytes": size_bytes,
         "findings": linted,
+        "ran_on": ran_on.document() if ran_on else None,
     }
     lines = [f"{opened.manifest.name} {opened.manifest.version}: {len(files)} files, "
              f"{size_bytes / 1000:.1f} kB, all as the manifest says"]  # fmt: skip
     lines += map(str, findings or ())
     if findings is None:
         lines.append("not linted: reading a model's graph needs ai-edge-litert")
+    lines.append(f"every stage ran on {ran_on}" if ran_on else "no stage was run: no backend here")
     emit(as_json, document, "\n".join(lines))
     if any(finding.severity == "error" for finding in findings or ()):
         raise BundleVerificationError(f"{bundle}: a stage cannot run as it is, see the errors")
@@ -105,6 +123,21 @@ def self_test_command(bundle: str, backend: str | None, resolver: str, as_json: 
             f"{bundle}: the self-test failed on {len(report.failures)} points: the bundle or the "
             "kernels here are not what they should be"
         )
+
+
+def _ran_on(backend: str | None, resolver: str, bundle: Bundle) -> BackendInfo | None:
+    """Return the kernels that each stage ran on at every ratio; None where there are none.
+
+    Raises ModelError for a stage that does not run, BackendError for a backend that was asked for.
+    """
+    try:
+        kernels = open_backend(backend, resolver)
+    except BackendError:
+        if backend is not None:
+            raise
+        return None
+    vouch(all_models(bundle), kernels)
+    return kernels.info
 
 
 def _findings(bundle: Bundle) -> list[Finding] | None:

@@ -1,16 +1,20 @@
 """`edge-infer bundle pack|sign|keygen`, and what `bundle verify` does with a file."""
 
+import tempfile
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import click
 
 from edge_infer.commands.options import json_option, option
-from edge_infer.commands.quantities import Duration
+from edge_infer.commands.quantities import RATE, Duration
 from edge_infer.commands.render import emit, table
 from edge_infer.files import write_whole
 from edge_infer.firmware_bridge.image.bundle_file import (
     BundleFileInfo,
+    check_image,
+    lay_out,
     pack_bundle,
     read_bundle_file,
     sign_bundle_file,
@@ -19,7 +23,7 @@ from edge_infer.firmware_bridge.image.bundle_file import (
 from edge_infer.firmware_bridge.image.clock_plan import clock_plan
 from edge_infer.firmware_bridge.image.keys import SigningKey, TrustedKeys
 from edge_infer.firmware_bridge.image.mcuboot_image import ImageVersion
-from edge_infer.models_tflite import open_bundle
+from edge_infer.models_tflite import Bundle, open_bundle
 from edge_infer.runtime.arrivals import BackToBack, Periodic
 
 key_file = click.Path(path_type=Path, exists=True, dir_okay=False)
@@ -38,7 +42,7 @@ key_file = click.Path(path_type=Path, exists=True, dir_okay=False)
              "board whose measured cost table is in FILE: a microcontroller of that name then "
              "knows the policy planned.")  # fmt: skip
 @option("--plan-deadline", type=Duration(), help="What to plan for: arrival to answer, as 20ms.")
-@option("--plan-rate", type=float, help="Frames per second to plan for.  [default: back to back]")
+@option("--plan-rate", type=RATE, help="Frames per second to plan for.  [default: back to back]")
 @json_option
 def pack_command(
     bundle: str,
@@ -106,13 +110,26 @@ def keygen_command(name: Path, as_json: bool) -> None:
     emit(as_json, document, f"{private}: keep it secret\n{public}: give it to devices (--trust)")
 
 
-def verify_file(path: Path, trust: Path | None, allow_unsigned: bool, as_json: bool) -> None:
+def verify_file(
+    path: Path,
+    trust: Path | None,
+    allow_unsigned: bool,
+    as_json: bool,
+    run_stages: Callable[[Bundle], object] = lambda bundle: None,
+) -> None:
     """Check a bundle file and print what it is: `bundle verify` of a file.
 
-    Raises ImageError when it is damaged, or not signed by a key of `trust`.
+    Raises:
+        ImageError: it is damaged, or not signed by a key of `trust`.
+        BundleError: what it holds is no bundle, or `run_stages` raised it.
     """
     keys = TrustedKeys.load(trust) if trust else TrustedKeys()
-    _show(path, verify_bundle_file(path, keys, allow_unsigned=allow_unsigned), as_json)
+    info = verify_bundle_file(path, keys, allow_unsigned=allow_unsigned)
+    with tempfile.TemporaryDirectory(prefix="edge-infer-") as folder:
+        held = Path(folder) / path.name
+        lay_out(check_image(read_bundle_file(path), keys, allow_unsigned=allow_unsigned), held)
+        run_stages(open_bundle(held))
+    _show(path, info, as_json)
 
 
 def _show(path: Path, info: BundleFileInfo, as_json: bool) -> None:
