@@ -37,8 +37,6 @@ _CACHE_LIMIT_BYTES = 1 << 20
 _ADVICE = "the file is truncated or damaged, get it again"
 _TPU_OP = "edgetpu-custom-op"
 
-_log = logging.getLogger(__name__)
-
 
 def vouch(models: Iterable[tuple[str, bytes]], backend: "Backend") -> None:
     """Return once every model is known to run; those that are not are tried together.
