@@ -59,7 +59,7 @@ def _shown(own: list[tuple[float, ...]]) -> dict[str, float]:
 CHILD = """
 import sys
 from pathlib import Path
-from models_tflite import open_backend
+from edge_infer.models_tflite import open_backend
 from edge_infer.models_tflite.prunable import PrunableModel
 
 def rss():
