@@ -9,8 +9,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from numpy.typing import NDArray
 
@@ -27,7 +26,7 @@ from edge_infer.runtime.governors.feedback import (
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.planning.plan import Plan, PlanLookup, PlanSet
 from edge_infer.runtime.planning.problem import PlanProblem
-from edge_infer.runtime.planning.solving import planner_of, solve_within
+from edge_infer.runtime.planning.solving import Solution, solution, solve_within
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 _log = logging.getLogger(__name__)
@@ -37,16 +36,6 @@ BinOf = Callable[[Frame, NDArray[Any]], int]
 
 DRIFT_FRAMES = 3
 """Frames in a row that must differ from what was solved for, so that an odd one does not count."""
-
-
-class Solution(NamedTuple):
-    """What solving anew came to."""
-
-    plans: PlanSet
-    level: float
-    """The part of the deadline that the plan holds back."""
-    refused: bool
-    """More was asked to be held back, and no plan keeps the bound with that."""
 
 
 class PlannedGovernor(Governor):
@@ -278,9 +267,9 @@ class PlannedGovernor(Governor):
         bound = None if self._cheapest else self.miss_bound
         work = problem, bound, self.reserve.level
         if self._executor is None:
-            self._take(_solution(*work))
+            self._take(solution(*work))
         else:
-            self._solving = self._executor.submit(_solution, *work)
+            self._solving = self._executor.submit(solution, *work)
 
     def _take(self, solution: Solution) -> None:
         self._solving = None
@@ -288,18 +277,3 @@ class PlannedGovernor(Governor):
             self.reserve.refuse()
         self._level = solution.level
         self.take(solution.plans)
-
-
-@lru_cache(maxsize=32)
-def _solution(problem: PlanProblem, miss_bound: float | None, level: float) -> Solution:
-    """Solve for a bound on misses with a part of the deadline held back.
-
-    None as the bound lets every frame be late. A reserve moves between a few steps, so
-    solutions are kept.
-    """
-    if miss_bound is None:
-        return Solution(PlanSet(planner_of(problem).solve(0.0)), level, False)
-    plans = solve_within(problem.due_earlier(level), miss_bound)
-    if level and plans.feasible.miss_rate > miss_bound:
-        return Solution(solve_within(problem, miss_bound), 0.0, True)
-    return Solution(plans, level, False)

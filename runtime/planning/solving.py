@@ -6,6 +6,8 @@ price of accuracy, for the bound on the loss by pruning.
 
 import math
 from dataclasses import replace
+from functools import lru_cache
+from typing import NamedTuple
 
 from edge_infer.runtime.planning.frame_sweep import Array
 from edge_infer.runtime.planning.joint_planner import JointPlanner
@@ -150,3 +152,28 @@ class _Losses:
 
     def _keeps(self, plan: Plan) -> bool:
         return plan.miss_rate <= self._miss_bound
+
+
+class Solution(NamedTuple):
+    """What solving anew came to."""
+
+    plans: PlanSet
+    level: float
+    """The part of the deadline that the plan holds back."""
+    refused: bool
+    """More was asked to be held back, and no plan keeps the bound with that."""
+
+
+@lru_cache(maxsize=32)
+def solution(problem: PlanProblem, miss_bound: float | None, level: float) -> Solution:
+    """Solve for a bound on misses with a part of the deadline held back.
+
+    None as the bound lets every frame be late. A reserve moves between a few steps, so
+    solutions are kept.
+    """
+    if miss_bound is None:
+        return Solution(PlanSet(planner_of(problem).solve(0.0)), level, False)
+    plans = solve_within(problem.due_earlier(level), miss_bound)
+    if level and plans.feasible.miss_rate > miss_bound:
+        return Solution(solve_within(problem, miss_bound), 0.0, True)
+    return Solution(plans, level, False)
