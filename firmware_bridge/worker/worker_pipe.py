@@ -57,6 +57,11 @@ class Job:
 
 
 @dataclass(frozen=True, slots=True)
+class Begun:
+    """What it needs is loaded; from now on it has to put the clock back."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ready:
     """The engine is open; what it is."""
 
@@ -116,7 +121,7 @@ class Failed:
     reason: str
 
 
-WorkerEvent = Ready | Logged | Answered | Done | Failed
+WorkerEvent = Begun | Ready | Logged | Answered | Done | Failed
 
 
 class Pipe(Protocol):
@@ -170,6 +175,7 @@ class ChildWorker:
         context = multiprocessing.get_context("spawn")
         ours, theirs = context.Pipe()
         self._connection: Connection = ours
+        self._begun = False
         self._process: BaseProcess = context.Process(
             target=target, args=(theirs, settings), name="edge-infer worker", daemon=True
         )
@@ -187,6 +193,7 @@ class ChildWorker:
         with contextlib.suppress(OSError, EOFError):
             while len(found) < _MAX_EVENTS and self._connection.poll(0):
                 found.append(self._connection.recv())
+        self._begun = self._begun or bool(found)
         return found
 
     def death(self) -> str | None:
@@ -203,8 +210,10 @@ class ChildWorker:
 
     def end(self, *, at_once: bool = False) -> None:
         """See WorkerHandle."""
+        with contextlib.suppress(OSError):
+            self._begun = self._begun or self._connection.poll(0)
         self._connection.close()
-        if not at_once:
+        if self._begun and not at_once:
             self._process.join(_END_S)
         self._process.kill()
         self._process.join()

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -203,7 +204,8 @@ def _ending() -> Iterator[list[Callable[[], None]]]:
     """Let Ctrl-C and SIGTERM end what stands in the list, so that everything is put back.
 
     Before there is something in the list they mean what they meant. Where the end does not come
-    in time, whatever keeps it, a thread ends the process: the kernel tells it of the signal.
+    in time, whatever keeps it, a thread ends the process: Python tells it of the signal even when
+    no handler gets its turn.
     """
     on_signal: list[Callable[[], None]] = []
     found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
@@ -230,12 +232,12 @@ def _ending() -> Iterator[list[Callable[[], None]]]:
             signal.signal(number, handler)
         signal.set_wakeup_fd(woken)
         os.close(writing)
-        thread.join()
 
 
 def _end_hard(reading: int, ended: threading.Event) -> None:
-    """End the process some time after a signal, unless it has ended by itself."""
+    """End the process some time after a signal, be it with what is left to take apart."""
     numbers = os.read(reading, 1)
     os.close(reading)
-    if numbers and not ended.wait(_END_S):
-        os._exit(128 + numbers[0])
+    if numbers:
+        time.sleep(_END_S)
+        os._exit(0 if ended.is_set() else 128 + numbers[0])
