@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal, get_args
 
 from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.errors import ModelError
 from edge_infer.models_tflite.graph import NO_TENSOR, Graph, Tensor
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.ops import activation, node_macs
@@ -62,6 +63,7 @@ def lint_bundle(bundle: Bundle) -> list[Finding]:
 
     Raises:
         PrunableError: a stage of a prunable bundle cannot be cut to one of its ratios.
+        ModelError: a model cannot be read, or lacks an output that the manifest hands on.
     """
     findings: list[Finding] = []
     for ratio in bundle.manifest.ratios:
@@ -73,6 +75,12 @@ def lint_bundle(bundle: Bundle) -> list[Finding]:
         where = "" if ratio == FULL_RATIO else f" at ratio {ratio}"
         for (before, after), (given, taken) in zip(pairwise(stages), pairwise(graphs), strict=True):
             if after.input.reads == "previous":
+                if max(before.features) >= len(given.outputs):
+                    raise ModelError(
+                        f"stage {before.name}: the manifest hands on output "
+                        f"{max(before.features)}, the model has {len(given.outputs)}: the parts "
+                        "are not from one model, make the bundle again"
+                    )
                 outputs = [given.tensors[given.outputs[index]] for index in before.features]
                 inputs = [taken.tensors[index] for index in taken.inputs]
                 findings += _chain(f"{before.name} to {after.name}{where}", outputs, inputs)

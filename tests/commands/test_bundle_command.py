@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.fakes.tiny_bundles import write_early_exit
 from tests.fakes.tiny_models import little_big_model, single_model
 
 from edge_infer.commands.bundle import bundle_group
+from edge_infer.commands.root import run_line
 from edge_infer.models_tflite.bundle import Bundle, open_bundle
 from edge_infer.models_tflite.errors import (
     BundleEmptyError,
@@ -197,3 +199,48 @@ def test_a_bad_bundle_is_one_line(command: str, tmp_path: Path) -> None:
     (folder / "exit-2.tflite").write_bytes(b"short")
     message = refusal(BundleVerificationError, command, folder)
     assert "exit-2.tflite has 5 bytes" in message
+
+
+def damaged(bundle: Bundle, folder: Path) -> Path:
+    """Return a copy whose manifest vouches for half a model."""
+    copied = shutil.copytree(bundle.path, folder / "damaged")
+    half = (copied / "exit-2.tflite").read_bytes()[:1000]
+    (copied / "exit-2.tflite").write_bytes(half)
+    document = json.loads((copied / "manifest.json").read_text())
+    info = {"sha256": hashlib.sha256(half).hexdigest(), "bytes": len(half)}
+    document["files"]["exit-2.tflite"] = info
+    document["stages"][1]["bytes"] = len(half)
+    (copied / "manifest.json").write_text(json.dumps(document))
+    return copied
+
+
+@pytest.mark.parametrize("backend", BACKENDS)
+def test_a_model_with_a_right_hash_that_crashes_is_one_line_for_every_command(
+    bundle: Bundle, tmp_path: Path, backend: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(damaged(bundle, tmp_path))
+    board, kernels = ["--board", "sim:raspberry-pi-5"], ["--backend", backend]
+    for line in (
+        ["run", path, *board, *kernels],
+        ["bundle", "verify", path, *kernels],
+        ["bundle", "self-test", path, *kernels],
+        ["bench", path, *kernels],
+    ):
+        assert run_line(line) == 3, line
+        errors = capsys.readouterr().err.splitlines()
+        assert sum("error: " in each for each in errors) == 1, errors
+        assert not any("Traceback" in each for each in errors)
+
+
+def test_verify_says_what_every_stage_runs_on(bundle: Bundle) -> None:
+    document = run_json("verify", bundle.path, "--resolver", "reference")
+    assert document["ran_on"]["resolver"] == "reference"
+    assert "every stage runs on " in run("verify", bundle.path)
+
+
+def test_features_that_the_model_does_not_have_are_named(bundle: Bundle, tmp_path: Path) -> None:
+    copied = shutil.copytree(bundle.path, tmp_path / "features")
+    document = json.loads((copied / "manifest.json").read_text())
+    document["stages"][0]["features"] = [7]
+    (copied / "manifest.json").write_text(json.dumps(document))
+    assert "hands on output 7, the model has" in refusal(ModelError, "verify", copied)

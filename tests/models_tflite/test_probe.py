@@ -1,14 +1,20 @@
-"""A damaged model may crash a child process, never this one."""
+"""A damaged model may crash a child process, never this one; what ran is remembered."""
 
 import random
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.fakes.backends import BACKENDS, open_or_skip
 from tests.fakes.tiny_models import ModelBuilder, single_model
 
+from edge_infer.models_tflite import probe as probe_module
 from edge_infer.models_tflite.backend import open_backend
-from edge_infer.models_tflite.errors import ModelError
-from edge_infer.models_tflite.probe import probe
+from edge_infer.models_tflite.bundle import open_bundle, shipped_names
+from edge_infer.models_tflite.errors import BackendError, ModelError
+from edge_infer.models_tflite.probe import probe, vouch
+from edge_infer.models_tflite.stage import all_models
 
 
 def damaged(model: bytes, seed: int, count: int) -> bytes:
@@ -73,3 +79,125 @@ def test_the_one_of_several_that_fails_is_named(name: str) -> None:
     models = {"little": single_model(), "big": single_model()[:1000], "rest": single_model()}
     with pytest.raises(ModelError, match=rf"^big: .*{name}"):
         probe(models, open_backend(name))
+
+
+class Children:
+    """Counts the child processes that are started."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.count = 0
+        self.cache = folder / "edge-infer" / "probed"
+        monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+        run = subprocess.run
+
+        def counted(*words: object, **options: object) -> object:
+            self.count += 1
+            return run(*words, **options)  # type: ignore[call-overload]
+
+        monkeypatch.setattr(subprocess, "run", counted)
+
+    def forget(self) -> None:
+        """Be a process that starts anew."""
+        probe_module._known.cache_clear()
+
+
+@pytest.fixture
+def children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Children]:
+    found = Children(tmp_path, monkeypatch)
+    found.forget()
+    yield found
+    found.forget()
+
+
+def test_a_model_is_tried_once_for_each_set_of_kernels_and_remembered(children: Children) -> None:
+    backend, other = open_backend(), open_backend(resolver="reference")
+    for _ in range(3):
+        backend.load(single_model())
+    assert children.count == 1
+    children.forget()
+    backend.load(single_model())
+    assert children.count == 1
+    other.load(single_model())
+    assert children.count == 2
+    assert len(children.cache.read_text().splitlines()) == 2
+    assert children.cache.stat().st_mode & 0o777 == 0o600
+    assert children.cache.parent.stat().st_mode & 0o077 == 0
+
+
+def test_several_models_take_one_child_process(children: Children) -> None:
+    models = [(str(seed), single_model() + bytes(seed)) for seed in range(4)]
+    vouch(models, open_backend())
+    vouch([*models[:2], ("more", single_model() + b"more")], open_backend())
+    assert children.count == 2
+
+
+def test_one_that_fails_is_tried_again_and_never_remembered(children: Children) -> None:
+    half = single_model()[:1000]
+    for count in (1, 2):
+        with pytest.raises(ModelError, match=r"^the model: "):
+            open_backend().load(half)
+        assert children.count == count
+    assert not children.cache.exists()
+
+
+def test_where_nothing_can_be_written_it_is_remembered_in_memory(children: Children) -> None:
+    children.cache.parent.write_text("a file in the folder's place")
+    for _ in range(2):
+        open_backend().load(single_model())
+    assert children.count == 1
+
+
+@pytest.mark.parametrize("mode", [0o620, 0o602, 0o666])
+def test_a_cache_that_others_could_write_is_not_believed(children: Children, mode: int) -> None:
+    open_backend().load(single_model())
+    children.cache.chmod(mode)
+    children.forget()
+    open_backend().load(single_model())
+    assert children.count == 2
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff\0\n\n", b"x" * (1 << 21)])
+def test_a_cache_that_holds_anything_is_read_and_goes_on(
+    children: Children, content: bytes
+) -> None:
+    children.cache.parent.mkdir()
+    children.cache.write_bytes(content)
+    children.cache.chmod(0o600)
+    open_backend().load(single_model())
+    children.forget()
+    open_backend().load(single_model())
+    assert children.count == 1 or content == b"\xff\0\n\n"[:0] or content.startswith(b"x")
+    assert children.cache.stat().st_size < 1 << 20
+
+
+def test_what_ships_is_vouched_for_at_every_ratio_under_any_kernels(children: Children) -> None:
+    for name in shipped_names():
+        for resolver in ("auto", "reference"):
+            vouch(all_models(open_bundle(name)), open_backend(resolver=resolver))
+    assert children.count == 0
+
+
+def test_no_child_process_at_all_is_told(
+    children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(probe_module.sys, "executable", "/nowhere/python")
+    with pytest.raises(BackendError, match=r"the model: no child process can be started .*No such"):
+        open_backend().load(single_model())
+
+
+def test_a_child_that_cannot_use_the_backend_blames_no_model(
+    children: Children, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backend = open_backend()
+    object.__setattr__(backend, "resolver", "builtins")
+    with pytest.raises(BackendError, match="does not start in a child process: no resolver"):
+        backend.load(single_model())
+
+
+def test_memory_without_end_is_refused(children: Children) -> None:
+    builder = ModelBuilder()
+    frame = builder.tensor("frame", [1 << 10, 1 << 29], "float32")
+    wide = builder.tensor("wide", [1 << 10, 1 << 29], "float32")
+    builder.op("ADD", [frame, frame], [wide])
+    with pytest.raises(ModelError):
+        open_backend().load(builder.build([frame], [wide]))

@@ -18,7 +18,7 @@ from edge_infer.models_tflite.manifest import BackendInfo
 from edge_infer.models_tflite.manifest_text import to_document
 from edge_infer.models_tflite.probe import vouch
 from edge_infer.models_tflite.self_test import SelfTestReport, self_test
-from edge_infer.models_tflite.stage import all_models
+from edge_infer.models_tflite.stage import all_models, load_stages
 from edge_infer.runtime.exit_criterion import exit_criteria
 
 COMMANDS = {
@@ -85,7 +85,8 @@ def verify_command(
         return
     opened = open_bundle(bundle)
     findings = _findings(opened)
-    ran_on = _ran_on(backend, resolver, opened)
+    faulty = any(finding.severity == "error" for finding in findings or ())
+    ran_on = None if faulty else _ran_on(backend, resolver, opened)
     files = opened.manifest.files
     size_bytes = sum(info.bytes for info in files.values())
     linted = None if findings is None else [asdict(finding) for finding in findings]
@@ -100,9 +101,10 @@ def verify_command(
     lines += map(str, findings or ())
     if findings is None:
         lines.append("not linted: reading a model's graph needs ai-edge-litert")
-    lines.append(f"every stage ran on {ran_on}" if ran_on else "no stage was run: no backend here")
+    if not faulty:
+        lines.append(f"every stage runs on {ran_on}" if ran_on else "not run: no backend is here")
     emit(as_json, document, "\n".join(lines))
-    if any(finding.severity == "error" for finding in findings or ()):
+    if faulty:
         raise BundleVerificationError(f"{bundle}: a stage cannot run as it is, see the errors")
 
 
@@ -128,7 +130,8 @@ def self_test_command(bundle: str, backend: str | None, resolver: str, as_json: 
 def _ran_on(backend: str | None, resolver: str, bundle: Bundle) -> BackendInfo | None:
     """Return the kernels that each stage ran on at every ratio; None where there are none.
 
-    Raises ModelError for a stage that does not run, BackendError for a backend that was asked for.
+    Raises ModelError for a stage that does not run or is not as the manifest says, BackendError for
+    a backend that was asked for and is not here.
     """
     try:
         kernels = open_backend(backend, resolver)
@@ -137,6 +140,8 @@ def _ran_on(backend: str | None, resolver: str, bundle: Bundle) -> BackendInfo |
             raise
         return None
     vouch(all_models(bundle), kernels)
+    for ratio in bundle.manifest.ratios:
+        load_stages(bundle, kernels, ratio=ratio)
     return kernels.info
 
 
