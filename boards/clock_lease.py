@@ -132,6 +132,7 @@ class ClockLease:
         partial = self._record.with_suffix(".part")
         try:
             partial.write_text(json.dumps(document))
+            partial.chmod(0o664)  # whoever of the group comes next puts it back
             partial.replace(self._record)
         except OSError as error:
             raise ClockError(f"cannot write {self._record}: {error.strerror}") from error

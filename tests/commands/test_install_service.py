@@ -53,7 +53,7 @@ def test_the_removal_covers_every_step_of_the_installation() -> None:
     written = {step.path for step in installation() if isinstance(step, WriteFile)}
     removed = {step.path for step in removal() if isinstance(step, Remove)}
     assert written <= removed
-    assert Path("/var/lib/edge-infer") in removed and Path("/run/edge-infer") in removed
+    assert {Path("/", name) / "edge-infer" for name in ("run", "var/lib", "var/cache")} <= removed
     undone = [step.words for step in removal() if isinstance(step, Run)]
     assert ("systemctl", "disable", "--now", "edge-infer.service") in undone
     assert ("userdel", "edge-infer") in undone
@@ -124,3 +124,17 @@ def test_systemd_accepts_the_unit(tmp_path: Path) -> None:
     assert done.returncode == 0 and done.stderr == "", done.stderr
     for line in ("User=edge-infer", "WatchdogSec=30s", "ExecStopPost=", "SupplementaryGroups=i2c"):
         assert line in unit.text
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze not found")
+def test_the_unit_leaves_little_open() -> None:
+    unit = Path(__file__).parents[2] / "boards/system/edge-infer.service"
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--threshold=20", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if "unrecognized option" in done.stderr:
+        pytest.skip("systemd-analyze security --offline came with systemd 250")
+    assert done.returncode == 0, done.stdout.splitlines()[-1]

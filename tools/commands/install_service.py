@@ -28,6 +28,8 @@ FILES = {
 }
 """Of this package -> where it goes. /usr/lib is read by every systemd, /etc is the administrator's:
 the service file names this very installation of Python."""
+FOLDERS = ("run/edge-infer", "var/lib/edge-infer", "var/cache/edge-infer")
+"""What the service keeps."""
 CLOCK_FILES = (GOVERNOR, SETSPEED, MIN_KHZ, MAX_KHZ)
 """Whose rights edge-infer.tmpfiles changes."""
 UNIT = "edge-infer.service"
@@ -184,7 +186,7 @@ def removal(root: Path = Path("/")) -> Sequence[Step]:
     The groups of the system that the user was in (i2c, dialout, gpio, video, plugdev) stay.
     """
     files: list[Step] = [Remove(root / path) for path in FILES.values()]
-    folders: list[Step] = [Remove(root / path) for path in ("run/edge-infer", "var/lib/edge-infer")]
+    folders: list[Step] = [Remove(root / path) for path in FOLDERS]
     if root != Path("/"):
         return [*files, *folders]
     command = (sys.executable, "-m", "edge_infer", "boards", "restore")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from tests.beds.vm.guest.machine import appears, command, modprobe, policy_settings
 
-from edge_infer.commands.install_service import FILES, UNIT, USER, installation, perform, removal
+from edge_infer.commands.install_service import FILES, FOLDERS, UNIT, USER, installation, perform, removal
 
 HOST = Path("/dev/ttyACM0")
 ETC = Path("/etc/edge-infer")
@@ -55,7 +55,7 @@ def left_files() -> list[str]:
     """Return what of ours lies where the installation writes."""
     places = {Path("/", path).parent for path in FILES.values()}
     ours = [p for place in places for p in place.rglob("*edge-infer*")]
-    return [str(p) for p in (*ours, Path("/run", USER), Path("/var/lib", USER)) if p.exists()]
+    return [str(p) for p in (*ours, *(Path("/", folder) for folder in FOLDERS)) if p.exists()]
 
 
 def check_systemd_has_booted_the_machine() -> None:
@@ -85,11 +85,21 @@ def check_it_is_installed_and_enabled() -> None:
 
 
 def check_it_starts_as_its_user_and_says_that_it_is_ready() -> None:
-    command("systemctl", "start", UNIT)  # returns once READY=1 has come
+    try:
+        command("systemctl", "start", UNIT)  # returns once READY=1 has come
+    except AssertionError:
+        print(command("journalctl", "-u", UNIT, "-o", "cat", "--no-pager"))
+        raise
     assert running()
     assert owner(main_pid()) == pwd.getpwnam(USER).pw_uid != 0
     groups = Path(f"/proc/{main_pid()}/status").read_text()
     print("   " + next(line for line in groups.splitlines() if line.startswith("Groups")))
+
+
+def check_its_worker_has_answered_and_nothing_was_forbidden() -> None:
+    assert Path("/var/cache", USER).stat().st_mode & 0o777 == 0o755
+    journal = command("journalctl", "-u", UNIT, "-o", "cat", "--no-pager")
+    assert "not permitted" not in journal and "Permission denied" not in journal, journal
 
 
 def check_the_watchdog_hears_signs_of_life() -> None:
