@@ -8,6 +8,7 @@ import logging
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_infer.firmware_bridge.errors import (
@@ -217,6 +218,15 @@ class Link:
             if again_if_damaged and self._client.damaged_frames > damaged:
                 return None
         return None
+
+
+def load_operator(path: Path | None) -> "SigningKey | None":
+    """Return the private key of an operator, None where no file is named. Raises ImageError."""
+    if path is None:
+        return None
+    from edge_infer.firmware_bridge.image.keys import SigningKey
+
+    return SigningKey.load(path)
 
 
 def _answer(command: Command[Q, A], body: Body) -> A:

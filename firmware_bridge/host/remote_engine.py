@@ -9,13 +9,14 @@ import secrets
 from collections import deque
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 from edge_infer.boards.closing import Closing
 from edge_infer.boards.timebase import MonotonicTimebase
 from edge_infer.firmware_bridge.errors import FrameError, LinkError
 from edge_infer.firmware_bridge.host.clock_sync import ClockSync, Exchange
 from edge_infer.firmware_bridge.host.flashing import START_NS, edge_info
-from edge_infer.firmware_bridge.host.link import Link
+from edge_infer.firmware_bridge.host.link import Link, load_operator
 from edge_infer.firmware_bridge.port import DEFAULT_BAUD, DescriptorPort
 from edge_infer.firmware_bridge.wire.command import A, Command, Empty, Q
 from edge_infer.firmware_bridge.wire.edge import (
@@ -181,16 +182,23 @@ def _number() -> int:
 
 
 def open_remote_engine(
-    board: str, *, policy: str = "performance", ratio: str = "1.0", baud: int = DEFAULT_BAUD
+    board: str,
+    *,
+    policy: str = "performance",
+    ratio: str = "1.0",
+    baud: int = DEFAULT_BAUD,
+    operator_key: Path | None = None,
 ) -> RemoteEngine:
     """Open the engine of "serial:PORT", where PORT is a serial device or socket://HOST:PORT.
 
     Raises:
         LinkError: the port cannot be opened, or its device is silent, runs nothing or refuses.
+        ImageError: the operator's key is none.
     """
+    operator = load_operator(operator_key)
     port = DescriptorPort(board.removeprefix(REMOTE), baud)
     try:
-        return RemoteEngine(Link(port), policy=policy, ratio=ratio)
+        return RemoteEngine(Link(port, operator=operator), policy=policy, ratio=ratio)
     except LinkError:
         port.close()
         raise

@@ -27,7 +27,7 @@ from edge_infer.firmware_bridge.wire.inference import energy_row
 from edge_infer.firmware_bridge.wire.log_batch import LogEntry
 from edge_infer.runtime.records import InferenceRecord
 
-_END_S = 0.6
+_END_S = 0.5
 """How long a worker may take to put the clock back before it is killed: SIGTERM ends the agent
 within a second. It looks up from its work every 5 ms, or after an inference."""
 _MAX_EVENTS = 200

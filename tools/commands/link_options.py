@@ -4,18 +4,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
-from edge_infer.commands.options import option, options_as
+from edge_infer.commands.options import operator_key_option, option, options_as
 from edge_infer.commands.render import note
-from edge_infer.firmware_bridge.host.link import Link, find_port
+from edge_infer.firmware_bridge.host.link import Link, find_port, load_operator
 from edge_infer.firmware_bridge.port import DEFAULT_BAUD, DescriptorPort
 from edge_infer.firmware_bridge.smp.framing import Framing
-
-if TYPE_CHECKING:  # most lines want no key, and so no cryptography
-    from edge_infer.firmware_bridge.image.keys import SigningKey
 
 baud_option = option(
     "-b",
@@ -45,7 +41,7 @@ class Line:
             LinkLostError: the port cannot be opened, or no device was found.
             ImageError: the operator's key is none.
         """
-        operator = self._operator()
+        operator = load_operator(self.operator_key)
         name = self.port or find_port(self.baud)
         if self.port is None:
             note(f"device found on {name}")
@@ -54,13 +50,6 @@ class Line:
             yield Link(opened, Framing(self.framing), operator)
         finally:
             opened.close()
-
-    def _operator(self) -> "SigningKey | None":
-        if self.operator_key is None:
-            return None
-        from edge_infer.firmware_bridge.image.keys import SigningKey
-
-        return SigningKey.load(self.operator_key)
 
 
 line_options = options_as(
@@ -85,11 +74,6 @@ line_options = options_as(
             is_flag=True,
             help="Raise DTR and RTS on opening.  [default: left alone, they reset many boards]",
         ),
-        option(
-            "--operator-key",
-            type=click.Path(path_type=Path, exists=True, dir_okay=False),
-            help="Private key of an operator, for a device that wants one before it changes "
-            "something. Nothing is encrypted: across a network use ssh -L.",
-        ),
+        operator_key_option,
     ),
 )

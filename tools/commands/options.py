@@ -131,6 +131,12 @@ replayed_option = option(
     show_default=True,
     help="Frames to replay.",
 )
+operator_key_option = option(
+    "--operator-key",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Private key of an operator, for a device that wants one before it changes something. "
+    "Nothing is encrypted: across a network use ssh -L.",
+)
 time_scale_option = option(
     "--time-scale",
     type=Number(0.01, 1000),

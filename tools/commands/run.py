@@ -20,6 +20,7 @@ from edge_infer.commands.exit_codes import INTERRUPTED, OK
 from edge_infer.commands.options import (
     backend_option,
     json_option,
+    operator_key_option,
     option,
     queue_option,
     resolver_option,
@@ -123,6 +124,7 @@ METERED_DURATION_NS = 10_000_000_000
     "--marker",
     help=f"GPIO line that is high while an inference runs, for an external meter: {FORMS}.",
 )
+@operator_key_option
 @option("--strict", is_flag=True, help="Fail at the first input that cannot be read.")
 @option(
     "-o", "--output", type=click.Path(path_type=Path), help="Log every inference: .jsonl or .csv."
@@ -155,6 +157,7 @@ def run_command(
     frame_size: tuple[int, int] | None,
     frame_format: PixelFormat,
     marker: str | None,
+    operator_key: Path | None,
     strict: bool,
     output: Path | None,
     as_json: bool,
@@ -175,7 +178,9 @@ def run_command(
     chosen.refuse(name for name in ctx.params if _typed(ctx, name))
     with ExitStack() as stack:
         sink = stack.enter_context(open_sink(output)) if output else None
-        place = open_engine(stack, opened, board, chosen, kernels, arrivals, deadline, marker)
+        place = open_engine(
+            stack, opened, board, chosen, kernels, arrivals, deadline, marker, operator_key
+        )
         engine = place.engine
         summary = RunSummary(engine.exit_names, place.overhead_table, place.overhead_known)
         loop = EventLoop(

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from edge_infer.boards import open_board
@@ -102,6 +103,7 @@ def open_engine(
     arrivals: Arrivals,
     deadline_ns: int | None,
     marker: str | None = None,
+    operator_key: Path | None = None,
 ) -> RunPlace:
     """Open the engine for a board's name; `stack` closes it.
 
@@ -113,7 +115,8 @@ def open_engine(
     if marker is not None and board.startswith((REMOTE, SIMULATED)):
         raise GpioError(f"--marker drives a GPIO line of this computer; {board} has none here")
     if board.startswith(REMOTE):
-        return _remote(stack, bundle, board, policy.name, _ratio(bundle, kernels.ratio))
+        ratio = _ratio(bundle, kernels.ratio)
+        return _remote(stack, bundle, board, policy.name, ratio, operator_key)
     backend = open_backend(kernels.backend, kernels.resolver)
     _warn_of_other_kernels(bundle, backend.info)
     place = stack.enter_context(open_board(board))
@@ -153,11 +156,20 @@ def _ratio(bundle: Bundle, asked: str) -> str:
         raise UnknownRatioError(f"{asked!r} names no ratio: write {NEAREST}0.6") from None
 
 
-def _remote(stack: ExitStack, bundle: Bundle, board: str, policy: str, ratio: str) -> RunPlace:
+def _remote(
+    stack: ExitStack,
+    bundle: Bundle,
+    board: str,
+    policy: str,
+    ratio: str,
+    operator_key: Path | None,
+) -> RunPlace:
     # Imported here: a run on this board needs no serial line and no cryptography.
     from edge_infer.firmware_bridge.host.remote_engine import open_remote_engine
 
-    engine = stack.enter_context(open_remote_engine(board, policy=policy, ratio=ratio))
+    engine = stack.enter_context(
+        open_remote_engine(board, policy=policy, ratio=ratio, operator_key=operator_key)
+    )
     engine.check_bundle(bundle.manifest.name, bundle.manifest.version)
     identity = RunIdentity(
         bundle.manifest.name,

@@ -24,8 +24,8 @@ if TYPE_CHECKING:  # loaded when it serves: its help needs no engine and no cryp
     from edge_infer.firmware_bridge.device.server import LineProtocol
 
 DEFAULT_STATE = Path("/var/lib/edge-infer")
-_END_S = 0.9
-"""Whatever it does, it ends so soon after a signal."""
+_END_S = 0.75
+"""Whatever it does, it ends so soon after a signal: within a second on a busy computer too."""
 
 
 @click.command("serve", short_help="Be the device: serve bundles and power on a serial line.")
