@@ -251,3 +251,15 @@ def test_a_real_process_puts_back_what_it_found_however_it_ends(
             assert process.wait(30) == 0
     assert policy_files(root) == found
     assert not (folder / "clock.json").exists()
+
+
+def test_the_record_is_the_groups_whatever_the_umask(tmp_path: Path) -> None:
+    lease = ClockLease(tmp_path)
+    previous = os.umask(0o077)
+    try:
+        lease.take()
+        lease.record({})
+    finally:
+        os.umask(previous)
+    assert {path.stat().st_mode & 0o777 for path in tmp_path.iterdir()} == {0o664}
+    lease.release()

@@ -4,6 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_infer.commands.quantities import Duration, FrameSize, energy_text, share_text, time_text
+from edge_infer.commands.root import run_line
 
 
 @pytest.mark.parametrize(
@@ -67,3 +68,19 @@ def test_energies_for_people(uj: float | None, text: str) -> None:
 def test_shares_are_per_cent() -> None:
     assert share_text(0.98765, 2) == "98.77 %"
     assert share_text(None) == "-"
+
+
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--rate", "1e-300"), ("--rate", "nan"), ("--rate", "inf"), ("--rate", "-1"),
+        ("--hours", "nan"), ("--hours", "0"), ("--hours", "1e400"), ("--misses", "nan"),
+        ("--loss", "nan"), ("--deadline", "999999999999999min"), ("--queue", "9" * 30),
+        ("--power-budget", "999999999999999W"), ("--frames", "9" * 30),
+    ],
+)  # fmt: skip
+def test_no_command_takes_what_is_no_number_to_reckon_with(
+    option: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_line(["run", "digits-early-exit", option, value]) == 2
+    assert f"Invalid value for '{option}'" in capsys.readouterr().err

@@ -5,11 +5,13 @@ import io
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from tests.profile import examples
 
 from edge_infer.models_tflite.bundle import Bundle, open_bundle, shipped_names
@@ -146,4 +148,47 @@ def test_counts_must_be_those_of_the_manifest(copy: Path) -> None:
     np.savez(stream, frames=np.zeros((3, 8, 8, 1), np.uint8), labels=np.zeros(3))
     rewrite(copy, "samples.npz", stream.getvalue())
     with pytest.raises(BundleVerificationError, match=r"3 frames and 3 labels.* says 8"):
+        open_bundle(copy).samples()
+
+
+@pytest.mark.parametrize(
+    ("frames", "labels", "says"),
+    [
+        (np.zeros((8, 8, 8, 1), np.int16), np.zeros(8, int), "frames of int16"),
+        (np.zeros((8, 8, 8, 1), np.uint8), np.zeros(8), "labels of float64"),
+        (np.zeros((8, 8, 8, 1), np.uint8), np.array(["a"] * 8), "labels of <U1"),
+        (np.zeros((8, 8, 8, 1), np.uint8), np.full(8, 5), "labels from 5 to 5, .* names 5"),
+        (np.zeros((8, 8, 8, 1), np.uint8), np.full(8, -1), "labels from -1"),
+        (np.array(3), np.array(3), "no frames and no labels"),
+    ],
+)
+def test_samples_of_another_kind_are_named(
+    copy: Path, frames: NDArray[Any], labels: NDArray[Any], says: str
+) -> None:
+    stream = io.BytesIO()
+    np.savez(stream, frames=frames, labels=labels)
+    rewrite(copy, "samples.npz", stream.getvalue())
+    with pytest.raises(BundleVerificationError, match=says):
+        open_bundle(copy).samples()
+
+
+@pytest.mark.parametrize("key", ["frames", "scores_0", "scores_2"])
+@pytest.mark.parametrize("other", [np.zeros(7), np.zeros((9, 2), np.int8), np.array(1)])
+def test_golden_vectors_of_another_kind_are_named(
+    copy: Path, key: str, other: NDArray[Any]
+) -> None:
+    with np.load(copy / "golden.npz") as arrays:
+        changed = dict(arrays) | {key: other}
+    stream = io.BytesIO()
+    np.savez(stream, **changed)
+    rewrite(copy, "golden.npz", stream.getvalue())
+    with pytest.raises(BundleVerificationError, match="does not hold 8 vectors"):
+        open_bundle(copy).golden()
+
+
+def test_damage_inside_an_archive_is_named(copy: Path) -> None:
+    content = bytearray((copy / "samples.npz").read_bytes())
+    content[60:90] = bytes(30)
+    rewrite(copy, "samples.npz", bytes(content))
+    with pytest.raises(BundleVerificationError, match="is not usable"):
         open_bundle(copy).samples()

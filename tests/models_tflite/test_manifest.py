@@ -76,6 +76,41 @@ def test_a_schema_violation_names_key_value_and_wish(
     assert re.search(message, refusal(changed))
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d: d["stages"][0].update(macs=10**400), "has more than 18 digits"),
+        (lambda d: d["stages"][0].update(macs=-1), r"stages\[0\]\.macs is -1: wants minimum 0"),
+        (lambda d: d["stages"][0].update(macs=10**16), "wants maximum 1000000000000000"),
+        (lambda d: d["stages"][0]["scores"].update(output=2**40), "wants maximum 2147483647"),
+        (lambda d: d["stages"][0]["scores"].update(scale=1e-320), "scale is 1e-320: wants 1e-30"),
+        (lambda d: d["stages"][0]["scores"].update(scale=float("nan")), "NaN is not a finite"),
+        (lambda d: d["stages"][0]["input"]["preprocess"].update(std=[1e-300]), "wants minimum"),
+        (lambda d: d["provenance"].update(seed=10**400), "has more than 18 digits"),
+        (lambda d: d["labels"].__setitem__(0, "\ud800"), "lone surrogate"),
+        (lambda d: d["provenance"].update({"\udfff": 1}), "lone surrogate"),
+        (lambda d: d["provenance"].update(deep=nested(40)), "deeper than 32 levels"),
+        (lambda d: d["provenance"].update(deep=nested(900)), "deeper than 32 levels"),
+    ],
+)
+def test_what_no_bundle_means_is_refused(document: Document, change: Change, message: str) -> None:
+    changed = copy.deepcopy(document)
+    change(changed)
+    assert re.search(message, refusal(changed))
+
+
+def nested(depth: int) -> Any:
+    value: Any = 0
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+def test_a_manifest_without_end_is_not_read() -> None:
+    with pytest.raises(ManifestError, match="more than 16777216 bytes"):
+        read_manifest(b" " * (1 << 24) + b"{}")
+
+
 CONSISTENCY_CASES: list[tuple[Change, str]] = [
     (lambda d: d.update(labels=["a", "b"]), r"stages\[0\]\.scores\.classes is 5 .* wants 2 more"),
     (lambda d: d.update(kinds=["single"]), r"single means one stage"),

@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 
 from edge_infer.lab.baselines.zero_pad import fit_zero_pad, zero_pad_rounds
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor, predictor_quality
+from edge_infer.models_tflite.bundle import open_bundle
+from edge_infer.models_tflite.errors import ManifestError
 from edge_infer.runtime.planning.problem import predicted_exits
-from edge_infer.runtime.predictor import SoftmaxPredictor, score_features
+from edge_infer.runtime.predictor import SoftmaxPredictor, carried_predictor, score_features
 
 SCALE = 0.1
 
@@ -113,12 +116,29 @@ def test_two_stages_leave_nothing_to_predict() -> None:
         ({"edges": [0.1]}, "do not fit together"),
         ({"mean": [1.0]}, "zip|do not fit"),
         ({"surprise": 1}, "surprise"),
+        ({"scale": 0}, "want numbers above 0"),
+        ({"deviation": [0.0] * 6}, "want numbers above 0"),
+        ({"ranks": 4.0}, "ranks is 4.0"),
+        ({"ranks": 10**9}, "ranks is 1000000000"),
+        ({"mean": ["a"] * 6}, "bad operand|no number"),
+        ({"edges": [1e300]}, "no number up to"),
+        ({"leave_first": 1.5}, "want shares from 0 to 1"),
+        ({"bin_exits": 3}, "must be an iterable"),
+        ({"fitted_on": []}, "fitted_on is no object"),
     ],
 )
 def test_a_damaged_document_is_refused(change: dict[str, object], says: str) -> None:
     document = fitted(400).to_document() | change
     with pytest.raises(ValueError, match=says):
         SoftmaxPredictor.from_document(json.loads(json.dumps(document)))
+
+
+def test_one_for_other_stages_is_refused() -> None:
+    manifest = replace(
+        open_bundle("digits-little-big").manifest, predictor={"1.0": fitted(400).to_document()}
+    )
+    with pytest.raises(ManifestError, match=r"tells \d later exits apart, the bundle has 1"):
+        carried_predictor(manifest)
 
 
 def test_zero_padding_grows_the_logits_until_the_rule_is_met() -> None:
