@@ -8,7 +8,15 @@ from pathlib import Path
 
 from tests.beds.vm.guest.machine import appears, command, modprobe, policy_settings
 
-from edge_infer.commands.install_service import FILES, FOLDERS, UNIT, USER, installation, perform, removal
+from edge_infer.commands.install_service import (
+    FILES,
+    FOLDERS,
+    UNIT,
+    USER,
+    installation,
+    perform,
+    removal,
+)
 
 HOST = Path("/dev/ttyACM0")
 ETC = Path("/etc/edge-infer")
