@@ -19,6 +19,7 @@ from edge_infer.firmware_bridge.slots.slot_storage import (
 )
 
 _ID_FILE = "board-id"
+_OURS = {"slots", "bundles", "log-ends", _ID_FILE}
 _ID_BYTES = 16
 _FILE_FLAGS = os.O_RDONLY | os.O_CLOEXEC
 
@@ -66,6 +67,8 @@ class StateFolder:
         except BlockingIOError:
             holder = _holder(os.fstat(self._descriptor).st_ino)
             raise OSError(errno.EWOULDBLOCK, f"{holder} uses it already", str(path)) from None
+        except OSError as error:  # a file system without locks
+            _log.warning("cannot lock %s: %s", path, error.strerror)
 
 
 def _holder(inode: int) -> str:
@@ -81,8 +84,13 @@ def _holder(inode: int) -> str:
 
 
 def _close_to_others(folder: Path) -> None:
-    """Take from group and others what an older version gave them."""
-    for path in (folder, *folder.glob("slots"), *folder.glob("bundles"), *folder.glob("slots/*")):
+    """Take from group and others what an older version gave them.
+
+    A folder that holds other things as well, as /tmp does, stays as it is.
+    """
+    shared = any(p.name not in _OURS and p.suffix != ".part" for p in folder.iterdir())
+    ours = (*folder.glob("slots"), *folder.glob("bundles"), *folder.glob("slots/*"))
+    for path in ours if shared else (folder, *ours):
         found = path.lstat()
         if stat.S_ISLNK(found.st_mode) or not found.st_mode & 0o077:
             continue
@@ -90,6 +98,8 @@ def _close_to_others(folder: Path) -> None:
             path.chmod(stat.S_IMODE(found.st_mode) & 0o700)
         except OSError as error:
             _log.warning("others can use %s, which decides what runs: %s", path, error.strerror)
+    if shared and folder.stat().st_mode & 0o022:
+        _log.warning("others can write in %s, and so decide what runs: see --state", folder)
 
 
 def _board_id(storage: FolderStorage) -> bytes:

@@ -52,7 +52,7 @@ def serving(
         assert process.stderr is not None
         try:
             line = process.stderr.readline()
-            while line.startswith("warning"):
+            while "warning" in line or "found damaged" in line:
                 line = process.stderr.readline()
             assert line.startswith("serving smp on"), line
             yield process, line.split()[-1]
@@ -177,3 +177,16 @@ def test_run_proves_a_key_too(tmp_path: Path, trust: Path, tiny_files: list[byte
         with pytest.raises(DeviceRefusedError, match="--operator-key"):
             open_remote_engine(f"serial:{port}")
         open_remote_engine(f"serial:{port}", operator_key=key).close()
+
+
+def test_a_damaged_memory_is_told(tmp_path: Path, trust: Path, tiny_files: list[bytes]) -> None:
+    from edge_infer.commands.flash import flash_command
+
+    state, file = tmp_path / "state", tmp_path / "x.bundle"
+    file.write_bytes(tiny_files[0])
+    with serving(state, trust) as (_, port):
+        invoke(flash_command, file, "-p", port, "--confirm")
+    (state / "slots" / "state-1").write_bytes(b"{}")
+    with serving(state, trust) as (_, port):
+        status = invoke(device_group, "status", "-p", port)
+    assert "found damaged" in status and "state-1" in status and "1.0.0" in status

@@ -139,6 +139,8 @@ def _status_text(document: dict[str, Any]) -> str:
     if revert := info["revert"]:
         version = f" {revert['version']}" if revert["version"] else ""
         lines.append(f"last revert{version}: {revert['reason']}")
+    if found := info.get("found"):
+        lines.append(f"found damaged at the last reset: {found}")
     lines.append(
         f"{counted['inferences']} inferences, {counted['restarts']} restarts, security counter "
         f"{info['counter']}, {counted['log_end'] - counted['log_first']} log entries"

@@ -63,3 +63,14 @@ def test_what_has_a_files_name_and_is_none_is_removed(tmp_path: Path) -> None:
     folder = StateFolder(tmp_path)
     assert not folder.file("log-ends").exists() and (tmp_path / "board-id").is_file()
     folder.close()
+
+
+def test_a_folder_of_other_things_too_stays_as_it_is(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "mine.txt").write_bytes(b"")
+    tmp_path.chmod(0o1777)
+    StateFolder(tmp_path).close()
+    assert stat.S_IMODE(tmp_path.stat().st_mode) == 0o1777
+    assert stat.S_IMODE((tmp_path / "slots").stat().st_mode) == 0o700
+    assert "others can write" in caplog.text
