@@ -12,6 +12,7 @@ import os
 import platform
 import stat
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cache
@@ -81,13 +82,12 @@ def probe(models: Mapping[str, bytes], backend: "Backend", timeout_s: float = TI
     """
     import subprocess
 
-    limit_s = timeout_s * len(models)
     _log.info("probing %s under %s in a child process", ", ".join(models), backend.name)
     # An accelerator is one process's: there the child runs what stands around its operator.
     name = None if backend.name.startswith(edgetpu.NAME) else backend.name
     sizes = [str(len(model)) for model in models.values()]
     command = [sys.executable, "-P", "-m", __spec__.name]
-    words = [name or "", backend.resolver, str(ceil(limit_s)), *sizes]
+    words = [name or "", backend.resolver, str(ceil(timeout_s)), *sizes]
     # The child finds what this process found, wherever the packages lie.
     path = os.pathsep.join(filter(None, sys.path))
     try:
@@ -95,17 +95,17 @@ def probe(models: Mapping[str, bytes], backend: "Backend", timeout_s: float = TI
             [*command, *words],
             input=b"".join(models.values()),
             capture_output=True,
-            timeout=limit_s,
+            timeout=timeout_s * len(models),
             env={**os.environ, "PYTHONPATH": path},
         )
     except subprocess.TimeoutExpired as error:
-        _fail(models, error.stdout or b"", _hung(backend, limit_s))
+        _fail(models, error.stdout or b"", _hung(backend, timeout_s))
     except OSError as error:
         raise BackendError(
             f"{', '.join(models)}: no child process can be started to try it in: {error.strerror}"
         ) from error
     if child.returncode < 0:
-        _fail(models, child.stdout, _death(-child.returncode, backend, limit_s))
+        _fail(models, child.stdout, _death(-child.returncode, backend, timeout_s))
     if child.returncode:
         last = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
         reason = " ".join(last) or f"the child process ended with {child.returncode}"
@@ -184,17 +184,26 @@ def _read_cache() -> bytes:
         return f.read(2 * _CACHE_LIMIT_BYTES)
 
 
-def _limit_resources(seconds: int) -> None:
+def _limit_memory() -> None:
     import resource  # not on every platform, and needed in the child alone
 
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 1))
     page = os.sysconf("SC_PAGE_SIZE")
     taken = int(Path("/proc/self/statm").read_text().split()[0]) * page
     limit = taken + round(_MEMORY_SHARE * os.sysconf("SC_PHYS_PAGES") * page)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     if hard == resource.RLIM_INFINITY or limit < hard:
         resource.setrlimit(resource.RLIMIT_AS, (min(limit, sys.maxsize), hard))
+
+
+def _limit_processor(seconds: int) -> None:
+    """Give the next model so much time of the processor."""
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    limit = ceil(time.process_time()) + seconds
+    if hard == resource.RLIM_INFINITY or limit < hard:
+        resource.setrlimit(resource.RLIMIT_CPU, (limit, hard))
 
 
 def _invoke_once(backend: "Backend", model: bytes, whole: bool) -> None:
@@ -217,8 +226,9 @@ def _main(name: str, resolver: str, seconds: str, *sizes: str) -> int:
 
     try:
         backend = open_backend(name or None, resolver)
-        _limit_resources(int(seconds))
+        _limit_memory()
         for size in map(int, sizes):
+            _limit_processor(int(seconds))
             sys.stdout.write(".")
             sys.stdout.flush()
             _invoke_once(backend, sys.stdin.buffer.read(size), whole=bool(name))

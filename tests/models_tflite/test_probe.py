@@ -1,6 +1,8 @@
 """A damaged model may crash a child process, never this one; what ran is remembered."""
 
+import hashlib
 import random
+import signal
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -170,6 +172,26 @@ def test_a_cache_that_holds_anything_is_read_and_goes_on(
     assert children.cache.stat().st_size < 1 << 20
 
 
+def test_the_list_of_what_ships_is_up_to_date() -> None:
+    lines = [
+        f"{hashlib.sha256(model).hexdigest()} {name}/{stage}\n"
+        for name in shipped_names()
+        for stage, model in all_models(open_bundle(name))
+    ]
+    listed = Path(probe_module.__file__).with_name("bundles") / "vouched.sha256"
+    assert listed.read_text() == "".join(lines)  # what is on the right belongs there
+
+
+def test_a_model_that_hangs_is_ended_by_the_time_of_the_processor(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    died = subprocess.CompletedProcess([], -signal.SIGXCPU, b"..", b"")
+    monkeypatch.setattr(subprocess, "run", lambda *words, **options: died)
+    models = {"little": b"", "big": b""}
+    with pytest.raises(ModelError, match=r"^big: hung litert .* for 60 s"):
+        probe(models, open_backend("litert"))
+
+
 def test_what_ships_is_vouched_for_at_every_ratio_under_any_kernels(children: Children) -> None:
     for name in shipped_names():
         for resolver in ("auto", "reference"):
@@ -180,7 +202,7 @@ def test_what_ships_is_vouched_for_at_every_ratio_under_any_kernels(children: Ch
 def test_no_child_process_at_all_is_told(
     children: Children, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(probe_module.sys, "executable", "/nowhere/python")
+    monkeypatch.setattr("sys.executable", "/nowhere/python")
     with pytest.raises(BackendError, match=r"the model: no child process can be started .*No such"):
         open_backend().load(single_model())
 
