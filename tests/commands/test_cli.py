@@ -34,7 +34,7 @@ def test_help_names_every_command_without_importing_one(capsys: pytest.CaptureFi
             2,
             "1500, 1600",
         ),
-        (["run", "digits-early-exit", "--rate", "0"], 1, "cannot be kept"),
+        (["run", "digits-early-exit", "--rate", "0"], 2, "0.0 is not in the range"),
         (["run", "digits-early-exit", "--ratio", "0.3"], 2, "there are: 1.0"),
         (["run", "digits-early-exit", "-o", "records.txt"], 1, ".jsonl or .csv"),
     ],

@@ -182,7 +182,7 @@ def test_a_missing_row_says_which_measure_fills_it(
         (["--workload", "trace:none.csv"], 2, "no such workload file"),
         (["--policy", "turbo"], 2, "unknown policy 'turbo'"),
         (["--policy", "fixed:1500x3"], 2, "no operating point of 3 threads"),
-        (["--load", "0"], 1, "a load between 0 and 10"),
+        (["--load", "0"], 2, "0.0 is not in the range"),
         (["--threads", "3x"], 2, "1,2,4"),
         (["--power-budget", "3W"], 1, "that is the floor"),
         (["--power-budget", "5"], 2, "write it with its unit"),
