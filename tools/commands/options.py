@@ -119,7 +119,7 @@ queue_option = option(
 )
 load_option = option(
     "--load",
-    type=Number(0.001, 1000),
+    type=Number(0.001, 10),
     default=0.6,
     show_default=True,
     help="Arrival rate as a share of what the classic net can do at the top clock.",
