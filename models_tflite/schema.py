@@ -90,6 +90,11 @@ def _is_number(value: Any) -> bool:
     return isinstance(value, _NUMBER) and not isinstance(value, bool)
 
 
+def _is_same(limit: Any, value: Any) -> bool:
+    # In JSON true is not 1.
+    return bool(value == limit) and isinstance(value, bool) == isinstance(limit, bool)
+
+
 def _fits_any(options: list[dict[str, Any]], value: Any) -> bool:
     return any(not any(_breaches(option, value, "")) for option in options)
 
@@ -110,7 +115,7 @@ _KINDS: dict[str, Callable[[Any], bool]] = {
 }
 _RULES: dict[str, tuple[Any, Callable[[Any, Any], bool]]] = {
     "type": (object, _is_of),
-    "enum": (object, lambda limit, value: value in limit),
+    "enum": (object, lambda limit, value: any(_is_same(each, value) for each in limit)),
     "anyOf": (object, _fits_any),
     "minLength": (str, lambda limit, value: len(value) >= limit),
     "pattern": (str, _matches),
@@ -121,7 +126,7 @@ _RULES: dict[str, tuple[Any, Callable[[Any, Any], bool]]] = {
     "uniqueItems": (list, lambda limit, value: len(set(map(json.dumps, value))) == len(value)),
     "minProperties": (dict, lambda limit, value: len(value) >= limit),
     "required": (dict, lambda limit, value: all(key in value for key in limit)),
-    "const": (object, lambda limit, value: value == limit),
+    "const": (object, _is_same),
 }
 """By keyword: what it is a rule for, and whether a value keeps it; the first broken one is told."""
 

@@ -58,7 +58,7 @@ def test_a_changed_manifest_is_refused_for_the_same(
     check_alike(document)
 
 
-@pytest.mark.parametrize("document", [None, [], {}, "manifest", 1])
+@pytest.mark.parametrize("document", [None, [], {}, "manifest", 1, {"schema_version": True}])
 def test_what_is_no_manifest_at_all(document: object) -> None:
     check_alike(document)
 
