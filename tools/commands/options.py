@@ -14,12 +14,14 @@ from edge_infer.models_tflite.backend import BACKEND_NAMES, RESOLVER_NAMES
 from edge_infer.models_tflite.errors import UnknownBackendError
 
 Command = TypeVar("Command", bound=Callable[..., Any])
+PREFIX = "EDGE_INFER_"
+"""Of every option's environment variable."""
 
 
 def option(*names: str, **attributes: Any) -> Callable[[Command], Command]:
     """Return a click option with its environment variable: --frame-size, EDGE_INFER_FRAME_SIZE."""
     long = next(name for name in names if name.startswith("--")).split("/")[0]
-    variable = "EDGE_INFER_" + long.removeprefix("--").replace("-", "_").upper()
+    variable = PREFIX + long.removeprefix("--").replace("-", "_").upper()
     return click.option(*names, envvar=variable, **attributes)
 
 

@@ -46,6 +46,7 @@ COMMANDS = {
         "Install edge-infer serve as a systemd service.",
     ),
     "train": (".train", "train_command", "Train a bundle from a recipe."),
+    "config": (".config", "config_group", "Show the options' values, and where each is from."),
 }
 """Name -> module, object, one line of help (so that listing imports nothing)."""
 
@@ -64,7 +65,7 @@ COMMANDS = {
 @click.pass_context
 def root(ctx: click.Context) -> None:
     """Run quantised TFLite models that adapt, on small boards, for the fewest joules."""
-    ctx.default_map = default_map()
+    ctx.default_map = default_map(root, ctx)
 
 
 class Terminated(BaseException):
