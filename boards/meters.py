@@ -54,7 +54,13 @@ def board_meter(profile: BoardProfile, sysfs: Sysfs, thermometer: Thermometer) -
     """
     file = meter_file()
     if file is not None:
-        return open_meter(read_meter_file(file), sysfs, thermometer.throttled)
+        config = read_meter_file(file)
+        if config.kind == "log" and not read_power_log(Path(config.device)).bounds_stated:
+            raise MeterError(
+                f"{config.device} is a log of power stream, which does not say how far off its "
+                "meter may be: no energy can be accounted from it; play one of power record"
+            )
+        return open_meter(config, sysfs, thermometer.throttled)
     if profile.meter is None or not Path(i2c_path(profile.meter.i2c_bus)).exists():
         return None
     chip = open_chip(profile_meter(profile.meter), sysfs)

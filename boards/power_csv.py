@@ -1,17 +1,18 @@
-"""Power samples as CSV: written by `edge-infer power record`, summed up, or played as a meter.
+"""Power samples as CSV: written by `edge-infer power record`, read, or played as a meter.
 
 The first line says where the samples come from: `# edge-infer power log, origin: measured, ...`.
 """
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, takewhile
+from itertools import islice, takewhile
 from pathlib import Path
-from typing import IO, Protocol, cast, get_args
+from typing import IO, Literal, Protocol, cast, get_args
 
 from edge_infer.boards.errors import MeterError
 from edge_infer.boards.power import MeterStatistics, Origin, PowerMeter, PowerSample, SampleFlag
+from edge_infer.boards.stream_log import StreamRows, is_stream, sample_of
 
 TITLE = "# edge-infer power log"
 COLUMNS = PowerSample._fields
@@ -21,13 +22,17 @@ COLUMNS = PowerSample._fields
 class PowerLog:
     """A log: samples with what is known of the meter that took them."""
 
-    origin: Origin
+    origin: Origin | Literal["unknown"]
     gain_uncertainty_ppm: int
     offset_uncertainty_uw: int
     resolution_uw: int
     samples: tuple[PowerSample, ...]
     left_out: str | None = None
     """What of a cut file is not among them."""
+    bounds_stated: bool = True
+    """Whether the log says how far off the meter may be; without, the three bounds are 0."""
+    restarts: int = 0
+    """How often the device was started anew; the time between is not counted."""
 
 
 class Rows(Protocol):
@@ -56,25 +61,32 @@ class PowerCsvWriter:
 
 
 def read_power_log(path: Path, *, up_to_cut: bool = False) -> PowerLog:
-    """Return a log; with `up_to_cut` what stands before the first line that is wrong.
+    """Return the log of `power record` or of `power stream`, whichever form it has.
 
-    Raises MeterError that names the file and the line that is wrong.
+    Args:
+        path: the file.
+        up_to_cut: leave out lines that are wrong (a power loss leaves half a line, or zeros), and
+            say how many.
+
+    Raises:
+        MeterError: it cannot be read, holds no sample, or has a wrong line, which is named.
     """
-    samples: list[PowerSample] = []
-    left_out = None
     try:
-        with path.open(newline="", encoding="utf-8", errors="replace") as file:
-            heading = _heading(file.readline(), path)
-            try:
-                samples.extend(_samples(file, path))  # keeps those before an error
-            except (MeterError, csv.Error) as error:
-                if not (up_to_cut and samples):
-                    raise
-                left_out = f"what follows sample {samples[-1].seq}: {error}"
-    except (OSError, csv.Error) as error:
+        with path.open("rb") as file:
+            first = file.readline()
+            text = _text(first).rstrip("\r\n")
+            file.seek(0 if is_stream(text) else len(first))
+            if is_stream(text):
+                return _stream(_Lines(file, path, 1, up_to_cut))
+            return _recorded(_Lines(file, path, 2, up_to_cut), _heading(text, path), path)
+    except OSError as error:
         raise MeterError(f"cannot read the power log {path}: {error}") from error
-    if not samples:
-        raise MeterError(f"the power log {path} holds no samples")
+
+
+def _recorded(lines: "_Lines", heading: Mapping[str, str], path: Path) -> PowerLog:
+    if tuple(lines.next_text().split(",")) != COLUMNS:
+        raise MeterError(f"{path} line 2: the columns must be {','.join(COLUMNS)}")
+    samples = lines.samples(_Rows().sample)
     origin = heading["origin"]
     if origin not in get_args(Origin):
         raise MeterError(f"{path} line 1: origin {origin!r} is none of {get_args(Origin)}")
@@ -84,7 +96,13 @@ def read_power_log(path: Path, *, up_to_cut: bool = False) -> PowerLog:
     except ValueError as error:
         raise MeterError(f"{path} line 1: {error}") from error
     known = cast(Origin, origin), gain_ppm, offset_uw, resolution_uw
-    return PowerLog(*known, tuple(samples), left_out)
+    return PowerLog(*known, samples, lines.left_out)
+
+
+def _stream(lines: "_Lines") -> PowerLog:
+    rows = StreamRows()
+    samples = lines.samples(rows.sample)
+    return PowerLog(rows.origin, 0, 0, 0, samples, lines.left_out, False, rows.restarts)
 
 
 def _heading(line: str, path: Path) -> dict[str, str]:
@@ -93,34 +111,93 @@ def _heading(line: str, path: Path) -> dict[str, str]:
     known = {"origin", "gain_uncertainty_ppm", "offset_uncertainty_uw", "resolution_uw"}
     if not line.startswith(TITLE) or not known <= words.keys():
         raise MeterError(
-            f"{path} line 1 is no heading of a power log: record one with power record"
+            f"{path} line 1 is no heading of a power log: record one with power record, or with "
+            "power stream"
         )
     return words
 
 
-def _samples(file: IO[str], path: Path) -> Iterator[PowerSample]:
-    rows = csv.reader(_whole_lines(file, path))
-    if tuple(next(rows, ())) != COLUMNS:
-        raise MeterError(f"{path} line 2: the columns must be {','.join(COLUMNS)}")
-    last_ns = -1
-    for number, row in enumerate(rows, 3):
-        try:
-            seq, timestamp_ns, interval_ns, bus_mv, current_ua, power_uw, flags = map(int, row)
-        except ValueError as error:
-            raise MeterError(f"{path} line {number}: {error}") from error
-        if timestamp_ns <= last_ns or interval_ns <= 0:
-            raise MeterError(f"{path} line {number}: the time does not go on")
-        last_ns = timestamp_ns
-        known = SampleFlag(flags & sum(SampleFlag))
-        yield PowerSample(seq, timestamp_ns, interval_ns, bus_mv, current_ua, power_uw, known)
+def _text(line: bytes) -> str:
+    return line.decode("utf-8", "replace").removeprefix("\ufeff")
 
 
-def _whole_lines(file: IO[str], path: Path) -> Iterator[str]:
-    """Yield lines. Raises MeterError at one without an end: half a number looks like a number."""
-    for number, line in enumerate(file, 2):
-        if not line.endswith("\n"):
-            raise MeterError(f"{path} line {number}: it is cut short, at {line[:40]!r}")
-        yield line
+class _Rows:
+    """Makes samples of the rows of `power record`."""
+
+    def __init__(self) -> None:
+        self._last_ns = -1
+
+    def sample(self, line: str) -> PowerSample:
+        """Return the sample in a row. Raises ValueError."""
+        numbers = [int(cell) for cell in line.split(",")]
+        if len(numbers) != len(COLUMNS):
+            raise ValueError(f"it has {len(numbers)} values, not {len(COLUMNS)}")
+        found = sample_of(numbers)
+        if found.timestamp_ns <= self._last_ns or found.interval_ns <= 0:
+            raise ValueError("the time does not go on")
+        self._last_ns = found.timestamp_ns
+        return found
+
+
+class _Lines:
+    """The lines of a log, those that are wrong refused, or left out and counted.
+
+    Args:
+        file: where they are.
+        path: its name.
+        number: of the first line that is read.
+        up_to_cut: whether wrong lines are left out.
+    """
+
+    def __init__(self, file: IO[bytes], path: Path, number: int, up_to_cut: bool) -> None:
+        self._file, self._path, self._number, self._up_to_cut = file, path, number, up_to_cut
+        self._count = self._bytes = 0
+        self._reason = ""
+
+    @property
+    def left_out(self) -> str | None:
+        """What was left out, and why the first line of it was; None if nothing was."""
+        if not self._count:
+            return None
+        lines = "1 line" if self._count == 1 else f"{self._count} lines"
+        return f"{lines}, {self._bytes} bytes; {self._reason}"
+
+    def next_text(self) -> str:
+        """Return the next line, whatever it holds."""
+        self._number += 1
+        return _text(self._file.readline()).rstrip("\r\n")
+
+    def samples(self, read: Callable[[str], PowerSample | None]) -> tuple[PowerSample, ...]:
+        """Return the samples of all lines. Raises MeterError."""
+        found = []
+        for number, line in enumerate(self._file, self._number):
+            try:
+                sample = read(_whole(line))
+            except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
+                self._leave_out(number, line, error)
+                continue
+            if sample is not None:
+                found.append(sample)
+        if not found:
+            reason = f": {self._reason}" if self._reason else ""
+            raise MeterError(f"the power log {self._path} holds no samples{reason}")
+        return tuple(found)
+
+    def _leave_out(self, number: int, line: bytes, error: Exception) -> None:
+        reason = f"line {number}: {error}"
+        if not self._up_to_cut:
+            raise MeterError(f"{self._path} {reason}; power report reads what is whole") from error
+        self._reason = self._reason or reason
+        self._count += 1
+        self._bytes += len(line)
+
+
+def _whole(line: bytes) -> str:
+    """Return a line's text. Raises ValueError without its end: half a number looks like one."""
+    text = _text(line)
+    if not text.endswith("\n"):
+        raise ValueError(f"it is cut short, at {text[:40]!r}")
+    return text.rstrip("\r\n")
 
 
 class RecordedMeter:
@@ -134,7 +211,8 @@ class RecordedMeter:
     """
 
     def __init__(self, log: PowerLog, now_ns: Callable[[], int]) -> None:
-        self.origin: Origin = log.origin
+        # A log that does not say so may be of anything.
+        self.origin: Origin = "mixed" if log.origin == "unknown" else log.origin
         self.gain_uncertainty_ppm = log.gain_uncertainty_ppm
         self.offset_uncertainty_uw = log.offset_uncertainty_uw
         self.resolution_uw = log.resolution_uw
@@ -148,12 +226,16 @@ class RecordedMeter:
         self._shift_ns = self._now_ns() - (first.timestamp_ns - first.interval_ns)
         self._next = 0
 
+    @property
+    def end_ns(self) -> int:
+        """When the last sample is played."""
+        return self._samples[-1].timestamp_ns + self._shift_ns
+
     def drain(self, until_ns: int) -> Sequence[PowerSample]:
         """Return the samples that ended by `until_ns` and were not yet returned."""
         shift_ns = self._shift_ns
-        waiting = (
-            s._replace(timestamp_ns=s.timestamp_ns + shift_ns) for s in self._samples[self._next :]
-        )
+        rest = islice(self._samples, self._next, None)
+        waiting = (s._replace(timestamp_ns=s.timestamp_ns + shift_ns) for s in rest)
         due = list(takewhile(lambda sample: sample.timestamp_ns <= until_ns, waiting))
         self._next += len(due)
         return due
@@ -167,61 +249,3 @@ class RecordedMeter:
 
     def stop(self) -> None:
         """Nothing to free."""
-
-
-@dataclass(frozen=True, slots=True)
-class PowerSummary:
-    """What a stretch of samples amounts to: energy, mean, extremes, what was lost.
-
-    Energy is the trapezoid rule over the midpoints of the conversions, on monotonic time, from the
-    first midpoint to the last; across a gap the line between its two ends counts.
-    """
-
-    samples: int
-    lost: int
-    saturated: int
-    throttled: int
-    duration_ns: int
-    energy_nj: int
-    least_uw: int
-    greatest_uw: int
-    longest_gap_ns: int
-    """Longest time between two samples' midpoints."""
-
-    @property
-    def mean_uw(self) -> int:
-        """Mean power over the time."""
-        return self.energy_nj * 1_000_000 // self.duration_ns
-
-    @property
-    def rate_hz(self) -> float:
-        """Samples a second."""
-        return (self.samples - 1) * 1e9 / self.duration_ns
-
-
-def summarise(samples: Sequence[PowerSample]) -> PowerSummary:
-    """Return the figures of samples in time order. Raises MeterError for fewer than two."""
-    if len(samples) < 2:
-        raise MeterError(f"{len(samples)} samples make no summary; record for longer")
-    # uW * ns is fJ; twice that, since both ends of a trapezoid count half.
-    twice_fj = longest_ns = 0
-    for before, after in pairwise(samples):
-        step_ns = _midpoint_ns(after) - _midpoint_ns(before)
-        twice_fj += (before.power_uw + after.power_uw) * step_ns
-        longest_ns = max(longest_ns, step_ns)
-    powers = [sample.power_uw for sample in samples]
-    return PowerSummary(
-        samples=len(samples),
-        lost=samples[-1].seq - samples[0].seq + 1 - len(samples),
-        saturated=sum(bool(sample.flags & SampleFlag.SATURATED) for sample in samples),
-        throttled=sum(bool(sample.flags & SampleFlag.THROTTLED) for sample in samples),
-        duration_ns=max(1, _midpoint_ns(samples[-1]) - _midpoint_ns(samples[0])),
-        energy_nj=twice_fj // 2_000_000,
-        least_uw=min(powers),
-        greatest_uw=max(powers),
-        longest_gap_ns=longest_ns,
-    )
-
-
-def _midpoint_ns(sample: PowerSample) -> int:
-    return sample.timestamp_ns - sample.interval_ns // 2

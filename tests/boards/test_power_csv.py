@@ -69,7 +69,7 @@ def test_it_plays_every_sample_once_and_in_time(
         (HEADING.replace("measured", "guessed") + "0,5,5,1,1,1,0\n", "origin 'guessed' is none"),
         (HEADING.replace("ppm: 1", "ppm: x") + "0,5,5,1,1,1,0\n", "line 1: invalid literal"),
         (HEADING.replace("seq", "number"), "line 2: the columns"),
-        (HEADING + "0,5,5,1,1,1\n", "line 3: not enough values"),
+        (HEADING + "0,5,5,1,1,1\n", "line 3: it has 6 values, not 7"),
         (HEADING + "0,5,5,1,1,1.5,0\n", "line 3: invalid literal"),
         (HEADING + "0,5,5,1,1,1,0\n1,5,5,1,1,1,0\n", "line 4: the time does not go on"),
         (HEADING + "0,5,0,1,1,1,0\n", "line 3: the time does not go on"),

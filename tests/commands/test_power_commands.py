@@ -10,10 +10,20 @@ from edge_infer.boards.calibration import Calibration
 from edge_infer.boards.errors import MeterError
 from edge_infer.boards.meter_config import read_meter_file
 from edge_infer.boards.power import PowerSample, SampleFlag
-from edge_infer.boards.power_csv import COLUMNS, read_power_log, summarise
+from edge_infer.boards.power_csv import COLUMNS, RecordedMeter, read_power_log
+from edge_infer.boards.power_summary import summarise
 from edge_infer.boards.sysfs import RealSysfs
+from edge_infer.boards.timebase import VirtualTimebase
 from edge_infer.commands import power_meter
 from edge_infer.commands.root import run_line
+from edge_infer.firmware_bridge.wire.log_text import (
+    CSV_HEADER,
+    boot_fields,
+    csv_line,
+    entry_fields,
+    gap_fields,
+    json_line,
+)
 
 SIM = "sim:raspberry-pi-5"
 MS = 1_000_000
@@ -162,3 +172,103 @@ def test_mistakes_are_one_line(
 
 def test_the_columns_are_the_samples_fields() -> None:
     assert COLUMNS[:3] == ("seq", "timestamp_ns", "interval_ns")
+
+
+def stream_rows(host_ns: int | None) -> list[dict[str, object]]:
+    """Two boots of a device with three samples each, and what else such a log holds."""
+    first = samples([1_000_000, 3_000_000, 3_000_000])
+    rows = [boot_fields(0, 77)]
+    rows += [entry_fields(n, sample, host_ns) for n, sample in enumerate(first)]
+    rows += [gap_fields(5, 2), boot_fields(5, 78)]
+    return rows + [entry_fields(n, sample, host_ns) for n, sample in enumerate(first, 5)]
+
+
+@pytest.mark.parametrize("form", ["csv", "jsonl", "terminal"])
+@pytest.mark.parametrize(("host_ns", "origin"), [(5, "measured"), (None, "simulated")])
+def test_report_reads_every_form_of_a_stream(
+    form: str,
+    host_ns: int | None,
+    origin: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log = tmp_path / f"log.{form}"
+    line = json_line if form == "jsonl" else csv_line
+    lines = [line(row) for row in stream_rows(host_ns)]
+    head = {
+        "csv": [CSV_HEADER],
+        "jsonl": [],
+        "terminal": ["# edge-infer power log. q:", CSV_HEADER],
+    }
+    end = "\r\n" if form == "terminal" else "\n"
+    log.write_bytes(end.join([*head[form], *lines, lines[-1][:9]]).encode())
+    assert run_line(["power", "report", str(log), "--json"]) == 0
+    captured = capsys.readouterr()
+    report = json.loads(captured.out)
+    # 2.5 W over each boot, and the line from 3 W to 1 W over the one period between them.
+    assert report["energy_uj"] == 5_000 + 2_000 + 5_000
+    assert (report["samples"], report["lost"], report["restarts"]) == (6, 0, 1)
+    assert (report["origin"], report["uncertainty_uw"]) == (origin, None)
+    assert "1 line, 9 bytes" in report["left_out"] and "1 line, 9 bytes" in captured.err
+    assert run_line(["power", "report", str(log)]) == 0
+    text = capsys.readouterr().out
+    assert "the log states no bound" in text and "the time between is not counted" in text
+
+
+def test_a_stream_that_goes_on_and_a_meter_started_anew_lose_nothing(tmp_path: Path) -> None:
+    rows = [boot_fields(0, 77), *(entry_fields(n, s) for n, s in enumerate(samples([1, 1])))]
+    again = [s._replace(timestamp_ns=s.timestamp_ns + 9 * MS) for s in samples([1, 1])]
+    rows += [boot_fields(0, 77), *(entry_fields(n, s) for n, s in enumerate(again, 2))]
+    log = tmp_path / "log.csv"
+    log.write_text("\n".join([CSV_HEADER, *map(csv_line, rows), ""]))
+    found = read_power_log(log)
+    assert (found.restarts, summarise(found.samples).lost) == (0, 0)
+    assert summarise(found.samples).longest_gap_ns == 8 * MS
+    assert not found.bounds_stated
+
+
+def test_a_block_of_zeros_in_the_middle_is_counted_and_the_rest_is_read(
+    recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = recorded.read_bytes().splitlines(keepends=True)
+    lines[50] = bytes(100) + lines[50]
+    recorded.write_bytes(b"".join(lines))
+    assert run_line(["power", "report", str(recorded), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert (report["samples"], report["lost"]) == (len(lines) - 3, 1)
+    assert report["left_out"].startswith(f"1 line, {len(lines[50])} bytes; line 51")
+
+
+def test_a_log_that_is_played_ends_with_its_file(
+    recorded: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = read_power_log(recorded)
+    time = VirtualTimebase()
+    meter = RecordedMeter(log, time.now_ns)
+    meter.start()
+    source = power_meter.MeterSource("log", meter, time)
+    assert sum(map(len, source.batches(power_meter.BATCH_NS, None))) == len(log.samples)
+    short = "".join(recorded.read_text().splitlines(keepends=True)[:12])
+    recorded.write_text(short)
+    assert run_line(["power", "monitor", "--meter", f"log:{recorded}"]) == 0
+    assert "10 samples, 0 lost" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('{"timestamp_ns": 5, "power_uw": 7}\n', "it is no line of power stream"),
+        ("{}{}\n", "holds no samples: line 1"),
+        ("[1]\n", "no heading of a power log"),
+        (f"{CSV_HEADER}\n0,boot,,,,,,,,,77\n", "holds no samples"),
+        (f"{CSV_HEADER}\n0,power,5\n", "it has 3 values, not 11"),
+        ("\0" * 50, "no heading of a power log"),
+    ],
+)
+def test_what_is_no_log_is_refused(
+    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = tmp_path / "log.csv"
+    log.write_text(text)
+    assert run_line(["power", "report", str(log)]) == 1
+    assert message in capsys.readouterr().err

@@ -21,7 +21,7 @@ from edge_infer.boards.meter_config import (
 )
 from edge_infer.boards.meters import open_meter
 from edge_infer.boards.power import PowerMeter, PowerSample, SampleFlag
-from edge_infer.boards.power_csv import PowerCsvWriter
+from edge_infer.boards.power_csv import PowerCsvWriter, RecordedMeter
 from edge_infer.boards.profile import load_profile
 from edge_infer.boards.registry import SIMULATED, detect_board
 from edge_infer.boards.sysfs import RealSysfs
@@ -54,10 +54,14 @@ class MeterSource:
     def batches(self, every_ns: int, duration_ns: int | None) -> Iterator[list[PowerSample]]:
         """Yield the samples of each `every_ns` for `duration_ns`, or until interrupted.
 
+        A log that is played ends it too.
+
         Raises BusError when the meter fails for good.
         """
         now_ns = self.timebase.now_ns()
         end_ns = NEVER_NS if duration_ns is None else now_ns + duration_ns
+        if isinstance(self.meter, RecordedMeter):
+            end_ns = min(end_ns, self.meter.end_ns)
         while now_ns < end_ns:
             now_ns = min(now_ns + every_ns, end_ns)
             self.timebase.sleep_until_ns(now_ns)

@@ -5,7 +5,8 @@ from typing import Any
 
 import click
 
-from edge_infer.boards.power_csv import PowerLog, read_power_log, summarise
+from edge_infer.boards.power_csv import PowerLog, read_power_log
+from edge_infer.boards.power_summary import summarise
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.render import emit, picture, table, warn
 
@@ -18,7 +19,10 @@ POINTS = 4000
 @option("--plot", type=click.Path(path_type=Path, dir_okay=False), help="Picture to write.")
 @json_option
 def report_command(log: Path, plot: Path | None, as_json: bool) -> None:
-    """Sum up a file of `power record`: energy, mean power, samples lost, uncertainty."""
+    """Sum up a file of `power record` or `power stream`: energy, mean power, what was lost.
+
+    CSV and JSON lines are read up to what is whole; what is not is counted.
+    """
     recorded = read_power_log(log, up_to_cut=True)
     if recorded.left_out is not None:
         warn(f"left out {recorded.left_out}")
@@ -42,7 +46,7 @@ def report_document(log: PowerLog, name: str) -> dict[str, Any]:
         "duration_us": summary.duration_ns // 1000,
         "energy_uj": summary.energy_nj / 1000,
         "mean_uw": summary.mean_uw,
-        "uncertainty_uw": uncertainty_uw,
+        "uncertainty_uw": uncertainty_uw if log.bounds_stated else None,
         "least_uw": summary.least_uw,
         "greatest_uw": summary.greatest_uw,
         "samples": summary.samples,
@@ -51,17 +55,19 @@ def report_document(log: PowerLog, name: str) -> dict[str, Any]:
         "longest_gap_us": summary.longest_gap_ns // 1000,
         "saturated": summary.saturated,
         "throttled": summary.throttled,
+        "restarts": log.restarts,
         "left_out": log.left_out,
     }
 
 
 def _text(report: dict[str, Any]) -> str:
+    bound_uw = report["uncertainty_uw"]
+    bound = "+- ?, the log states no bound" if bound_uw is None else f"+- {bound_uw / 1e6:.4f} W"
     rows = [
         ["energy", f"{report['energy_uj'] / 1e6:.4f} J in {report['duration_us'] / 1e6:.3f} s"],
         [
             "mean power",
-            f"{report['mean_uw'] / 1e6:.4f} W +- {report['uncertainty_uw'] / 1e6:.4f} W "
-            f"({report['origin']})",
+            f"{report['mean_uw'] / 1e6:.4f} W {bound} ({report['origin']})",
         ],
         [
             "least, greatest",
@@ -71,6 +77,8 @@ def _text(report: dict[str, Any]) -> str:
         ["longest gap", f"{report['longest_gap_us'] / 1000:.2f} ms"],
         ["saturated, throttled", f"{report['saturated']}, {report['throttled']}"],
     ]
+    if report["restarts"]:
+        rows.append(["restarts", f"{report['restarts']}, the time between is not counted"])
     return f"{report['log']}\n{table(rows)}"
 
 
