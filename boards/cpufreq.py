@@ -1,8 +1,9 @@
 """The processor clock through Linux cpufreq, put back as it was found."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from edge_infer.boards.clock_lease import Claim, ClockLease
+from edge_infer.boards.cores import Cores, LinuxCores, Staying
 from edge_infer.boards.cpufreq_policy import (
     GOVERNOR,
     MAX_KHZ,
@@ -26,21 +27,30 @@ class CpufreqClock:
     """Every policy of the machine, moved together.
 
     A clock is asked for through the userspace governor where the kernel offers it, else by setting
-    both limits to it. On a machine with several policies the fastest one's clocks are offered, and
-    the others take their own nearest.
+    both limits to it. On a machine with several policies (big.LITTLE) the clocks of the fastest
+    cores are offered, the process stays on these cores, and the other policies take their own
+    nearest clock. Where it may run on other cores alone (taskset), it is theirs.
 
     Args:
         sysfs: the tree.
         lease: keeps what was found on disk; None where nobody else can need it (a simulation).
+        cores: of this process.
 
     Raises:
         ClockError: the kernel does not control the clock, or a dead process's clock cannot be
             restored.
     """
 
-    def __init__(self, sysfs: Sysfs, lease: ClockLease | None = None) -> None:
+    def __init__(
+        self, sysfs: Sysfs, lease: ClockLease | None = None, cores: Cores | None = None
+    ) -> None:
         self._policies = find_policies(sysfs)
-        self._main = max(self._policies, key=lambda policy: policy.clocks_khz[-1])
+        self._cores = cores or LinuxCores()
+        self._group = _fastest(self._policies, self._cores)
+        self._main = self._group[0]
+        several = len(self._policies) > 1
+        cpus = frozenset(cpu for policy in self._group for cpu in policy.cpus)
+        self._staying = Staying(self._cores, cpus if several else frozenset())
         self._lease = lease
         self._claims: dict[str, Claim] = {}
         self._asked_khz: int | None = None
@@ -52,8 +62,15 @@ class CpufreqClock:
         return tuple(khz for khz in self._main.clocks_khz if khz not in self._aliased)
 
     def current_khz(self) -> int:
-        """Return the clock in kHz that the kernel reports now. Raises ClockError."""
-        return self._main.current_khz()
+        """Return the clock in kHz that the kernel reports now, of the core that runs this thread.
+
+        Raises ClockError.
+        """
+        return self._running().current_khz()
+
+    def stay(self) -> None:
+        """Keep the process on the cores whose clock is told here, until `reset`."""
+        self._staying.begin(" and ".join(policy.name for policy in self._group))
 
     def set_khz(self, khz: int) -> int:
         """Ask for a clock and return the one that the kernel then reports.
@@ -86,7 +103,7 @@ class CpufreqClock:
         got = {}
         for khz in self.supported_khz():
             self.set_khz(khz)
-            got[khz] = measured_khz() if measured_khz else self._main.real_khz()
+            got[khz] = measured_khz() if measured_khz else self._running().real_khz()
         return {khz: real for khz, real in got.items() if abs(real - khz) > ALIAS * khz}
 
     def drop_aliased(self, measured_khz: Callable[[], int] | None = None) -> dict[int, int]:
@@ -111,11 +128,20 @@ class CpufreqClock:
             self._claims = {}
             restored = True
         finally:
+            self._staying.end()
             if self._lease is not None:
                 self._lease.release(restored)
 
+    def _running(self) -> CpufreqPolicy:
+        """Return the policy of the core that runs this thread, where several are used."""
+        if len(self._group) > 1:
+            cpu = self._cores.running()
+            return next((policy for policy in self._group if cpu in policy.cpus), self._main)
+        return self._main
+
     def _prepare(self) -> None:
         """Note what is found before the first change, then take the userspace governor."""
+        self.stay()
         if not self._claims:
             self._claims = self._found()
             self._record()
@@ -147,7 +173,7 @@ class CpufreqClock:
     def _read_back(self, khz: int) -> int:
         # The kernel applies new limits in a worker of its own: they may show a few reads later.
         for _ in range(READ_BACKS):
-            got_khz = self._main.current_khz()
+            got_khz = self.current_khz()
             if got_khz == khz:
                 break
         return got_khz
@@ -171,6 +197,17 @@ class CpufreqClock:
             restored = True
         finally:
             self._lease.release(restored)
+
+
+def _fastest(policies: Sequence[CpufreqPolicy], cores: Cores) -> tuple[CpufreqPolicy, ...]:
+    """Return the policies of the fastest cores that this process may run on: alike, one or more."""
+    known = len(policies) > 1 and all(policy.cpus for policy in policies)
+    usable = [p for p in policies if p.cpus & cores.allowed()] if known else []
+    chosen = max(usable or policies, key=lambda policy: (policy.capacity, policy.clocks_khz[-1]))
+    alike = [
+        p for p in usable if (p.capacity, p.clocks_khz) == (chosen.capacity, chosen.clocks_khz)
+    ]
+    return tuple(alike) or (chosen,)
 
 
 def _userspace_values(policy: CpufreqPolicy, governor: str) -> dict[str, list[str]]:

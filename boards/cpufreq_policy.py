@@ -25,6 +25,11 @@ class CpufreqPolicy:
         self._folder = f"{POLICIES}/{name}"
         self.clocks_khz = self._clocks_khz()
         """The clocks it offers, ascending."""
+        cpus = self._read_or("affected_cpus", "").split()
+        self.cpus = frozenset(int(cpu) for cpu in cpus if cpu.isdigit())
+        """The processors that share its clock and are there; none where the kernel does not say."""
+        self.capacity = max(map(self._capacity, self.cpus), default=0)
+        """Greatest speed of such a processor beside the board's fastest, which has 1024; or 0."""
         governors = self._read_or("scaling_available_governors", "")
         self.has_userspace = USERSPACE in governors.split()
         """Whether a clock can be asked for through scaling_setspeed."""
@@ -108,6 +113,12 @@ class CpufreqPolicy:
         if not clocks:
             raise ClockError(f"{self._sysfs.where(self._folder)} lists no clocks")
         return tuple(clocks)
+
+    def _capacity(self, cpu: int) -> int:
+        try:
+            return int(self._sysfs.read(f"devices/system/cpu/cpu{cpu}/cpu_capacity"))
+        except (OSError, ValueError):
+            return 0
 
     def _read_or(self, name: str, default: str) -> str:
         try:

@@ -73,6 +73,7 @@ def _board_here(profile: BoardProfile) -> Board:
     thermometer = LinuxThermometer(sysfs)
     clock = CpufreqClock(sysfs, ClockLease())
     drop_clocks_that_lie(clock, thermometer)
+    clock.stay()
     return LinuxBoard(profile, clock, board_meter(profile, sysfs, thermometer), sysfs)
 
 

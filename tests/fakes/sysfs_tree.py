@@ -37,10 +37,14 @@ def make_tree(
     policies: Sequence[Sequence[int]] = (CLOCKS_KHZ,),
     governors: str = "ondemand userspace performance",
     listed: bool = True,
+    cpus: Sequence[Sequence[int]] = (),
 ) -> Path:
-    """Make a cpufreq tree of plain files: nothing in it reacts to a write. Return its root."""
+    """Make a cpufreq tree of plain files: nothing in it reacts to a write. Return its root.
+
+    With `cpus`, those of each policy, a policy is named after its first one.
+    """
     for number, clocks_khz in enumerate(policies):
-        folder = root / POLICIES / f"policy{number}"
+        folder = root / POLICIES / f"policy{cpus[number][0] if cpus else number}"
         folder.mkdir(parents=True)
         files = {
             "scaling_available_governors": governors,
@@ -54,6 +58,8 @@ def make_tree(
         }
         if listed:
             files["scaling_available_frequencies"] = " ".join(map(str, clocks_khz)) + " "
+        if cpus:
+            files["affected_cpus"] = " ".join(map(str, cpus[number]))
         for name, value in files.items():
             (folder / name).write_text(f"{value}\n")
     return root
