@@ -6,6 +6,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.bundle import Bundle, open_bundle, scores_key
 from edge_infer.models_tflite.describe import StageDraft, describe_stage
 from edge_infer.models_tflite.errors import BundleError, ModelNotSupportedError
+from edge_infer.models_tflite.frame_spec import FrameSpec, check_frames, check_labels
 from edge_infer.models_tflite.golden import (
     GOLDEN_COUNT,
     run_all,
@@ -109,6 +111,7 @@ def write_bundle(out: Path, draft: BundleDraft, *, replace: bool = False) -> Bun
     vouch(((stage.name, stage.model) for stage in draft.stages), open_backend())
     stages = tuple(_described(stage) for stage in draft.stages)
     files = {stage.file: part.model for stage, part in zip(stages, draft.stages, strict=True)}
+    draft = _checked(draft, stages[0])
     files[GOLDEN_FILE], golden = _golden(draft, stages)
     samples = None
     if draft.samples is not None:
@@ -145,6 +148,24 @@ def _described(draft: StageDraft) -> Stage:
         if finding.severity == "error":
             raise ModelNotSupportedError(f"{finding.where}: {finding.what}: {finding.advice}")
     return describe_stage(draft, graph)
+
+
+def _checked(draft: BundleDraft, first: Stage) -> BundleDraft:
+    """Return the draft with samples and golden frames as its first stage takes them."""
+    spec = FrameSpec.of_input(first.input, len(draft.labels))
+    golden, samples = draft.golden_frames, draft.samples
+    if golden is not None:
+        golden = np.stack(check_frames(golden, spec, "golden frames").frames)
+    if samples is not None:
+        frames = np.stack(check_frames(samples.frames, spec, "samples").frames)
+        labels = check_labels(samples.labels, len(frames), spec.classes, "samples")
+        samples = replaced(samples, frames=frames, labels=_kept(labels, samples.labels))
+    return replaced(draft, golden_frames=golden, samples=samples)
+
+
+def _kept(labels: NDArray[np.int64], given: NDArray[Any]) -> NDArray[Any]:
+    """Return labels in the type they were given in, where that is one of whole numbers."""
+    return labels.astype(given.dtype) if given.dtype.kind in "iu" else labels
 
 
 def _golden(draft: BundleDraft, stages: Sequence[Stage]) -> tuple[bytes, Golden]:

@@ -19,7 +19,7 @@ from edge_infer.models_tflite.manifest import FULL_RATIO, MANIFEST_FILE, FileInf
 from edge_infer.models_tflite.manifest_text import LARGEST_BYTES, read_manifest
 from edge_infer.models_tflite.stage_spec import Stage
 
-_FRAME_DTYPES = ("uint8", "float32")
+_FRAME_DTYPES = ("uint8", "int8", "float32")
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,7 +60,7 @@ class Bundle:
         return PrunableModel.open(model).materialise(ratio)
 
     def samples(self) -> tuple[NDArray[Any], NDArray[np.int64]] | None:
-        """Return the frames [n, H, W, C] (uint8 or float32) and labels [n] that travel along.
+        """Return the frames [n, H, W, C] (uint8, int8 or float32) and labels [n] that travel along.
 
         None if the bundle carries none.
 

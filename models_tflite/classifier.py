@@ -29,10 +29,12 @@ class FrameOptions:
     """Subtracted, one or one per channel, in frame units; by default pixels enter as they are."""
     std: Sequence[float] | None = None
     """What the difference is divided by."""
-    source: Literal["uint8", "float32"] = "uint8"
-    """Dtype of the frames."""
+    source: Literal["uint8", "int8", "float32"] = "uint8"
+    """Dtype of the frames; int8 are the model's own input integers."""
     resize: Literal["none", "bilinear", "nearest"] = "none"
     """How frames of another size are fitted."""
+    background: tuple[int, ...] | None = None
+    """What stands behind transparent images."""
 
 
 @dataclass(frozen=True)
@@ -50,13 +52,19 @@ class Classifier:
 
     def preprocess(self, options: FrameOptions) -> Preprocess:
         """Return how frames become this model's input."""
-        if options.mean is None and options.std is None and options.source == "uint8":
-            found = identity_preprocess(self.graph)
+        if options.mean is None and options.std is None and options.source != "float32":
+            found = identity_preprocess(self.graph, options.source)
         else:
             plain = Preprocess()
             mean, std = options.mean or plain.mean, options.std or plain.std
             found = Preprocess(mean=tuple(mean), std=tuple(std))
-        return replaced(found, source=options.source, resize=options.resize, layout=self.layout)
+        return replaced(
+            found,
+            source=options.source,
+            resize=options.resize,
+            layout=self.layout,
+            background=options.background,
+        )
 
     @property
     def layout(self) -> Literal["NHWC", "NCHW"]:

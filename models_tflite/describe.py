@@ -75,11 +75,12 @@ def describe_stage(draft: StageDraft, graph: Graph) -> Stage:
     )
 
 
-def identity_preprocess(graph: Graph) -> Preprocess:
-    """Return the preprocess that maps uint8 pixels one to one on an 8-bit input.
+def identity_preprocess(graph: Graph, source: Literal["uint8", "int8"] = "uint8") -> Preprocess:
+    """Return the preprocess that maps 8-bit frames one to one on an 8-bit input.
 
     The convention of image models whose quantised range is the pixel range: raw = pixel for
     uint8, raw = pixel - 128 for int8. A float32 input takes the pixel values 0 to 255 as they are.
+    Frames of int8 are a model's own int8 input as it is, and pixel - 128 for a uint8 input.
 
     Raises:
         ModelNotSupportedError: the input is of another type, or has no scale.
@@ -87,10 +88,10 @@ def identity_preprocess(graph: Graph) -> Preprocess:
     tensor = graph.tensors[graph.inputs[0]]
     dtype = _dtype(tensor)
     if dtype == "float32":
-        return Preprocess()
-    shift = 128 if dtype == "int8" else 0
-    # real = scale * (pixel - shift - zero_point)
-    return Preprocess(mean=(float(tensor.zero_point + shift),), std=(1 / tensor.scale,))
+        return Preprocess(source)
+    shift = (128 if dtype == "int8" else 0) - (128 if source == "int8" else 0)
+    # real = scale * (frame - shift - zero_point)
+    return Preprocess(source, mean=(float(tensor.zero_point + shift),), std=(1 / tensor.scale,))
 
 
 def _tensor_spec(tensor: Tensor) -> TensorSpec:

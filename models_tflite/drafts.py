@@ -37,8 +37,9 @@ def build_single(
     labels: Sequence[str] | None = None,
     mean: Sequence[float] | None = None,
     std: Sequence[float] | None = None,
-    source: Literal["uint8", "float32"] = "uint8",
+    source: Literal["uint8", "int8", "float32"] = "uint8",
     resize: Literal["none", "bilinear", "nearest"] = "none",
+    background: tuple[int, ...] | None = None,
     description: str = "",
     license: str = "",
     samples: SampleSet | None = None,
@@ -55,8 +56,9 @@ def build_single(
         mean: what is subtracted from a frame, one or one per channel, in frame units; by default
             pixels enter as they are (`identity_preprocess`).
         std: what the difference is divided by.
-        source: dtype of the frames.
+        source: dtype of the frames; int8 are the integers of the model's own input.
         resize: how frames of another size are fitted.
+        background: what stands behind transparent images; they are refused if None.
         description: one sentence.
         license: the model's licence.
         samples: real inputs to travel along.
@@ -72,7 +74,7 @@ def build_single(
         read_classifier(model_path),
         labels,
         name,
-        FrameOptions(mean, std, source, resize),
+        FrameOptions(mean, std, source, resize, background),
         description=description,
         license=license,
         samples=samples,

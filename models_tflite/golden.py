@@ -74,16 +74,16 @@ def synthetic_frames(spec: StageInput, seed: int, count: int) -> NDArray[Any]:
         count: number of frames.
 
     Returns:
-        Shape [count, H, W, C] in the source dtype; uint8 over 0 to 255, float32 over the
+        Shape [count, H, W, C] in the source dtype; 8 bits over their range, float32 over the
         quantised range of the input, or within two standard deviations for a float32 input.
     """
     random = np.random.default_rng(seed)
     shape = spec.frame_shape
     unit = np.stack([_unit_frame(random, shape) for _ in range(count)])
     assert spec.preprocess is not None, "only a stage that reads the frame has frames"
-    if spec.preprocess.source == "uint8":
+    if spec.preprocess.source != "float32":
         pixels: NDArray[Any] = np.rint(unit * 255).astype(np.uint8)
-        return pixels
+        return pixels if spec.preprocess.source == "uint8" else (pixels ^ 128).view(np.int8)
     low, high = _real_range(spec)
     mean, std = np.asarray(spec.preprocess.mean), np.asarray(spec.preprocess.std)
     frames: NDArray[Any] = ((low + unit * (high - low)) * std + mean).astype(np.float32)

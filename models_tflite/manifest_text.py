@@ -21,6 +21,8 @@ _DIGITS = 18
 _DEPTH = 32
 _KEYWORDS = {"reads": "from"}
 """Attribute to key, where the key is a word that Python keeps."""
+_LEFT_OUT = {"background"}
+"""Keys that are not written where there is no value: older readers do not know them."""
 
 
 def read_manifest(text: str | bytes) -> Manifest:
@@ -99,7 +101,12 @@ def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def to_document(value: Any) -> Any:
     """Return a dataclass, named tuple, mapping, sequence or scalar as what JSON can write."""
     if dataclasses.is_dataclass(value) or hasattr(value, "_fields"):
-        return {key: to_document(getattr(value, name)) for name, key in _keys(value.__class__)}
+        items = ((key, getattr(value, name)) for name, key in _keys(value.__class__))
+        return {
+            key: to_document(item)
+            for key, item in items
+            if item is not None or key not in _LEFT_OUT
+        }
     if isinstance(value, Mapping):
         return {key: to_document(item) for key, item in value.items()}
     if isinstance(value, tuple | list):

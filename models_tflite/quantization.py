@@ -78,8 +78,8 @@ _RESIZERS = {"bilinear": resize_bilinear, "nearest": resize_nearest}
 class FrameInput:
     """Turns frames into the input of one stage.
 
-    A uint8 frame goes through one 256-entry table per channel (one in all, if the channels are
-    treated alike), a float32 frame through the arithmetic itself.
+    A uint8 or int8 frame goes through one 256-entry table per channel (one in all, if the channels
+    are treated alike), a float32 frame through the arithmetic itself.
     """
 
     def __init__(self, spec: StageInput):
@@ -97,12 +97,13 @@ class FrameInput:
         self._quantised = np.dtype(spec.dtype)
         self._tensor_shape = (1, *spec.shape)
         self._resize = _RESIZERS.get(spec.preprocess.resize)
-        self._tables = self._lookup_tables() if self._source == np.uint8 else None
+        self.tables = None if self._source == np.float32 else self._lookup_tables()
+        """What each byte of a frame becomes: [256], or [C, 256] where channels differ."""
 
     @property
     def byte_table(self) -> bytes | None:
-        """The one table of bytes that a uint8 frame of the right shape goes through, if any."""
-        table = self._tables
+        """The one table of bytes that an 8-bit frame of the right shape goes through, if any."""
+        table = self.tables
         if table is None or table.ndim != 1 or table.itemsize != 1:
             return None
         return None if self._preprocess.layout == "NCHW" else table.tobytes()
@@ -121,12 +122,12 @@ class FrameInput:
             return self._already_quantised(frame)
         if frame.shape != self._frame_shape:
             frame = self._resized(frame)
-        if self._tables is None:
+        if self.tables is None:
             values = self._convert(frame)
-        elif self._tables.ndim == 1:
-            values = self._tables.take(frame)
+        elif self.tables.ndim == 1:
+            values = self.tables.take(frame.view(np.uint8))
         else:
-            values = self._tables[np.arange(len(self._tables)), frame]
+            values = self.tables[np.arange(len(self.tables)), frame.view(np.uint8)]
         if self._preprocess.layout == "NCHW":
             values = np.ascontiguousarray(values.transpose(2, 0, 1))
         return values.reshape(self._tensor_shape)
@@ -160,7 +161,7 @@ class FrameInput:
 
     def _lookup_tables(self) -> NDArray[Any]:
         """Return the table [256], or [C, 256] where mean or std differ between channels."""
-        levels = np.arange(256, dtype=np.float64)
+        levels = np.arange(256).astype(np.uint8).view(self._source).astype(np.float64)
         if len(self._preprocess.mean) == len(self._preprocess.std) == 1:
             return self._convert(levels)
         channels = self._frame_shape[-1]

@@ -36,7 +36,7 @@ class TensorSpec:
 class Preprocess:
     """How a frame becomes the real values of a stage's input: (value - mean) / std."""
 
-    source: Literal["uint8", "float32"] = "uint8"
+    source: Literal["uint8", "int8", "float32"] = "uint8"
     """Dtype of the frames."""
     mean: tuple[float, ...] = (0.0,)
     """In units of the frame; one, or one per channel."""
@@ -44,6 +44,8 @@ class Preprocess:
     resize: Literal["none", "bilinear", "nearest"] = "none"
     layout: Literal["NHWC", "NCHW"] = "NHWC"
     """Layout of the model's tensor; frames are always [H, W, C]."""
+    background: tuple[int, ...] | None = None
+    """What stands behind transparent images, one value or one per channel; None refuses them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,3 +15,7 @@ class SourceError(RunError):
 
 class SourceMissingError(SourceError, FileNotFoundError):
     """The path of an input does not exist."""
+
+
+class InputError(SourceError, ValueError):
+    """An input is not what it was given as, or lacks what must be stated about it."""

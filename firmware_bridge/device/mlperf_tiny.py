@@ -11,10 +11,10 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.models_tflite.stage import LoadedStage
 from edge_infer.models_tflite.stage_spec import Scores
 from edge_infer.runtime.engine_contracts import LocalEngine
-from edge_infer.runtime.frames.spec import FrameSpec
 from edge_infer.runtime.records import Frame, InferenceRecord
 
 COMMAND_BYTES = 80

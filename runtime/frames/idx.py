@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.runtime.errors import SourceError, SourceMissingError
+from edge_infer.runtime.errors import InputError, SourceMissingError
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
@@ -27,7 +27,7 @@ def read_idx(path: Path) -> NDArray[Any]:
 
     Raises:
         SourceMissingError: there is no such file.
-        SourceError: it is not an IDX file, or is shorter or longer than its header says.
+        InputError: it is not an IDX file, or is shorter or longer than its header says.
     """
     try:
         content = path.read_bytes()
@@ -36,23 +36,23 @@ def read_idx(path: Path) -> NDArray[Any]:
     except FileNotFoundError:
         raise SourceMissingError(f"there is no input {path}") from None
     except (OSError, EOFError, zlib.error) as error:
-        raise SourceError(f"{path}: cannot be read: {error}") from error
+        raise InputError(f"{path}: cannot be read: {error}") from error
     return parse_idx(content, str(path))
 
 
 def parse_idx(content: bytes, name: str) -> NDArray[Any]:
-    """Parse the bytes of an IDX file. Raises SourceError as `read_idx` does."""
+    """Parse the bytes of an IDX file. Raises InputError as `read_idx` does."""
     if len(content) < 4 or content[:2] != b"\0\0" or content[2] not in _DTYPES:
-        raise SourceError(f"{name}: not an IDX file (it begins {content[:4].hex(' ') or 'empty'})")
+        raise InputError(f"{name}: not an IDX file (it begins {content[:4].hex(' ') or 'empty'})")
     rank = content[3]
     start = 4 + 4 * rank
     if len(content) < start:
-        raise SourceError(f"{name}: an IDX file cut off in its header")
+        raise InputError(f"{name}: an IDX file cut off in its header")
     shape = struct.unpack_from(f">{rank}I", content, 4)
     dtype = np.dtype(_DTYPES[content[2]])
     wanted = start + dtype.itemsize * math.prod(shape)
     if len(content) != wanted:
-        raise SourceError(
+        raise InputError(
             f"{name}: {len(content)} bytes where its header {list(shape)} asks for {wanted}"
         )
     array = np.frombuffer(content, dtype, offset=start).reshape(shape)

@@ -125,14 +125,16 @@ def test_raw_frames_come_through_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys:
     assert samples is not None
     pipe = io.TextIOWrapper(io.BytesIO(samples[0][:30].tobytes()))
     monkeypatch.setattr(sys, "stdin", pipe)
-    document = run_json(capsys, "digits-early-exit", "-", "--board", PI_5)
+    document = run_json(
+        capsys, "digits-early-exit", "-", "--board", PI_5, "--frame-size", "8x8"
+    )
     assert document["inferences"] == 30
     assert document["accuracy"] is None
 
 
 def test_a_wrong_input_names_both_shapes(tmp_path: Path, capsys: Capture) -> None:
     np.save(tmp_path / "x.npy", np.zeros((2, 9, 9, 1), np.uint8))
-    assert run_line(["run", "digits-early-exit", str(tmp_path / "x.npy")]) == 1
+    assert run_line(["run", "digits-early-exit", str(tmp_path / "x.npy")]) == 2
     assert "[9, 9, 1], the bundle takes [8, 8, 1]" in capsys.readouterr().err
 
 

@@ -27,12 +27,12 @@ from edge_infer.firmware_bridge.image.keys import TrustedKeys
 from edge_infer.firmware_bridge.image.mcuboot_image import parse
 from edge_infer.firmware_bridge.image.stored_zip import unpack
 from edge_infer.models_tflite import Bundle, open_bundle
+from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.arrivals import BackToBack
 from edge_infer.runtime.engine_contracts import LocalEngine
 from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.event_loop import EventLoop
 from edge_infer.runtime.frames.sources import ArraySource
-from edge_infer.runtime.frames.spec import FrameSpec
 from edge_infer.runtime.summary import RunSummary
 
 ROOT = Path(__file__).parents[2]

@@ -8,8 +8,8 @@ from tests.hostile.suite import Suite, Tally
 
 from edge_infer.boards import open_board
 from edge_infer.firmware_bridge.device.mlperf_tiny import MlperfTiny
+from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.engine import Engine
-from edge_infer.runtime.frames.spec import FrameSpec
 
 _WORDS = (
     "name", "profile", "timestamp", "help", "results", "db", "db print", "db load", "db load 64",

@@ -100,7 +100,7 @@ def test_a_model_of_two_branches_becomes_a_little_big_bundle(tmp_path: Path) -> 
 FAILURES: list[tuple[dict[str, Any], type[BundleError], str]] = [
     ({"labels": ("a", "b")}, ManifestError, "scores.classes is 5"),
     ({"name": "no/slash"}, ManifestError, "name is"),
-    ({"golden_frames": np.zeros((2, 9, 9, 1), np.uint8)}, FrameError, r"a frame is \[9, 9, 1\]"),
+    ({"golden_frames": np.zeros((2, 9, 9, 1), np.uint8)}, FrameError, r"frame of shape \[9, 9, 1\]"),
     ({"stages": [StageDraft("net", b"TFL3")]}, ModelError, r"^net: litert .* refuses the model"),
 ]
 

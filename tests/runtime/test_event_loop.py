@@ -4,11 +4,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes.runtime_fakes import FakeEngine, FakeTime
 
+from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.arrivals import BackToBack, Periodic
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.event_loop import EventLoop
 from edge_infer.runtime.frames.sources import ArraySource
-from edge_infer.runtime.frames.spec import FrameSpec
 from edge_infer.runtime.records import Frame, InferenceRecord
 
 MS = 1_000_000

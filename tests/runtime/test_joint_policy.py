@@ -16,13 +16,13 @@ from edge_infer.lab.replay.costs import ReplayCosts
 from edge_infer.lab.replay.replay import Replay, Traffic
 from edge_infer.lab.replay.scored_frames import score_frames, scored_bundle
 from edge_infer.models_tflite import Bundle, load_stages, open_backend, open_bundle
+from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.arrivals import Periodic
 from edge_infer.runtime.energy_budget import BudgetError
 from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.event_loop import EventLoop
 from edge_infer.runtime.frames.sources import ArraySource
-from edge_infer.runtime.frames.spec import FrameSpec
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.policies.joint_policy import RatioContext, ratio_contexts, worth_choosing
 from edge_infer.runtime.records import InferenceRecord

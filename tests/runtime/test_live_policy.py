@@ -13,6 +13,7 @@ from edge_infer.lab.replay.replay import Replay, Traffic
 from edge_infer.lab.replay.scored_frames import ScoredFrames, score_frames, scored_bundle
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.models_tflite import Bundle, open_backend, open_bundle
+from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.arrivals import Periodic
 from edge_infer.runtime.energy_budget import BudgetError
@@ -20,7 +21,6 @@ from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.event_loop import EventLoop
 from edge_infer.runtime.frames.sources import ArraySource
-from edge_infer.runtime.frames.spec import FrameSpec
 from edge_infer.runtime.governors.planned import PlannedGovernor
 from edge_infer.runtime.records import InferenceRecord
 from edge_infer.runtime.stage_costs import works_of

@@ -24,7 +24,7 @@ class Trickle(io.RawIOBase):
 def test_frames_are_whole_however_the_pipe_splits_them(step: int, count: int) -> None:
     frames = np.random.default_rng(step).integers(0, 256, (count, 4, 6, 1), np.uint8)
     read = read_raw_frames(
-        Trickle(frames.tobytes(), step),  # type: ignore[arg-type]
+        Trickle(frames.tobytes(), step),
         RawFormat(6, 4, "gray"),
         (4, 6, 1),
     )

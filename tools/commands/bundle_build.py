@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
 
 from edge_infer.commands.bundle_report import emit_built
 from edge_infer.commands.options import json_option, option, options_as, refuse_existing
-from edge_infer.commands.render import warn
-from edge_infer.commands.tune import TuneOptions, tune_options
+from edge_infer.commands.source_options import background_option
+from edge_infer.commands.tune import TuneOptions, tell_inputs, tune_options
 from edge_infer.commands.tune_report import tune_report
 from edge_infer.lab.tuning.tuning import tuned_draft
 from edge_infer.lab.tuning.tuning_document import tune_document
@@ -25,6 +24,7 @@ from edge_infer.models_tflite.classifier import FrameOptions, read_classifier
 from edge_infer.models_tflite.drafts import build_single, pair_draft
 from edge_infer.models_tflite.self_test import self_test
 from edge_infer.runtime.exit_criterion import exit_criteria
+from edge_infer.runtime.frames.array_files import read_arrays
 
 
 class Numbers(click.ParamType[tuple[float, ...]]):
@@ -56,10 +56,10 @@ frame_options = options_as(
         option("--std", type=Numbers(), help="What the difference is divided by."),
         option(
             "--source",
-            type=click.Choice(["uint8", "float32"]),
+            type=click.Choice(["uint8", "int8", "float32"]),
             default="uint8",
             show_default=True,
-            help="Type of the frames.",
+            help="Type of the frames; int8 are the integers of the model's own input.",
         ),
         option(
             "--resize",
@@ -68,6 +68,7 @@ frame_options = options_as(
             show_default=True,
             help="How frames of another size are fitted.",
         ),
+        background_option,
     ),
 )
 """How frames enter a model; the command gets them as the argument `frames`."""
@@ -159,11 +160,10 @@ def _missing(little: Any, big: Any, labels: Any, calibration: Any) -> str:
 def _read_samples(path: Path, data_license: str | None) -> SampleSet:
     if not data_license:
         raise click.UsageError("--samples wants --data-license: whose data travel in the bundle?")
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            return SampleSet(arrays["frames"], arrays["labels"], data_license)
-    except (ValueError, KeyError, OSError) as error:
-        raise click.UsageError(f"{path}: wants an .npz with frames and labels: {error}") from None
+    frames, labels = read_arrays(path) or (None, None)
+    if frames is None or labels is None:
+        raise click.UsageError(f"{path}: wants an .npz with frames and labels")
+    return SampleSet(frames, labels, data_license)
 
 
 def read_labels(path: Path) -> list[str]:
@@ -191,8 +191,7 @@ def write_tuned(
         tuning = options.tune(untuned)
         document = tune_document(tuning)
         bundle = write_bundle(out, tuned_draft(tuning, document), replace=replace)
-    for line in tuning.data.skipped:
-        warn(f"skipped: {line}")
+    tell_inputs(tuning)
     backend = open_backend(options.backend, options.resolver)
     passed = self_test(bundle, backend, partial(exit_criteria, bundle.manifest)).passed
     verdict = f"self-test {'passed' if passed else 'FAILED'}"

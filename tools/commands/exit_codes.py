@@ -18,10 +18,11 @@ from edge_infer.models_tflite.errors import (
     BundleNotFoundError,
     BundleVerificationError,
     CutError,
+    FrameError,
     UnknownBackendError,
     UnknownRatioError,
 )
-from edge_infer.runtime.errors import PolicyError, RunError, SourceMissingError
+from edge_infer.runtime.errors import InputError, PolicyError, RunError, SourceMissingError
 
 OK, FAILURE, USAGE, VERIFICATION, NO_DEVICE, ROLLED_BACK = range(6)
 INTERRUPTED, TERMINATED = 130, 143
@@ -33,6 +34,8 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (UnknownBoardError, USAGE),
     (PolicyError, USAGE),
     (SourceMissingError, USAGE),
+    (InputError, USAGE),
+    (FrameError, USAGE),
     (BundleNotFoundError, USAGE),
     (UnknownBackendError, USAGE),
     (UnknownRatioError, USAGE),

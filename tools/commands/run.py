@@ -26,22 +26,16 @@ from edge_infer.commands.options import (
     resolver_option,
     threads_option,
 )
-from edge_infer.commands.quantities import RATE, Duration, FrameSize, Number
+from edge_infer.commands.quantities import RATE, Duration, Number
 from edge_infer.commands.render import emit, warn
 from edge_infer.commands.run_engine import Kernels, open_engine
-from edge_infer.commands.run_options import (
-    InputOptions,
-    PolicyText,
-    RunPolicy,
-    open_input,
-    policy_help,
-)
+from edge_infer.commands.run_options import PolicyText, RunPolicy, policy_help
 from edge_infer.commands.run_report import run_report
+from edge_infer.commands.source_options import SourceOptions, open_input, source_options
 from edge_infer.models_tflite import open_bundle
 from edge_infer.runtime.arrivals import BackToBack, Periodic
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.event_loop import EventLoop
-from edge_infer.runtime.frames.raw import PIXEL_FORMATS, PixelFormat
 from edge_infer.runtime.records import InferenceRecord
 from edge_infer.runtime.sinks import open_sink
 from edge_infer.runtime.summary import RunSummary, run_document
@@ -107,25 +101,12 @@ METERED_DURATION_NS = 10_000_000_000
     type=click.Path(path_type=Path),
     help="Plan with a table that measure wrote.  [default: the board's model]",
 )
-@option(
-    "--labels",
-    type=click.Path(path_type=Path),
-    help="Labels of an .npy or IDX input.  [default: found beside an IDX file]",
-)
-@option("--frame-size", type=FrameSize(), help="Size of raw frames on standard input, as 640x480.")
-@option(
-    "--frame-format",
-    type=click.Choice(PIXEL_FORMATS),
-    default="gray",
-    show_default=True,
-    help="Layout of raw frames on standard input.",
-)
+@source_options
 @option(
     "--marker",
     help=f"GPIO line that is high while an inference runs, for an external meter: {FORMS}.",
 )
 @operator_key_option
-@option("--strict", is_flag=True, help="Fail at the first input that cannot be read.")
 @option(
     "-o", "--output", type=click.Path(path_type=Path), help="Log every inference: .jsonl or .csv."
 )
@@ -153,24 +134,21 @@ def run_command(
     battery: int | None,
     hours: float | None,
     cost_table: Path | None,
-    labels: Path | None,
-    frame_size: tuple[int, int] | None,
-    frame_format: PixelFormat,
+    reading: SourceOptions,
     marker: str | None,
     operator_key: Path | None,
-    strict: bool,
     output: Path | None,
     as_json: bool,
 ) -> None:
     """Answer frames with a bundle on a board, and say what each answer cost.
 
     BUNDLE is a folder or the name of a bundle that ships with edge-infer. INPUT is an .npy, .npz
-    or IDX file, an image, a folder of images (one subfolder a class), or - for raw frames on
-    standard input; without it, the bundle's own samples.
+    or IDX file, an image, a folder of images (one subfolder a class) or of raw .bin files with
+    y_labels.csv, or - for frames on standard input (raw, Y4M, MJPEG); without it, the bundle's own
+    samples.
     """
     opened = open_bundle(bundle)
-    options = InputOptions(input, labels, frame_size, frame_format, strict)
-    source = open_input(opened, options)
+    source = open_input(opened, input, reading)
     arrivals = BackToBack() if rate is None else Periodic(rate)
     kernels = Kernels(backend, resolver, threads, ratio)
     budget = budget_uw(power_budget, battery, hours)
@@ -207,9 +185,10 @@ def run_command(
             interrupted=loop.stopping,
         )
         document["calibration"] = place.calibration()
+        document["input"] = source.document()
     for line in source.skipped:
         warn(f"skipped: {line}")
-    for line in place.refusals():
+    for line in (*source.warnings(), *place.refusals()):
         warn(line)
     if summary.inferences or failure is None:
         emit(as_json, document, run_report(document))

@@ -1,4 +1,4 @@
-"""What the options of `run` come to: the policy's governor, and the frames that are read."""
+"""What the options of `run` come to: the policy's governor."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,13 +8,9 @@ import click
 from click.shell_completion import CompletionItem
 
 from edge_infer.boards.contract import Board
-from edge_infer.commands.standard_streams import standard_input
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import BackendInfo
 from edge_infer.runtime.arrivals import Arrivals
-from edge_infer.runtime.frames.raw import PixelFormat, RawFormat
-from edge_infer.runtime.frames.sources import PipeSource, Source, open_samples, open_source
-from edge_infer.runtime.frames.spec import FrameSpec
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.policies.context import PolicyContext, PolicySettings
 from edge_infer.runtime.policies.policy import all_policies, open_policy, refuse_unused
@@ -100,45 +96,3 @@ class RunPolicy:
             self.budget_uw, table,
         )  # fmt: skip
         return open_policy(self.name, PolicyContext(bundle, board, settings, threads))
-
-
-@dataclass(frozen=True)
-class InputOptions:
-    """How the input is to be read."""
-
-    path: str | None
-    labels: Path | None
-    frame_size: tuple[int, int] | None
-    frame_format: PixelFormat
-    strict: bool
-
-
-def open_input(bundle: Bundle, options: InputOptions) -> Source:
-    """Open the input that the options name, in the frames that the bundle takes.
-
-    Raises:
-        click.UsageError: no input is named, and the bundle carries no samples.
-        SourceError: the input cannot be read.
-    """
-    spec = FrameSpec.of(bundle)
-    if options.path is None:
-        if bundle.samples() is None:
-            raise click.UsageError(
-                f"the bundle {bundle.manifest.name} carries no samples; name an INPUT"
-            )
-        return open_samples(bundle)
-    if options.path == "-":
-        return _pipe(options, spec)
-    return open_source(
-        Path(options.path),
-        spec,
-        bundle.manifest.labels,
-        labels_path=options.labels,
-        strict=options.strict,
-    )
-
-
-def _pipe(options: InputOptions, spec: FrameSpec) -> PipeSource:
-    height, width = spec.shape[:2]
-    size = options.frame_size or (width, height)
-    return PipeSource(standard_input().buffer, RawFormat(*size, options.frame_format), spec)

@@ -61,10 +61,20 @@ def _facts(document: dict[str, Any]) -> str:
         facts.append(("governor", _governor(document["calibration"])))
     if document["simulated"]:
         facts.append(("model", _model(document)))
+    if document["input"]["done"] or document["input"]["left_out"]:
+        facts.append(("input", input_text(document["input"])))
     if document["skipped"]:
         facts.append(("skipped", f"{len(document['skipped'])} inputs, named above"))
     width = max(len(name) for name, _ in facts)
     return "\n".join(f"{name.ljust(width)}  {text}" for name, text in facts)
+
+
+def input_text(read: dict[str, Any]) -> str:
+    """Return what was done to an input and what of it was left out."""
+    done = [f"{count} {what}" if count else what for what, count in read["done"].items()]
+    left_out = [f"{count} {what}" for what, count in read["left_out"].items()]
+    parts = [read["kind"], *done]
+    return ", ".join(parts) + (f"; left out: {', '.join(left_out)}" if left_out else "")
 
 
 def _governor(state: dict[str, Any]) -> str:

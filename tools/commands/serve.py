@@ -189,8 +189,8 @@ def _mlperf(bundle: str, board: str, policy: str, model: str) -> "Iterator[Mlper
     from edge_infer.boards import open_board
     from edge_infer.firmware_bridge.device.mlperf_tiny import MlperfTiny
     from edge_infer.models_tflite import open_bundle
+    from edge_infer.models_tflite.frame_spec import FrameSpec
     from edge_infer.runtime.engine import Engine
-    from edge_infer.runtime.frames.spec import FrameSpec
 
     opened = open_bundle(bundle)
     with open_board(board) as place, Engine(opened, place, policy=policy) as engine:

@@ -16,6 +16,7 @@ from edge_infer.commands.options import (
 )
 from edge_infer.commands.quantities import SEED, Number
 from edge_infer.commands.render import emit, note, warn
+from edge_infer.commands.source_options import background_option
 from edge_infer.commands.tune_report import promise_report, save_plot, tune_report
 from edge_infer.lab.tuning import LossBound
 from edge_infer.lab.tuning.promise_check import check_promise
@@ -46,7 +47,7 @@ class TuneOptions:
     backend: str | None
     resolver: str
 
-    def tune(self, bundle: Bundle) -> Tuning:
+    def tune(self, bundle: Bundle, background: tuple[int, ...] | None = None) -> Tuning:
         """Read the calibration inputs and choose thresholds for a bundle."""
         if self.calibration is None:
             raise click.UsageError("--calibration is missing: labelled inputs to tune on")
@@ -61,6 +62,7 @@ class TuneOptions:
             criterion=cast(Criterion | None, self.criterion),
             seed=self.seed,
             strict=self.strict,
+            background=background,
             backend=open_backend(self.backend, self.resolver),
             progress=note,
         )
@@ -131,6 +133,7 @@ tune_options = options_as(
     "-o", "--output", type=click.Path(path_type=Path), help="Folder to make.  [default: NAME-tuned]"
 )
 @option("--replace", is_flag=True, help="Put it in the place of a bundle that stands there.")
+@background_option
 @option("--dry-run", is_flag=True, help="Write nothing.")
 @option("--plot", type=click.Path(path_type=Path), help="Draw the trade-off: .png, .svg or .pdf.")
 @option(
@@ -146,6 +149,7 @@ def tune_command(
     tuning: TuneOptions,
     output: Path | None,
     replace: bool,
+    background: tuple[int, ...] | None,
     dry_run: bool,
     plot: Path | None,
     draws: int | None,
@@ -161,9 +165,8 @@ def tune_command(
     out = output or Path(f"{opened.manifest.name}-tuned")
     if draws is None and not dry_run:
         refuse_existing(out, replace)
-    found = tuning.tune(opened)
-    for line in found.data.skipped:
-        warn(f"skipped: {line}")
+    found = tuning.tune(opened, background)
+    tell_inputs(found)
     if draws is not None:
         _check(found, draws, as_json)
         return
@@ -175,6 +178,14 @@ def tune_command(
         return
     written = write_bundle(out, tuned_draft(found, document), replace=replace)
     emit(as_json, {"path": str(written.path)} | document, f"{tune_report(document)}\n\n{out}")
+
+
+def tell_inputs(found: Tuning) -> None:
+    """Warn of calibration inputs that were left out, or that are odd."""
+    for line in found.data.skipped:
+        warn(f"skipped: {line}")
+    for line in found.data.warnings:
+        warn(line)
 
 
 def _check(found: Tuning, draws: int, as_json: bool) -> None:

@@ -14,8 +14,8 @@ from tests.profile import examples
 from edge_infer.boards import open_board
 from edge_infer.firmware_bridge.device.mlperf_tiny import MlperfTiny
 from edge_infer.models_tflite import Bundle
+from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.engine import Engine
-from edge_infer.runtime.frames.spec import FrameSpec
 from edge_infer.runtime.records import Frame
 
 SPEC = FrameSpec((8, 8, 1), np.dtype("uint8"))

@@ -1,6 +1,7 @@
 """Labelled inputs to choose thresholds on, read and looked through before anything is run."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,9 @@ from numpy.typing import NDArray
 
 from edge_infer.lab.train.sources import held_back_images
 from edge_infer.models_tflite import Bundle
+from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.frames.sources import ArraySource, Source, open_source
-from edge_infer.runtime.frames.spec import FrameSpec
 
 _HELD_BACK = "held-back:"
 """In front of a data set, instead of a file of inputs: held-back:data/mnist."""
@@ -34,13 +35,22 @@ class CalibrationData:
     """In words, for the manifest."""
     skipped: tuple[str, ...] = ()
     """One line for each input that was left out."""
+    warnings: tuple[str, ...] = ()
+    """What is odd about the inputs, a sentence each."""
+    read: Mapping[str, Any] = field(default_factory=dict)
+    """What was read and what was done to it, as `Source.document` has it."""
 
     def __len__(self) -> int:
         return len(self.frames)
 
 
 def read_calibration(
-    bundle: Bundle, where: str, labels_path: Path | None = None, *, strict: bool = False
+    bundle: Bundle,
+    where: str,
+    labels_path: Path | None = None,
+    *,
+    strict: bool = False,
+    background: tuple[int, ...] | None = None,
 ) -> CalibrationData:
     """Read calibration inputs: a file or folder, or what the bundle's recipe held back.
 
@@ -49,42 +59,58 @@ def read_calibration(
         where: .npy, .npz, an IDX file or a folder of images; or held-back: and a data set.
         labels_path: labels of an .npy or IDX file; an IDX file's own are found beside it.
         strict: raise at the first image that cannot be read.
+        background: what stands behind transparent images; the bundle's if None.
 
     Raises:
-        SourceError: nothing readable is there.
-        CalibrationError: they have no labels, labels the bundle does not have, or they are among
-            the bundle's own test samples.
+        SourceError: nothing readable is there, or images in no class folder.
+        FrameError: frames or labels do not fit the bundle.
+        CalibrationError: they have no labels, or they are among the bundle's own test samples.
     """
-    names = bundle.manifest.labels
-    source = _open(bundle, where, labels_path, strict)
-    found = list(source)
-    unlabelled = sum(frame.label is None for frame in found)
-    if unlabelled or not found:
+    source = _open(bundle, where, labels_path, strict, background)
+    unlabelled = source.document()["unlabelled"]
+    found = [] if unlabelled else list(source)
+    if unlabelled:
         raise CalibrationError(
-            f"{where}: {unlabelled} of {len(found)} inputs have no label: thresholds are chosen by "
-            "which answers are right; give labels beside the inputs, or one subfolder a class"
+            f"{where}: {unlabelled} inputs have no label: thresholds are chosen by which answers "
+            "are right; give labels beside the inputs, or one subfolder a class"
         )
+    if not found:
+        raise CalibrationError(f"{where}: no input could be read: {'; '.join(source.skipped[:3])}")
     labels = np.array([frame.label for frame in found], np.int64)
-    if labels.min() < 0 or labels.max() >= len(names):
-        raise CalibrationError(
-            f"{where}: labels from {labels.min()} to {labels.max()}, the bundle has "
-            f"{len(names)} classes (0 to {len(names) - 1})"
-        )
     data = CalibrationData(
-        [frame.data for frame in found], labels, source.name, tuple(source.skipped)
+        [frame.data for frame in found],
+        labels,
+        source.name,
+        tuple(source.skipped),
+        tuple(source.warnings()),
+        source.document(),
     )
     _refuse_test_samples(bundle, data)
     return data
 
 
-def _open(bundle: Bundle, where: str, labels_path: Path | None, strict: bool) -> Source:
+def _open(
+    bundle: Bundle,
+    where: str,
+    labels_path: Path | None,
+    strict: bool,
+    background: tuple[int, ...] | None,
+) -> Source:
     spec = FrameSpec.of(bundle)
     if where.startswith(_HELD_BACK):
         data = where.removeprefix(_HELD_BACK)
         held = held_back_images(bundle, data)
         return ArraySource(*held, spec, f"{Path(data).name}, held back from training")
     names = bundle.manifest.labels
-    return open_source(Path(where), spec, names, labels_path=labels_path, strict=strict)
+    return open_source(
+        Path(where),
+        spec,
+        names,
+        labels_path=labels_path,
+        strict=strict,
+        background=background,
+        labelled=True,
+    )
 
 
 def check_above_chance(answers: NDArray[Any], labels: NDArray[Any], who: str) -> None:

@@ -107,6 +107,7 @@ def tune(
     criterion: Criterion | None = None,
     seed: int = 0,
     strict: bool = False,
+    background: tuple[int, ...] | None = None,
     backend: Backend | None = None,
     progress: Progress = silent,
 ) -> Tuning:
@@ -123,6 +124,7 @@ def tune(
         criterion: how an exit is judged; the bundle's own if None.
         seed: of the split into inputs to learn and to test on.
         strict: raise at the first input that cannot be read.
+        background: what stands behind transparent images; the bundle's if None.
         backend: kernels to run it on; the default if None.
         progress: called with what is under way.
 
@@ -132,7 +134,7 @@ def tune(
     """
     backend = backend or open_backend()
     costs = read_costs(bundle, board, backend.info, cost_table, clock_mhz)
-    data = read_calibration(bundle, calibration, labels_path, strict=strict)
+    data = read_calibration(bundle, calibration, labels_path, strict=strict, background=background)
     return tune_bundle(bundle, backend, data, costs, loss_bound, criterion, seed, progress)
 
 

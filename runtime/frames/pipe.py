@@ -1,0 +1,222 @@
+"""Frames on standard input: raw, Y4M or JPEG pictures."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from edge_infer.models_tflite.frame_spec import FrameSpec
+from edge_infer.runtime.errors import InputError
+from edge_infer.runtime.frames.images import ImageReader
+from edge_infer.runtime.frames.raw import (
+    CAMERA_ALIGNMENT,
+    ByteStream,
+    PixelFormat,
+    RawFormat,
+    camera_stride,
+    read_raw_frames,
+)
+from edge_infer.runtime.frames.sources import RawFrame, Source, input_document, raw_dtype
+from edge_infer.runtime.frames.streams import (
+    JPEG,
+    Y4M,
+    PeekedStream,
+    Y4mFormat,
+    read_jpegs,
+    read_y4m,
+    read_y4m_header,
+    recognise,
+)
+
+
+@dataclass
+class PipeSource:
+    """Raw frames on a binary stream, for example a camera's standard output."""
+
+    stream: ByteStream
+    raw: RawFormat
+    spec: FrameSpec
+    name: str = "-"
+    repeatable = False
+    skipped: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[RawFrame]:
+        raw, tensor = self.raw, self.raw.pixels == "int8"
+        shape = (raw.height, raw.width, 1) if tensor else self.spec.shape
+        for index, data in enumerate(read_raw_frames(self.stream, raw, shape)):
+            values = data.view(np.int8).reshape(self.spec.shape) if tensor else data
+            frame = self.spec.check(values, f"frame {index}")
+            yield RawFrame(frame, None, f"frame {index}")
+
+    def warnings(self) -> list[str]:
+        """See Source."""
+        return []
+
+    def document(self) -> dict[str, Any]:
+        """See Source."""
+        done: dict[str, int | None] = {f"read as {self.raw}": None}
+        if self.raw.pixels != "int8":
+            done |= _scaled(self.raw.width, self.raw.height, self.spec)
+        elif self.spec.dtype == np.uint8:
+            done["int8 frames shifted by 128 to 0..255"] = None
+        return input_document("raw frames", self.name, done, stride=self.raw.row_bytes)
+
+
+@dataclass
+class JpegSource:
+    """JPEG pictures on a stream, one after the other (MJPEG)."""
+
+    stream: PeekedStream
+    spec: FrameSpec
+    name: str = "-"
+    repeatable = False
+    skipped: list[str] = field(default_factory=list)
+    _reader: ImageReader = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._reader = ImageReader(self.spec)
+
+    def __iter__(self) -> Iterator[RawFrame]:
+        for index, data in enumerate(read_jpegs(self.stream, self._reader)):
+            frame = data.astype(self.spec.dtype)
+            yield RawFrame(self.spec.check(frame, f"frame {index}"), None, f"frame {index}")
+
+    def warnings(self) -> list[str]:
+        """See Source."""
+        return []
+
+    def document(self) -> dict[str, Any]:
+        """See Source."""
+        return input_document("JPEG pictures", self.name, dict(self._reader.done))
+
+
+@dataclass
+class Y4mSource:
+    """Frames of a Y4M stream."""
+
+    stream: PeekedStream
+    y4m: Y4mFormat
+    spec: FrameSpec
+    name: str = "-"
+    repeatable = False
+    skipped: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[RawFrame]:
+        for index, data in enumerate(read_y4m(self.stream, self.y4m, self.spec.shape)):
+            yield RawFrame(self.spec.check(data, f"frame {index}"), None, f"frame {index}")
+
+    def warnings(self) -> list[str]:
+        """See Source."""
+        return []
+
+    def document(self) -> dict[str, Any]:
+        """See Source."""
+        form = self.y4m
+        levels = "full" if form.full_range else "limited"
+        stated = "" if form.stated_range else ", as the header states none"
+        done: dict[str, int | None] = {
+            f"read as {form.width}x{form.height} {form.colour}": None,
+            f"{levels} range{stated}": None,
+        }
+        done |= _scaled(form.width, form.height, self.spec)
+        return input_document("Y4M", self.name, done)
+
+
+def _scaled(width: int, height: int, spec: FrameSpec) -> dict[str, int | None]:
+    wanted = f"{spec.shape[1]}x{spec.shape[0]}"
+    return {} if f"{width}x{height}" == wanted else {f"scaled to {wanted}, nearest": None}
+
+
+@dataclass(frozen=True)
+class PipeOptions:
+    """What somebody said of a stream."""
+
+    size: tuple[int, int] | None = None
+    """Width and height."""
+    pixels: PixelFormat | None = None
+    stride: int | None = None
+
+
+def open_pipe(stream: ByteStream, spec: FrameSpec, options: PipeOptions) -> Source:
+    """Open a stream as frames, by its first bytes and what was said of it.
+
+    Raises:
+        InputError: the bytes are of a kind that is not read; or size, layout or stride must be
+            stated.
+    """
+    peeked = PeekedStream(stream)
+    kind = recognise(peeked)
+    if kind is not None:
+        _check_pictures(spec)
+    if kind == JPEG:
+        return JpegSource(peeked, spec)
+    if kind == Y4M:
+        y4m = read_y4m_header(peeked)
+        if options.size and options.size != (y4m.width, y4m.height):
+            raise InputError(
+                f"standard input is Y4M of {y4m.width}x{y4m.height}, --frame-size says "
+                f"{options.size[0]}x{options.size[1]}"
+            )
+        return Y4mSource(peeked, y4m, spec)
+    return PipeSource(peeked, _raw_format(peeked, spec, options), spec)
+
+
+def _raw_format(stream: PeekedStream, spec: FrameSpec, options: PipeOptions) -> RawFormat:
+    if spec.dtype == np.float32:
+        raise InputError(
+            "the bundle takes float32 frames, standard input has bytes: give an .npy or .npz"
+        )
+    pixels = options.pixels or ("int8" if spec.dtype == np.int8 else "gray")
+    if options.pixels is None:
+        raw_dtype(spec, None, "standard input")
+    if pixels == "int8":
+        return _tensor_format(spec, options)
+    _check_pictures(spec)
+    height, width = spec.shape[:2]
+    if options.size is None:
+        _check_one_frame(stream, RawFormat(width, height, pixels, options.stride))
+    size = options.size or (width, height)
+    _check_stride(size[0], pixels, options.stride)
+    return RawFormat(*size, pixels, options.stride)
+
+
+def _check_pictures(spec: FrameSpec) -> None:
+    pictures = len(spec.shape) == 3 and spec.shape[2] in (1, 3)
+    if not pictures or spec.dtype != np.uint8:
+        raise InputError(
+            f"standard input has pictures, the bundle takes {spec.dtype} {list(spec.shape)}: the "
+            "model's own integers are given with --frame-format int8, pictures need a bundle of "
+            "--source uint8"
+        )
+
+
+def _tensor_format(spec: FrameSpec, options: PipeOptions) -> RawFormat:
+    """Return the format of the model's own input: its size is the bundle's."""
+    height, width, *rest = (*spec.shape, 1)[:3] if len(spec.shape) > 1 else (1, spec.shape[0], 1)
+    if options.size not in (None, (width, height)) or options.stride:
+        raise InputError(
+            f"int8 frames are the model's own input, {list(spec.shape)}: leave --frame-size and "
+            "--frame-stride out"
+        )
+    return RawFormat(width * prod(rest), height, "int8")
+
+
+def _check_one_frame(stream: PeekedStream, raw: RawFormat) -> None:
+    """Let a size that nobody stated pass where exactly one frame comes."""
+    wanted = raw.frame_bytes
+    if len(stream.peek(wanted + 1)) > wanted:
+        raise InputError(
+            f"standard input has more than one frame of {raw.width}x{raw.height} {raw.pixels} and "
+            "raw frames carry no size: give --frame-size as the sender writes them, "
+            f"{raw.width}x{raw.height} if they are the bundle's own"
+        )
+
+
+def _check_stride(width: int, pixels: PixelFormat, stride: int | None) -> None:
+    if pixels == "yuv420" and stride is None and width % CAMERA_ALIGNMENT:
+        raise InputError(
+            f"yuv420 of width {width}, no multiple of {CAMERA_ALIGNMENT}, may have padded rows: "
+            f"give --frame-stride {camera_stride(width)} for rpicam-vid, {width} for ffmpeg"
+        )

@@ -1,0 +1,145 @@
+"""Options that say how an input is to be read, and the source that they come to."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import click
+
+from edge_infer.commands.options import option, options_as
+from edge_infer.commands.quantities import FrameSize
+from edge_infer.commands.standard_streams import standard_input
+from edge_infer.models_tflite import Bundle
+from edge_infer.models_tflite.frame_spec import FrameSpec
+from edge_infer.runtime.errors import InputError
+from edge_infer.runtime.frames.pipe import PipeOptions, open_pipe
+from edge_infer.runtime.frames.raw import PIXEL_FORMATS, PixelFormat
+from edge_infer.runtime.frames.sources import Source, open_samples, open_source
+
+STANDARD_INPUT = "-"
+_NAMED = {"black": (0,), "white": (255,), "gray": (128,), "grey": (128,)}
+
+
+class Colour(click.ParamType[tuple[int, ...]]):
+    """A colour as #RRGGBB, a gray of 0 to 255, black or white."""
+
+    name = "colour"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[int, ...]:
+        """Return one value, or red, green and blue."""
+        if isinstance(value, tuple):
+            return value
+        text = str(value).lower()
+        if text in _NAMED:
+            return _NAMED[text]
+        if re.fullmatch("#[0-9a-f]{6}", text):
+            return tuple(bytes.fromhex(text[1:]))
+        if not (text.isdecimal() and int(text) <= 255):
+            self.fail(
+                f"{value!r} is no colour; write black, white, 0 to 255 or #RRGGBB", param, ctx
+            )
+        return (int(text),)
+
+
+@dataclass(frozen=True)
+class SourceOptions:
+    """How an input is to be read."""
+
+    labels: Path | None = None
+    frame_size: tuple[int, int] | None = None
+    frame_format: PixelFormat | None = None
+    frame_stride: int | None = None
+    background: tuple[int, ...] | None = None
+    strict: bool = False
+
+
+background_option = option(
+    "--background",
+    type=Colour(),
+    help="What transparent images lie on: black, white, 0 to 255 or #RRGGBB.  [default: the "
+    "bundle's; without one they are refused]",
+)
+source_options = options_as(
+    "reading",
+    SourceOptions,
+    (
+        option(
+            "--labels",
+            type=click.Path(path_type=Path),
+            help="Labels of an .npy or IDX input, or of raw .bin files.  [default: found beside "
+            "IDX and .bin files]",
+        ),
+        option(
+            "--frame-size",
+            type=FrameSize(),
+            help="Size of raw frames on standard input, as 640x480.",
+        ),
+        option(
+            "--frame-format",
+            type=click.Choice(PIXEL_FORMATS),
+            help="Layout of raw frames on standard input, or of .bin files; int8 are the integers "
+            "of the model's own input.  [default: gray; int8 for a bundle of --source int8]",
+        ),
+        option(
+            "--frame-stride",
+            type=click.IntRange(1, 10**6),
+            help="Bytes from one row to the next of raw frames on standard input; rpicam-vid pads "
+            "rows of yuv420 to a multiple of 64.  [default: no padding]",
+        ),
+        background_option,
+        option("--strict", is_flag=True, help="Fail at the first input that cannot be read."),
+    ),
+)
+"""Of a command that reads an input; it gets them as the argument `reading`."""
+_ONLY_STANDARD_INPUT = ("frame_size", "frame_stride")
+
+
+def open_input(bundle: Bundle, path: str | None, options: SourceOptions) -> Source:
+    """Open the input that a path names, in the frames that the bundle takes.
+
+    Args:
+        bundle: what the frames are for.
+        path: of a file or folder, - for standard input, None for the bundle's samples.
+        options: how to read it.
+
+    Raises:
+        click.UsageError: no input is named, and the bundle carries no samples; or an option is for
+            another kind of input.
+        SourceError, FrameError: the input cannot be read, or does not fit.
+    """
+    spec = FrameSpec.of(bundle)
+    if path is None:
+        if bundle.samples() is None:
+            raise click.UsageError(
+                f"the bundle {bundle.manifest.name} carries no samples; name an INPUT"
+            )
+        return open_samples(bundle)
+    if path == STANDARD_INPUT:
+        return _pipe(options, spec)
+    _refuse_elsewhere(options)
+    return open_source(
+        Path(path),
+        spec,
+        bundle.manifest.labels,
+        labels_path=options.labels,
+        strict=options.strict,
+        background=options.background,
+        raw_int8=None if options.frame_format is None else options.frame_format == "int8",
+    )
+
+
+def _pipe(options: SourceOptions, spec: FrameSpec) -> Source:
+    if options.labels is not None:
+        raise InputError("--labels are of a file: standard input has no end to count them against")
+    stated = PipeOptions(options.frame_size, options.frame_format, options.frame_stride)
+    return open_pipe(standard_input().buffer, spec, stated)
+
+
+def _refuse_elsewhere(options: SourceOptions) -> None:
+    for name in _ONLY_STANDARD_INPUT:
+        if getattr(options, name) is not None:
+            flag = f"--{name.replace('_', '-')}"
+            raise click.UsageError(f"{flag} is for raw frames on standard input, INPUT is a file")
