@@ -18,15 +18,45 @@ COVERAGE = 2.0
 """Standard errors of a mean that count as its bound: about 95 %."""
 
 
+LEAST_GAIN, MOST_GAIN = 0.5, 2.0
+"""A gain beyond these is no calibration of a meter, it is a wrong shunt or a wrong load."""
+MOST_OFFSET_UW = 10_000_000
+LEAST_SHUNT_UOHM, MOST_SHUNT_UOHM = 200, 100_000_000
+
+
+def check_shunt_uohm(shunt_uohm: int) -> None:
+    """Raise MeterError for a resistance that no shunt has: it would be taken for another unit's."""
+    if not LEAST_SHUNT_UOHM <= shunt_uohm <= MOST_SHUNT_UOHM:
+        raise MeterError(
+            f"a shunt of {shunt_uohm} uohm: from {LEAST_SHUNT_UOHM} to {MOST_SHUNT_UOHM} uohm can "
+            "be; 0.1 ohm is 100000"
+        )
+
+
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """Corrects power readings; the bounds are what remains after it."""
+    """Corrects power readings; the bounds are what remains after it.
+
+    Raises MeterError for a correction or a bound that no meter needs.
+    """
 
     gain_ppm: int = 0
     """Correction of the gain: true = reading * (1 + gain_ppm / 1e6) + offset_uw."""
     offset_uw: int = 0
     gain_uncertainty_ppm: int = 0
     offset_uncertainty_uw: int = 0
+
+    def __post_init__(self) -> None:
+        gain = 1 + self.gain_ppm / 1e6
+        if not LEAST_GAIN <= gain <= MOST_GAIN:
+            raise MeterError(
+                f"a gain of {gain:.4g} is no calibration (it may be {LEAST_GAIN:g} to "
+                f"{MOST_GAIN:g}): is the shunt's resistance right, and the meter in the supply?"
+            )
+        if abs(self.offset_uw) > MOST_OFFSET_UW:
+            raise MeterError(f"an offset of {self.offset_uw / 1e6:g} W is no calibration")
+        if min(self.gain_uncertainty_ppm, self.offset_uncertainty_uw) < 0:
+            raise MeterError("an uncertainty is below 0")
 
     def apply(self, power_uw: int) -> int:
         """Return the corrected power in uW."""

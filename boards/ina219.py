@@ -5,7 +5,7 @@ TI datasheet SBOS448G, August 2008, revised December 2015.
 
 from dataclasses import dataclass
 
-from edge_infer.boards.calibration import Calibration
+from edge_infer.boards.calibration import Calibration, check_shunt_uohm
 from edge_infer.boards.errors import MeterError
 from edge_infer.boards.i2c import I2cDevice
 from edge_infer.boards.shunt_monitor import TYPICAL_SUPPLY_MV, Reading, ShuntMonitor
@@ -95,6 +95,11 @@ class Ina219Settings:
         return self.shunt_range_mv * 1000 // SHUNT_STEP_UV
 
     @property
+    def bus_limit_mv(self) -> int:
+        """End of the bus range; the register goes no further."""
+        return self.bus_range_v * 1000
+
+    @property
     def word(self) -> int:
         """The configuration register: BRNG 13, PG 12..11, BADC 10..7, SADC 6..3, MODE 2..0."""
         adc = ADC_FIELDS[self.adc_bits, self.adc_samples][0]
@@ -132,10 +137,12 @@ class Ina219(ShuntMonitor):
         settings: Ina219Settings | None = None,
         calibration: Calibration | None = None,
     ) -> None:
+        check_shunt_uohm(shunt_uohm)
         self.settings = settings or Ina219Settings()
         if calibration is None:
             calibration = _uncalibrated(self.settings, shunt_uohm, shunt_tolerance_ppm)
         pair_ns = 2 * self.settings.conversion_ns
+        self.bus_limit_mv = self.settings.bus_limit_mv
         super().__init__(device, timebase, shunt_uohm, pair_ns, calibration)
         self._bus_word = 0
 

@@ -5,7 +5,7 @@ TI datasheet SBOS547A, June 2011, revised August 2015.
 
 from dataclasses import dataclass
 
-from edge_infer.boards.calibration import Calibration
+from edge_infer.boards.calibration import Calibration, check_shunt_uohm
 from edge_infer.boards.errors import MeterError
 from edge_infer.boards.i2c import I2cDevice
 from edge_infer.boards.shunt_monitor import TYPICAL_SUPPLY_MV, Reading, ShuntMonitor
@@ -90,6 +90,8 @@ class Ina226(ShuntMonitor):
 
     shunt_step_nv = 2_500
     bus_step_uv = 1_250
+    bus_limit_mv = 36_000
+    """Section 6.3: the highest that it may be put at."""
 
     def __init__(
         self,
@@ -101,6 +103,7 @@ class Ina226(ShuntMonitor):
         settings: Ina226Settings | None = None,
         calibration: Calibration | None = None,
     ) -> None:
+        check_shunt_uohm(shunt_uohm)
         self.settings = settings or Ina226Settings()
         if calibration is None:
             calibration = Calibration(

@@ -7,7 +7,7 @@ drivers/iio/adc/ina2xx-adc.c (voltage0 shunt, voltage1 bus, current3, power2, sh
 
 from dataclasses import dataclass
 
-from edge_infer.boards.calibration import Calibration
+from edge_infer.boards.calibration import Calibration, check_shunt_uohm
 from edge_infer.boards.errors import BusError, MeterError
 from edge_infer.boards.ina219 import BUS_ERROR_PPM, CURRENT_ERROR_PPM
 from edge_infer.boards.polled_chip import Power
@@ -66,6 +66,7 @@ class KernelGauge:
         self._asked_uohm = shunt_uohm
         self._shunt_uohm = 0
         self._shunt_scale_mv = self._bus_scale_mv = 1.0
+        self.bus_limit_mv = 32_000 if device.chip in ("ina219", "ina220") else 36_000
         self.interval_ns = 0
         self.resolution_uw = 0
         self.bounds = Calibration()
@@ -80,8 +81,10 @@ class KernelGauge:
         else:
             self._shunt_uohm = round(self._number_or("shunt_resistor", 10_000))
             self.interval_ns = round(1e6 * self._number_or("update_interval", 0))
-        if self._shunt_uohm <= 0:
-            raise MeterError(f"{self._where()} states a shunt of {self._shunt_uohm} uohm")
+        try:
+            check_shunt_uohm(self._shunt_uohm)
+        except MeterError as error:
+            raise MeterError(f"{self._where()} states {error}") from error
         bus_mv = max(1, self.read().bus_mv)
         shunt_uohm = self._asked_uohm or self._shunt_uohm
         step_uv = 1000 * self._shunt_scale_mv if self._device.iio else shunt_uohm / 1000

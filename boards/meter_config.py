@@ -11,13 +11,14 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args
 
-from edge_infer.boards.calibration import Calibration
+from edge_infer.boards.calibration import Calibration, check_shunt_uohm
 from edge_infer.boards.errors import MeterError
 from edge_infer.boards.profile_sections import MeterProfile
 
 MeterKind = Literal["ina219", "ina226", "kernel", "pmic", "log"]
+_Part = TypeVar("_Part", Calibration, "MeterConfig")
 KINDS: tuple[MeterKind, ...] = get_args(MeterKind)
 FORMS = "ina219[:BUS[:ADDRESS]], ina226[:BUS[:ADDRESS]], kernel[:DEVICE], pmic, log:FILE"
 FILE_VARIABLE = "EDGE_INFER_METER_FILE"
@@ -45,6 +46,13 @@ class MeterConfig:
     period_us: int = 0
     """Time between two questions to a kernel driver or the PMIC; the kind's own if 0."""
     calibration: Calibration | None = field(default=None)
+
+    def __post_init__(self) -> None:
+        check_shunt_uohm(self.shunt_uohm)
+        if not 0x08 <= self.address <= 0x77:
+            raise MeterError(f"I2C addresses go from 0x08 to 0x77, not {self.address:#x}")
+        if min(self.i2c_bus, self.shunt_tolerance_ppm, self.period_us) < 0:
+            raise MeterError("i2c_bus, shunt_tolerance_ppm and period_us are at least 0")
 
     def __str__(self) -> str:
         if self.kind in ("ina219", "ina226"):
@@ -100,16 +108,25 @@ def read_meter_file(path: Path) -> MeterConfig:
     calibration = None
     if isinstance(table, dict):
         values = _known(table, Calibration, complaints, "calibration.")
-        calibration = Calibration(**values)
+        calibration = _made(Calibration, values, complaints)
     elif table is not None:
         complaints.append("calibration must be a table")
     values = _known(document, MeterConfig, complaints, "")
     kind = values.pop("kind", None)
     if kind not in KINDS:
         complaints.append(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
-    if complaints:
+    config = _made(MeterConfig, {"kind": kind, "calibration": calibration} | values, complaints)
+    if complaints or config is None:
         raise MeterError(f"meter file {path}: {'; '.join(complaints)}")
-    return MeterConfig(kind, calibration=calibration, **values)
+    return config
+
+
+def _made(kind: type[_Part], values: dict[str, Any], complaints: list[str]) -> _Part | None:
+    try:
+        return kind(**values)
+    except MeterError as error:
+        complaints.append(str(error))
+        return None
 
 
 def meter_text(config: MeterConfig, comment: str) -> str:

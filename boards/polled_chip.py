@@ -4,7 +4,7 @@ from typing import NamedTuple, Protocol
 
 from edge_infer.boards.calibration import Calibration
 from edge_infer.boards.errors import BusError
-from edge_infer.boards.power import MeterStatistics, PowerSample, SampleFlag
+from edge_infer.boards.power import MeterStatistics, PowerSample, SampleFlag, bus_flag
 from edge_infer.boards.shunt_monitor import GIVE_UP_NS
 from edge_infer.boards.timebase import Timebase
 
@@ -26,6 +26,8 @@ class Gauge(Protocol):
     """The error bounds of its answers; nothing is corrected."""
     resolution_uw: int
     """Half a step of its answers in uW."""
+    bus_limit_mv: int
+    """End of its bus voltage's range."""
 
     def open(self) -> None:
         """Make ready. Raises MeterError or BusError."""
@@ -58,6 +60,7 @@ class PolledChip:
         self._period_ns = period_ns
         self._given = calibration
         self._started_ns = self._samples = self._last_seq = self._busy_ns = self._failed = 0
+        self._bus_odd = 0
         self._failing_since_ns: int | None = None
         self.due_ns = 0
         """When `poll` will next ask."""
@@ -87,7 +90,7 @@ class PolledChip:
         self._gauge.open()
         self._started_ns = self._timebase.now_ns()
         self.due_ns = self._started_ns + self._period_ns
-        self._samples = self._busy_ns = self._failed = 0
+        self._samples = self._busy_ns = self._failed = self._bus_odd = 0
         self._last_seq, self._failing_since_ns = -1, None
 
     def poll(self) -> PowerSample | None:
@@ -110,12 +113,15 @@ class PolledChip:
         flags = SampleFlag.GAP if seq > self._last_seq + 1 else SampleFlag.NONE
         self._last_seq = seq
         self._samples += 1
+        bus = bus_flag(power.bus_mv, self._gauge.bus_limit_mv)
+        self._bus_odd += bool(bus)
+        flags |= bus
         return self._sample(seq, asked_ns, power, flags)
 
     def statistics(self) -> MeterStatistics:
         """Return the counts since `start`; an answer that did not come counts as a retry."""
         lost = self._last_seq + 1 - self._samples
-        return MeterStatistics(self._samples, lost, 0, self._failed, self._busy_ns)
+        return MeterStatistics(self._samples, lost, 0, self._bus_odd, self._failed, self._busy_ns)
 
     def _sample(self, seq: int, at_ns: int, power: Power, flags: SampleFlag) -> PowerSample:
         power_uw = self._calibration.apply(power.power_uw)

@@ -20,6 +20,19 @@ class SampleFlag(IntFlag):
     """At least one conversion before this one was lost."""
     THROTTLED = 4
     """The board reported throttling or under-voltage during the conversion."""
+    BUS_RANGE = 8
+    """The bus voltage stood at the end of its range or near 0: no supply that a board runs on."""
+
+
+UNUSABLE = SampleFlag.SATURATED | SampleFlag.BUS_RANGE
+"""The power of such a sample is not that of the board."""
+LEAST_BUS_MV = 500
+
+
+def bus_flag(bus_mv: int, limit_mv: int) -> SampleFlag:
+    """Return BUS_RANGE for a bus voltage near 0, or at the end of a chip's range."""
+    plausible = LEAST_BUS_MV <= bus_mv < limit_mv
+    return SampleFlag.NONE if plausible else SampleFlag.BUS_RANGE
 
 
 class PowerSample(NamedTuple):
@@ -46,6 +59,8 @@ class MeterStatistics:
     lost: int = 0
     """Conversions that were never read."""
     saturated: int = 0
+    bus_out_of_range: int = 0
+    """Samples whose bus voltage stood at the end of its range or near 0."""
     retries: int = 0
     """Bus transactions that had to be repeated."""
     busy_ns: int = 0

@@ -244,8 +244,11 @@ class RecordedMeter:
         """Return the counts of what was played; a log does not tell the time on the bus."""
         played = self._samples[: self._next]
         lost = played[-1].seq - played[0].seq + 1 - len(played) if played else 0
-        saturated = sum(bool(sample.flags & SampleFlag.SATURATED) for sample in played)
-        return MeterStatistics(samples=len(played), lost=lost, saturated=saturated)
+        saturated, bus = (
+            sum(flag in sample.flags for sample in played)
+            for flag in (SampleFlag.SATURATED, SampleFlag.BUS_RANGE)
+        )
+        return MeterStatistics(len(played), lost, saturated, bus)
 
     def stop(self) -> None:
         """Nothing to free."""

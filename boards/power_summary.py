@@ -20,6 +20,7 @@ class PowerSummary:
     lost: int
     saturated: int
     throttled: int
+    bus_out_of_range: int
     duration_ns: int
     energy_nj: int
     least_uw: int
@@ -54,6 +55,7 @@ def summarise(samples: Sequence[PowerSample]) -> PowerSummary:
         lost=samples[-1].seq - samples[0].seq + 1 - len(samples),
         saturated=sum(bool(sample.flags & SampleFlag.SATURATED) for sample in samples),
         throttled=sum(bool(sample.flags & SampleFlag.THROTTLED) for sample in samples),
+        bus_out_of_range=sum(SampleFlag.BUS_RANGE in sample.flags for sample in samples),
         duration_ns=max(1, _midpoint_ns(samples[-1]) - _midpoint_ns(samples[0])),
         energy_nj=twice_fj // 2_000_000,
         least_uw=min(powers),

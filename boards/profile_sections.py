@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
+from edge_infer.boards.calibration import LEAST_SHUNT_UOHM
 from edge_infer.boards.toml_reader import TomlReader
 
 OTHER = "OTHER"
@@ -180,7 +181,7 @@ def read_meter(table: TomlReader) -> MeterProfile:
         i2c_bus=table.integer("i2c_bus"),
         address=table.integer("address"),
         i2c_hz=table.integer("i2c_hz", 1),
-        shunt_uohm=table.integer("shunt_uohm", 1),
+        shunt_uohm=table.integer("shunt_uohm", LEAST_SHUNT_UOHM),
         shunt_tolerance_ppm=table.integer("shunt_tolerance_ppm"),
         shunt_range_mv=table.integer("shunt_range_mv", 1),
         bus_range_v=table.integer("bus_range_v", 1),

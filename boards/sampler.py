@@ -91,6 +91,7 @@ class ChipMeter:
             counts.samples - self._overrun,
             counts.lost + self._overrun,
             counts.saturated,
+            counts.bus_out_of_range,
             counts.retries,
             counts.busy_ns,
         )

@@ -11,7 +11,7 @@ from edge_infer.boards.calibration import Calibration
 from edge_infer.boards.errors import BusError
 from edge_infer.boards.i2c import FATAL, I2cDevice
 from edge_infer.boards.pair_clock import PairClock
-from edge_infer.boards.power import MeterStatistics, PowerSample, SampleFlag
+from edge_infer.boards.power import MeterStatistics, PowerSample, SampleFlag, bus_flag
 from edge_infer.boards.timebase import Timebase
 
 GIVE_UP_NS = 1_000_000_000
@@ -43,6 +43,8 @@ class ShuntMonitor(ABC):
     """One step of the shunt register."""
     bus_step_uv: int
     """One step of the bus register."""
+    bus_limit_mv: int
+    """End of its range."""
 
     def __init__(
         self,
@@ -60,7 +62,7 @@ class ShuntMonitor(ABC):
         self._bus_mv = TYPICAL_SUPPLY_MV
         self._uncleared, self._overtaken, self._last_seq = False, False, -1
         self._failing_since_ns: int | None = None
-        self._samples = self._saturated = self._busy_ns = 0
+        self._samples = self._saturated = self._bus_odd = self._busy_ns = 0
         self.due_ns = 0
         """When `poll` will next use the bus."""
 
@@ -92,7 +94,7 @@ class ShuntMonitor(ABC):
         self.due_ns = self._pairs.next_poll_ns()
         self._uncleared, self._overtaken, self._last_seq = False, False, -1
         self._failing_since_ns = None
-        self._samples = self._saturated = self._busy_ns = 0
+        self._samples = self._saturated = self._bus_odd = self._busy_ns = 0
 
     def poll(self) -> PowerSample | None:
         """Wait until `due_ns`, then look for a new pair; return it, or None if there is none yet.
@@ -120,6 +122,7 @@ class ShuntMonitor(ABC):
             samples=self._samples,
             lost=self._pairs.count - self._samples,
             saturated=self._saturated,
+            bus_out_of_range=self._bus_odd,
             retries=self._device.repeated,
             busy_ns=self._busy_ns,
         )
@@ -181,6 +184,8 @@ class ShuntMonitor(ABC):
         if reading.saturated:
             flags |= SampleFlag.SATURATED
             self._saturated += 1
+        bus = bus_flag(reading.bus_uv // 1000, self.bus_limit_mv)
+        self._bus_odd += bool(bus)
         self._samples += 1
         power_uw = self._calibration.apply(self._power_uw(reading.shunt_nv, bus_uv))
         before_ns, length_ns = self._shunt_window_ns()
@@ -191,7 +196,7 @@ class ShuntMonitor(ABC):
             bus_mv,
             power_uw * 1_000_000 // bus_uv,
             power_uw,
-            flags,
+            flags | bus,
         )
 
     def _power_uw(self, shunt_nv: int, bus_uv: int) -> int:

@@ -122,6 +122,10 @@ def drop_clocks_that_lie(clock: CpufreqClock, thermometer: Thermometer) -> None:
         )
 
 
+BUS_LIMIT_MV = 32_000
+"""No 5 V input comes near it."""
+
+
 class PmicGauge:
     """The Raspberry Pi 5's power management chip: the sum of the rails that it feeds.
 
@@ -135,6 +139,7 @@ class PmicGauge:
     def __init__(self, firmware: Firmware) -> None:
         self._firmware = firmware
         self.interval_ns = 0
+        self.bus_limit_mv = BUS_LIMIT_MV
         self.resolution_uw = CURRENT_STEP_UA * FALLBACK_MV // 2000
         self.bounds = Calibration(
             gain_uncertainty_ppm=GAIN_UNCERTAINTY_PPM, offset_uncertainty_uw=OFFSET_UNCERTAINTY_UW

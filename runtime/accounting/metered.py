@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.boards.errors import BusError
-from edge_infer.boards.power import PowerMeter, PowerSample, SampleFlag
+from edge_infer.boards.power import UNUSABLE, PowerMeter, PowerSample
 from edge_infer.runtime.accounting.account import EnergyTotals, IdleReference
 from edge_infer.runtime.accounting.activity_power import Activity, ActivityPower
 from edge_infer.runtime.records import InferenceEnergy, InferenceRecord
@@ -178,7 +178,7 @@ class MeteredAccount:
         if middle_ns <= self._covered_ns:
             return
         self._samples += 1
-        if sample.flags & SampleFlag.SATURATED:
+        if sample.flags & UNUSABLE:
             self._saturated += 1
         else:
             self._powers.learn(shares, sample.power_uw)

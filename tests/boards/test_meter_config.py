@@ -21,17 +21,20 @@ from edge_infer.boards.profile import load_profile
 from edge_infer.boards.sysfs import RealSysfs
 
 TEXTS = st.text(st.characters(min_codepoint=0x20, exclude_characters="\x7f"), max_size=20)
-NUMBERS = st.integers(-(10**9), 10**9)
+BOUNDS = st.integers(0, 10**9)
+CALIBRATIONS = st.builds(
+    Calibration, st.integers(-500_000, 1_000_000), st.integers(-(10**7), 10**7), BOUNDS, BOUNDS
+)
 CONFIGS = st.builds(
     MeterConfig,
     kind=st.sampled_from(KINDS),
     i2c_bus=st.integers(0, 30),
     address=st.integers(0x08, 0x77),
-    shunt_uohm=st.integers(1, 10**9),
+    shunt_uohm=st.integers(200, 10**8),
     device=st.text(
         st.characters(codec="utf-8", min_codepoint=0x20, exclude_characters="\x7f"), max_size=20
     ),
-    calibration=st.none() | st.builds(Calibration, NUMBERS, NUMBERS, NUMBERS, NUMBERS),
+    calibration=st.none() | CALIBRATIONS,
 )
 
 
@@ -88,6 +91,15 @@ def test_other_texts_are_refused(text: str, reason: str) -> None:
         ('kind = "ina219"\ncalibration = 3', "calibration must be a table"),
         ('kind = "ina219"\n[calibration]\ngain = 3', "calibration.gain: unknown key"),
         ("kind =", "cannot read the meter file"),
+        ('kind = "ina219"\nshunt_uohm = 0', "a shunt of 0 uohm: from 200 to"),
+        ('kind = "ina226"\nshunt_uohm = -100000', "a shunt of -100000 uohm"),
+        ('kind = "kernel"\nshunt_uohm = 100', "0.1 ohm is 100000"),
+        ('kind = "ina219"\naddress = 8192', "I2C addresses go from 0x08 to 0x77, not 0x2000"),
+        ('kind = "ina219"\ni2c_bus = -1', "at least 0"),
+        ('kind = "ina219"\n[calibration]\ngain_ppm = -999500', "a gain of 0.0005 is no calib"),
+        ('kind = "ina219"\n[calibration]\ngain_ppm = 9000000', "a gain of 10 is no calibration"),
+        ('kind = "ina219"\n[calibration]\noffset_uw = -99000000', "an offset of -99 W"),
+        ('kind = "ina219"\n[calibration]\ngain_uncertainty_ppm = -1', "uncertainty is below 0"),
     ],
 )
 def test_bad_files_name_every_key(tmp_path: Path, text: str, reason: str) -> None:

@@ -71,6 +71,11 @@ def calibrate_command(
             resolution_uw = source.meter.resolution_uw
         if any(sample.flags & SampleFlag.SATURATED for sample in samples):
             raise MeterError(f"the shunt is saturated at {load_uw / 1e6:g} W: use a smaller load")
+        if any(sample.flags & SampleFlag.BUS_RANGE for sample in samples):
+            raise MeterError(
+                f"the bus voltage reads {samples[0].bus_mv} mV at {load_uw / 1e6:g} W, which no "
+                "supply has: connect VIN- to the load's side of the supply, and its ground"
+            )
         known.append(KnownLoad(load_uw, [s.power_uw for s in samples], resolution_uw))
     calibration = calibrate(known[0], known[1], reference_ppm)
     path = output or user_meter_file()

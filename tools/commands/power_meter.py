@@ -115,6 +115,7 @@ def statistics_text(source: MeterSource) -> str:
     counts = source.meter.statistics()
     return (
         f"{counts.samples} samples, {counts.lost} lost, {counts.saturated} saturated, "
+        f"{counts.bus_out_of_range} of a bus voltage at the end of its range or near 0, "
         f"{counts.retries} retries; the bus was held {counts.busy_ns / 1e9:.2f} s"
     )
 

@@ -55,6 +55,7 @@ def report_document(log: PowerLog, name: str) -> dict[str, Any]:
         "longest_gap_us": summary.longest_gap_ns // 1000,
         "saturated": summary.saturated,
         "throttled": summary.throttled,
+        "bus_out_of_range": summary.bus_out_of_range,
         "restarts": log.restarts,
         "left_out": log.left_out,
     }
@@ -77,6 +78,11 @@ def _text(report: dict[str, Any]) -> str:
         ["longest gap", f"{report['longest_gap_us'] / 1000:.2f} ms"],
         ["saturated, throttled", f"{report['saturated']}, {report['throttled']}"],
     ]
+    if report["bus_out_of_range"]:
+        text = (
+            f"{report['bus_out_of_range']}, near 0 or at the end of the range: no power of a board"
+        )
+        rows.append(["bus voltage", text])
     if report["restarts"]:
         rows.append(["restarts", f"{report['restarts']}, the time between is not counted"])
     return f"{report['log']}\n{table(rows)}"

@@ -107,6 +107,7 @@
 #define EINF_SAMPLE_SATURATED 1U
 #define EINF_SAMPLE_GAP       2U
 #define EINF_SAMPLE_THROTTLED 4U
+#define EINF_SAMPLE_BUS_RANGE 8U
 
 /* Keys. */
 #define EINF_KEY_ACTIVE        "active"

@@ -16,6 +16,8 @@ enum {
 #define EINF_BUS_LSB_MV    4
 #define EINF_SHUNT_LSB_NV  10000
 #define EINF_SHUNT_LIMIT   32000 /* 320 mV, the PGA's range */
+#define EINF_BUS_LIMIT_MV  16000 /* BRNG */
+#define EINF_BUS_LEAST_MV  500   /* no supply */
 
 bool einf_ina219_start(einf_ina219 *m, uint8_t address, uint32_t shunt_uohm) {
     uint16_t read_back = 0;
@@ -43,14 +45,22 @@ bool einf_ina219_poll(einf_ina219 *m, uint64_t now_ns, einf_log_entry *sample) {
         return false;
     }
     const int32_t code = (int16_t)shunt;
+    const uint16_t bus_mv = (uint16_t)((bus >> 3) * EINF_BUS_LSB_MV);
+    uint8_t flags = 0;
+    if (code >= EINF_SHUNT_LIMIT || code <= -EINF_SHUNT_LIMIT) {
+        flags |= EINF_SAMPLE_SATURATED;
+    }
+    if (bus_mv < EINF_BUS_LEAST_MV || bus_mv >= EINF_BUS_LIMIT_MV) {
+        flags |= EINF_SAMPLE_BUS_RANGE;
+    }
     *sample = (einf_log_entry){
         .timestamp_ns = now_ns,
         .interval_ns = EINF_CONVERSION_NS,
         .seq = m->seq++,
         .current_ua = (int32_t)((int64_t)code * EINF_SHUNT_LSB_NV * 1000 / (int64_t)m->shunt_uohm),
-        .bus_mv = (uint16_t)((bus >> 3) * EINF_BUS_LSB_MV),
+        .bus_mv = bus_mv,
         .kind = EINF_LOG_SAMPLE,
-        .flags = code >= EINF_SHUNT_LIMIT || code <= -EINF_SHUNT_LIMIT ? EINF_SAMPLE_SATURATED : 0,
+        .flags = flags,
     };
     return true;
 }
