@@ -38,9 +38,12 @@ DESCRIPTOR = (
 
 
 class Knobs:
-    """What the checks steer and see: shared with the process that plays."""
+    """What the checks steer and see: shared with the process that plays.
 
-    _LAYOUT = struct.Struct("<4Q")
+    Each number has one writer, so that no process takes back what the other wrote meanwhile.
+    """
+
+    _LAYOUT = struct.Struct("<5Q")
 
     def __init__(self) -> None:
         self._memory = mmap.mmap(-1, self._LAYOUT.size)
@@ -54,11 +57,15 @@ class Knobs:
     @property
     def failing(self) -> int:
         """Transfers still to fail: nobody acknowledges."""
-        return self._get(0)
+        return max(0, self._get(0) - self._get(4))
 
     @failing.setter
     def failing(self, count: int) -> None:
-        self._set(0, count)
+        self._set(0, self._get(4) + count)
+
+    def failed(self) -> None:
+        """Note that a transfer failed."""
+        self._set(4, self._get(4) + 1)
 
     @property
     def levels(self) -> int:
@@ -138,7 +145,7 @@ class Bridge:
         failing, address = self._knobs.failing, data[1] >> 1
         self._pending = b""
         if failing or address != ADDRESS:
-            self._knobs.failing = max(0, failing - 1)
+            self._knobs.failed()
             self._status = ERROR
             return
         self._status = COMPLETE

@@ -9,7 +9,7 @@ from typing import TypeVar
 Found = TypeVar("Found")
 
 CPUFREQ = Path("/sys/devices/system/cpu/cpufreq")
-APPEAR_S = 900
+APPEAR_S = 300
 """How long the kernel may take to show a device, on a host that does much else."""
 SETTINGS = ("scaling_governor", "scaling_min_freq", "scaling_max_freq")
 
