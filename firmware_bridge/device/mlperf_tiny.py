@@ -11,6 +11,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_infer.models_tflite.errors import FrameError
 from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.models_tflite.stage import LoadedStage
 from edge_infer.models_tflite.stage_spec import Scores
@@ -29,6 +30,8 @@ _MAX_SAID_BYTES = 1 << 16
 _SLICE_NS = 200_000_000
 """How long inferences run before the line is looked at again."""
 _FIRMWARE = "edge-infer"
+_INT8_MODEL = "kws01"
+"""The one of the benchmark's models whose inputs come as int8."""
 
 
 class MlperfEngine(LocalEngine, Protocol):
@@ -45,7 +48,7 @@ class MlperfTiny:
 
     Args:
         engine: answers the frames.
-        spec: what the bundle takes; `db` gives it as raw bytes.
+        spec: what the bundle takes; `db` gives it as raw bytes, see `input_dtype`.
         model: kws01, vww01, ad01, ic01 or strww01, or another name.
         vendor: printed by `name`.
         now_ns: the board's time.
@@ -61,6 +64,7 @@ class MlperfTiny:
     ) -> None:
         self._engine = engine
         self._spec = spec
+        self._dtype = input_dtype(spec, model)
         self._model = model
         self._vendor = vendor
         self._now_ns = now_ns
@@ -195,10 +199,14 @@ class MlperfTiny:
             return ["e-[Inference iterations must be >0]"]
         if warmups < 0:
             return ["e-[Inference warmup must be >=0]"]
-        needed = math.prod(self._spec.shape) * self._spec.dtype.itemsize
+        needed = math.prod(self._spec.shape) * self._dtype.itemsize
         if len(self._input) != needed:
             return [f"e-[The input has {len(self._input)} bytes, the model takes {needed}]"]
-        self._data = np.frombuffer(bytes(self._input), self._spec.dtype).reshape(self._spec.shape)
+        data = np.frombuffer(bytes(self._input), self._dtype).reshape(self._spec.shape)
+        try:
+            self._data = self._spec.check(data, "input")
+        except FrameError as error:
+            return [f"e-[{error}]"]
         self._left = {"warmup": warmups, "infer": count}
         lines = [f"m-warmup-start-{warmups}"]
         if not warmups:
@@ -225,6 +233,22 @@ class MlperfTiny:
         assert self._last is not None  # told after an inference
         values = exit_probabilities(self._engine.stages, self._data, self._last.exit)
         return f"m-results-[{','.join(f'{value:.3f}' for value in values)}]"
+
+
+def input_dtype(spec: FrameSpec, model: str) -> np.dtype[Any]:
+    """Return what the bytes of `db` are: kws01 gives int8, ic01 and vww01 pixels, ad01 float32.
+
+    mlcommons/tiny, benchmark/evaluation/datasets/README.md. Of other models int8 where the bundle
+    would take uint8, but its model is none of images.
+
+    Raises:
+        FrameError: they are int8, and the bundle takes uint8 that int8 cannot be told from.
+    """
+    if spec.dtype != np.uint8 or (model != _INT8_MODEL and spec.like_pixels):
+        return spec.dtype
+    signed = np.dtype(np.int8)
+    spec.check(np.zeros(spec.shape, signed), model)
+    return signed
 
 
 def exit_probabilities(

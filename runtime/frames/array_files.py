@@ -87,10 +87,12 @@ def read_labels(path: Path) -> NDArray[Any]:
 def _read_npz(path: Path, labels_path: Path | None, *, frames_needed: bool = True) -> Arrays:
     _check_magic(path, _ZIP, ".npz")
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
             names = list(arrays)
             frames = _member(path, arrays, FRAME_NAMES)
             labels = None if labels_path else _member(path, arrays, LABEL_NAMES)
+    except InputError:
+        raise
     except _UNREADABLE as error:
         raise InputError(f"{path}: cannot be read as arrays: {_reason(error)}; if it was cut "
                          "off, get it again") from None  # fmt: skip

@@ -1,5 +1,6 @@
 """Frames on standard input: raw, Y4M or JPEG pictures."""
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from math import prod
@@ -79,7 +80,7 @@ class JpegSource:
         self._reader = ImageReader(self.spec)
 
     def __iter__(self) -> Iterator[RawFrame]:
-        for index, data in enumerate(read_jpegs(self.stream, self._reader)):
+        for index, data in enumerate(read_jpegs(self.stream, self._reader, self.skipped)):
             frame = data.astype(self.spec.dtype)
             yield RawFrame(self.spec.check(frame, f"frame {index}"), None, f"frame {index}")
 
@@ -89,7 +90,8 @@ class JpegSource:
 
     def document(self) -> dict[str, Any]:
         """See Source."""
-        return input_document("JPEG pictures", self.name, dict(self._reader.done))
+        left_out = Counter({"unreadable": len(self.skipped)} if self.skipped else {})
+        return input_document("JPEG pictures", self.name, dict(self._reader.done), left_out)
 
 
 @dataclass

@@ -199,16 +199,42 @@ def _widened(values: NDArray[np.uint8], zero: int, span: int, onto: int) -> NDAr
     return widened
 
 
-def read_jpegs(stream: PeekedStream, reader: ImageReader) -> Iterator[NDArray[Any]]:
+def read_jpegs(
+    stream: PeekedStream, reader: ImageReader, skipped: list[str]
+) -> Iterator[NDArray[Any]]:
     """Yield JPEG pictures that follow each other (MJPEG) as pixels.
 
+    Args:
+        stream: their bytes.
+        reader: decodes them.
+        skipped: is told of each that cannot be decoded, and of a last one that is cut off.
+
     Raises:
-        SourceError: one cannot be decoded, the stream ends within one, or Pillow is missing.
+        SourceError: what follows a picture is none, or there is no whole picture.
     """
-    count = 0
-    while content := _next_jpeg(stream, count):
-        yield reader.read(io.BytesIO(content), f"frame {count}")
-        count += 1
+    given = 0
+    for number, content in enumerate(_jpegs(stream, skipped)):
+        try:
+            pixels = reader.read(io.BytesIO(content), f"frame {number}")
+        except InputError:
+            raise
+        except SourceError as error:
+            skipped.append(str(error))
+            continue
+        yield pixels
+        given += 1
+    if not given:
+        raise SourceError(f"standard input gave no whole JPEG: {'; '.join(skipped[:2])}")
+
+
+def _jpegs(stream: PeekedStream, skipped: list[str]) -> Iterator[bytes]:
+    number = 0
+    try:
+        while content := _next_jpeg(stream, number):
+            yield content
+            number += 1
+    except EOFError as error:
+        skipped.append(str(error))
 
 
 def _next_jpeg(stream: PeekedStream, number: int) -> bytes:
@@ -237,7 +263,7 @@ def _marker(stream: PeekedStream, picture: bytearray, number: int) -> int:
     while True:
         picture += stream.through(b"\xff", _MOST_JPEG_BYTES)
         if picture[-1] != 0xFF or len(picture) > _MOST_JPEG_BYTES:
-            raise SourceError(f"standard input: no end of frame {number} of JPEG")
+            raise EOFError(f"frame {number} of JPEG has no end")
         code = b"\xff"
         while code == b"\xff":  # fill bytes
             code = _some(stream, 1, number)
@@ -249,5 +275,5 @@ def _marker(stream: PeekedStream, picture: bytearray, number: int) -> int:
 def _some(stream: PeekedStream, size: int, number: int) -> bytes:
     content = read_exactly(stream, size)
     if len(content) < size:
-        raise SourceError(f"standard input ended within frame {number} of JPEG")
+        raise EOFError(f"standard input ended within frame {number} of JPEG")
     return content

@@ -187,7 +187,7 @@ def _device(
 @contextmanager
 def _mlperf(bundle: str, board: str, policy: str, model: str) -> "Iterator[MlperfTiny]":
     from edge_infer.boards import open_board
-    from edge_infer.firmware_bridge.device.mlperf_tiny import MlperfTiny
+    from edge_infer.firmware_bridge.device.mlperf_tiny import MlperfTiny, input_dtype
     from edge_infer.models_tflite import open_bundle
     from edge_infer.models_tflite.frame_spec import FrameSpec
     from edge_infer.runtime.engine import Engine
@@ -196,7 +196,10 @@ def _mlperf(bundle: str, board: str, policy: str, model: str) -> "Iterator[Mlper
     with open_board(board) as place, Engine(opened, place, policy=policy) as engine:
         vendor = f"edge-infer {place.name}"
         now_ns = place.timebase.now_ns
-        yield MlperfTiny(engine, FrameSpec.of(opened), model, vendor, now_ns)
+        spec = FrameSpec.of(opened)
+        if input_dtype(spec, model) != spec.dtype:
+            warn(f"the bytes of db are taken as int8 and shifted by 128, as {model} has them")
+        yield MlperfTiny(engine, spec, model, vendor, now_ns)
 
 
 @contextmanager

@@ -4,6 +4,7 @@ benchmark/runner: device_under_test.py and script.py)."""
 import re
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from hypothesis import strategies as st
 from tests.profile import examples
 
 from edge_infer.boards import open_board
-from edge_infer.firmware_bridge.device.mlperf_tiny import MlperfTiny
+from edge_infer.firmware_bridge.device.mlperf_tiny import MlperfTiny, input_dtype
 from edge_infer.models_tflite import Bundle
+from edge_infer.models_tflite.errors import FrameError
 from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.records import Frame
@@ -70,6 +72,20 @@ def test_boot_name_and_profile(runner: Runner) -> None:
     (lap,) = runner.send("timestamp")
     assert re.fullmatch(r"m-lap-us-\d+", lap)
     assert any("infer N" in line for line in runner.send("help"))
+
+
+def test_kws01_gives_int8_and_ic01_pixels(engine: Engine, tiny_bundle: Bundle) -> None:
+    spec, now_ns = FrameSpec.of(tiny_bundle), engine.board.timebase.now_ns
+    frame = np.random.default_rng(2).integers(0, 256, spec.shape, np.uint8)
+    answers = []
+    for model, data in (("ic01", frame), ("kws01", (frame ^ 128).view(np.int8))):
+        runner = Runner(MlperfTiny(engine, replace(spec, signed=True), model, "test", now_ns))
+        runner.load(data.tobytes())
+        answers.append([line for line in runner.send("infer 1 0") if "results" in line])
+    assert answers[0] == answers[1] and answers[0]
+    with pytest.raises(FrameError, match="--source int8"):
+        input_dtype(replace(spec, signed=False), "kws01")
+    assert input_dtype(replace(spec, dtype=np.dtype(np.int8)), "kws01") == np.int8
 
 
 def test_accuracy_mode_gives_the_engines_answer_for_every_sample(

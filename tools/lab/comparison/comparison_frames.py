@@ -14,6 +14,7 @@ from edge_infer.lab.replay.scored_frames import ScoredFrames, score_frames, scor
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend
+from edge_infer.models_tflite.frame_spec import FrameSpec, check_frames, check_labels
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.errors import RunError, SourceMissingError
@@ -147,7 +148,9 @@ def _images(bundle: Bundle, data: Path | None) -> tuple[NDArray[Any], NDArray[An
     inside = data / DATA_FOLDERS.get(bundle.manifest.name.partition("-")[0], ".")
     data = inside if inside.is_dir() else data
     images, labels = _test_side(data)
-    return images, labels, f"{data.name}, test side"
+    source, spec = f"{data.name}, test side", FrameSpec.of(bundle)
+    check_frames(images[:1], spec, source)
+    return images, check_labels(labels, len(images), spec.classes, source), source
 
 
 @lru_cache(maxsize=1)

@@ -5,9 +5,11 @@ And what a bundle's recipe held back of it.
 
 import io
 import tarfile
+import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,6 +18,7 @@ from edge_infer.lab.train.dataset import Dataset, split
 from edge_infer.lab.train.errors import TrainError
 from edge_infer.lab.train.recipe import read_recipe
 from edge_infer.models_tflite import Bundle
+from edge_infer.models_tflite.frame_spec import FrameSpec, check_labels
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.frames.idx import read_idx
 
@@ -64,7 +67,8 @@ def _dataset(images: Any, labels: Any) -> Dataset:
     array = np.asarray(images)
     if array.ndim == 3:
         array = array[..., None]
-    return Dataset(array.astype(np.uint8), np.asarray(labels).reshape(-1).astype(np.int64))
+    pixels, _ = FrameSpec(array.shape[1:], np.dtype(np.uint8)).as_source(array, "data set")
+    return Dataset(pixels, check_labels(np.asarray(labels), len(array), None, "data set"))
 
 
 def _numbers(train: Dataset) -> tuple[str, ...]:
@@ -110,11 +114,19 @@ def _idx(folder: Path) -> Source:
 
 
 def _npz(path: Path) -> Source:
-    with np.load(path) as arrays:
-        if "x_train" not in arrays or "y_train" not in arrays:
-            raise TrainError(f"{path}: holds {sorted(arrays)}, wanted x_train and y_train")
-        train = _dataset(arrays["x_train"], arrays["y_train"])
-        test = _dataset(arrays["x_test"], arrays["y_test"]) if "x_test" in arrays else None
+    try:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
+            arrays = {name: loaded[name] for name in loaded}
+    except (OSError, ValueError, EOFError, AttributeError, BadZipFile, zlib.error) as error:
+        raise TrainError(f"{path}: cannot be read as an .npz: {error}") from None
+    if "x_train" not in arrays or "y_train" not in arrays:
+        raise TrainError(f"{path}: holds {sorted(arrays)}, wanted x_train and y_train")
+    train = _dataset(arrays["x_train"], arrays["y_train"])
+    test = (
+        _dataset(arrays["x_test"], arrays["y_test"])
+        if {"x_test", "y_test"} <= set(arrays)
+        else None
+    )
     return Source(train, test, _numbers(train))
 
 
