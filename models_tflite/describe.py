@@ -54,7 +54,7 @@ def describe_stage(draft: StageDraft, graph: Graph) -> Stage:
         file=f"{draft.name}.tflite",
         input=StageInput(
             reads=draft.reads,
-            tensors=tuple(_tensor_spec(graph.tensors[index]) for index in graph.inputs),
+            tensors=tuple(tensor_spec(graph.tensors[index]) for index in graph.inputs),
             preprocess=draft.preprocess,
         ),
         scores=Scores(
@@ -88,13 +88,19 @@ def identity_preprocess(graph: Graph, source: Literal["uint8", "int8"] = "uint8"
     tensor = graph.tensors[graph.inputs[0]]
     dtype = _dtype(tensor)
     if dtype == "float32":
+        if source == "int8":
+            raise ModelNotSupportedError(
+                f"{tensor.name} is float32, no integers that int8 frames could be: give --mean and "
+                "--std, or another --source"
+            )
         return Preprocess(source)
     shift = (128 if dtype == "int8" else 0) - (128 if source == "int8" else 0)
     # real = scale * (frame - shift - zero_point)
     return Preprocess(source, mean=(float(tensor.zero_point + shift),), std=(1 / tensor.scale,))
 
 
-def _tensor_spec(tensor: Tensor) -> TensorSpec:
+def tensor_spec(tensor: Tensor) -> TensorSpec:
+    """Return what the manifest says of a tensor that enters a stage."""
     return TensorSpec(tensor.shape[1:], _dtype(tensor), tensor.scale, tensor.zero_point)
 
 

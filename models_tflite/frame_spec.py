@@ -118,7 +118,8 @@ class FrameSpec:
         return data.dtype.kind in "iu" or (high > 1 and bool((data == np.rint(data)).all()))
 
     def _advice(self, data: NDArray[Any]) -> str:
-        takes = f"values from {data.min()} to {data.max()}; the bundle takes {self.dtype}"
+        takes = f"values from {float(data.min()):.4g} to {float(data.max()):.4g}; the bundle takes "
+        takes += str(self.dtype)
         if self.dtype == np.int8:
             return f"{takes}, the model's own integers (--source int8): quantise the values first"
         if self.dtype == np.uint8 and data.min() >= 0 and data.max() <= 1:
