@@ -88,7 +88,7 @@ class ImageReader:
         if image.has_transparency_data:
             image = self._composited(image.convert("RGBA"), name)
         elif image.mode not in ("L", "RGB"):
-            self.done[f"{image.mode} converted"] += 1
+            self.done[f"converted from {image.mode}"] += 1
         return image.convert("L" if channels == 1 else "RGB")
 
     def _narrowed(self, image: "Image", name: str) -> "Image":

@@ -264,12 +264,15 @@ def open_source(
     if path.is_dir():
         if any(path.glob("*.bin")):
             return _raw_files(path, spec, labels_path, raw_int8)
+        _refuse_unused(path, labels_path, raw_int8)
         listing = list_images(path, labels)
         if labelled:
             _refuse_unlabelled(listing, path)
         return ImageSource(listing, spec, str(path), strict, background)
     if path.suffix.lower() in IMAGE_SUFFIXES:
+        _refuse_unused(path, labels_path, raw_int8)
         return ImageSource(FolderListing([(path, None)]), spec, str(path), True, background)
+    _refuse_unused(path, None, raw_int8)
     arrays = read_arrays(path, labels_path)
     if arrays is not None:
         return ArraySource(*arrays, spec, path.name)
@@ -277,6 +280,13 @@ def open_source(
         f"{path}: not a kind of input; give .npy, .npz, an IDX file (ubyte, .gz), an image, "
         "a folder of images or of raw .bin files, or - for raw frames on standard input"
     )
+
+
+def _refuse_unused(path: Path, labels_path: Path | None, raw_int8: bool | None) -> None:
+    if labels_path is not None:
+        raise InputError(f"{path}: images have their classes by subfolders, not by a labels file")
+    if raw_int8 is not None:
+        raise InputError(f"{path}: says itself what it holds; --frame-format is for raw frames")
 
 
 def _refuse_unlabelled(listing: FolderListing, folder: Path) -> None:

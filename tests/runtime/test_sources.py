@@ -279,3 +279,11 @@ def test_array_files_that_are_damaged(
     path.write_bytes({"cut": whole[:-60], "empty": b""}.get(content, whole))
     with pytest.raises(InputError, match=message):
         open_source(path, GREY, "abc")
+
+
+def test_options_that_an_input_does_not_use_are_refused(tmp_path: Path) -> None:
+    Image.new("L", (6, 4)).save(tmp_path / "a.png")
+    with pytest.raises(InputError, match="not by a labels file"):
+        open_source(tmp_path, GREY, ["cat"], labels_path=tmp_path / "y.npy")
+    with pytest.raises(InputError, match="--frame-format is for raw frames"):
+        open_source(tmp_path / "a.png", GREY, ["cat"], raw_int8=True)
