@@ -27,7 +27,7 @@ class SimulatedCpufreq:
         clocks_khz: what the policy offers, ascending.
         transition: called with the old and the new clock before the new one is in force.
         userspace: whether the kernel has that governor.
-        writable: False refuses every write (EACCES).
+        writable: sets the attribute of that name.
     """
 
     def __init__(
@@ -40,7 +40,8 @@ class SimulatedCpufreq:
         self._clocks_khz = tuple(clocks_khz)
         self._transition = transition
         self._governors = tuple(g for g in GOVERNORS if userspace or g != "userspace")
-        self._writable = writable
+        self.writable = writable
+        """False refuses every write (EACCES)."""
         self._governor = FOUND_GOVERNOR
         self._asked_min_khz, self._asked_max_khz = self._clocks_khz[0], self._clocks_khz[-1]
         self._setspeed_khz = self._kernel_khz = self._clocks_khz[-1]
@@ -73,7 +74,7 @@ class SimulatedCpufreq:
         """Write a file. Raises OSError."""
         if path not in self._readers:
             raise _os_error(errno.ENOENT, self.where(path))
-        if path not in self._writers or not self._writable:
+        if path not in self._writers or not self.writable:
             raise _os_error(errno.EACCES, self.where(path))
         self._writers[path](text.strip())
 

@@ -113,14 +113,15 @@ class Ina219Chip:
         self._limit = _RANGE_MV_OF_PGA[word >> 11 & 3] * 100
         self._bus_limit_mv = _RANGE_V_OF_BRNG[word >> 13 & 1] * 1000
         self._converting = word & 7 == MODE_SHUNT_AND_BUS_CONTINUOUS
-        self._began_ns = now_ns
+        self.began_ns = now_ns
+        """When its first pair of conversions began."""
         self._cleared = 0
         self._last_pair, self._last_code = -1, 0
         self._load.read_from(now_ns)
 
     def _pairs(self, now_ns: int) -> int:
         """Pairs of conversions that ended by `now_ns`."""
-        return (now_ns - self._began_ns) // self._pair_ns if self._converting else 0
+        return (now_ns - self.began_ns) // self._pair_ns if self._converting else 0
 
     def _bus_word(self, now_ns: int) -> int:
         pairs = self._pairs(now_ns)
@@ -137,9 +138,9 @@ class Ina219Chip:
         """The shunt register: the last shunt conversion that ended by `now_ns`."""
         if not self._converting:
             return self._last_code
-        pair = (now_ns - self._began_ns - self._shunt_ns) // self._pair_ns
+        pair = (now_ns - self.began_ns - self._shunt_ns) // self._pair_ns
         if pair != self._last_pair and pair >= 0:
-            from_ns = self._began_ns + pair * self._pair_ns
+            from_ns = self.began_ns + pair * self._pair_ns
             self._last_code = self._convert(from_ns, from_ns + self._shunt_ns)
             self._last_pair = pair
             self._load.read_from(from_ns)

@@ -91,9 +91,13 @@ def test_a_board_tells_its_heat_or_that_it_cannot(board: Board) -> None:
     assert not (board.simulated and board.thermometer.throttled())
 
 
-def test_closing_a_board_twice_is_allowed(board: Board) -> None:
-    board.close()
-    board.close()
+def test_closing_a_board_twice_leaves_the_clock_as_it_was_found(board: Board) -> None:
+    clocks_khz = board.clock.supported_khz()
+    found_khz = board.clock.current_khz()
+    board.clock.set_khz(clocks_khz[0])
+    for _ in range(2):
+        board.close()
+        assert board.clock.current_khz() == found_khz
 
 
 # -- clocks ------------------------------------------------------------------------------------

@@ -161,10 +161,10 @@ def test_a_restore_that_fails_keeps_the_record_for_the_next_start(tmp_path: Path
     found = settings(sysfs)
     clock = CpufreqClock(sysfs, ClockLease(tmp_path))
     clock.set_khz(700_000)
-    sysfs._writable = False
+    sysfs.writable = False
     with pytest.raises(ClockError, match="no permission"):
         clock.reset()
-    sysfs._writable = True
+    sysfs.writable = True
     CpufreqClock(sysfs, ClockLease(tmp_path))
     assert settings(sysfs) == found
 

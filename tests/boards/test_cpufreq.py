@@ -52,7 +52,7 @@ def test_asking_again_for_the_same_clock_writes_nothing() -> None:
     sysfs = simulated()
     clock = CpufreqClock(sysfs)
     clock.set_khz(700_000)
-    sysfs._writable = False
+    sysfs.writable = False
     assert clock.set_khz(700_000) == 700_000
 
 

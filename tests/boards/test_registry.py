@@ -3,12 +3,10 @@ from pathlib import Path
 import pytest
 
 from edge_infer.boards import registry
-from edge_infer.boards.errors import BoardError
-from edge_infer.boards.profile import load_profile
+from edge_infer.boards.errors import BoardError, ClockError
 from edge_infer.boards.sysfs import RealSysfs
 from edge_infer.boards.thermal import LinuxThermometer
 
-PI_5 = load_profile("raspberry-pi-5")
 NO_SYSFS = RealSysfs(Path("/nonexistent"))
 COOL = LinuxThermometer(NO_SYSFS)
 
@@ -20,11 +18,15 @@ def device_tree(root: Path, text: str) -> RealSysfs:
     return RealSysfs(root)
 
 
-def test_a_board_is_known_by_its_device_tree(tmp_path: Path) -> None:
+def test_a_board_is_known_by_its_device_tree(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     sysfs = device_tree(tmp_path, "raspberrypi,5-model-b\0brcm,bcm2712\0")
-    registry._check_compatible(PI_5, sysfs)
+    monkeypatch.setattr(registry, "RealSysfs", lambda: sysfs)
+    with pytest.raises(ClockError, match="cpufreq"):  # it is that board, of a kernel without
+        registry.open_board("raspberry-pi-5")
     with pytest.raises(BoardError, match="its device tree says raspberrypi,5-model-b, brcm"):
-        registry._check_compatible(load_profile("raspberry-pi-4b"), sysfs)
+        registry.open_board("raspberry-pi-4b")
 
 
 @pytest.mark.parametrize(
