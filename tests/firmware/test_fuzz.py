@@ -1,6 +1,8 @@
 """Hostile bundles and hostile bytes on the line find nothing: libFuzzer, ASan, UBSan."""
 
+import itertools
 import os
+import random
 import shutil
 import struct
 import subprocess
@@ -12,7 +14,10 @@ from tests.fakes.firmware_build import FIRMWARE
 from tests.fakes.firmware_bundles import bundle_file
 from tests.fakes.prunable_cases import prunable_case
 from tests.fakes.tiny_bundles import single_draft
+from tests.hostile.bundle_files import mutated
+from tests.hostile.smp_frames import request
 
+from edge_infer.firmware_bridge.smp.framing import Framing, encode
 from edge_infer.firmware_bridge.smp.message import Header, Message
 from edge_infer.firmware_bridge.wire.command import Body, Group, Op
 from edge_infer.models_tflite.build import write_bundle
@@ -22,6 +27,8 @@ pytestmark = pytest.mark.usefixtures("test_mcu_only")
 FUZZ = Path(__file__).parent / "fuzz"
 SECONDS = int(os.environ.get("EDGE_INFER_FUZZ_SECONDS", "15"))
 """Each, one core."""
+HOSTILE = int(os.environ.get("EDGE_INFER_FUZZ_HOSTILE", "7000"))
+"""Inputs of the suites in tests/hostile that are tried besides."""
 DUT_TALK = b"name%profile%db load 16%db " + bytes(16).hex().encode() + b"%infer 2 1%results%"
 
 
@@ -36,7 +43,7 @@ def test_fuzzing_finds_nothing(target: str, tmp_path: Path) -> None:
     # What earlier runs found worth keeping (libFuzzer -merge=1).
     with zipfile.ZipFile(FUZZ / f"{target}_corpus.zip") as kept:
         kept.extractall(corpus)
-    for name, content in _seeds(target, file).items():
+    for name, content in (_seeds(target, file) | _hostile(target, file)).items():
         (seeds / name).write_bytes(content)
     done = subprocess.run(
         [
@@ -87,6 +94,23 @@ def _seeds(target: str, file: bytes) -> dict[str, bytes]:
     if target == "bundle":
         return _bundle_seeds(file)
     return _smp_seeds() if target == "smp" else {"talk": DUT_TALK, "words": bytes(range(128, 144))}
+
+
+def _hostile(target: str, file: bytes) -> dict[str, bytes]:
+    """Return what tests/hostile sends to the Python side."""
+    rng = random.Random(1)
+    if target == "bundle":
+        return {f"hostile{case}": b"\0" + mutated(file, rng) for case in range(HOSTILE)}
+    if target == "dut":
+        return {}
+    framings = itertools.cycle(Framing)
+    lines = [encode(request(case, rng)[1], next(framings)) for case in range(HOSTILE)]
+    return {f"hostile{case}": _in_pieces(line) for case, line in enumerate(lines)}
+
+
+def _in_pieces(line: bytes) -> bytes:
+    pieces = [line[at : at + 127] for at in range(0, len(line), 127)]
+    return b"".join(bytes([len(piece)]) + piece for piece in pieces)
 
 
 def _bundle_seeds(file: bytes) -> dict[str, bytes]:

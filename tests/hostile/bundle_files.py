@@ -18,7 +18,8 @@ _NUMBERS = (0, 1, 15, 16, 31, 255, 0x6907, 0x6908, 0xFFFF, 1 << 31, (1 << 32) - 
 _NAMES = (b"../../../etc/x", b"/etc/passwd", b"a\x00b", b"manifest.json", b"\xff\xfe", b"C:\\x")
 
 
-def _mutated(file: bytes, rng: random.Random) -> bytes:
+def mutated(file: bytes, rng: random.Random) -> bytes:
+    """Return a file with one to five changes."""
     data = bytearray(file)
     for _ in range(rng.choice((1, 1, 1, 2, 5))):
         # Header, TLVs and the ZIP's directory stand at the ends: they are hit as often as the rest.
@@ -56,7 +57,7 @@ def _files(tally: Tally) -> None:
         file = pack_bundle(Path(write_early_exit(folder).path), security_counter=1, key=KEY)
     sound = mcuboot_image.parse(file)
     for case in range(tally.count):
-        data = _mutated(file, tally.rng)
+        data = mutated(file, tally.rng)
         with tally.case(f"case {case}"):
             try:
                 image = check_image(data, KEYS)
@@ -77,7 +78,7 @@ def _payloads(tally: Tally) -> None:
     payload = stored_zip.pack(entries)
     with scratch() as folder:
         for case in range(tally.count):
-            changed = _mutated(payload, tally.rng)
+            changed = mutated(payload, tally.rng)
             version = ImageVersion(1)
             data = mcuboot_image.build(changed, version, 0, KEY if case % 50 == 0 else None)
             with tally.case(f"case {case}: {changed.hex()[:3000]}"):

@@ -206,7 +206,7 @@ def _to_device(tally: Tally) -> None:
     with served() as device, _no_tracebacks() as logged:
         line = _Line(device)
         for case in range(tally.count):
-            name, message = _request(case, tally.rng)
+            name, message = request(case, tally.rng)
             with tally.case(f"{name} {message.hex()}"):
                 line.send(message)
             try:
@@ -221,7 +221,8 @@ def _to_device(tally: Tally) -> None:
 _KEPT = list(bodies())
 
 
-def _request(case: int, rng: random.Random) -> tuple[str, bytes]:
+def request(case: int, rng: random.Random) -> tuple[str, bytes]:
+    """Return a name and a hostile message: the kept bodies to every command, then mutations."""
     command = rng.choice(COMMANDS)
     name = f"{command.group.name} {command.number.name}"
     version = rng.randrange(2)
@@ -334,7 +335,7 @@ def _rubbish(tally: Tally) -> None:
         line = _Line(device)
         rng = tally.rng
         for case in range(tally.count):
-            frame = encode(_request(1 << 30, rng)[1], next(line.framing))
+            frame = encode(request(1 << 30, rng)[1], next(line.framing))
             changed = bytearray(frame)
             for _ in range(rng.randint(1, 5)):
                 changed[rng.randrange(len(changed))] = rng.choice((0, 6, 9, 10, 4, 20, 255))
