@@ -7,11 +7,14 @@ from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any, Literal
 
-from edge_infer.models_tflite.describe import StageDraft, identity_preprocess
+from edge_infer.models_tflite.cut import cut
+from edge_infer.models_tflite.describe import StageDraft, identity_preprocess, tensor_spec
 from edge_infer.models_tflite.errors import BundleNotFoundError, ModelError, ModelNotSupportedError
 from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.heads import check_classifier, check_parameters
+from edge_infer.models_tflite.input_mapping import refuse_unit_constants
 from edge_infer.models_tflite.lint import lint_model, lint_stage
-from edge_infer.models_tflite.stage_spec import Preprocess
+from edge_infer.models_tflite.stage_spec import Preprocess, StageInput
 
 BACKGROUND_CLASSES = 1
 """ImageNet models of the TF-slim family put a background class before the 1000 labels."""
@@ -58,13 +61,16 @@ class Classifier:
             plain = Preprocess()
             mean, std = options.mean or plain.mean, options.std or plain.std
             found = Preprocess(mean=tuple(mean), std=tuple(std))
-        return replaced(
+        found = replaced(
             found,
             source=options.source,
             resize=options.resize,
             layout=self.layout,
             background=options.background,
         )
+        tensors = (tensor_spec(self.graph.tensors[self.graph.inputs[0]]),)
+        refuse_unit_constants(StageInput("frame", tensors, found), options.mean, options.std)
+        return found
 
     @property
     def layout(self) -> Literal["NHWC", "NCHW"]:
@@ -87,38 +93,54 @@ class Classifier:
         return {"model": self.name, "model_sha256": hashlib.sha256(self.model).hexdigest()}
 
 
-def read_classifier(path: Path, *, several_outputs: bool = False) -> Classifier:
+def read_classifier(
+    path: Path, *, several_outputs: bool = False, head: str | None = None, labels: int | None = None
+) -> Classifier:
     """Read a .tflite classifier.
 
     Args:
         path: the file: one input, one output of two or more class scores.
         several_outputs: it may have several, to be cut at.
+        head: name of the output that has the class scores; what it does not need is dropped.
+        labels: how many were given, if any: then no softmax is asked for.
 
     Raises:
         BundleNotFoundError: there is no file.
-        ModelError: the file is damaged.
+        ModelError: the file is damaged, or an 8-bit input lacks its scale.
         ModelNotSupportedError: several inputs or outputs, dynamic shapes, custom operators, or no
             classifier.
+        CutError: there is no output `head`.
     """
     if not path.is_file():
         raise BundleNotFoundError(f"no model at {path}: give a .tflite file")
     model = path.read_bytes()
-    try:
-        graph = Graph(model)
-    except ModelError as error:
-        raise ModelError(f"{path.name}: {error}") from None
+    graph = _read_graph(model, path.name)
+    if head is not None:
+        model = _ending_at(model, graph, head)
+        graph = _read_graph(model, path.name)
+    check_parameters(graph, path.name)
     findings = (lint_stage if several_outputs else lint_model)(graph, path.name)
     for finding in findings:
         if finding.severity == "error":
             raise ModelNotSupportedError(f"{finding.where}: {finding.what}: {finding.advice}")
     found = Classifier(path.name, model, graph)
-    if found.classes < 2:
-        head = graph.tensors[graph.outputs[-1]].name
-        raise ModelNotSupportedError(
-            f"{path.name}: the output {head} has {found.classes} value: not a classifier, which "
-            "has a score for each of two or more classes"
-        )
+    if not several_outputs and (head is None or found.classes < 2):
+        check_classifier(graph, path.name, labels)
     return found
+
+
+def _read_graph(model: bytes, name: str) -> Graph:
+    try:
+        return Graph(model)
+    except (ModelError, ModelNotSupportedError) as error:
+        raise type(error)(f"{name}: {error}") from None
+
+
+def _ending_at(model: bytes, graph: Graph, head: str) -> bytes:
+    """Return a model that ends at an output; the very bytes where it does already."""
+    if len(graph.outputs) == 1 and graph.output_names().get(head) == graph.outputs[0]:
+        return model
+    return cut(model, [head])[0].model
 
 
 def fit_labels(labels: Sequence[str] | None, classes: int) -> tuple[Sequence[str], int]:

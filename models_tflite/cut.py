@@ -17,6 +17,7 @@ import numpy as np
 from edge_infer.models_tflite.errors import CutError
 from edge_infer.models_tflite.flatbuffer import pack
 from edge_infer.models_tflite.graph import NO_TENSOR, Graph
+from edge_infer.models_tflite.heads import outputs_text
 from edge_infer.models_tflite.stage_spec import Dtype
 
 
@@ -82,7 +83,7 @@ def _find(graph: Graph, name: str) -> int:
     if index is None:
         near = difflib.get_close_matches(name, computed, n=3)
         hint = f"; inside the graph, near in name: {', '.join(near)}" if near else ""
-        raise CutError(f"no output {name!r}: the model has {', '.join(names)}{hint}")
+        raise CutError(f"no output {name!r}: the model has {outputs_text(graph)}{hint}")
     return index
 
 

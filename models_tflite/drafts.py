@@ -44,6 +44,7 @@ def build_single(
     license: str = "",
     samples: SampleSet | None = None,
     replace: bool = False,
+    head: str | None = None,
 ) -> Bundle:
     """Write a bundle of one stage from a .tflite classifier.
 
@@ -63,6 +64,8 @@ def build_single(
         license: the model's licence.
         samples: real inputs to travel along.
         replace: put it in the place of a bundle that stands at `out`.
+        head: name of the output that has the class scores, for a model of several or of none that
+            shows by itself to be a classifier's.
 
     Raises:
         BundleNotFoundError: there is no file at `model_path`.
@@ -71,7 +74,7 @@ def build_single(
             classifier, or labels that do not fit.
     """
     draft = single_draft(
-        read_classifier(model_path),
+        read_classifier(model_path, head=head, labels=None if labels is None else len(labels)),
         labels,
         name,
         FrameOptions(mean, std, source, resize, background),

@@ -132,8 +132,14 @@ def _one_input(graph: Graph) -> Iterator[_Entry]:
 
 def _one_output(graph: Graph) -> Iterator[_Entry]:
     if len(graph.outputs) != 1:
-        names = ", ".join(graph.output_names())
-        yield "error", "", f"{len(graph.outputs)} outputs ({names})", "cut it at its exits"
+        names = {index: name for name, index in reversed(graph.output_names().items())}
+        shapes = ((names[index], graph.tensors[index]) for index in graph.outputs)
+        listed = ", ".join(f"{name} {list(of.shape)} {of.dtype}" for name, of in shapes)
+        yield (
+            "error", "", f"{len(graph.outputs)} outputs ({listed})",
+            "name the one with the class scores, --head OUTPUT, or if they are exits, cut it at "
+            "them: bundle cut",
+        )  # fmt: skip
 
 
 def _boundaries(graph: Graph) -> Iterator[_Entry]:

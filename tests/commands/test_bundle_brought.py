@@ -118,7 +118,17 @@ def test_state_is_put_back_between_frames(place: Path) -> None:
     frames = random.normal(size=(SAMPLES, 3)).astype(np.float32)
     Path("labels.txt").write_text("\n".join("abcd") + "\n")
     Path("net.tflite").write_bytes(stateful_model())
-    single = invoke("build", "--single", "net.tflite", "--source", "float32", "--name", "alone")
+    single = invoke(
+        "build",
+        "--single",
+        "net.tflite",
+        "--source",
+        "float32",
+        "--name",
+        "alone",
+        "--head",
+        "scores",
+    )
     assert single.exit_code == 0, single.output
     stages = load_stages(open_bundle("alone"), open_backend())
     answers = score_frames(stages, list(frames))[0].argmax(axis=1)
@@ -190,7 +200,7 @@ def test_cuts_that_cannot_be_are_refused(place: Path) -> None:
     Path("whole.tflite").write_bytes(early_exit_model())
     asked = ("cut", "whole.tflite", "--calibration", "data.npz", "--exits")
     missing = refused(CutError, *asked, "exit_1,nothing")
-    assert "no output 'nothing': the model has exit_1, exit_2, exit_3" in missing
+    assert "no output 'nothing': the model has exit_1 [1, 5] int8, exit_2" in missing
     assert "first to last" in refused(CutError, *asked, "exit_2,exit_1")
     assert "two or more" in refused(CutError, *asked, "exit_1")
     assert exit_code_of(CutError("")) == 2

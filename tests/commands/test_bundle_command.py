@@ -70,7 +70,7 @@ def refusal(error: type[BundleError], *arguments: object) -> str:
 
 
 def test_build_makes_a_bundle_by_one_command(model: Path, tmp_path: Path) -> None:
-    text = run("build", "--single", model, "-o", tmp_path / "made")
+    text = run("build", "--single", model, "--head", "head", "-o", tmp_path / "made")
     assert str(tmp_path / "made") in text and "net 1.0.0 (single)" in text
     assert open_bundle(tmp_path / "made").manifest.labels == ("0", "1", "2", "3", "4")
 

@@ -36,8 +36,10 @@ def test_the_bundles_of_plain_stages_have_no_finding(early_exit: Bundle, single:
 
 
 def test_several_outputs_want_a_cut() -> None:
-    assert "2 outputs (little_out, big_out" in texts(little_big_model(), "error")
-    assert "cut it at its exits" in texts(little_big_model(), "error")
+    assert "2 outputs (little_out [1, 5] int8, big_out [1, 5] int8" in texts(
+        little_big_model(), "error"
+    )
+    assert "--head OUTPUT" in texts(little_big_model(), "error")
 
 
 def test_several_inputs_are_named() -> None:

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import click
 
+from edge_infer.commands.bundle_place import open_named_bundle
 from edge_infer.commands.bundle_report import identity, info_text, ratio_rows
 from edge_infer.commands.lazy_group import LazyGroup
 from edge_infer.commands.options import backend_option, json_option, option, resolver_option
 from edge_infer.commands.render import emit
-from edge_infer.models_tflite import Bundle, open_bundle
+from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.errors import BackendError, BundleVerificationError
 from edge_infer.models_tflite.lint import Finding, lint_bundle
@@ -45,7 +46,7 @@ def bundle_group() -> None:
 @json_option
 def info_command(bundle: str, as_json: bool) -> None:
     """Show what a BUNDLE holds."""
-    opened = open_bundle(bundle)
+    opened = open_named_bundle(bundle)
     document = {"path": str(opened.path)} | to_document(opened.manifest)
     if opened.manifest.prunable is not None:
         document["ratio_figures"] = ratio_rows(opened)
@@ -83,7 +84,7 @@ def verify_command(
             Path(bundle), trust, allow_unsigned, as_json, partial(_ran_on, backend, resolver)
         )
         return
-    opened = open_bundle(bundle)
+    opened = open_named_bundle(bundle)
     findings = _findings(opened)
     faulty = any(finding.severity == "error" for finding in findings or ())
     ran_on = None if faulty else _ran_on(backend, resolver, opened)
@@ -115,7 +116,7 @@ def verify_command(
 @json_option
 def self_test_command(bundle: str, backend: str | None, resolver: str, as_json: bool) -> None:
     """Run the golden vectors of a BUNDLE and compare."""
-    opened = open_bundle(bundle)
+    opened = open_named_bundle(bundle)
     criteria = partial(exit_criteria, opened.manifest)
     report = self_test(opened, open_backend(backend, resolver), criteria)
     document = identity(opened) | to_document(report) | {"passed": report.passed}

@@ -4,15 +4,18 @@ Beside it what `bundle cut` does in the same way: how frames enter, the labels, 
 """
 
 import tempfile
+from dataclasses import fields
 from dataclasses import replace as replaced
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from edge_infer.commands.bundle_report import emit_built
 from edge_infer.commands.options import json_option, option, options_as, refuse_existing
+from edge_infer.commands.render import warn
 from edge_infer.commands.source_options import background_option
 from edge_infer.commands.tune import TuneOptions, tell_inputs, tune_options
 from edge_infer.commands.tune_report import tune_report
@@ -22,6 +25,7 @@ from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.build import BundleDraft, SampleSet, write_bundle
 from edge_infer.models_tflite.classifier import FrameOptions, read_classifier
 from edge_infer.models_tflite.drafts import build_single, pair_draft
+from edge_infer.models_tflite.input_mapping import input_document, mapping_doubts, mapping_text
 from edge_infer.models_tflite.self_test import self_test
 from edge_infer.runtime.exit_criterion import exit_criteria
 from edge_infer.runtime.frames.array_files import read_arrays
@@ -88,6 +92,7 @@ model_file = click.Path(path_type=Path)
     "[default: the class numbers; a pair must have them]",
 )
 @frame_options
+@option("--head", help="Output of --single with the class scores.  [default: the only one]")
 @option("--big-mean", type=Numbers(), help="--mean of the big net.  [default: as --mean]")
 @option("--big-std", type=Numbers(), help="--std of the big net.  [default: as --std]")
 @option("--description", default="", help="One sentence.")
@@ -109,6 +114,7 @@ def build_command(
     out: Path | None,
     labels: Path | None,
     frames: FrameOptions,
+    head: str | None,
     big_mean: tuple[float, ...] | None,
     big_std: tuple[float, ...] | None,
     description: str,
@@ -125,29 +131,56 @@ def build_command(
     background class stands in front; their classes must be the same. It is tuned on calibration
     inputs for a board, as `edge-infer tune` does it.
     """
-    fields: dict[str, Any] = {
+    if model is not None:
+        _refuse_for_single()
+        refuse_existing(out or Path(name or model.stem), replace)
+    elif head:
+        raise click.UsageError("--head goes with --single: each net of a pair has one output")
+    more: dict[str, Any] = {
         "description": description,
         "license": license_,
         "samples": _read_samples(samples, data_license) if samples else None,
     }
     given = read_labels(labels) if labels else None
     if model is not None:
-        if little or big or tuning.calibration:
-            raise click.UsageError("--single stands without --little, --big and --calibration")
         name = name or model.stem
         bundle = build_single(
-            model, out or Path(name), name=name, labels=given, replace=replace,
-            **fields, **vars(frames),
+            model, out or Path(name), name=name, labels=given, replace=replace, head=head,
+            **more, **vars(frames),
         )  # fmt: skip
-        emit_built(bundle, as_json)
+        (stage,) = bundle.manifest.stages
+        for doubt in mapping_doubts(stage.input):
+            warn(f"{stage.name}: {doubt}")
+        text = f"pixels      {mapping_text(stage.input)}"
+        emit_built(bundle, as_json, text, {"input": input_document(stage.input)})
         return
     if not (little and big and given and tuning.calibration):
         raise click.UsageError(_missing(little, big, given, tuning.calibration))
     big_frames = replaced(frames, mean=big_mean or frames.mean, std=big_std or frames.std)
     name = name or f"{little.stem}-{big.stem}"
-    nets = read_classifier(little), read_classifier(big)
-    draft = pair_draft(*nets, given, name, frames, big_frames, **fields)
+    nets = (
+        read_classifier(little, labels=len(given)),
+        read_classifier(big, labels=len(given)),
+    )
+    draft = pair_draft(*nets, given, name, frames, big_frames, **more)
     write_tuned(draft, tuning, out or Path(name), replace, as_json)
+
+
+def _refuse_for_single() -> None:
+    """Refuse what was typed beside --single and would do nothing: a pair's options, tuning's."""
+    ctx = click.get_current_context()
+    unused = {"little", "big", "big_mean", "big_std"} | {
+        field.name for field in fields(TuneOptions)
+    }
+    typed = [
+        f"--{name.replace('_', '-')}"
+        for name in ctx.params
+        if name in unused and ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    ]
+    if typed:
+        raise click.UsageError(
+            f"--single stands without {', '.join(typed)}: one net has no exits to tune"
+        )
 
 
 def _missing(little: Any, big: Any, labels: Any, calibration: Any) -> str:

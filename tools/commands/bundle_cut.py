@@ -5,10 +5,11 @@ from pathlib import Path
 import click
 
 from edge_infer.commands.bundle_build import frame_options, read_labels, write_tuned
-from edge_infer.commands.options import json_option, option
+from edge_infer.commands.options import json_option, option, refuse_existing
 from edge_infer.commands.tune import TuneOptions, tune_options
 from edge_infer.models_tflite.classifier import FrameOptions, read_classifier
 from edge_infer.models_tflite.drafts import exits_draft
+from edge_infer.models_tflite.heads import described, find_heads
 
 
 @click.command("cut", short_help="Make an early-exit bundle of a model with exits.")
@@ -16,9 +17,8 @@ from edge_infer.models_tflite.drafts import exits_draft
 @option(
     "--exits",
     multiple=True,
-    required=True,
     help="Names of the exit heads, first to last: outputs, or tensors inside the model. Give it "
-    "once a head, or with commas between.",
+    "once a head, or with commas between.  [default: the heads that the model has are listed]",
 )
 @option("--name", help="Name of the bundle.  [default: the model's file name]")
 @option("-o", "--out", type=click.Path(path_type=Path), help="Folder to make.  [default: ./NAME]")
@@ -52,8 +52,13 @@ def cut_command(
     Every tensor that a later stage needs is handed on, so skip connections may cross a cut.
     """
     name = name or model.stem
+    net = read_classifier(model, several_outputs=True)
+    if not exits:
+        heads = described(net.graph, find_heads(net.graph)) or "none"
+        raise click.UsageError(f"--exits is missing; heads of {model.name}: {heads}")
+    refuse_existing(out or Path(name), replace)
     draft = exits_draft(
-        read_classifier(model, several_outputs=True),
+        net,
         [part for given in exits for part in given.split(",")],
         read_labels(labels) if labels else None,
         name,

@@ -11,6 +11,7 @@ from edge_infer.commands.budget_options import (
     hours_option,
     power_budget_option,
 )
+from edge_infer.commands.bundle_place import open_named_bundle
 from edge_infer.commands.compare_report import compare_report, save_plot
 from edge_infer.commands.options import (
     Threads,
@@ -31,7 +32,6 @@ from edge_infer.lab.comparison.comparison_document import compare
 from edge_infer.lab.comparison.conditions import Conditions
 from edge_infer.lab.costs.board_costs import with_classic
 from edge_infer.lab.replay.costs import Disturbance
-from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.runtime.stage_costs import measured_table
 
@@ -164,7 +164,7 @@ def compare_command(
     Every stage's scores are computed once and replayed; time and energy come from the board's
     cost table, switches and waits included. No frame that a predictor was fitted on is compared on.
     """
-    opened, kernels = open_bundle(bundle), open_backend(backend, resolver)
+    opened, kernels = open_named_bundle(bundle), open_backend(backend, resolver)
     own_table = None
     if cost_table is not None:
         measured = measured_table(cost_table, opened, board, str(kernels.info))

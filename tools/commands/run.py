@@ -16,6 +16,7 @@ from edge_infer.commands.budget_options import (
     hours_option,
     power_budget_option,
 )
+from edge_infer.commands.bundle_place import open_named_bundle
 from edge_infer.commands.exit_codes import INTERRUPTED, OK
 from edge_infer.commands.options import (
     backend_option,
@@ -32,7 +33,6 @@ from edge_infer.commands.run_engine import Kernels, open_engine
 from edge_infer.commands.run_options import PolicyText, RunPolicy, policy_help
 from edge_infer.commands.run_report import run_report
 from edge_infer.commands.source_options import SourceOptions, open_input, source_options
-from edge_infer.models_tflite import open_bundle
 from edge_infer.runtime.arrivals import BackToBack, Periodic
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.event_loop import EventLoop
@@ -147,7 +147,7 @@ def run_command(
     y_labels.csv, or - for frames on standard input (raw, Y4M, MJPEG); without it, the bundle's own
     samples.
     """
-    opened = open_bundle(bundle)
+    opened = open_named_bundle(bundle)
     source = open_input(opened, input, reading)
     arrivals = BackToBack() if rate is None else Periodic(rate)
     kernels = Kernels(backend, resolver, threads, ratio)

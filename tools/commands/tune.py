@@ -6,6 +6,7 @@ from typing import cast
 
 import click
 
+from edge_infer.commands.bundle_place import open_named_bundle
 from edge_infer.commands.options import (
     backend_option,
     json_option,
@@ -22,7 +23,7 @@ from edge_infer.lab.tuning import LossBound
 from edge_infer.lab.tuning.promise_check import check_promise
 from edge_infer.lab.tuning.tuning import Tuning, tune, tuned_draft
 from edge_infer.lab.tuning.tuning_document import tune_document
-from edge_infer.models_tflite import Bundle, open_bundle
+from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.build import write_bundle
 from edge_infer.models_tflite.manifest import Criterion
@@ -161,7 +162,7 @@ def tune_command(
     inputs and at the stated confidence, to lose no more accuracy than allowed against the last
     exit. Where adaptive running costs more than it saves on the board, the plain net is kept.
     """
-    opened = open_bundle(bundle)
+    opened = open_named_bundle(bundle)
     out = output or Path(f"{opened.manifest.name}-tuned")
     if draws is None and not dry_run:
         refuse_existing(out, replace)

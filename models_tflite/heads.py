@@ -1,0 +1,91 @@
+"""Outputs of a model: which may be the head of a classifier, and what the others look like."""
+
+from collections.abc import Sequence
+from math import prod
+
+from edge_infer.models_tflite.errors import ModelError, ModelNotSupportedError
+from edge_infer.models_tflite.graph import Graph, Tensor
+from edge_infer.models_tflite.lint import find_head_kind
+
+_SCORING = ("FULLY_CONNECTED", "SOFTMAX")
+"""Operators whose result inside a graph may be an exit head."""
+
+
+def is_vector(tensor: Tensor) -> bool:
+    """Tell whether a tensor is [1, N], [1, 1, 1, N] or the like, with two values or more."""
+    return tensor.elements >= 2 and max(tensor.shape, default=0) == prod(tensor.shape)
+
+
+def find_heads(graph: Graph) -> list[Tensor]:
+    """Return the tensors that may be exit heads, in order: outputs, and dense layers inside.
+
+    Those inside have as many scores as an output has.
+    """
+    outputs = [graph.tensors[index] for index in graph.outputs]
+    sizes = {tensor.elements for tensor in outputs if is_vector(tensor)}
+    inside = [
+        graph.tensors[tensor]
+        for node in graph.nodes
+        if node.op in _SCORING
+        for tensor in node.outputs
+    ]
+    found = [tensor for tensor in inside if is_vector(tensor) and tensor.elements in sizes]
+    found += [tensor for tensor in outputs if is_vector(tensor)]
+    return list({tensor.index: tensor for tensor in found}.values())
+
+
+def described(graph: Graph, tensors: Sequence[Tensor]) -> str:
+    """Return tensors with shape and dtype, each by the name that a signature gives it, if any."""
+    names = {index: name for name, index in reversed(graph.output_names().items())}
+    return ", ".join(
+        f"{names.get(tensor.index, tensor.name)} {list(tensor.shape)} {tensor.dtype}"
+        for tensor in tensors
+    )
+
+
+def outputs_text(graph: Graph) -> str:
+    """Return the outputs of a model with shapes and dtypes."""
+    return described(graph, [graph.tensors[index] for index in graph.outputs])
+
+
+def check_parameters(graph: Graph, where: str) -> None:
+    """Raise ModelError where an 8-bit input or output says not what its integers stand for."""
+    for what, indices in (("input", graph.inputs), ("output", graph.outputs)):
+        for tensor in (graph.tensors[index] for index in indices):
+            if tensor.dtype in ("int8", "uint8") and not any(tensor.scales):
+                raise ModelError(
+                    f"{where}: the {what} {tensor.name} is {tensor.dtype} and has no quantisation "
+                    "parameters (scale, zero point): convert the model again with a representative "
+                    "data set, and keep them"
+                )
+
+
+def check_classifier(graph: Graph, where: str, labels: int | None) -> None:
+    """Check that the last output is a classifier's, by its shape, and by softmax or labels.
+
+    Args:
+        graph: the model.
+        where: name of the file, for the messages.
+        labels: how many were given; None for none.
+
+    Raises:
+        ModelNotSupportedError: a map, boxes, an embedding, a mask, or one value.
+    """
+    head = graph.tensors[graph.outputs[-1]]
+    what = f"{where}: the output {outputs_text(graph)}"
+    if head.elements < 2:
+        raise ModelNotSupportedError(
+            f"{what} has {head.elements} value: not a classifier, which has a score for each of "
+            "two or more classes"
+        )
+    if not is_vector(head):
+        raise ModelNotSupportedError(
+            f"{what} is a map or a table, not a classifier's [1, classes]: give a model that ends "
+            "in class scores, or name the output that is one with --head OUTPUT"
+        )
+    if labels is None and find_head_kind(graph, len(graph.outputs) - 1) != "softmax":
+        raise ModelNotSupportedError(
+            f"{what} has no softmax and came without labels: it may be an embedding or a mask; if "
+            f"its {head.elements} values are class scores, give --labels FILE or "
+            f"--head {head.name}"
+        )
