@@ -150,8 +150,23 @@ class CostTable:
         """True when any row rests on figures that nobody published."""
         return any(row.origin == "synthetic" for row in self.rows.values())
 
+    @property
+    def has_energies(self) -> bool:
+        """False of a board without a meter: times alone are known, and the energies are 0."""
+        rows = ((row.energy_nj, row.energy_spread_nj) for row in self.rows.values())
+        board = self.idle_reference_uw, self.switch.energy_nj, *self.idle_uw.values()
+        return any(board) or any(map(any, rows))
+
+    def need_energies(self, name: str) -> None:
+        """Raise CostTableError unless there are energies: what is free is always chosen."""
+        if not self.has_energies:
+            raise CostTableError(
+                f"{name} has no energies: it was measured without a meter; fill it with a meter "
+                "(edge-infer doctor), or leave --cost-table out"
+            )
+
     def to_json(self) -> str:
-        """Return the table as JSON text, format version 1."""
+        """Return the table as JSON text, format version 1; energies that are not known are null."""
         document = {
             "format": "edge-infer cost table",
             "format_version": FORMAT_VERSION,
@@ -167,13 +182,15 @@ class CostTable:
                 for (stage, point), row in self.rows.items()
             ],
         }
+        if not self.has_energies:
+            document = _without_energies(document)
         return json.dumps(document, indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> "CostTable":
         """Read what `to_json` wrote. Raises CostTableError with the reason."""
         try:
-            document: dict[str, Any] = json.loads(text)
+            document: dict[str, Any] = json.loads(text, object_pairs_hook=_null_as_0)
             if document.get("format_version") != FORMAT_VERSION:
                 raise CostTableError(
                     f"cost table of format version {document.get('format_version')}, "
@@ -202,3 +219,17 @@ def _row_from(entry: dict[str, Any]) -> tuple[tuple[str, OperatingPoint], CostRo
     stage = fields.pop("stage")
     point = OperatingPoint(*(fields.pop(name) for name in ("clock_khz", "threads", "level")))
     return (stage, point), CostRow(**fields)
+
+
+def _without_energies(value: Any, name: str = "") -> Any:
+    """Return a document with null for every energy and power in it."""
+    if isinstance(value, dict):
+        return {key: _without_energies(inner, f"{name}.{key}") for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_without_energies(inner, name) for inner in value]
+    return None if any(unit in name for unit in ("_nj", "_uw")) else value
+
+
+def _null_as_0(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object, 0 for the energies that a table does not have."""
+    return {key: 0 if value is None else value for key, value in pairs}

@@ -68,7 +68,7 @@ def measured_table(path: Path, bundle: Bundle, board: str, backend: str) -> Cost
     Raises:
         SourceMissingError: there is no such file.
         RunError: it cannot be read, or is of another board, bundle or backend.
-        CostTableError: a row is missing; the message says how to fill it.
+        CostTableError: a row is missing, or the energies; the message says how to fill it.
     """
     try:
         table = CostTable.from_json(path.read_text("utf-8"))
@@ -77,6 +77,7 @@ def measured_table(path: Path, bundle: Bundle, board: str, backend: str) -> Cost
     except (OSError, UnicodeDecodeError) as error:
         raise RunError(f"{path}: cannot be read: {error}") from error
     _check(table, bundle, board, backend)
+    table.need_energies(f"the cost table {path}")
     return table
 
 
@@ -89,9 +90,11 @@ def _check(table: CostTable, bundle: Bundle, board: str, backend: str) -> None:
         ("backend", table.backend, backend),
     ):
         if theirs != ours:
+            name = theirs or "(not stated)"
+            instead = f"; or mean that board: --board {theirs}" if what == "board" else ""
             raise RunError(
-                f"the cost table is of {what} {theirs or '(not stated)'}, this is {ours}: fill one "
-                f"with edge-infer measure {manifest.name} --board {board}"
+                f"the cost table is of {what} {name}, this is {ours}: fill one "
+                f"with edge-infer measure {manifest.name} --board {board}{instead}"
             )
     for stage in manifest.stages:
         for point in table.points:

@@ -57,6 +57,7 @@ def _cost_table(bundle: Bundle, board: str) -> CostTable:
         ours = f"{bundle.manifest.name} {bundle.manifest.version}"
         if table.bundle not in ("", ours):
             raise PolicyError(f"{path} is a cost table of {table.bundle}, this is {ours}")
+        table.need_energies(f"the cost table {path}")
         return table
     with open_board(board) as place:
         found = place.cost_table(works_of(bundle))

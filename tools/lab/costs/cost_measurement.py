@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from edge_infer.boards.contract import Board
 from edge_infer.boards.cost_table import CostOrigin, CostRow, CostTable, OperatingPoint, SwitchCost
+from edge_infer.boards.power import UNUSABLE
 from edge_infer.lab.progress import Progress, silent
 
 VISIT_NS = 60_000_000
@@ -191,7 +192,11 @@ class CostMeasurement:
         if self.board.meter is None:
             return None
         samples = self.board.meter.drain(self.board.timebase.now_ns())
-        inside = [s.power_uw for s in samples if s.timestamp_ns - s.interval_ns >= from_ns]
+        inside = [
+            s.power_uw
+            for s in samples
+            if s.timestamp_ns - s.interval_ns >= from_ns and not s.flags & UNUSABLE
+        ]
         return math.fsum(inside) / len(inside) if inside else None
 
     def _row(self, stage: str, point: OperatingPoint, cell: Cell, origin: CostOrigin) -> CostRow:
@@ -218,5 +223,5 @@ class CostMeasurement:
             pairs = (f"{a / 1000:g} as {b / 1000:g}" for a, b in self.skipped_khz.items())
             notes.append(f"clocks in MHz that read back as another, left out: {', '.join(pairs)}")
         if self.board.meter is None:
-            notes.append("no meter: energies are 0, times alone are measured")
+            notes.append("no meter: energies are not known, times alone are measured")
         return tuple(notes)
