@@ -17,7 +17,8 @@ from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.bundle import Bundle, open_bundle, scores_key
 from edge_infer.models_tflite.describe import StageDraft, describe_stage
 from edge_infer.models_tflite.errors import BundleError, ModelNotSupportedError
-from edge_infer.models_tflite.frame_spec import FrameSpec, check_frames, check_labels
+from edge_infer.models_tflite.frame_labels import check_labels
+from edge_infer.models_tflite.frame_spec import FrameSpec, check_frames
 from edge_infer.models_tflite.golden import (
     GOLDEN_COUNT,
     run_all,

@@ -27,7 +27,7 @@ from edge_infer.runtime.accounting.open_account import idle_reference, open_acco
 from edge_infer.runtime.engine_contracts import Marker, check_opened
 from edge_infer.runtime.errors import PolicyError, RunError
 from edge_infer.runtime.frame_loop import FrameLoop
-from edge_infer.runtime.frames.sources import RawFrame
+from edge_infer.runtime.frames.source import RawFrame
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.policies.context import PolicyContext, PolicyOptions, PolicySettings
 from edge_infer.runtime.policies.policy import open_policy, refuse_unused

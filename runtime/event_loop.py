@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from edge_infer.boards.timebase import Timebase
 from edge_infer.runtime.arrivals import Arrivals
 from edge_infer.runtime.engine_contracts import LocalEngine
-from edge_infer.runtime.frames.sources import RawFrame, Source
+from edge_infer.runtime.frames.source import RawFrame, Source
 from edge_infer.runtime.records import Frame, InferenceRecord
 
 DRAIN_EVERY_NS = 100_000_000

@@ -19,7 +19,8 @@ from edge_infer.runtime.frames.raw import (
     camera_stride,
     read_raw_frames,
 )
-from edge_infer.runtime.frames.sources import RawFrame, Source, input_document, raw_dtype
+from edge_infer.runtime.frames.source import RawFrame, Source, input_document
+from edge_infer.runtime.frames.sources import raw_dtype
 from edge_infer.runtime.frames.streams import (
     JPEG,
     Y4M,

@@ -14,7 +14,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.models_tflite.frame_spec import FrameSpec, check_labels
+from edge_infer.models_tflite.frame_labels import check_labels
+from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.errors import InputError
 
 LABELS_FILE = "y_labels.csv"

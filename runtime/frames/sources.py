@@ -8,13 +8,14 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.models_tflite.bundle import Bundle
-from edge_infer.models_tflite.frame_spec import FrameSpec, check_frames, check_labels
+from edge_infer.models_tflite.frame_labels import check_labels
+from edge_infer.models_tflite.frame_spec import FrameSpec, check_frames
 from edge_infer.runtime.errors import InputError, SourceError, SourceMissingError
 from edge_infer.runtime.frames.array_files import read_arrays
 from edge_infer.runtime.frames.folders import (
@@ -24,63 +25,7 @@ from edge_infer.runtime.frames.folders import (
 )
 from edge_infer.runtime.frames.images import ImageReader
 from edge_infer.runtime.frames.raw_files import RawFile, list_raw_files, read_raw_file
-from edge_infer.runtime.records import Frame
-
-
-class RawFrame(NamedTuple):
-    """A frame before it has an arrival time."""
-
-    data: NDArray[Any]
-    """Shape [height, width, channels]."""
-    label: int | None = None
-    name: str = ""
-
-    def arriving(self, number: int, arrival_ns: int, within_ns: int | None) -> Frame:
-        """Return the frame that arrives now, to be answered within a time if one is given."""
-        due_ns = None if within_ns is None else arrival_ns + within_ns
-        return Frame(number, self.data, arrival_ns, due_ns, self.label, self.name)
-
-
-class Source(Protocol):
-    """Gives raw frames, again on each iteration if `repeatable`."""
-
-    name: str
-    repeatable: bool
-    skipped: list[str]
-    """One line for each input left out, with the reason."""
-
-    def __iter__(self) -> Iterator[RawFrame]: ...
-
-    def warnings(self) -> list[str]:
-        """Return what is odd about the frames given so far, a sentence each."""
-        ...
-
-    def document(self) -> dict[str, Any]:
-        """Return what was read and what was done to it: `input` of --json.
-
-        Keys: kind, name, done (words, with the number of frames or null for all), left_out (what,
-        with its number), unlabelled (frames without a class where others have one).
-        """
-        ...
-
-
-def input_document(
-    kind: str,
-    name: str,
-    done: dict[str, int | None],
-    left_out: Counter[str] | None = None,
-    unlabelled: int = 0,
-    **more: Any,
-) -> dict[str, Any]:
-    """Return the document of an input; see `Source.document`."""
-    return {
-        "kind": kind,
-        "name": name,
-        "done": done,
-        "left_out": dict(left_out or {}),
-        "unlabelled": unlabelled,
-        **more,
-    }
+from edge_infer.runtime.frames.source import RawFrame, Source, input_document
 
 
 class ArraySource:

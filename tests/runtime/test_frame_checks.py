@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from edge_infer.models_tflite.errors import FrameError
-from edge_infer.models_tflite.frame_spec import FrameSpec, check_frames, check_labels
+from edge_infer.models_tflite.frame_labels import check_labels
+from edge_infer.models_tflite.frame_spec import FrameSpec, check_frames
 from edge_infer.models_tflite.quantization import FrameInput
 from edge_infer.models_tflite.stage_spec import Preprocess, StageInput, TensorSpec
 

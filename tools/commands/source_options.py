@@ -15,7 +15,8 @@ from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.errors import InputError
 from edge_infer.runtime.frames.pipe import PipeOptions, open_pipe
 from edge_infer.runtime.frames.raw import PIXEL_FORMATS, PixelFormat
-from edge_infer.runtime.frames.sources import Source, open_samples, open_source
+from edge_infer.runtime.frames.source import Source
+from edge_infer.runtime.frames.sources import open_samples, open_source
 
 STANDARD_INPUT = "-"
 _NAMED = {"black": (0,), "white": (255,), "gray": (128,), "grey": (128,)}

@@ -14,7 +14,8 @@ from edge_infer.lab.replay.scored_frames import ScoredFrames, score_frames, scor
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend
-from edge_infer.models_tflite.frame_spec import FrameSpec, check_frames, check_labels
+from edge_infer.models_tflite.frame_labels import check_labels
+from edge_infer.models_tflite.frame_spec import FrameSpec, check_frames
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.errors import RunError, SourceMissingError

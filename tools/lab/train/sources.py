@@ -18,7 +18,8 @@ from edge_infer.lab.train.dataset import Dataset, split
 from edge_infer.lab.train.errors import TrainError
 from edge_infer.lab.train.recipe import read_recipe
 from edge_infer.models_tflite import Bundle
-from edge_infer.models_tflite.frame_spec import FrameSpec, check_labels
+from edge_infer.models_tflite.frame_labels import check_labels
+from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.frames.idx import read_idx
 

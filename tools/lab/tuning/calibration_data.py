@@ -12,7 +12,8 @@ from edge_infer.lab.train.sources import held_back_images
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.errors import RunError
-from edge_infer.runtime.frames.sources import ArraySource, Source, open_source
+from edge_infer.runtime.frames.source import Source
+from edge_infer.runtime.frames.sources import ArraySource, open_source
 
 _HELD_BACK = "held-back:"
 """In front of a data set, instead of a file of inputs: held-back:data/mnist."""
