@@ -31,6 +31,7 @@ from edge_infer.models_tflite.manifest import (
     FULL_RATIO,
     MANIFEST_FILE,
     BackendInfo,
+    Calibration,
     ChosenOn,
     FileInfo,
     Golden,
@@ -88,6 +89,8 @@ class BundleDraft:
     seed: int = 0
     """Of synthetic golden frames."""
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    calibration: Mapping[str, Calibration] | None = None
+    """What the inputs that thresholds were chosen on came to, by ratio."""
 
 
 def write_bundle(out: Path, draft: BundleDraft, *, replace: bool = False) -> Bundle:
@@ -135,6 +138,7 @@ def write_bundle(out: Path, draft: BundleDraft, *, replace: bool = False) -> Bun
         files={name: _file_info(content) for name, content in files.items()},
         provenance=draft.provenance,
         prunable=draft.prunable,
+        calibration=draft.calibration,
     )
     text = manifest_text(manifest)
     read_manifest(text)  # what a reader would refuse is refused before anything is written

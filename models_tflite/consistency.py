@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from edge_infer.models_tflite.errors import ManifestError
 from edge_infer.models_tflite.manifest import (
     FULL_RATIO,
+    Calibration,
     Manifest,
     Prunable,
     RatioSpec,
@@ -128,12 +129,20 @@ def _ratio_problems(manifest: Manifest) -> Iterator[str]:
     known = set(manifest.ratios)
     if known - set(manifest.thresholds):
         yield f"thresholds lacks the ratios {sorted(known - set(manifest.thresholds))}"
-    for key, keyed in (("thresholds", manifest.thresholds), ("predictor", manifest.predictor)):
+    by_ratio = {
+        "thresholds": manifest.thresholds,
+        "predictor": manifest.predictor,
+        "calibration": manifest.calibration,
+    }
+    for key, keyed in by_ratio.items():
         if set(keyed or ()) - known:
             yield f"{key} has {sorted(set(keyed or ()) - known)}: wants ratios that ratios lists"
     for ratio, thresholds in manifest.thresholds.items():
         for problem in _threshold_problems(manifest, thresholds):
             yield f"thresholds.{ratio}.{problem}"
+    for ratio, calibration in (manifest.calibration or {}).items():
+        for problem in _calibration_problems(calibration, len(manifest.stages)):
+            yield f"calibration.{ratio}.{problem}"
 
 
 def _prunable_problems(manifest: Manifest) -> Iterator[str]:
@@ -180,3 +189,21 @@ def _threshold_problems(manifest: Manifest, thresholds: Thresholds) -> Iterator[
         in_lsb = thresholds.criterion != "entropy" and stage.scores.dtype != "float32"
         if in_lsb and not all(isinstance(number, int) for number in numbers):
             yield f"values[{index}] is {value}: wants integers, LSB of the scores"
+
+
+def _calibration_problems(calibration: Calibration, stages: int) -> Iterator[str]:
+    exits = calibration.exits
+    if len(exits) != stages:
+        yield f"exits has {len(exits)}: wants {stages}, one per stage"
+    if sum(exit_.left for exit_ in exits) != calibration.inputs:
+        yield f"exits were left by {sum(exit_.left for exit_ in exits)} of {calibration.inputs}"
+    if calibration.right > calibration.inputs:
+        yield f"right is {calibration.right} of {calibration.inputs}"
+    for index, exit_ in enumerate(exits):
+        if len(exit_.counts) != len(exit_.edges) + 1 or sum(exit_.counts) != exit_.left:
+            yield (
+                f"exits[{index}].counts has {len(exit_.counts)} that add up to "
+                f"{sum(exit_.counts)}: wants {len(exit_.edges) + 1} and {exit_.left}"
+            )
+        if list(exit_.edges) != sorted(set(exit_.edges)):
+            yield f"exits[{index}].edges do not rise"

@@ -81,6 +81,8 @@ def stage_at(stage: Stage, own: RatioStage) -> Stage:
 
 __all__ = [
     "BackendInfo",
+    "CalibratedExit",
+    "Calibration",
     "ChosenOn",
     "Criterion",
     "FULL_RATIO",
@@ -173,6 +175,38 @@ class FileInfo:
     bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class CalibratedExit:
+    """Calibration inputs that left at an exit, and how sure they were there."""
+
+    left: int
+    edges: tuple[float, ...]
+    """Between the cells of the confidence, rising: a cell ends with its edge."""
+    counts: tuple[int, ...]
+    """Inputs by cell: one more than edges."""
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What calibration inputs came to at one ratio, with its thresholds."""
+
+    data: str
+    inputs: int
+    right: int
+    exits: tuple[CalibratedExit, ...]
+    """One per stage."""
+
+    @property
+    def accuracy(self) -> float:
+        """Share of the inputs that was answered right."""
+        return self.right / self.inputs
+
+    @property
+    def shares(self) -> tuple[float, ...]:
+        """Share of the inputs that left at each exit."""
+        return tuple(exit_.left / self.inputs for exit_ in self.exits)
+
+
 @dataclass(frozen=True)
 class Manifest:
     """Everything a bundle says of itself."""
@@ -193,6 +227,8 @@ class Manifest:
     files: Mapping[str, FileInfo]
     provenance: Mapping[str, Any] = field(default_factory=dict)
     prunable: Prunable | None = None
+    calibration: Mapping[str, Calibration] | None = None
+    """By ratio; None for what no thresholds were chosen for, and in older manifests."""
 
     def stages_at(self, ratio: str) -> tuple[Stage, ...]:
         """Return the stages as they are at a ratio.

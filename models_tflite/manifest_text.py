@@ -53,6 +53,8 @@ def read_manifest(text: str | bytes) -> Manifest:
 def manifest_text(manifest: Manifest) -> str:
     """Return the manifest as JSON text, which `read_manifest` reads back to an equal value."""
     document = {"schema_version": _SCHEMA_VERSION, **to_document(manifest)}
+    if manifest.calibration is None:
+        del document["calibration"]  # older readers know no such key
     return json.dumps(document, indent=1, ensure_ascii=False) + "\n"
 
 

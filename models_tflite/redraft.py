@@ -44,6 +44,7 @@ def redraft(bundle: Bundle) -> BundleDraft:
         samples=kept,
         golden_frames=bundle.golden().frames,
         provenance=manifest.provenance,
+        calibration=manifest.calibration,
     )
 
 
@@ -67,6 +68,7 @@ def bundle_at(bundle: Bundle, ratio: str, folder: Path) -> Bundle:
     ]
     kinds = tuple(kind for kind in manifest.kinds if kind != "prunable")
     predictor = (manifest.predictor or {}).get(ratio)
+    calibration = (manifest.calibration or {}).get(ratio)
     plain = replace(
         draft,
         kinds=kinds or ("single",),
@@ -75,6 +77,7 @@ def bundle_at(bundle: Bundle, ratio: str, folder: Path) -> Bundle:
         thresholds={FULL_RATIO: manifest.thresholds[ratio]},
         predictor=None if predictor is None else {FULL_RATIO: predictor},
         prunable=None,
+        calibration=None if calibration is None else {FULL_RATIO: calibration},
     )
     return write_bundle(folder / manifest.name, plain, replace=True)
 

@@ -19,15 +19,17 @@ from edge_infer.lab.train.recipe import Recipe
 from edge_infer.lab.train.scores import Scored, accuracy, outcomes
 from edge_infer.lab.tuning import ExitOutcomes, choose_thresholds, split_calibration
 from edge_infer.lab.tuning.calibration_data import CalibrationData
+from edge_infer.lab.tuning.calibration_record import calibrated
 from edge_infer.lab.tuning.tuning import Tuning, tune_bundle, tuned_draft
 from edge_infer.lab.tuning.tuning_document import tune_document
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend
-from edge_infer.models_tflite.build import BundleDraft, SampleSet, write_bundle
+from edge_infer.models_tflite.build import NO_EXITS, BundleDraft, SampleSet, write_bundle
 from edge_infer.models_tflite.classifier import Classifier, FrameOptions
 from edge_infer.models_tflite.cut import cut
 from edge_infer.models_tflite.drafts import exits_draft, single_draft
 from edge_infer.models_tflite.graph import Graph
+from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.ops import list_ops
 
 TUNED_FOR = "sim:raspberry-pi-5"
@@ -64,6 +66,9 @@ def make_bundle(
     provenance = _provenance(model, recipe, splits, scored)
     draft = _draft(model, exits, recipe, labels, splits, provenance)
     if recipe.kind == "single":
+        data, rows = held_back_data(splits), [scored.held_back[name] for name in exits]
+        found = calibrated(rows, data.labels, (1.0,), NO_EXITS, data.source)
+        draft = dataclasses.replace(draft, calibration={FULL_RATIO: found})
         return write_bundle(out, draft, replace=replace)
     with tempfile.TemporaryDirectory() as folder:
         untuned = write_bundle(Path(folder) / draft.name, draft)
@@ -105,17 +110,22 @@ def tuned_on_held_back(
     untuned: Bundle, recipe: Recipe, splits: Splits, backend: Backend, progress: Progress
 ) -> Tuning:
     """Choose the thresholds of a bundle on the held-back images, for `TUNED_FOR`."""
-    held_back = splits.held_back
-    source = f"{len(held_back)} images of the training side, never trained on"
     return tune_bundle(
         untuned,
         backend,
-        CalibrationData(list(held_back.images), held_back.labels.astype(np.int64), source),
+        held_back_data(splits),
         read_costs(untuned, TUNED_FOR, backend.info),
         recipe.loss_bound,
         seed=recipe.training.seed,
         progress=progress,
     )
+
+
+def held_back_data(splits: Splits) -> CalibrationData:
+    """Return the held-back images as calibration inputs."""
+    held_back = splits.held_back
+    source = f"{len(held_back)} images of the training side, never trained on"
+    return CalibrationData(list(held_back.images), held_back.labels.astype(np.int64), source)
 
 
 def on_test(tuning: Tuning, test: Sequence[NDArray[Any]], splits: Splits) -> dict[str, Any]:

@@ -25,6 +25,7 @@ from edge_infer.lab.tuning.calibration_data import (
     check_above_chance,
     read_calibration,
 )
+from edge_infer.lab.tuning.calibration_record import calibrated
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend, open_backend
@@ -32,6 +33,7 @@ from edge_infer.models_tflite.build import NO_EXITS, BundleDraft
 from edge_infer.models_tflite.manifest import (
     FULL_RATIO,
     BackendInfo,
+    Calibration,
     ChosenOn,
     Criterion,
     Thresholds,
@@ -214,14 +216,16 @@ def tuned_draft(tuning: Tuning, figures: dict[str, Any]) -> BundleDraft:
             thresholds={FULL_RATIO: NO_EXITS},
             predictor=None,
             provenance=provenance,
+            calibration={FULL_RATIO: _calibration(tuning, -1, NO_EXITS)},
         )
-    predictor = fitted_predictor(tuning).to_document()
+    predictor, thresholds = fitted_predictor(tuning).to_document(), _thresholds(tuning)
     return replace(
         draft,
-        thresholds={**draft.thresholds, FULL_RATIO: _thresholds(tuning)},
+        thresholds={**draft.thresholds, FULL_RATIO: thresholds},
         predictor={**(draft.predictor or {}), FULL_RATIO: predictor},
         tuned_on=tuning.backend,
         provenance=provenance,
+        calibration={**(draft.calibration or {}), FULL_RATIO: _calibration(tuning, 0, thresholds)},
     )
 
 
@@ -234,6 +238,13 @@ def _thresholds(tuning: Tuning) -> Thresholds:
         samples=len(tuning.split.tested),
     )
     return Thresholds(tuning.criterion, tuning.values, chosen_on)
+
+
+def _calibration(tuning: Tuning, first: int, thresholds: Thresholds) -> Calibration:
+    """Return what the inputs come to in the stages from `first` on."""
+    scales = [stage.scores.scale for stage in tuning.bundle.manifest.stages][first:]
+    scores, data = tuning.scores[first:], tuning.data
+    return calibrated(scores, data.labels, scales, thresholds, data.source)
 
 
 def _curve(

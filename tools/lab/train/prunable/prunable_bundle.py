@@ -18,11 +18,13 @@ from edge_infer.lab.train.prunable.training import train_family, train_heads
 from edge_infer.lab.train.recipe import Recipe, read_recipe
 from edge_infer.lab.train.scores import accuracy, score
 from edge_infer.lab.train.trained_bundle import (
+    held_back_data,
     on_test,
     percent,
     training_provenance,
     tuned_on_held_back,
 )
+from edge_infer.lab.tuning.calibration_record import calibrate
 from edge_infer.lab.tuning.tuning import Tuning, tuned_draft
 from edge_infer.lab.tuning.tuning_document import check_predictor
 from edge_infer.models_tflite import Bundle
@@ -155,9 +157,12 @@ def _make_bundle(
             for ratio in manifest.ratios
         }
         chosen = {r: found for r, t in tuned.items() if (found := _chosen(t)) is not None}
+        thresholds = {**manifest.thresholds, **{r: t for r, (t, _) in chosen.items()}}
+        data, backend = held_back_data(splits), open_backend()
         whole = dataclasses.replace(
             redraft(raw),
-            thresholds={**manifest.thresholds, **{r: t for r, (t, _) in chosen.items()}},
+            thresholds=thresholds,
+            calibration={r: calibrate(raw, backend, data, r, thresholds[r]) for r in thresholds},
             predictor={r: p for r, (_, p) in chosen.items()} or None,
             provenance={
                 **training_provenance(recipe, splits),
