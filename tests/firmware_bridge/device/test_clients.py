@@ -63,7 +63,7 @@ def one_at_a_time(echo: Echo, clients: int) -> Iterator[tuple[Server, list[Descr
     try:
         for _ in range(clients):
             ports.append(DescriptorPort(opener.name))
-            until(server, lambda: len(server._lines) == 1)
+            until(server, lambda: echo.clients == 1)
         yield server, ports
     finally:
         for port in ports:
@@ -78,9 +78,9 @@ def test_a_quiet_client_makes_place_for_one_that_waits() -> None:
     with one_at_a_time(echo, 1) as (server, [quiet]):
         end_s = time.monotonic() + 0.5
         until(server, lambda: time.monotonic() > end_s)
-        assert len(server._lines) == 1 and not echo.lost  # nobody waits: it may be quiet
-        waiting = DescriptorPort(server._opener.name)
-        until(server, lambda: echo.lost == 1 and len(server._lines) == 1)
+        assert echo.clients == 1 and not echo.lost  # nobody waits: it may be quiet
+        waiting = DescriptorPort(quiet.name)
+        until(server, lambda: echo.lost == 1 and echo.clients == 1)
         read_until(waiting, b"hello\n")
         with pytest.raises(LinkLostError):
             read_until(quiet, b"never")
@@ -100,7 +100,7 @@ def test_a_busy_client_cannot_keep_others_out() -> None:
         begin_s = time.monotonic()
         until(server, dropped)
         assert time.monotonic() - begin_s < 1
-        until(server, lambda: len(server._lines) == 1)
+        until(server, lambda: echo.clients == 1)
         read_until(waiting, b"hello\n")
 
 

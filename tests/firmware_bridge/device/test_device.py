@@ -1,5 +1,6 @@
 """The device as a whole, over a simulated line: flash, run, fail, revert, remote engine."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,7 @@ from edge_infer.firmware_bridge.wire.edge import (
 from edge_infer.firmware_bridge.wire.log_batch import Mark, MarkEntry
 from edge_infer.firmware_bridge.wire.standard import RESET, Code
 from edge_infer.firmware_bridge.worker.runner import HANG_NS
+from edge_infer.firmware_bridge.worker.worker_pipe import WorkerSettings
 from edge_infer.models_tflite import Bundle
 from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.records import Frame
@@ -60,10 +62,17 @@ class Bench:
         InProcessWorker.started.clear()
         self.tests = FakeSelfTests()
         settings = DeviceSettings(folder, BOARD, confirm_after=confirm_after)
-        self.device = Device(settings, KEYS, InProcessWorker, lambda *_: self.tests)
+        self.dies_of: Callable[[], str | None] = lambda: None
+        """What each new worker is found dead of, None to live."""
+        self.device = Device(settings, KEYS, self._start_worker, lambda *_: self.tests)
         self.line = SerialLine(self.device.feed, 921_600, faults, on_lost=self.device.line_lost)
         self.line.every(100_000_000, self.device.poll)
         self.link = Link(self.line)
+
+    def _start_worker(self, settings: WorkerSettings) -> InProcessWorker:
+        worker = InProcessWorker(settings)
+        worker.dead = self.dies_of()
+        return worker
 
     @property
     def worker(self) -> InProcessWorker:
@@ -126,13 +135,7 @@ def test_a_bundle_that_crashes_on_trial_is_given_up_with_its_reason(
 ) -> None:
     flash(bench.link, tiny_files[0], confirm=True)
 
-    def crashing(settings: object) -> InProcessWorker:
-        worker = InProcessWorker(settings)  # type: ignore[arg-type]
-        if bench.device.slots.on_trial:
-            worker.dead = "crashed with signal 11"
-        return worker
-
-    bench.device.runner._start = crashing
+    bench.dies_of = lambda: "crashed with signal 11" if bench.device.slots.on_trial else None
     with pytest.raises(RolledBackError, match=r"signal 11 \(3 times in a row\)"):
         flash(bench.link, tiny_files[1], confirm=True)
     active = slot_of(images(bench.link), 0)
@@ -144,14 +147,7 @@ def test_a_confirmed_bundle_that_keeps_crashing_is_stopped_and_the_agent_lives(
     bench: Bench, tiny_files: list[bytes]
 ) -> None:
     flash(bench.link, tiny_files[0], confirm=True)
-    start = InProcessWorker
-
-    def crashing(settings: object) -> InProcessWorker:
-        worker = start(settings)  # type: ignore[arg-type]
-        worker.dead = "ended with exit code 1"
-        return worker
-
-    bench.device.runner._start = crashing
+    bench.dies_of = lambda: "ended with exit code 1"
     bench.worker.dead = "crashed with signal 6"
     bench.link.pause(S)
     info = edge_info(bench.link)

@@ -158,5 +158,7 @@ def test_a_key_that_signs_bundles_is_no_operators(tmp_path: Path) -> None:
 def test_lines_stay_open_unless_a_key_is_required(tmp_path: Path) -> None:
     settings = DeviceSettings(tmp_path / "state", "sim:raspberry-pi-5")
     device = Device(settings, KEYS, InProcessWorker, lambda *_: FakeSelfTests())
-    link_to(device).upload(bundle_file(1))
-    link_to(device, OPERATOR).ask(standard.RESET, Empty())
+    file = bundle_file(1)
+    link_to(device).upload(file)
+    assert device.slots.other is not None and device.slots.other.digest == digest(file)
+    assert link_to(device, OPERATOR).ask(standard.RESET, Empty()) == Empty()

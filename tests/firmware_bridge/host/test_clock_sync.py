@@ -1,4 +1,5 @@
 import random
+import tracemalloc
 
 import pytest
 from hypothesis import given
@@ -49,9 +50,14 @@ def test_nothing_is_known_before_the_first_exchange_and_no_drift_from_a_short_ti
 
 
 def test_memory_is_bounded_and_the_old_is_thinned_not_forgotten() -> None:
-    sync = ClockSync(capacity=64)
-    given_exchanges = exchanges(0, 50, 5000, 3)
-    for exchange in given_exchanges:
+    tracemalloc.start()
+    sync, first = ClockSync(capacity=64), Exchange(9, 1, 11)  # quicker than any that follows
+    sync.add(first)
+    for exchange in exchanges(0, 50, 5000, 3):
         sync.add(exchange)
-    assert len(sync._exchanges) <= 64
-    assert sync._exchanges[0] == given_exchanges[0]
+    del exchange
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert size < 64 * 400  # all 5,000 of them take a megabyte
+    fit = sync.fit()
+    assert fit is not None and (fit.reference_ns, fit.bound_ns) == (first.device_ns, 1)

@@ -1,5 +1,8 @@
+import tracemalloc
+from itertools import cycle, islice
+
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from smp import packet as peer_packet
 from smpclient.transport.serial import Cobs
@@ -98,13 +101,19 @@ def test_a_changed_byte_never_yields_another_smp_message(
     assert again[-1:] == [Received(framing, message)]
 
 
-@given(st.lists(st.binary(max_size=3000), max_size=20))
+@given(st.lists(st.binary(max_size=3000), min_size=1, max_size=20))
+@example([b"\x01" * 200])
+@example([b"\x06\x09" + b"A" * 200])
+@example([b"\x06\x09" + b"A" * 100 + b"\n", b"\x04\x14" + b"A" * 100 + b"\n"])
 def test_memory_is_bounded_whatever_arrives(chunks: list[bytes]) -> None:
+    tracemalloc.start()
     decoder = FrameDecoder(max_message_bytes=512)
-    for turn, chunk in enumerate(chunks):
+    for turn, chunk in enumerate(islice(cycle(chunks), 300)):
         for received in decoder.feed(chunk, turn):
             assert len(received.message) <= 512
-        assert len(decoder._buffer) < 2 * 512
+    size = tracemalloc.get_traced_memory()[0]
+    tracemalloc.stop()
+    assert size < 16_000
 
 
 def test_text_between_frames_is_counted_not_mixed_in() -> None:

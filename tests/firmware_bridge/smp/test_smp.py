@@ -76,9 +76,11 @@ def test_refusals_are_what_peers_read_in_both_versions() -> None:
 @given(st.binary(max_size=120))
 def test_any_bytes_are_a_message_or_a_frame_error(message: bytes) -> None:
     try:
-        Message.unpack(message)
+        found = Message.unpack(message)
     except FrameError:
         return
+    assert found.header.length == len(message) - HEADER_BYTES
+    assert Message.unpack(found.pack()).pack() == found.pack()
 
 
 @given(st.binary(max_size=200))
