@@ -12,10 +12,11 @@ HAS_TFLITE := $(shell $(PYTHON) -c 'import sys; print("yes" * (sys.platform == "
 REFERENCE := $(if $(HAS_TFLITE),$(TFLITE_VENV),$(VENV))
 # A module stays with one process: what it shares is made once.
 PYTEST := -m pytest -n auto --dist loadscope
+COVERAGE_FLOOR := 88
 SEED ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(2**32))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-tflite test-slow test-hostile types test-vm test-vm-systemd test-arm64 test-mcu bench-serial setup setup-dev clean
+.PHONY: help run test test-tflite test-slow test-hostile coverage types test-vm test-vm-systemd test-arm64 test-mcu bench-serial setup setup-dev clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -38,8 +39,11 @@ test-tflite: $(TFLITE_VENV)/dev.stamp ## the part of `test` beside NumPy 1: type
 test-slow: $(VENV)/dev.stamp ## seeded experiments in full, properties on many random examples; repeat with SEED=N
 	EDGE_INFER_TEST_PROFILE=random $(BIN)/python $(PYTEST) -m "slow or hypothesis" --hypothesis-seed=$(SEED)
 
-test-hostile: $(VENV)/dev.stamp ## frames, files, models, states and lines as somebody hostile puts them: a seeded tenth
-	$(BIN)/python -m tests.hostile --seed 1
+test-hostile: $(REFERENCE)/dev.stamp ## frames, files, models, states and lines as somebody hostile puts them: a seeded tenth
+	$(REFERENCE)/bin/python -m tests.hostile --seed 1
+
+coverage: $(VENV)/dev.stamp ## the tests of `test` on NumPy 2 again: what they leave untouched, with a floor
+	$(BIN)/python $(PYTEST) --cov --cov-report=term --cov-fail-under=$(COVERAGE_FLOOR)
 
 types: $(VENV)/dev.stamp
 	$(BIN)/mypy
