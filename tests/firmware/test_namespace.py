@@ -71,8 +71,9 @@ def test_everything_compiles_beside_others_headers_and_names(
     command = ["gcc", "-std=c99", "-fsyntax-only", "-Wall", "-Wextra", "-Werror", "-include",
                str(OTHERS_NAMES), f"-I{tmp_path}", f"-I{FIRMWARE}/include"]  # fmt: skip
     command += [architecture] if architecture else []
-    subprocess.run([*command, str(public)], check=True)
-    subprocess.run([*command, f"-I{FIRMWARE}/src", *map(str, SOURCES)], check=True)
+    for files in ([public], [f"-I{FIRMWARE}/src", *SOURCES]):
+        done = subprocess.run([*command, *map(str, files)], capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr[:2000]
 
 
 def test_a_user_s_include_path_gains_one_folder() -> None:
