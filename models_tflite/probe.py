@@ -51,7 +51,7 @@ def vouch(models: Iterable[tuple[str, bytes]], backend: "Backend") -> None:
         ModelError: in one line, the model, and the interpreter's reason, the crash, or the limit.
         BackendError: no child process can be started, or it cannot use the backend.
     """
-    known, new, keys = _known(), dict[str, bytes](), list[str]()
+    known, new, keys = known_models(), dict[str, bytes](), list[str]()
     for name, model in models:
         digest = hashlib.sha256(model).hexdigest()
         key = _key(digest, backend)
@@ -142,8 +142,11 @@ def _key(digest: str, backend: "Backend") -> str:
 
 
 @cache
-def _known() -> set[str]:
-    """Return digests that are vouched for under any kernels, and digests with their kernels."""
+def known_models() -> set[str]:
+    """Return digests that are vouched for under any kernels, and digests with their kernels.
+
+    The user's cache is read once a process; `known_models.cache_clear()` has it read again.
+    """
     shipped = Path(__file__).with_name("bundles") / "vouched.sha256"
     known = {line.split()[0] for line in shipped.read_text("ascii").splitlines()}
     with suppress(OSError, RuntimeError):
@@ -153,7 +156,7 @@ def _known() -> set[str]:
 
 def _remember(keys: Iterable[str]) -> None:
     """Note what ran; a cache that cannot be written is done without."""
-    _known().update(keys)
+    known_models().update(keys)
     with suppress(OSError, RuntimeError):  # the last where the user has no home
         path = _cache_path()
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -221,7 +224,15 @@ def _invoke_once(backend: "Backend", model: bytes, whole: bool) -> None:
         raise ModelError(f"the model does not run: {' '.join(str(error).split())}") from None
 
 
-def _main(name: str, resolver: str, seconds: str, *sizes: str) -> int:
+def main(name: str, resolver: str, seconds: str, *sizes: str) -> int:
+    """Be the child process: try each model of standard input; return the exit code.
+
+    Args:
+        name: the backend, "" for the one that is installed.
+        resolver: its kernels.
+        seconds: time limit for each model in s, of the processor.
+        sizes: of the models in bytes.
+    """
     from edge_infer.models_tflite.backend import open_backend
 
     try:
@@ -239,4 +250,4 @@ def _main(name: str, resolver: str, seconds: str, *sizes: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(_main(*sys.argv[1:]))
+    sys.exit(main(*sys.argv[1:]))

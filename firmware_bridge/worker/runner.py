@@ -125,6 +125,11 @@ class Runner:
         """Return True while a job has no answer."""
         return job in self._open_jobs
 
+    @property
+    def busy(self) -> bool:
+        """True while any job has no answer."""
+        return bool(self._open_jobs)
+
     def poll(self, now_ns: int) -> None:
         """Take what the worker said, and notice when it died or hangs."""
         if self._worker is None:

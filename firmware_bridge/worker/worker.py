@@ -51,7 +51,8 @@ REPORT_S = 0.1
 _BURST_S = 0.005
 """How long a run goes on between looks at the pipe: a look costs as much as a small stage."""
 
-_EXPECTED = (BoardError, BundleError, RunError, OSError)
+EXPECTED = (BoardError, BundleError, RunError, OSError)
+"""What ends a job, or the start of a worker, with its reason and no traceback."""
 _AGENT_GONE = (EOFError, BrokenPipeError, ConnectionResetError)
 """The pipe's other end is closed. OSErrors in part, and never to be told over that pipe."""
 
@@ -123,7 +124,7 @@ class Worker:
                     self._done(job.number, self._finish())
         except _AGENT_GONE:
             raise
-        except _EXPECTED as error:
+        except EXPECTED as error:
             self._connection.send(Failed(job.number, str(error)))
         except Exception as error:
             # A frame or a policy from the line may not end the bundle that answers the others.
@@ -139,7 +140,7 @@ class Worker:
         self._policy, self._ratio = request.policy, request.ratio
         try:
             return self._open()
-        except _EXPECTED:
+        except EXPECTED:
             self._policy, self._ratio = before
             self._open()
             raise
@@ -255,7 +256,7 @@ def run_worker(connection: Connection, settings: WorkerSettings) -> None:
         except _AGENT_GONE:
             # The clock is put back; to take the process apart would outlast the agent's patience.
             os._exit(0)
-        except _EXPECTED as error:
+        except EXPECTED as error:
             connection.send(Failed(0, str(error)))
 
 

@@ -88,7 +88,7 @@ def _forked(connection: Connection, words: list[str], given: bytes) -> None:
     stdin = mock.Mock(buffer=io.BytesIO(given))
     out, err = _Writer(connection, "out"), _Writer(connection, "err")
     with mock.patch.multiple(sys, stdin=stdin, stdout=out, stderr=err):
-        sys.exit(probe._main(*words))
+        sys.exit(probe.main(*words))
 
 
 _forks = get_context("forkserver")
@@ -141,7 +141,7 @@ def _serve(folder: Path, backend: str) -> int:
     with mock.patch(module, lambda: backend):
         try:
             served = InProcessWorker(WorkerSettings(str(folder), _BOARD))
-        except worker._EXPECTED as error:
+        except worker.EXPECTED as error:
             return exit_codes.exit_code_of(error)
         served.send(Job(1, RunSamples(number=1, frames=40)))
         for _ in range(1000):

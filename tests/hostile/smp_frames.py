@@ -175,30 +175,30 @@ class _Line:
     def __init__(self, device: Device) -> None:
         self._device = device
         self._client = Client()
-        self._now_ns = 0
+        self.now_ns = 0
         self.framing = itertools.cycle(Framing)
 
     def send(self, message: bytes) -> None:
-        self._now_ns += _ROUND_NS
-        self._device.feed(encode(message, next(self.framing)), self._now_ns)
+        self.now_ns += _ROUND_NS
+        self._device.feed(encode(message, next(self.framing)), self.now_ns)
 
     def work(self) -> None:
         """Let the worker do what the frame asked for; it may not die of it."""
         runner = self._device.runner
         while runner.info is None:
-            self._now_ns += _ROUND_NS
-            self._device.poll(self._now_ns)
+            self.now_ns += _ROUND_NS
+            self._device.poll(self.now_ns)
         for _ in range(3):
-            if any(map(runner.running, range(runner._jobs - 5, runner._jobs + 1))):
-                self._now_ns += _ROUND_NS
-                self._device.poll(self._now_ns)
-        if any(map(runner.running, range(runner._jobs - 5, runner._jobs + 1))):
+            if runner.busy:
+                self.now_ns += _ROUND_NS
+                self._device.poll(self.now_ns)
+        if runner.busy:
             self._device.reset()  # 2^31 frames
 
     def check(self) -> None:
-        self._now_ns += _ROUND_NS
+        self.now_ns += _ROUND_NS
         _, frame = self._client.request(Op.WRITE, 0, 0, {"d": "there?"})
-        answers = self._client.feed(self._device.feed(frame, self._now_ns), self._now_ns)
+        answers = self._client.feed(self._device.feed(frame, self.now_ns), self.now_ns)
         assert any(body == {"r": "there?"} for _, body in answers), "it does not answer any more"
 
 
@@ -344,7 +344,7 @@ def _rubbish(tally: Tally) -> None:
                 device.feed(data, case * _ROUND_NS)
             if case % 20 == 0:
                 device.feed(b"\n\x00", case * _ROUND_NS)
-                line._now_ns = case * _ROUND_NS + 2_000_000_000
+                line.now_ns = case * _ROUND_NS + 2_000_000_000
                 line.check()
 
 

@@ -16,6 +16,7 @@ from tests.hostile.suite import SHORT_SHARE, Suite, Tally
 from edge_infer.firmware_bridge.device.device import Device, DeviceSettings
 from edge_infer.firmware_bridge.image.keys import TrustedKeys
 from edge_infer.firmware_bridge.slots.upload import Upload
+from edge_infer.firmware_bridge.worker.runner import StartWorker
 from edge_infer.firmware_bridge.worker.worker_pipe import Job, WorkerEvent, WorkerSettings
 
 OLD, NEW, NEXT = (bundle_file(major, size=64, counter=1) for major in (1, 2, 3))
@@ -47,10 +48,10 @@ class NoWorker:
         """See WorkerHandle."""
 
 
-def opened(folder: Path, keys: TrustedKeys = FAKE_KEYS) -> Device:
+def opened(folder: Path, keys: TrustedKeys = FAKE_KEYS, start: StartWorker = NoWorker) -> Device:
     """Return a device over a state folder; starting it is what is tried."""
     settings = DeviceSettings(folder, "sim:raspberry-pi-5")
-    return Device(settings, keys, NoWorker, lambda *_: FakeSelfTests())
+    return Device(settings, keys, start, lambda *_: FakeSelfTests())
 
 
 def flash(device: Device, file: bytes, *, confirm: bool = True) -> None:
@@ -143,16 +144,21 @@ def _try_file(tally: Tally, kind: str, folder: Path, name: str, damage: Damage) 
 
 
 def _check(state: Path, name: str) -> None:
-    device = opened(state)
+    started: list[NoWorker] = []
+
+    def start(settings: WorkerSettings) -> NoWorker:
+        started.append(NoWorker(settings))
+        return started[-1]
+
+    device = opened(state, start=start)
     try:
         slots = device.slots
         assert slots.active is not None and slots.active.digest in map(digest, (OLD, NEW))
         image = slots.read_active()
         assert image is not None and image.digest == slots.active.digest
         assert slots.state.security_counter == _COUNTER
-        assert isinstance(device.runner._worker, NoWorker), device.runner.statistics.last_failure
-        laid_out = device.runner._worker.folder
-        assert (laid_out / "weights.bin").read_bytes() in image.payload
+        assert started, device.runner.statistics.last_failure
+        assert (started[-1].folder / "weights.bin").read_bytes() in image.payload
         told = name.startswith("slots/") and "upload" not in name
         assert not told or slots.found, "it does not say what it found"
     finally:

@@ -104,13 +104,17 @@ def test_schedutil_takes_the_clock_at_125_percent_of_utilisation(share: float, k
 
 
 @given(st.lists(st.tuples(st.integers(0, 30 * MS), st.integers(0, 200 * MS)), max_size=40))
-def test_utilisation_stays_within_its_scale(stretches: list[tuple[int, int]]) -> None:
+def test_whatever_was_a_second_later_it_is_forgotten(stretches: list[tuple[int, int]]) -> None:
+    """Utilisation and its estimate stay within their scale, so that they fall and rise in time."""
     governor = SchedutilGovernor(POINTS, LATENCY)
     now_ns = 0
     for busy_ns, idle_ns in stretches:
         now_ns = period(governor, now_ns, busy_ns, idle_ns)
-        assert 0 <= governor._util <= 1024
-        assert 0 <= governor._estimate <= 1024
+    for _ in range(10):
+        now_ns = period(governor, now_ns, 1 * MS, 99 * MS)
+    assert governor.khz[governor.index] == 600_000
+    now_ns = period(governor, now_ns, 250 * MS, 0)
+    assert governor.khz[governor.index] == 1_500_000
 
 
 @pytest.mark.parametrize("kind", [OndemandGovernor, SchedutilGovernor])

@@ -15,7 +15,7 @@ from edge_infer.models_tflite import probe as probe_module
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.bundle import open_bundle, shipped_names
 from edge_infer.models_tflite.errors import BackendError, ModelError
-from edge_infer.models_tflite.probe import probe, vouch
+from edge_infer.models_tflite.probe import known_models, probe, vouch
 from edge_infer.models_tflite.stage import all_models
 
 
@@ -26,11 +26,6 @@ def damaged(model: bytes, seed: int, count: int) -> bytes:
     for _ in range(count):
         changed[generator.randrange(8, len(model))] = generator.randrange(256)
     return bytes(changed)
-
-
-@pytest.mark.parametrize("name", BACKENDS)
-def test_a_sound_model_passes(name: str) -> None:
-    probe({"net": single_model()}, open_backend(name))
 
 
 @pytest.mark.parametrize("name", BACKENDS)
@@ -100,7 +95,7 @@ class Children:
 
     def forget(self) -> None:
         """Be a process that starts anew."""
-        probe_module._known.cache_clear()
+        known_models.cache_clear()
 
 
 @pytest.fixture
@@ -124,6 +119,18 @@ def test_a_model_is_tried_once_for_each_set_of_kernels_and_remembered(children: 
     assert len(children.cache.read_text().splitlines()) == 2
     assert children.cache.stat().st_mode & 0o777 == 0o600
     assert children.cache.parent.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_sound_model_passes_and_is_known_from_then_on(name: str, children: Children) -> None:
+    model = single_model()
+    vouch([("net", model)], open_backend(name))
+    assert children.count == 1
+    digest, kernels = children.cache.read_text().split()[:2]
+    assert (digest, kernels) == (hashlib.sha256(model).hexdigest(), name)
+    children.forget()
+    vouch([("net", model)], open_backend(name))
+    assert children.count == 1
 
 
 def test_several_models_take_one_child_process(children: Children) -> None:

@@ -9,7 +9,6 @@ import pytest
 from numpy.typing import NDArray
 from tests.fakes.backends import BACKENDS, KERNELS, open_or_skip
 
-from edge_infer.models_tflite import self_test as module
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.bundle import Bundle, GoldenVectors
 from edge_infer.models_tflite.errors import ModelError
@@ -124,13 +123,13 @@ def test_nothing_is_asked_where_no_margin_is_wide(early_exit: Bundle) -> None:
 def test_a_vector_is_wide_if_no_decision_on_its_way_can_tip(
     early_exit: Bundle, first: list[int], last: list[int], wide: bool
 ) -> None:
-    golden = GoldenVectors(
-        np.zeros((1, 8, 8, 1), np.uint8), (np.array([first], np.int8), np.array([last], np.int8))
-    )
-    info = dataclasses.replace(early_exit.manifest.golden, wide=(8.0, 8.0))
-    manifest = dataclasses.replace(early_exit.manifest, golden=info)
-    criteria = (margin_of(40), margin_of(None))
-    assert module._is_wide(Bundle(early_exit.path, manifest), golden, criteria, 0) is wide
+    count = len(early_exit.golden().frames)
+    scores = [np.array([stage] * count, np.int8) for stage in (first, last, last)]
+    info = dataclasses.replace(early_exit.manifest.golden, wide=(8.0,) * 3)
+    bundle = doctored(early_exit, scores, dataclasses.replace(early_exit.manifest, golden=info))
+    criteria = (margin_of(40), margin_of(None), margin_of(None))
+    report = self_test(bundle, open_backend(), lambda ratio: criteria)
+    assert report.wide == (count if wide else 0)
 
 
 @pytest.mark.parametrize("name", BACKENDS)

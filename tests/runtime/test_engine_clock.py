@@ -89,10 +89,11 @@ def test_the_planner_plans_with_the_clock_that_it_is_left_with() -> None:
     deadline_ns = full_ns * 8 // 10  # in time at higher clocks alone
     problem = plan_problem(table, names, table.points, distribution, deadline_ns, (deadline_ns,))
     governor = PlannedGovernor("planned", problem, 0.008)
-    board.clock.set_khz(table.points[0].clock_khz)
     clock = board.clock = StuckClock(board.clock)  # type: ignore[assignment]
     with Engine(BUNDLE, board, policy=governor) as engine:
-        engine._asked = table.points[0]  # as after a first frame there
+        engine.governor = UpAndDown(table.points[:1])
+        engine.infer(Frame(0, samples[0][0]))
+        engine.governor = governor
         clock.stuck = True
         for number, image in enumerate(samples[0][:8]):
             now_ns = board.timebase.now_ns()
