@@ -218,6 +218,7 @@ def _invoke_once(backend: "Backend", model: bytes, whole: bool) -> None:
         return
     try:
         interpreter.invoke()
+        interpreter.get_input_details()  # which decodes names: they may be no UTF-8
         for output in interpreter.get_output_details():
             interpreter.get_tensor(output["index"])
     except (ValueError, RuntimeError, MemoryError) as error:

@@ -230,3 +230,12 @@ def test_memory_without_end_is_refused(children: Children) -> None:
     builder.op("ADD", [frame, frame], [wide])
     with pytest.raises(ModelError):
         open_backend().load(builder.build([frame], [wide]))
+
+
+@pytest.mark.parametrize("name", BACKENDS)
+def test_a_tensor_name_that_is_no_text_is_a_named_error(name: str) -> None:
+    model = (Path(open_bundle("digits-early-exit").path) / "exit1.tflite").read_bytes()
+    broken = model.replace(b"serve_frame:0", b"serve_fram\xa1:0")
+    assert broken != model
+    with pytest.raises(ModelError, match="does not run: 'utf-8' codec"):
+        probe({"net": broken}, open_or_skip(name))
