@@ -29,6 +29,8 @@ class LoopCounts:
     """Frames pushed out of the full queue by newer ones."""
     passes: int = 0
     """Times the source was read to its end."""
+    distinct: int | None = None
+    """Frames of the first pass, once it has ended: later ones repeat them."""
 
 
 @dataclass
@@ -145,6 +147,8 @@ class EventLoop:
                 given += 1
                 yield raw
             self.counts.passes += 1
+            if self.counts.distinct is None:
+                self.counts.distinct = given
             passed_ns = self.timebase.now_ns() - start_ns
             more = self.max_frames is not None or passed_ns < self.duration_ns
             if not (self.source.repeatable and more):

@@ -16,8 +16,7 @@ generator of a fixed seed.
 import math
 import random
 from bisect import bisect_left
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 
 from edge_infer.models_tflite.manifest import Calibration
 
@@ -69,85 +68,80 @@ class _Bettor:
         self._seen, self._prior, self._step = self._seen / step, self._prior / step, 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class ShiftVerdict:
-    """What the test has come to."""
+class _Ranks:
+    """Outcomes of the calibration's inputs and of the run so far, at one ratio."""
 
-    frames: int
-    """Looked at; none after the alarm."""
-    evidence: float
-    """Largest capital so far, from 1: the odds that were beaten."""
-    at_frame: int | None
-    """Frames until it was sure; None while it is not."""
-    error_probability: float = ERROR_PROBABILITY
+    def __init__(self, calibration: Calibration) -> None:
+        self._edges: list[Sequence[float]] = [exit_.edges for exit_ in calibration.exits]
+        self._last: list[int] = []
+        """By exit, the cell of its least sure outcomes."""
+        self._counts: list[int] = []
+        for exit_ in calibration.exits:
+            self._counts += reversed(exit_.counts)
+            self._last.append(len(self._counts) - 1)
+        self._total = sum(self._counts)
 
-    @property
-    def shifted(self) -> bool:
-        """Whether the inputs differ from the calibration's."""
-        return self.at_frame is not None
+    def rank(self, exit_: int, confidence: float, draw: float) -> float:
+        """Take in an outcome; return its rank among all, 0 to 1, `draw` its place in a tie."""
+        cell = self._last[exit_] - bisect_left(self._edges[exit_], confidence)
+        counts = self._counts
+        counts[cell] += 1
+        self._total += 1
+        return (sum(counts[:cell]) + draw * counts[cell]) / self._total
 
 
 class InputShift:
     """A sequential test of the outcomes of a run against the calibration's.
 
     Args:
-        calibration: outcomes of the calibration inputs at the ratio that runs.
+        calibrations: outcomes of the calibration inputs, by ratio.
         error_probability: of an alarm, ever, where frames are drawn like the calibration's.
         seed: of the draws within ties.
     """
 
     def __init__(
         self,
-        calibration: Calibration,
+        calibrations: Mapping[str, Calibration],
         error_probability: float = ERROR_PROBABILITY,
         seed: int = 0,
     ) -> None:
-        self.calibration = calibration
+        self.error_probability = error_probability
         self.frames = 0
+        """Looked at; none after the alarm."""
         self.evidence = 1.0
+        """Largest capital so far: the odds that were beaten."""
         self.at_frame: int | None = None
-        self._edges: list[Sequence[float]] = [exit_.edges for exit_ in calibration.exits]
-        self._last: list[int] = []
-        """By exit, the cell of its surest margins; the next cell is the next surest."""
-        self._counts: list[int] = []
-        for exit_ in calibration.exits:
-            self._counts += reversed(exit_.counts)
-            self._last.append(len(self._counts) - len(exit_.counts) + len(exit_.edges))
-        self._total = sum(self._counts)
-        self._error_probability = error_probability
+        """Frames until it was sure; None while it is not."""
+        self._ranks = {ratio: _Ranks(found) for ratio, found in calibrations.items()}
         self._draw = random.Random(seed).random
         self._bettors = [_Bettor(memory) for memory in _MEMORIES]
         self._reserve = 1.0
 
-    def add(self, exit_: int, confidence: float) -> None:
-        """Look at one outcome: takes about 2 us, and next to nothing after the alarm.
+    @property
+    def shifted(self) -> bool:
+        """Whether the inputs differ from the calibration's."""
+        return self.at_frame is not None
+
+    def add(self, ratio: str, exit_: int, confidence: float) -> None:
+        """Look at one outcome: takes about 3 us, and next to nothing after the alarm.
 
         Args:
+            ratio: that the frame ran at; one that was not calibrated is passed over.
             exit_: where the frame left.
             confidence: the criterion's value there, as calibrated.
         """
-        if self.at_frame is not None:
+        ranks = self._ranks.get(ratio)
+        if ranks is None or self.at_frame is not None:
             return
         self.frames += 1
-        cell = self._last[exit_] - bisect_left(self._edges[exit_], confidence)
-        counts = self._counts
-        counts[cell] += 1
-        self._total += 1
-        rank = (sum(counts[:cell]) + self._draw() * counts[cell]) / self._total
-        bin_ = min(int(rank * _BINS), _BINS - 1)
+        rank = ranks.rank(exit_, confidence, self._draw())
         # What is left after n frames is 1 / (1 + ln n): it never ends, and goes slowly.
         left = 1 / (1 + math.log(self.frames + 1))
         joining, self._reserve = (self._reserve - left) / len(self._bettors), left
         capital = left
         for bettor in self._bettors:
-            bettor.bet(bin_, joining)
+            bettor.bet(min(int(rank * _BINS), _BINS - 1), joining)
             capital += bettor.capital
-        if capital > self.evidence:
-            self.evidence = capital
-            if capital >= 1 / self._error_probability:
-                self.at_frame = self.frames
-
-    @property
-    def verdict(self) -> ShiftVerdict:
-        """What it has come to so far."""
-        return ShiftVerdict(self.frames, self.evidence, self.at_frame, self._error_probability)
+        self.evidence = max(self.evidence, capital)
+        if capital >= 1 / self.error_probability:
+            self.at_frame = self.frames

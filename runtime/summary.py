@@ -12,6 +12,7 @@ from edge_infer.runtime.accounting.account import EnergyTotals
 from edge_infer.runtime.event_loop import LoopCounts
 from edge_infer.runtime.percentiles import Percentiles
 from edge_infer.runtime.records import InferenceRecord
+from edge_infer.runtime.run_watch import RunWatch
 from edge_infer.runtime.stage_costs import row_name
 
 
@@ -36,6 +37,8 @@ class RunSummary:
     """A simulated board's own table: its virtual time holds no measured overhead."""
     overhead_known: bool = True
     """False for a simulated board at the end of a line: neither measured nor modelled here."""
+    watch: RunWatch | None = None
+    """Looks at every record too: says whether inputs are like the calibration's, and labels fit."""
     exits: list[ExitTotals] = field(init=False)
     ratios: dict[str, int] = field(default_factory=dict)
     """Inferences by pruning ratio."""
@@ -56,6 +59,8 @@ class RunSummary:
         left = self.exits[record.exit]
         left.count += 1
         left.busy_ns += record.end_ns - record.start_ns
+        if self.watch is not None:
+            self.watch.add(record)
         if record.label is not None:
             left.labelled += 1
             left.correct += record.answer == record.label
@@ -154,6 +159,7 @@ def run_document(
         "passes": counts.passes,
         "skipped": list(skipped),
         "interrupted": interrupted,
+        "input_shift": None if summary.watch is None else summary.watch.shift_document(),
     }
 
 

@@ -29,14 +29,15 @@ from edge_infer.commands.options import (
 )
 from edge_infer.commands.quantities import RATE, Duration, Number
 from edge_infer.commands.render import emit, warn
-from edge_infer.commands.run_engine import Kernels, open_engine
+from edge_infer.commands.run_engine import Kernels, checked_labels, open_engine
 from edge_infer.commands.run_options import PolicyText, RunPolicy, policy_help
 from edge_infer.commands.run_report import run_report
 from edge_infer.commands.source_options import SourceOptions, open_input, source_options
 from edge_infer.runtime.arrivals import BackToBack, Periodic
 from edge_infer.runtime.errors import RunError
-from edge_infer.runtime.event_loop import EventLoop
+from edge_infer.runtime.event_loop import EventLoop, LoopCounts
 from edge_infer.runtime.records import InferenceRecord
+from edge_infer.runtime.run_watch import RunWatch
 from edge_infer.runtime.sinks import open_sink
 from edge_infer.runtime.summary import RunSummary, run_document
 
@@ -160,7 +161,14 @@ def run_command(
             stack, opened, board, chosen, kernels, arrivals, deadline, marker, operator_key
         )
         engine = place.engine
-        summary = RunSummary(engine.exit_names, place.overhead_table, place.overhead_known)
+        counts = LoopCounts()
+        watch = RunWatch(
+            opened.manifest,
+            counts,
+            in_order=not source.repeatable,
+            exits_as_calibrated=place.exits_as_calibrated,
+        )
+        summary = RunSummary(engine.exit_names, place.overhead_table, place.overhead_known, watch)
         loop = EventLoop(
             engine,
             engine.timebase,
@@ -172,6 +180,7 @@ def run_command(
             queue_limit=queue,
             max_frames=frames,
             duration_ns=_duration(duration, input, place.metered),
+            counts=counts,
         )
         failure = _run(loop)
         document = run_document(
@@ -186,9 +195,10 @@ def run_command(
         )
         document["calibration"] = place.calibration()
         document["input"] = source.document()
-    for line in source.skipped:
-        warn(f"skipped: {line}")
-    for line in (*source.warnings(), *place.refusals()):
+        told = [*(f"skipped: {line}" for line in source.skipped), *source.warnings()]
+        verdict = checked_labels(watch, place, source, counts)
+        document["labels_check"] = verdict.document()
+    for line in (*told, *place.refusals(), *([verdict.text] if verdict.doubtful else ())):
         warn(line)
     if summary.inferences or failure is None:
         emit(as_json, document, run_report(document))

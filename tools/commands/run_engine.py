@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -22,6 +22,10 @@ from edge_infer.runtime.accounting.account import EnergyTotals
 from edge_infer.runtime.arrivals import Arrivals
 from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.engine_contracts import LocalEngine
+from edge_infer.runtime.event_loop import LoopCounts
+from edge_infer.runtime.frames.source import Source
+from edge_infer.runtime.label_check import LabelVerdict
+from edge_infer.runtime.run_watch import RunWatch
 from edge_infer.runtime.summary import RunIdentity
 
 if TYPE_CHECKING:
@@ -84,6 +88,11 @@ class RunPlace:
         state = None if self.local is None else self.local.governor.state()
         return None if state is None else dict(state)
 
+    @property
+    def exits_as_calibrated(self) -> bool:
+        """False where a governor may let frames leave earlier than the thresholds say."""
+        return self.local is None or not self.local.governor.may_leave
+
     def refusals(self) -> Iterator[str]:
         """Yield what the governor asked for in mid-run and did not get, a sentence each."""
         if self.local is None:
@@ -144,6 +153,21 @@ def open_engine(
     )
     table = engine.cost_table if place.simulated else None
     return RunPlace(engine, identity, place.meter is not None, table, local=engine)
+
+
+def checked_labels(
+    watch: RunWatch, place: RunPlace, source: Source, counts: LoopCounts
+) -> LabelVerdict:
+    """Return what answers and labels say of each other; other orders of channels are tried."""
+    verdict = watch.labels()
+    better = verdict.suggestion
+    if not verdict.doubtful or better is not None or place.local is None or not source.repeatable:
+        return verdict
+    # Imported here: a run that goes well tries nothing.
+    from edge_infer.runtime.frame_trials import better_frames
+
+    found = better_frames(place.local.stages, source, counts.distinct or counts.arrived)
+    return replace(verdict, suggestion=found)
 
 
 def _ratio(bundle: Bundle, asked: str) -> str:

@@ -63,6 +63,8 @@ def _facts(document: dict[str, Any]) -> str:
         facts.append(("model", _model(document)))
     if document["input"]["done"] or document["input"]["left_out"]:
         facts.append(("input", input_text(document["input"])))
+    if document["input_shift"] is not None and document["inferences"]:
+        facts.append(("calibration", document["input_shift"]["text"]))
     if document["skipped"]:
         facts.append(("skipped", f"{len(document['skipped'])} inputs, named above"))
     width = max(len(name) for name, _ in facts)
