@@ -1,7 +1,7 @@
 """The kernel's governors by their published rules: loads one can do by hand."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tests.fakes.plan_tables import MS, STAGES, steep_table
 from tests.fakes.scored import frames_leaving_at
@@ -104,14 +104,15 @@ def test_schedutil_takes_the_clock_at_125_percent_of_utilisation(share: float, k
 
 
 @given(st.lists(st.tuples(st.integers(0, 30 * MS), st.integers(0, 200 * MS)), max_size=40))
-def test_whatever_was_a_second_later_it_is_forgotten(stretches: list[tuple[int, int]]) -> None:
-    """Utilisation and its estimate stay within their scale, so that they fall and rise in time."""
+@example([(30 * MS, 0)] * 40)
+def test_seven_short_wakings_and_any_load_is_forgotten(stretches: list[tuple[int, int]]) -> None:
+    """Utilisation and its estimate stay within their scale, so they fall and rise in time."""
     governor = SchedutilGovernor(POINTS, LATENCY)
     now_ns = 0
     for busy_ns, idle_ns in stretches:
         now_ns = period(governor, now_ns, busy_ns, idle_ns)
-    for _ in range(10):
-        now_ns = period(governor, now_ns, 1 * MS, 99 * MS)
+    for _ in range(7):  # the estimate falls by a quarter each, to 18 % of its scale at most
+        now_ns = period(governor, now_ns + 39 * MS, 1 * MS, 0)
     assert governor.khz[governor.index] == 600_000
     now_ns = period(governor, now_ns, 250 * MS, 0)
     assert governor.khz[governor.index] == 1_500_000
