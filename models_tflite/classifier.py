@@ -13,6 +13,7 @@ from edge_infer.models_tflite.errors import BundleNotFoundError, ModelError, Mod
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.heads import check_classifier, check_parameters
 from edge_infer.models_tflite.input_mapping import refuse_unit_constants
+from edge_infer.models_tflite.label_file import surplus_text
 from edge_infer.models_tflite.lint import lint_model, lint_stage
 from edge_infer.models_tflite.stage_spec import Preprocess, StageInput
 
@@ -162,6 +163,6 @@ def fit_labels(labels: Sequence[str] | None, classes: int) -> tuple[Sequence[str
     if offset not in (0, BACKGROUND_CLASSES):
         raise ModelNotSupportedError(
             f"{len(labels)} labels for {classes} scores: give {classes}, or {classes - 1} if the "
-            "first score is a background class"
+            f"first score is a background class{surplus_text(labels, classes)}"
         )
     return labels, offset

@@ -64,3 +64,7 @@ class PrunableError(ModelError):
 
 class RatioParametersError(BundleError, ValueError):
     """What is to be written as a ratio does not fit the model."""
+
+
+class LabelFileError(BundleError):
+    """A file of labels that cannot be read, or in two ways."""

@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from itertools import islice, permutations
 from typing import Any
 
@@ -62,7 +63,7 @@ def _changes(data: NDArray[Any], peak: Any) -> Sequence[tuple[str, Change]]:
     changes: list[tuple[str, Change]] = []
     if data.ndim == 3 and data.shape[2] == 3:
         changes += [
-            (_order_text(order), lambda frame, order=order: frame[..., list(order)])
+            (_order_text(order), partial(np.take, indices=order, axis=2))
             for order in permutations(range(3))
             if order != (0, 1, 2)
         ]
@@ -80,8 +81,8 @@ def _order_text(order: Sequence[int]) -> str:
     return f"the channels of the frames are in the order {wanted} where the net wants RGB"
 
 
-def _is_right(stages: Sequence[LoadedStage], raw: RawFrame, change: Change) -> bool:
-    data = np.ascontiguousarray(change(raw.data))
+def last_answer(stages: Sequence[LoadedStage], data: NDArray[Any]) -> int:
+    """Return the class that the last of the stages answers to a frame, whatever those before do."""
     inputs: Sequence[NDArray[Any]] = ()
     for stage in stages:
         if stage.reset is not None:
@@ -90,11 +91,15 @@ def _is_right(stages: Sequence[LoadedStage], raw: RawFrame, change: Change) -> b
             inputs = stage.prepare(data)
         scores = stage.run(inputs)
         inputs = stage.features()
-    return int(scores.argmax()) == raw.label
+    return int(scores.argmax())
+
+
+def _is_right(stages: Sequence[LoadedStage], raw: RawFrame, change: Change) -> bool:
+    return bool(last_answer(stages, np.ascontiguousarray(change(raw.data))) == raw.label)
 
 
 def _is_better(changed: Sequence[bool], as_is: Sequence[bool]) -> bool:
     """Return whether a change wins more frames than it loses, beyond chance."""
     won = sum(new and not old for new, old in zip(changed, as_is, strict=True))
     lost = sum(old and not new for new, old in zip(changed, as_is, strict=True))
-    return won - lost > _ERRORS * (won + lost) ** 0.5
+    return bool(won - lost > _ERRORS * (won + lost) ** 0.5)

@@ -1,9 +1,11 @@
 """Folders of inputs: which files are frames, of which class, and what is left out."""
 
 import os
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 from edge_infer.runtime.errors import InputError
@@ -13,6 +15,7 @@ IMAGE_SUFFIXES = frozenset(
 )
 _NO_CLASSES = frozenset({"__macosx", "__pycache__", "checkpoint", "checkpoints", "lost+found"})
 """Folders that no inputs lie in, unless a class is called so; and all that begin with a dot."""
+_WORDNET_ID = re.compile("n[0-9]{8}")
 
 
 @dataclass
@@ -87,12 +90,32 @@ def _is_ignored(name: str, labels: Sequence[str]) -> bool:
 
 
 def class_of(name: str, labels: Sequence[str]) -> int:
-    """Return the class that a folder's name means. Raises InputError if none."""
+    """Return the class that a folder's name means. Raises InputError if none.
+
+    It is a label, its number, its WordNet id (n01440764 tench), or one of its names alone.
+    """
     if name in labels:
         return list(labels).index(name)
     if name.isdecimal() and int(name) < len(labels):
         return int(name)
+    meant = [index for index, label in enumerate(labels) if _plain(name) in _names_in(label)]
+    if len(meant) == 1:
+        return meant[0]
     raise InputError(
         f"the subfolder {name!r} is no class of the bundle; there are: {', '.join(labels[:20])}"
         + (", ..." if len(labels) > 20 else "")
     )
+
+
+@cache
+def _names_in(label: str) -> frozenset[str]:
+    """Return what stands for a label: its WordNet id, and each of its names."""
+    id_, _, rest = label.partition(" ")
+    known = bool(_WORDNET_ID.fullmatch(id_)) and bool(rest)
+    names = rest if known else label
+    parts = {_plain(part) for part in (names, *names.split(","))}
+    return frozenset(parts | {id_} if known else parts)
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[\s_-]+", " ", name).strip().lower()

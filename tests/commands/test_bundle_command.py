@@ -133,7 +133,10 @@ def test_info_as_json_is_the_manifest(bundle: Bundle) -> None:
     document = run_json("info", bundle.path)
     manifest = json.loads((bundle.path / "manifest.json").read_text())
     del manifest["schema_version"]
-    assert document == {"path": str(bundle.path), **manifest}
+    mapping = document.pop("label_mapping")
+    assert document == {"path": str(bundle.path), "calibration": None, **manifest}
+    assert [row["offset"] for row in mapping] == [0, 0, 0]
+    assert mapping[0]["last"] == {"score": 4, "label": "e"}
 
 
 def test_verify_counts_what_it_checked(bundle: Bundle) -> None:

@@ -17,7 +17,7 @@ class Brightest:
         return (frame,)
 
     def run(self, inputs: tuple[NDArray[np.uint8], ...]) -> NDArray[np.float64]:
-        return inputs[0].mean(axis=(0, 1))
+        return np.asarray(inputs[0].mean(axis=(0, 1)))
 
     def features(self) -> tuple[()]:
         return ()

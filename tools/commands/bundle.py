@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from edge_infer.commands.bundle_place import open_named_bundle
-from edge_infer.commands.bundle_report import identity, info_text, ratio_rows
+from edge_infer.commands.bundle_report import identity, info_text, label_mapping, ratio_rows
 from edge_infer.commands.lazy_group import LazyGroup
 from edge_infer.commands.options import backend_option, json_option, option, resolver_option
 from edge_infer.commands.render import emit
@@ -48,6 +48,7 @@ def info_command(bundle: str, as_json: bool) -> None:
     """Show what a BUNDLE holds."""
     opened = open_named_bundle(bundle)
     document = {"path": str(opened.path)} | to_document(opened.manifest)
+    document["label_mapping"] = label_mapping(opened.manifest)
     if opened.manifest.prunable is not None:
         document["ratio_figures"] = ratio_rows(opened)
     emit(as_json, document, info_text(opened))

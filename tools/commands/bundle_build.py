@@ -15,7 +15,7 @@ from click.core import ParameterSource
 
 from edge_infer.commands.bundle_report import emit_built
 from edge_infer.commands.options import json_option, option, options_as, refuse_existing
-from edge_infer.commands.render import warn
+from edge_infer.commands.render import note, warn
 from edge_infer.commands.source_options import background_option
 from edge_infer.commands.tune import TuneOptions, tell_inputs, tune_options
 from edge_infer.commands.tune_report import tune_report
@@ -26,6 +26,7 @@ from edge_infer.models_tflite.build import BundleDraft, SampleSet, write_bundle
 from edge_infer.models_tflite.classifier import FrameOptions, read_classifier
 from edge_infer.models_tflite.drafts import build_single, pair_draft
 from edge_infer.models_tflite.input_mapping import input_document, mapping_doubts, mapping_text
+from edge_infer.models_tflite.label_file import model_labels, read_label_file
 from edge_infer.models_tflite.self_test import self_test
 from edge_infer.runtime.exit_criterion import exit_criteria
 from edge_infer.runtime.frames.array_files import read_arrays
@@ -89,7 +90,7 @@ model_file = click.Path(path_type=Path)
     "--labels",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="One label a line; one less than the scores if the first is a background class.  "
-    "[default: the class numbers; a pair must have them]",
+    "[default: those inside the model, else the class numbers; a pair must have them]",
 )
 @frame_options
 @option("--head", help="Output of --single with the class scores.  [default: the only one]")
@@ -141,7 +142,7 @@ def build_command(
         "license": license_,
         "samples": _read_samples(samples, data_license) if samples else None,
     }
-    given = read_labels(labels) if labels else None
+    given = read_labels(labels) if labels else embedded(model or big or Path())
     if model is not None:
         name = name or model.stem
         bundle = build_single(
@@ -200,8 +201,24 @@ def _read_samples(path: Path, data_license: str | None) -> SampleSet:
 
 
 def read_labels(path: Path) -> list[str]:
-    """Return the labels of a file, one a line."""
-    return path.read_text("utf-8").rstrip().splitlines()
+    """Return the labels of a file in the order of the scores; warn of what was done to them."""
+    found = read_label_file(path)
+    for line in found.notes:
+        warn(line)
+    return list(found.labels)
+
+
+def embedded(model: Path) -> list[str] | None:
+    """Return the labels that a .tflite file carries; say so."""
+    if not model.is_file():
+        return None
+    found = model_labels(model.read_bytes())
+    if found is None:
+        return None
+    note(f"{len(found.labels)} labels are inside {model.name}")
+    for line in found.notes:
+        warn(line)
+    return list(found.labels)
 
 
 def write_tuned(

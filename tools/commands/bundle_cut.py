@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from edge_infer.commands.bundle_build import frame_options, read_labels, write_tuned
+from edge_infer.commands.bundle_build import embedded, frame_options, read_labels, write_tuned
 from edge_infer.commands.options import json_option, option, refuse_existing
 from edge_infer.commands.tune import TuneOptions, tune_options
 from edge_infer.models_tflite.classifier import FrameOptions, read_classifier
@@ -26,7 +26,7 @@ from edge_infer.models_tflite.heads import described, find_heads
     "--labels",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
     help="One label a line; one less than the scores if the first is a background class.  "
-    "[default: the class numbers]",
+    "[default: those inside the model, else the class numbers]",
 )
 @frame_options
 @option("--description", default="", help="One sentence.")
@@ -60,7 +60,7 @@ def cut_command(
     draft = exits_draft(
         net,
         [part for given in exits for part in given.split(",")],
-        read_labels(labels) if labels else None,
+        read_labels(labels) if labels else embedded(model),
         name,
         frames,
         description=description,

@@ -1,16 +1,24 @@
 """What the `bundle` commands say of a bundle."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 from edge_infer.commands.render import emit, table, warn
 from edge_infer.models_tflite import Bundle
+from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.errors import BackendError
 from edge_infer.models_tflite.lint import lint_bundle
-from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.models_tflite.manifest import FULL_RATIO, Manifest
 from edge_infer.models_tflite.redraft import ratio_bytes
+from edge_infer.models_tflite.stage import load_stages
+from edge_infer.runtime.frame_trials import better_frames, last_answer
+from edge_infer.runtime.frames.source import RawFrame
+from edge_infer.runtime.label_check import Confusion, LabelVerdict, expected_accuracy
+
+_SAMPLES = 1000
+"""Samples that are answered, about, to see whether their labels fit."""
 
 
 def emit_built(
@@ -28,7 +36,16 @@ def emit_built(
     for finding in findings:
         if finding.severity == "warning":
             warn(f"{finding.where}: {finding.what}: {finding.advice}")
-    document = identity(bundle) | {"findings": [asdict(finding) for finding in findings]}
+    for line in background_warnings(bundle.manifest):
+        warn(line)
+    checked = check_samples(bundle)
+    if checked is not None and checked.doubtful:
+        warn(f"samples: {checked.text}")
+    document = identity(bundle) | {
+        "findings": [asdict(finding) for finding in findings],
+        "label_mapping": label_mapping(bundle.manifest),
+        "samples_check": None if checked is None else checked.document(),
+    }
     blocks = [str(bundle.path), info_text(bundle), report]
     emit(as_json, document | dict(more or {}), "\n\n".join(filter(None, blocks)))
 
@@ -52,16 +69,78 @@ def info_text(bundle: Bundle) -> str:
         ("description", manifest.description),
         ("license", manifest.license),
         ("labels", _shortened(manifest.labels)),
+        *(("scores", text) for text in sorted(set(map(_mapping_text, label_mapping(manifest))))),
         ("frames", f"{list(first.frame_shape)} {source}"),
         ("samples", f"{samples.count} ({samples.license})" if samples else "none"),
         ("golden", f"{manifest.golden.count} vectors, made with {manifest.golden.made_with}"),
         ("tuned on", str(manifest.tuned_on)),
+        ("calibration", _calibration_text(manifest)),
         ("ratios", ", ".join(manifest.ratios)),
     ]
     blocks = ["\n".join(f"{key:<12}{value}" for key, value in pairs if value), _stage_table(bundle)]
     if manifest.prunable is not None:
         blocks.append(_ratio_table(bundle, ratio_rows(bundle)))
     return "\n\n".join(blocks)
+
+
+def label_mapping(manifest: Manifest) -> list[dict[str, Any]]:
+    """Return, by stage, which score is which label: the offset, the first and the last."""
+    return [
+        {
+            "stage": stage.name,
+            "offset": (offset := stage.scores.label_offset),
+            "first": {"score": offset, "label": manifest.labels[0]},
+            "last": {"score": stage.scores.classes - 1, "label": manifest.labels[-1]},
+        }
+        for stage in manifest.stages
+    ]
+
+
+def _mapping_text(mapping: Mapping[str, Any]) -> str:
+    first, last = mapping["first"], mapping["last"]
+    text = f"{first['score']} is {first['label']!r}, {last['score']} is {last['label']!r}"
+    offset = mapping["offset"]
+    return text if not offset else f"{text}; an offset of {offset}: 0 is a background class"
+
+
+def background_warnings(manifest: Manifest) -> Iterator[str]:
+    """Yield what it means where a head has a score more than there are labels."""
+    for stage, mapping in zip(manifest.stages, label_mapping(manifest), strict=True):
+        if mapping["offset"]:
+            yield (
+                f"{stage.name}: {len(manifest.labels)} labels for {stage.scores.classes} scores: "
+                "score 0 is taken for a background class without a label, "
+                f"{_mapping_text(mapping).split(';')[0]}; if a label is missing instead, all those "
+                "in front of it are off by one: add its line"
+            )
+
+
+def check_samples(bundle: Bundle) -> LabelVerdict | None:
+    """Return whether a bundle's answers to its samples and their labels belong together."""
+    samples = bundle.samples()
+    if samples is None:
+        return None
+    stages = load_stages(bundle, open_backend())
+    step = max(1, len(samples[0]) // _SAMPLES)
+    frames = [RawFrame(data, int(label)) for data, label in zip(*samples, strict=True)][::step]
+    confusion = Confusion(bundle.manifest.labels)
+    for data, label, _ in frames:
+        assert label is not None  # samples have labels
+        confusion.add(label, last_answer(stages, data))
+    verdict = confusion.verdict(expected_accuracy(bundle.manifest, FULL_RATIO))
+    if not verdict.doubtful or verdict.suggestion is not None:
+        return verdict
+    return replace(verdict, suggestion=better_frames(stages, frames, len(frames)))
+
+
+def _calibration_text(manifest: Manifest) -> str:
+    found = (manifest.calibration or {}).get(FULL_RATIO)
+    if found is None:
+        return "none: runs are not held against it"
+    names = (stage.name for stage in manifest.stages)
+    shares = zip(names, found.shares, strict=True)
+    left = ", ".join(f"{name} {100 * share:.1f} %" for name, share in shares)
+    return f"{100 * found.accuracy:.2f} % of {found.inputs} right; leave at {left}"
 
 
 def ratio_rows(bundle: Bundle) -> list[dict[str, Any]]:

@@ -19,6 +19,7 @@ from edge_infer.models_tflite.errors import (
     BundleVerificationError,
     CutError,
     FrameError,
+    LabelFileError,
     UnknownBackendError,
     UnknownRatioError,
 )
@@ -36,6 +37,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (SourceMissingError, USAGE),
     (InputError, USAGE),
     (FrameError, USAGE),
+    (LabelFileError, USAGE),
     (BundleNotFoundError, USAGE),
     (UnknownBackendError, USAGE),
     (UnknownRatioError, USAGE),
