@@ -35,6 +35,7 @@ _BOOT_BYTES = 20
 """Of an earlier boot in an answer, at most."""
 _ENERGIES_PER_ANSWER = 24
 _REMEMBERED_JOBS = 32
+_NOTICE_BYTES = 600
 
 
 class EdgeGroup:
@@ -100,6 +101,9 @@ class EdgeGroup:
             busy=any(self._runner.running(job) for job in self._jobs.values()),
             log_first=self._log.first,
             log_end=self._log.end,
+            watched=None if total.watched is None else total.watched.frames,
+            evidence=None if total.watched is None else total.watched.evidence,
+            notice=(total.watched and total.watched.notice[:_NOTICE_BYTES]) or None,
         )
 
     def _run(self, request: wire.RunSamples, now_ns: int) -> wire.Ran:

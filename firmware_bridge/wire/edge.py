@@ -92,6 +92,12 @@ class Statistics(Fields):
     busy: bool
     log_first: int
     log_end: int
+    watched: int | None = None
+    """Frames of clients whose exits and margins were held against the calibration's."""
+    evidence: float | None = None
+    """That they differ: odds that were beaten; from 1,000 on it is said in `notice`."""
+    notice: str | None = None
+    """What the answers say of the inputs, where something is odd."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,5 +1,6 @@
 """Supervises the worker: jobs and their answers, what hangs and what crashes, statistics."""
 
+import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -18,11 +19,14 @@ from edge_infer.firmware_bridge.worker.worker_pipe import (
     Job,
     Logged,
     Ready,
+    Watched,
     WorkerEvent,
     WorkerHandle,
     WorkerRequest,
     WorkerSettings,
 )
+
+_log = logging.getLogger(__name__)
 
 HANG_NS = 30_000_000_000
 """A worker with a job that says nothing for so long has hung: it reports ten times a second."""
@@ -45,6 +49,8 @@ class RunStatistics:
     gross_nj: int = 0
     restarts: int = 0
     last_failure: str = ""
+    watched: Watched | None = None
+    """What the answers say of the inputs."""
 
 
 class Runner:
@@ -162,12 +168,19 @@ class Runner:
                 self._log.extend(entries)
             case Answered():
                 self._count(event)
+            case Watched():
+                self._take_notice(event)
             case Done(job, answer):
                 self._close_job(job, answer)
             case Failed(0, reason):
                 self.statistics.last_failure = reason
             case Failed(job, reason):
                 self._close_job(job, RefusalError(Code.INVALID, reason))
+
+    def _take_notice(self, watched: Watched) -> None:
+        before, self.statistics.watched = self.statistics.watched, watched
+        if watched.notice and (before is None or before.notice != watched.notice):
+            _log.warning("%s", watched.notice)
 
     def _count(self, answered: Answered) -> None:
         total = self.statistics

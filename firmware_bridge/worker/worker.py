@@ -38,6 +38,7 @@ from edge_infer.firmware_bridge.worker.worker_pipe import (
     Logged,
     Pipe,
     Ready,
+    Watched,
     WorkerSettings,
 )
 from edge_infer.models_tflite import open_bundle
@@ -46,6 +47,7 @@ from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.records import Frame, InferenceRecord
+from edge_infer.runtime.run_watch import RunWatch
 
 REPORT_S = 0.1
 _BURST_S = 0.005
@@ -83,6 +85,10 @@ class Worker:
         self._running: tuple[int, RunSamples] | None = None
         self._ran = 0
         """Frames of the run that are answered."""
+        self._watch = RunWatch(self._bundle.manifest)
+        """Of clients' frames, and of the samples' labels, since the bundle was started."""
+        self._samples_seen = 0
+        self._told: Watched | None = None
         self._one_by_one = True
         """Somebody will ask for the energy of single inferences."""
         self._complete: list[InferenceRecord] = []
@@ -194,7 +200,10 @@ class Worker:
         end_s = clock_s() + _BURST_S
         while self._ran < run.frames:
             at = self._ran % count
-            answer(Frame(self._ran, frames[at], label=int(labels[at])))
+            record = answer(Frame(self._ran, frames[at], label=int(labels[at])))
+            if self._samples_seen == self._ran < count:
+                self._watch.confusion.add(int(labels[at]), record.answer)
+                self._samples_seen += 1
             self._ran += 1
             if clock_s() >= end_s:
                 return
@@ -206,7 +215,9 @@ class Worker:
         if self._finished:
             self._open()
         data = np.frombuffer(request.data, np.dtype(request.dtype)).reshape(request.shape)
-        return self._answer(Frame(request.number, data))
+        record = self._answer(Frame(request.number, data))
+        self._watch.add(record)
+        return record
 
     def _answer(self, frame: Frame) -> InferenceRecord:
         record = self._opened.infer(frame)
@@ -240,6 +251,17 @@ class Worker:
         if self._complete:
             self._connection.send(Answered.of(self._complete, self._one_by_one))
             self._complete = []
+        self._tell_watched()
+
+    def _tell_watched(self) -> None:
+        """Send what the answers say of the inputs, where there is something new."""
+        shift, labels = self._watch.shift, self._watch.labels()
+        texts = [labels.text] if labels.doubtful else []
+        texts += [self._watch.shift_text()] if shift.shifted else []
+        watched = Watched(shift.frames, shift.evidence, "; ".join(texts))
+        if watched != (self._told or Watched(0, 1.0)):
+            self._connection.send(watched)
+            self._told = watched
 
     def _drain(self) -> None:
         if not self._finished:

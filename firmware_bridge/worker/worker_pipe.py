@@ -106,6 +106,18 @@ class Answered:
 
 
 @dataclass(frozen=True, slots=True)
+class Watched:
+    """What the answers so far say of the inputs."""
+
+    frames: int
+    """Of clients, held against the calibration's."""
+    evidence: float
+    """Odds that were beaten."""
+    notice: str = ""
+    """What is odd about them."""
+
+
+@dataclass(frozen=True, slots=True)
 class Done:
     """A job is done; its answer."""
 
@@ -121,7 +133,7 @@ class Failed:
     reason: str
 
 
-WorkerEvent = Begun | Ready | Logged | Answered | Done | Failed
+WorkerEvent = Begun | Ready | Logged | Answered | Watched | Done | Failed
 
 
 class Pipe(Protocol):

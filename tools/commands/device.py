@@ -145,6 +145,11 @@ def _status_text(document: dict[str, Any]) -> str:
         f"{counted['inferences']} inferences, {counted['restarts']} restarts, security counter "
         f"{info['counter']}, {counted['log_end'] - counted['log_first']} log entries"
     )
+    if (watched := counted.get("watched")) is not None:
+        lines.append(f"{watched} frames held against the calibration's: evidence of others "
+                     f"{counted['evidence']:.3g}, alarm at 1000")  # fmt: skip
+    if notice := counted.get("notice"):
+        lines.append(f"inputs: {notice}")
     return "\n\n".join([*blocks, "\n".join(lines)])
 
 

@@ -139,6 +139,7 @@
 #define EINF_KEY_ENERGIES      "energies"
 #define EINF_KEY_ENERGY        "energy"
 #define EINF_KEY_ERR           "err"
+#define EINF_KEY_EVIDENCE      "evidence"
 #define EINF_KEY_EXIT          "exit"
 #define EINF_KEY_EXITS         "exits"
 #define EINF_KEY_FAILURE       "failure"
@@ -174,6 +175,7 @@
 #define EINF_KEY_NET           "net"
 #define EINF_KEY_NET_ERROR     "net_error"
 #define EINF_KEY_NONCE         "nonce"
+#define EINF_KEY_NOTICE        "notice"
 #define EINF_KEY_NS            "ns"
 #define EINF_KEY_OFF           "off"
 #define EINF_KEY_ORIGIN        "origin"
@@ -208,5 +210,6 @@
 #define EINF_KEY_SWITCHES      "switches"
 #define EINF_KEY_TRIAL         "trial"
 #define EINF_KEY_VERSION       "version"
+#define EINF_KEY_WATCHED       "watched"
 
 #endif
