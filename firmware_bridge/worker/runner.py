@@ -179,7 +179,7 @@ class Runner:
 
     def _take_notice(self, watched: Watched) -> None:
         before, self.statistics.watched = self.statistics.watched, watched
-        if watched.notice and (before is None or before.notice != watched.notice):
+        if watched.notice and not (before and before.notice):  # its figures go on changing
             _log.warning("%s", watched.notice)
 
     def _count(self, answered: Answered) -> None:

@@ -149,7 +149,7 @@ def _status_text(document: dict[str, Any]) -> str:
         lines.append(f"{watched} frames held against the calibration's: evidence of others "
                      f"{counted['evidence']:.3g}, alarm at 1000")  # fmt: skip
     if notice := counted.get("notice"):
-        lines.append(f"inputs: {notice}")
+        lines.append(f"notice: {notice}")
     return "\n\n".join([*blocks, "\n".join(lines)])
 
 
