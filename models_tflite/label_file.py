@@ -28,6 +28,8 @@ _MARKS = {
 }
 """Byte-order marks; that of UTF-16 begins that of UTF-32."""
 _INDEXED = re.compile(r"(\d{1,6})(?:\s*[:;,=|\t]\s*|\s+-\s+|\s+|\)\s*|\.\s+)(\S.*)")
+_INDEX_LAST = re.compile(r"(.*\S)\s*[:;,=|\t]\s*(\d{1,6})")
+_QUOTED = re.compile(r"""(["'])(.+)\1\s*,?""")
 _MOSTLY = 0.8
 """Share of lines with an index above which the others are an accident."""
 _BACKGROUND = ("background", "???", "__background__", "unused", "_background_")
@@ -184,17 +186,32 @@ def _from_lines(text: str, name: str) -> tuple[list[str], list[str]]:
         )
     if lines and re.match(r"(item|node)\s*\{", lines[0]):
         raise LabelFileError(f"{name}: a label map in protobuf's text form: give one label a line")
-    matches = [_INDEXED.fullmatch(line) for line in lines]
-    rows = [(int(match[1]), match[2].strip()) for match in matches if match]
+    indexed = _indexed(lines)
+    rows = [row for row in indexed if row is not None]
     if not rows or len(rows) < _MOSTLY * len(lines) or not _count_something(rows):
-        return lines, []
+        return [_unquoted(line) for line in lines], []
     if len(rows) < len(lines):
-        at = next(at for at, match in enumerate(matches, 1) if match is None)
+        at = indexed.index(None)
         raise LabelFileError(
-            f"{name}: line {at} ({lines[at - 1]!r}) has no index, {len(rows)} other lines have one"
+            f"{name}: line {at + 1} ({lines[at]!r}) has no index, {len(rows)} other lines have one"
         )
-    _check_indices([index for index, _ in rows], name)
-    return [label for _, label in sorted(rows)], _order_notes([index for index, _ in rows])
+    indices = [index for index, _ in rows]
+    _check_indices(indices, name)
+    return [_unquoted(label) for _, label in sorted(rows)], _order_notes(indices)
+
+
+def _indexed(lines: Sequence[str]) -> list[tuple[int, str] | None]:
+    """Return index and label of each line, None where a line has none; it may stand behind too."""
+    front = [_INDEXED.fullmatch(line) for line in lines]
+    if any(front):
+        return [(int(found[1]), found[2].strip()) if found else None for found in front]
+    behind = [_INDEX_LAST.fullmatch(line) for line in lines]
+    return [(int(found[2]), found[1].strip()) if found else None for found in behind]
+
+
+def _unquoted(label: str) -> str:
+    found = _QUOTED.fullmatch(label)
+    return found[2].strip() if found else label
 
 
 def _count_something(rows: Sequence[tuple[int, str]]) -> bool:
@@ -219,9 +236,9 @@ def _check_indices(indices: Sequence[int], name: str) -> None:
 
 
 def _order_notes(indices: Sequence[int]) -> list[str]:
-    notes = ["the numbers in front of the names are read as their indices"]
+    notes = ["the numbers beside the names are read as their indices"]
     if list(indices) != sorted(indices):
-        notes = ["the lines are put in the order of the numbers in front of them"]
+        notes = ["the lines are put in the order of the numbers beside them"]
     if min(indices) == 1:
         notes.append("they count from 1: the first is taken for the first label")
     return notes

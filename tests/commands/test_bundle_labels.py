@@ -14,7 +14,7 @@ from edge_infer.models_tflite.bundle import open_bundle
 @pytest.mark.parametrize(
     ("labels", "told"),
     [
-        (b"2 c\n0 a\n1 b\n3 d\n4 e\n", "in the order of the numbers"),
+        (b"2 c\n0 a\n1 b\n3 d\n4 e\n", "in the order of the numbers beside them"),
         (b"a\nb\nc\nd\n", "4 labels for 5 scores: score 0 is taken for a background class"),
     ],
 )

@@ -42,6 +42,10 @@ def test_the_files_that_went_wrong_give_ten_labels_in_order(name: str) -> None:
         b"0\tcat\n1\tdog\n2\tbird\n",
         b"000 cat\n001 dog\n002 bird\n",
         b"1 cat\n2 dog\n3 bird\n",
+        b"cat,0\ndog,1\nbird,2\n",
+        b"dog: 1\ncat: 0\nbird: 2\n",
+        b"0: 'cat',\n1: 'dog',\n2: 'bird',\n",
+        b'"cat"\n"dog"\n"bird"\n',
         b"2 bird\n0 cat\n1 dog\n",
         b'["cat", "dog", "bird"]',
         b'{"0": "cat", "2": "bird", "1": "dog"}',
@@ -93,7 +97,7 @@ def test_what_can_be_read_in_two_ways_is_refused(content: bytes, told: str) -> N
 
 def test_what_was_done_is_told() -> None:
     (note,) = parse_labels(b"1 dog\n0 cat\n", "labels.txt").notes
-    assert "labels.txt: the lines are put in the order of the numbers" in note
+    assert "labels.txt: the lines are put in the order of the numbers beside them" in note
     assert "Latin-1" in parse_labels("café\nthé".encode("latin-1"), "l").notes[0]
     assert "'crane (0)'" in parse_labels(b"crane\ncrane\n", "l").notes[0]
 
