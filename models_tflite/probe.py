@@ -65,8 +65,25 @@ def vouch(models: Iterable[tuple[str, bytes]], backend: "Backend") -> None:
             "%s: %s has not run it on this machine before, so a child process tries it first",
             ", ".join(new), _named(backend),
         )  # fmt: skip
+        for name, model in new.items():
+            _check_structure(name, model)
         probe(new, backend)
         _remember(keys)
+
+
+def _check_structure(name: str, model: bytes) -> None:
+    """Refuse a file whose offsets leave it, which a child process may survive by chance.
+
+    tflite-runtime reads a file unverified: what lies behind it differs from process to process.
+    """
+    from edge_infer.models_tflite.flatbuffer import unpack
+
+    try:
+        unpack(model)
+    except ModelError as error:
+        raise ModelError(f"{name}: {error}") from None
+    except BackendError:
+        _log.debug("no reader of TFLite files is installed, so %s is tried unseen", name)
 
 
 def probe(models: Mapping[str, bytes], backend: "Backend", timeout_s: float = TIMEOUT_S) -> None:
