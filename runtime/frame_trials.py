@@ -69,10 +69,17 @@ def _changes(data: NDArray[Any], peak: Any) -> Sequence[tuple[str, Change]]:
         ]
     if data.dtype == np.uint8:
         changes.append(("the frames are inverted, black for white", lambda frame: peak - frame))
+    if data.ndim == 3:
+        changes += [
+            ("the frames are mirrored", lambda frame: frame[:, ::-1]),
+            ("the frames stand on their heads", lambda frame: frame[::-1, ::-1]),
+        ]
     if data.ndim == 3 and data.shape[0] == data.shape[1]:
-        changes.append(
-            ("rows and columns of the frames are exchanged", lambda frame: frame.swapaxes(0, 1))
-        )
+        changes += [
+            ("rows and columns of the frames are exchanged", lambda frame: frame.swapaxes(0, 1)),
+            ("the frames are turned to the left", lambda frame: np.rot90(frame, -1)),
+            ("the frames are turned to the right", np.rot90),
+        ]
     return changes
 
 

@@ -22,6 +22,8 @@ _FRAMES_PER_CLASS = 5
 """That a permutation needs: of fewer frames, some order always fits."""
 _CLEAR_GAIN = 0.1
 """Of the accuracy, that a suggestion must bring."""
+_NEARLY = 0.85
+"""Of the accuracy that is stated, what a suggestion must reach."""
 _SHOWN = 3
 _CAUSES = (
     "usual causes: the range of the input (--mean, --std), the order of the labels, classes "
@@ -184,7 +186,7 @@ class Confusion:
         self, accuracy: float, frames: int, expected: ExpectedAccuracy | None
     ) -> Suggestion | None:
         """Return the reading of the labels that is clearly better, the simplest first."""
-        enough = max(accuracy + _CLEAR_GAIN, 0.6 * expected.share if expected else 0.5)
+        enough = max(accuracy + _CLEAR_GAIN, _NEARLY * expected.share if expected else 0.5)
         for offset, what in ((1, "above"), (-1, "below")):
             share = self._right(offset) / frames
             if share >= enough:

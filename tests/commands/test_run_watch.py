@@ -75,6 +75,10 @@ def test_labels_counted_from_one_are_named(ran: Callable[..., Any]) -> None:
     [
         (lambda frames: frames.swapaxes(1, 2), "rows and columns"),
         (lambda frames: 16 - frames, "inverted"),
+        (lambda frames: frames[:, :, ::-1], "mirrored"),
+        (lambda frames: frames[:, ::-1, ::-1], "on their heads"),
+        (lambda frames: np.rot90(frames, 1, (1, 2)), "turned to the left"),
+        (lambda frames: np.rot90(frames, -1, (1, 2)), "turned to the right"),
     ],
 )
 def test_the_change_of_frames_that_is_right_is_named(
