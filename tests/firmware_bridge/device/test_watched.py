@@ -54,7 +54,7 @@ def test_frames_like_the_calibration_are_no_news(runner: Runner) -> None:
 
 def test_darkened_frames_are_told_once(runner: Runner, caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING, "edge_infer"):
-        answer(runner, lambda frame: frame // 2)
+        answer(runner, lambda frame: frame >> np.uint8(1))
         watched = settle(runner)
     assert watched is not None
     assert watched.frames < 60
