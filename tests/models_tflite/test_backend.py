@@ -72,7 +72,7 @@ def test_a_missing_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch)
 
 def test_a_refusal_is_one_line_with_the_reason() -> None:
     with pytest.raises(ModelError, match=r"litert .* refuses the model: ") as caught:
-        open_backend("litert").load(b"no model at all, but long enough to be looked at")
+        open_backend("litert").load_vouched(b"no model at all, but long enough to be looked at")
     assert "\n" not in str(caught.value)
 
 

@@ -105,7 +105,7 @@ FAILURES: list[tuple[dict[str, Any], type[BundleError], str]] = [
         FrameError,
         r"frame of shape \[9, 9, 1\]",
     ),
-    ({"stages": [StageDraft("net", b"TFL3")]}, ModelError, r"^net: litert .* refuses the model"),
+    ({"stages": [StageDraft("net", b"TFL3")]}, ModelError, r"^net: not a TFLite model"),
 ]
 
 

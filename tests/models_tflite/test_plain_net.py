@@ -19,6 +19,7 @@ def test_the_plain_net_answers_as_the_last_stage_bit_for_bit(name: str, tmp_path
     bundle = write_early_exit(tmp_path) if name.startswith("tiny") else open_bundle(name)
     alone = replace(
         redraft(bundle),
+        calibration=None,
         kinds=("single",),
         stages=[plain_net(bundle)],
         thresholds={"1.0": NO_EXITS},

@@ -206,6 +206,7 @@ def _host_times(
     with tempfile.TemporaryDirectory() as folder:
         alone = replace(
             redraft(bundle),
+            calibration=None,
             kinds=("single",),
             stages=[plain_net(bundle)],
             thresholds={FULL_RATIO: NO_EXITS},
