@@ -125,9 +125,7 @@ def test_raw_frames_come_through_a_pipe(monkeypatch: pytest.MonkeyPatch, capsys:
     assert samples is not None
     pipe = io.TextIOWrapper(io.BytesIO(samples[0][:30].tobytes()))
     monkeypatch.setattr(sys, "stdin", pipe)
-    document = run_json(
-        capsys, "digits-early-exit", "-", "--board", PI_5, "--frame-size", "8x8"
-    )
+    document = run_json(capsys, "digits-early-exit", "-", "--board", PI_5, "--frame-size", "8x8")
     assert document["inferences"] == 30
     assert document["accuracy"] is None
 
