@@ -89,8 +89,8 @@ def test_a_cobs_frame_survives_any_noise_before_it(message: bytes, noise: bytes)
 def test_a_changed_byte_never_yields_another_smp_message(
     framing: Framing, content: bytes, data: st.DataObject
 ) -> None:
-    # The CRC starts at 0 and so is blind to leading zeros: a READ of all zeros that a delimiter cuts
-    # may leave a shorter one. A WRITE begins with a byte that is not 0.
+    # The CRC starts at 0 and so is blind to leading zeros: a READ that a delimiter cuts may leave
+    # a shorter one. A WRITE begins with a byte that is not 0.
     message = Header(Op.WRITE, 0, 0, 0, len(content), version=0).pack() + content
     frame = bytearray(encode(message, framing))
     at = data.draw(st.integers(0, len(frame) - 1))
