@@ -107,8 +107,9 @@ def _bits(content: bytes) -> Iterator[tuple[str, bytes]]:
 def _cuts(content: bytes) -> Iterator[tuple[str, bytes]]:
     for length in range(len(content)):
         yield f"cut to {length}", content[:length]
-        if length:
-            yield f"zeros from {length}", content[:length] + bytes(len(content) - length)
+        zeroed = content[:length] + bytes(len(content) - length)
+        if length and zeroed != content:  # a signature may end with zeros
+            yield f"zeros from {length}", zeroed
 
 
 Damage = Callable[[bytes], Iterator[tuple[str, bytes]]]
