@@ -55,12 +55,13 @@ def board_meter(profile: BoardProfile, sysfs: Sysfs, thermometer: Thermometer) -
     file = meter_file()
     if file is not None:
         config = read_meter_file(file)
-        if config.kind == "log" and not read_power_log(Path(config.device)).bounds_stated:
+        meter = open_meter(config, sysfs, thermometer.throttled)
+        if isinstance(meter, RecordedMeter) and not meter.bounds_stated:
             raise MeterError(
                 f"{config.device} is a log of power stream, which does not say how far off its "
                 "meter may be: no energy can be accounted from it; play one of power record"
             )
-        return open_meter(config, sysfs, thermometer.throttled)
+        return meter
     if profile.meter is None or not Path(i2c_path(profile.meter.i2c_bus)).exists():
         return None
     chip = open_chip(profile_meter(profile.meter), sysfs)

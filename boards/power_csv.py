@@ -216,6 +216,8 @@ class RecordedMeter:
         self.gain_uncertainty_ppm = log.gain_uncertainty_ppm
         self.offset_uncertainty_uw = log.offset_uncertainty_uw
         self.resolution_uw = log.resolution_uw
+        self.bounds_stated = log.bounds_stated
+        """Whether the log says how far off the meter may be."""
         self._samples = log.samples
         self._now_ns = now_ns
         self._next = self._shift_ns = 0

@@ -13,6 +13,8 @@ from edge_infer.models_tflite.stage_spec import StageInput
 if TYPE_CHECKING:
     from edge_infer.models_tflite.bundle import Bundle
 
+SHIFTED = "int8 frames shifted by 128 to 0..255"
+"""What `FrameSpec.as_source` does to int8 frames of a uint8 bundle, in words."""
 _PIXEL_STD = 32.0
 """What is divided by so much, was a pixel of 0 to 255."""
 _OUTSIDE = 0.01
@@ -46,16 +48,16 @@ class FrameSpec:
     @classmethod
     def of_input(cls, first: StageInput, classes: int) -> "FrameSpec":
         """Return what a stage that reads the frame takes, with the number of labels."""
-        preprocess = first.preprocess
+        preprocess, signed = first.preprocess, _signed(first)
         assert preprocess is not None  # the manifest's consistency check: stage 0 reads the frame
         return cls(
             first.frame_shape,
             np.dtype(preprocess.source),
             preprocess.resize != "none",
             classes,
-            _signed(first),
+            signed,
             _span(first),
-            _like_pixels(first),
+            _like_pixels(first, signed),
             preprocess.background,
         )
 
@@ -90,7 +92,7 @@ class FrameSpec:
         if data.dtype == self.dtype:
             return data, None
         if self.dtype == np.uint8 and data.dtype == np.int8:
-            return self._shifted(data, name), "int8 frames shifted by 128 to 0..255"
+            return self._shifted(data, name), SHIFTED
         wide = data.dtype.kind == "f" and self.dtype == np.float32
         if wide or self._whole(data):
             return data.astype(self.dtype), f"{data.dtype} frames taken as {self.dtype}"
@@ -171,12 +173,8 @@ def check_frames(frames: NDArray[Any], spec: FrameSpec, name: str) -> CheckedFra
     """
     if frames.ndim == 0:
         raise FrameError(f"{name}: a single value, no frames [n, {_dims(spec)}]")
-    if frames.ndim < len(spec.shape) or (frames.ndim == len(spec.shape) and spec.shape[-1] != 1):
-        raise FrameError(
-            f"{name}: an array of shape {list(frames.shape)}, wants frames [n, {_dims(spec)}]"
-            f"{_batch_advice(frames, spec)}"
-        )
-    if frames.shape == spec.shape:
+    batchless = frames.ndim < len(spec.shape) or frames.shape == spec.shape
+    if batchless or (frames.ndim == len(spec.shape) and spec.shape[-1] != 1):
         raise FrameError(
             f"{name}: an array of shape {list(frames.shape)}, wants frames [n, {_dims(spec)}]"
             f"{_batch_advice(frames, spec)}"
@@ -243,10 +241,10 @@ def _span(first: StageInput) -> tuple[float, float] | None:
     return float(np.min(ends)), float(np.max(ends))
 
 
-def _like_pixels(first: StageInput) -> bool:
+def _like_pixels(first: StageInput, signed: bool) -> bool:
     """Return False where pixels just enter as they are, and become reals of no image model."""
     preprocess = first.preprocess
-    if preprocess is None or first.dtype != "int8" or not _signed(first):
+    if preprocess is None or first.dtype != "int8" or not signed:
         return True
     mean, std = np.asarray(preprocess.mean), np.asarray(preprocess.std)
     low, high = float(np.min((0 - mean) / std)), float(np.max((255 - mean) / std))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.models_tflite.quantization import resize_bilinear
-from edge_infer.models_tflite.stage import LoadedStage
+from edge_infer.models_tflite.stage import LoadedStage, run_stages
 from edge_infer.models_tflite.stage_spec import Scores, StageInput
 
 GOLDEN_COUNT = 16
@@ -24,12 +24,14 @@ _LEAST_WIDE_LSB = 8
 """Kernels of one runtime differ by up to 3 LSB in the logits of small nets."""
 
 
-def run_all(stages: Sequence[LoadedStage], frames: NDArray[Any]) -> tuple[NDArray[Any], ...]:
+def run_all(
+    stages: Sequence[LoadedStage], frames: NDArray[Any] | Sequence[NDArray[Any]]
+) -> tuple[NDArray[Any], ...]:
     """Run every stage on every frame, whatever its exit would decide.
 
     Args:
         stages: the loaded stages of a bundle.
-        frames: shape [n, H, W, C].
+        frames: shape [n, H, W, C], or as many frames.
 
     Returns:
         The raw scores per stage, shape [n, labels].
@@ -39,15 +41,8 @@ def run_all(stages: Sequence[LoadedStage], frames: NDArray[Any]) -> tuple[NDArra
     """
     rows: list[list[NDArray[Any]]] = [[] for _ in stages]
     for frame in frames:
-        inputs: Sequence[NDArray[Any]] = ()
-        for stage in stages:
-            if stage.reset is not None:
-                stage.reset()
-        for row, stage in zip(rows, stages, strict=True):
-            if stage.prepare is not None:
-                inputs = stage.prepare(frame)
-            row.append(stage.run(inputs))
-            inputs = stage.features()
+        for row, scores in zip(rows, run_stages(stages, frame), strict=True):
+            row.append(scores)
     return tuple(np.stack(row) for row in rows)
 
 

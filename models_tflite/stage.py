@@ -105,6 +105,25 @@ def _preparer(spec: Stage) -> Callable[[NDArray[Any]], tuple[NDArray[Any]]]:
     return prepare if table is None else prepare_plain
 
 
+def run_stages(stages: Sequence[LoadedStage], frame: NDArray[Any]) -> Iterator[NDArray[Any]]:
+    """Run stages one after the other on a frame, whatever an exit would decide.
+
+    Yields:
+        Each stage's raw scores, valid until that stage runs again.
+
+    Raises:
+        FrameError: the frame has another shape or dtype than the bundle takes.
+    """
+    inputs: Sequence[NDArray[Any]] = ()
+    for stage in stages:
+        if stage.reset is not None:
+            stage.reset()
+        if stage.prepare is not None:
+            inputs = stage.prepare(frame)
+        yield stage.run(inputs)
+        inputs = stage.features()
+
+
 def load_stages(
     bundle: Bundle, backend: Backend, num_threads: int = 1, ratio: str = FULL_RATIO
 ) -> list[LoadedStage]:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.models_tflite.stage import LoadedStage
+from edge_infer.models_tflite.stage import LoadedStage, run_stages
 from edge_infer.runtime.frames.source import RawFrame
 from edge_infer.runtime.label_check import Suggestion
 
@@ -90,14 +90,7 @@ def _order_text(order: Sequence[int]) -> str:
 
 def last_answer(stages: Sequence[LoadedStage], data: NDArray[Any]) -> int:
     """Return the class that the last of the stages answers to a frame, whatever those before do."""
-    inputs: Sequence[NDArray[Any]] = ()
-    for stage in stages:
-        if stage.reset is not None:
-            stage.reset()
-        if stage.prepare is not None:
-            inputs = stage.prepare(data)
-        scores = stage.run(inputs)
-        inputs = stage.features()
+    *_, scores = run_stages(stages, data)
     return int(scores.argmax())
 
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from edge_infer.models_tflite.errors import FrameError
 from edge_infer.models_tflite.frame_spec import FrameSpec
-from edge_infer.models_tflite.stage import LoadedStage
+from edge_infer.models_tflite.stage import LoadedStage, run_stages
 from edge_infer.models_tflite.stage_spec import Scores
 from edge_infer.runtime.engine_contracts import LocalEngine
 from edge_infer.runtime.records import Frame, InferenceRecord
@@ -255,14 +255,7 @@ def exit_probabilities(
     stages: Sequence[LoadedStage], data: NDArray[Any], exit_index: int
 ) -> NDArray[np.float64]:
     """Run a frame again up to the exit where it left; return that head's probabilities."""
-    inputs: Sequence[NDArray[Any]] = ()
-    for stage in stages[: exit_index + 1]:
-        if stage.reset is not None:
-            stage.reset()
-        if stage.prepare is not None:
-            inputs = stage.prepare(data)
-        scores = stage.run(inputs)
-        inputs = stage.features()
+    *_, scores = run_stages(stages[: exit_index + 1], data)
     return probabilities(scores, stages[exit_index].spec.scores)
 
 

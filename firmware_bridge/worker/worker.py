@@ -88,6 +88,7 @@ class Worker:
         self._watch = RunWatch(self._bundle.manifest)
         """Of clients' frames, and of the samples' labels, since the bundle was started."""
         self._samples_seen = 0
+        self._answered = self._told_of = 0
         self._told: Watched | None = None
         self._one_by_one = True
         """Somebody will ask for the energy of single inferences."""
@@ -221,6 +222,7 @@ class Worker:
 
     def _answer(self, frame: Frame) -> InferenceRecord:
         record = self._opened.infer(frame)
+        self._answered += 1
         self._log.answered(record)
         return record
 
@@ -255,6 +257,9 @@ class Worker:
 
     def _tell_watched(self) -> None:
         """Send what the answers say of the inputs, where there is something new."""
+        if self._told_of == self._answered:
+            return
+        self._told_of = self._answered
         shift, labels = self._watch.shift, self._watch.labels()
         texts = [labels.text] if labels.doubtful else []
         texts += [self._watch.shift_text()] if shift.shifted else []

@@ -1,5 +1,6 @@
 """Frames on standard input: raw, Y4M or JPEG pictures."""
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -7,8 +8,9 @@ from math import prod
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from edge_infer.models_tflite.frame_spec import FrameSpec
+from edge_infer.models_tflite.frame_spec import SHIFTED, FrameSpec
 from edge_infer.runtime.errors import InputError
 from edge_infer.runtime.frames.images import ImageReader
 from edge_infer.runtime.frames.raw import (
@@ -33,28 +35,42 @@ from edge_infer.runtime.frames.streams import (
 )
 
 
+class _Pipe(ABC):
+    """What comes once, frame by frame, without labels."""
+
+    name: str = "-"
+    repeatable: bool = False
+    spec: FrameSpec
+
+    def __iter__(self) -> Iterator[RawFrame]:
+        for index, data in enumerate(self._frames()):
+            name = f"frame {index}"
+            yield RawFrame(self.spec.check(data, name), None, name)
+
+    @abstractmethod
+    def _frames(self) -> Iterator[NDArray[Any]]:
+        """Yield what the stream holds, in the shape that the bundle takes."""
+
+    def warnings(self) -> list[str]:
+        """See Source."""
+        return []
+
+
 @dataclass
-class PipeSource:
+class PipeSource(_Pipe):
     """Raw frames on a binary stream, for example a camera's standard output."""
 
     stream: ByteStream
     raw: RawFormat
     spec: FrameSpec
-    name: str = "-"
-    repeatable = False
     skipped: list[str] = field(default_factory=list)
 
-    def __iter__(self) -> Iterator[RawFrame]:
-        raw, tensor = self.raw, self.raw.pixels == "int8"
-        shape = (raw.height, raw.width, 1) if tensor else self.spec.shape
-        for index, data in enumerate(read_raw_frames(self.stream, raw, shape)):
-            values = data.view(np.int8).reshape(self.spec.shape) if tensor else data
-            frame = self.spec.check(values, f"frame {index}")
-            yield RawFrame(frame, None, f"frame {index}")
-
-    def warnings(self) -> list[str]:
-        """See Source."""
-        return []
+    def _frames(self) -> Iterator[NDArray[Any]]:
+        raw = self.raw
+        if raw.pixels != "int8":
+            return read_raw_frames(self.stream, raw, self.spec.shape)
+        tensors = read_raw_frames(self.stream, raw, (raw.height, raw.width, 1))
+        return (tensor.view(np.int8).reshape(self.spec.shape) for tensor in tensors)
 
     def document(self) -> dict[str, Any]:
         """See Source."""
@@ -62,32 +78,24 @@ class PipeSource:
         if self.raw.pixels != "int8":
             done |= _scaled(self.raw.width, self.raw.height, self.spec)
         elif self.spec.dtype == np.uint8:
-            done["int8 frames shifted by 128 to 0..255"] = None
+            done[SHIFTED] = None
         return input_document("raw frames", self.name, done, stride=self.raw.row_bytes)
 
 
 @dataclass
-class JpegSource:
+class JpegSource(_Pipe):
     """JPEG pictures on a stream, one after the other (MJPEG)."""
 
     stream: PeekedStream
     spec: FrameSpec
-    name: str = "-"
-    repeatable = False
     skipped: list[str] = field(default_factory=list)
     _reader: ImageReader = field(init=False)
 
     def __post_init__(self) -> None:
         self._reader = ImageReader(self.spec)
 
-    def __iter__(self) -> Iterator[RawFrame]:
-        for index, data in enumerate(read_jpegs(self.stream, self._reader, self.skipped)):
-            frame = data.astype(self.spec.dtype)
-            yield RawFrame(self.spec.check(frame, f"frame {index}"), None, f"frame {index}")
-
-    def warnings(self) -> list[str]:
-        """See Source."""
-        return []
+    def _frames(self) -> Iterator[NDArray[Any]]:
+        return read_jpegs(self.stream, self._reader, self.skipped)
 
     def document(self) -> dict[str, Any]:
         """See Source."""
@@ -96,23 +104,16 @@ class JpegSource:
 
 
 @dataclass
-class Y4mSource:
+class Y4mSource(_Pipe):
     """Frames of a Y4M stream."""
 
     stream: PeekedStream
     y4m: Y4mFormat
     spec: FrameSpec
-    name: str = "-"
-    repeatable = False
     skipped: list[str] = field(default_factory=list)
 
-    def __iter__(self) -> Iterator[RawFrame]:
-        for index, data in enumerate(read_y4m(self.stream, self.y4m, self.spec.shape)):
-            yield RawFrame(self.spec.check(data, f"frame {index}"), None, f"frame {index}")
-
-    def warnings(self) -> list[str]:
-        """See Source."""
-        return []
+    def _frames(self) -> Iterator[NDArray[Any]]:
+        return read_y4m(self.stream, self.y4m, self.spec.shape)
 
     def document(self) -> dict[str, Any]:
         """See Source."""

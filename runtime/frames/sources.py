@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.frame_labels import check_labels
-from edge_infer.models_tflite.frame_spec import FrameSpec, check_frames
+from edge_infer.models_tflite.frame_spec import SHIFTED, FrameSpec, check_frames
 from edge_infer.runtime.errors import InputError, SourceError, SourceMissingError
 from edge_infer.runtime.frames.array_files import read_arrays
 from edge_infer.runtime.frames.folders import (
@@ -156,7 +156,7 @@ class RawFileSource:
         shifted = self.dtype == np.int8 and self.spec.dtype == np.uint8
         done: dict[str, int | None] = {f"read as {self.dtype}": None}
         if shifted:
-            done["int8 frames shifted by 128 to 0..255"] = None
+            done[SHIFTED] = None
         unlabelled = sum(file.label is None for file in self.files)
         return input_document("raw files", self.name, done, self.left_out, unlabelled)
 

@@ -15,11 +15,11 @@ from tests.fakes.tiny_models import early_exit_model, single_model, stateful_mod
 
 from edge_infer.commands.bundle import bundle_group
 from edge_infer.commands.exit_codes import exit_code_of
-from edge_infer.lab.replay.scored_frames import score_frames
 from edge_infer.lab.tuning.calibration_data import CalibrationError
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.bundle import open_bundle
 from edge_infer.models_tflite.errors import CutError, ModelError, ModelNotSupportedError
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.stage import load_stages
 
@@ -86,7 +86,7 @@ def test_a_pair_of_any_kinds_becomes_a_bundle(name: str, place: Path) -> None:
     bundle = open_bundle("pair")
     assert bundle.manifest.kinds == ("single",)
     frames, labels = patch_frames(100, seed=9)
-    scores = score_frames(load_stages(bundle, open_backend()), list(frames))
+    scores = run_all(load_stages(bundle, open_backend()), list(frames))
     assert scores[0].shape == (100, CLASSES)
     assert (scores[0].argmax(axis=1) == labels).mean() > 0.9
 
@@ -131,7 +131,7 @@ def test_state_is_put_back_between_frames(place: Path) -> None:
     )
     assert single.exit_code == 0, single.output
     stages = load_stages(open_bundle("alone"), open_backend())
-    answers = score_frames(stages, list(frames))[0].argmax(axis=1)
+    answers = run_all(stages, list(frames))[0].argmax(axis=1)
     np.savez("data.npz", frames=frames, labels=answers)
     document = built(*pair(stateful_model(), stateful_model(), "--source", "float32"))
     assert [row["accuracy"] for row in document["tuning"]["exits"]] == [1.0, 1.0]
@@ -150,8 +150,8 @@ def test_a_model_is_cut_at_its_exits_and_tuned(place: Path) -> None:
     bundle = open_bundle("mine")
     assert bundle.manifest.kinds == ("early-exit",)
     frames = list(np.load(calibration)["frames"][:40])
-    ours = score_frames(load_stages(bundle, open_backend()), frames)
-    theirs = score_frames(load_stages(source, open_backend()), frames)
+    ours = run_all(load_stages(bundle, open_backend()), frames)
+    theirs = run_all(load_stages(source, open_backend()), frames)
     assert all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
     macs = [stage.macs for stage in bundle.manifest.stages]
     assert macs == [stage.macs for stage in source.manifest.stages]
@@ -228,7 +228,7 @@ def test_two_published_image_nets_of_different_sizes_are_a_pair(place: Path) -> 
     assert alone.exit_code == 0, alone.output
     frames = photograph_views([coral / f"{name}.bmp" for name in ("bird", "cat", "sunflower")], 16)
     stages = load_stages(open_bundle("alone"), open_backend())
-    labels = score_frames(stages, list(frames))[0].argmax(axis=1)
+    labels = run_all(stages, list(frames))[0].argmax(axis=1)
     np.savez("data.npz", frames=frames, labels=labels)
     document = built(
         "build", "--little", nets[0], "--big", nets[1], "--name", "pair", "--calibration",

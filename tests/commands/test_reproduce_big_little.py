@@ -10,10 +10,11 @@ from click.testing import CliRunner, Result
 from edge_infer.boards.cost_table import CostTable
 from edge_infer.commands.reproduce import reproduce_group
 from edge_infer.lab.costs.board_costs import board_table
-from edge_infer.lab.replay.scored_frames import score_frames, scored_bundle
+from edge_infer.lab.replay.scored_frames import scored_bundle
 from edge_infer.lab.reproduce.big_little import CascadeAnswers, board_figures
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.bundle import open_bundle
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.stage import load_stages
 
 SCHEMA = (
@@ -44,7 +45,7 @@ def test_answers_are_those_of_a_run(document: Any) -> None:
     samples = bundle.samples()
     assert samples is not None
     frames, labels = samples
-    scores = score_frames(load_stages(bundle, open_backend()), list(frames))
+    scores = run_all(load_stages(bundle, open_backend()), list(frames))
     judged = scored_bundle(bundle, scores, labels)
     answers = [
         scores[exit_][i].argmax() == labels[i] for i, exit_ in enumerate(judged.exits.tolist())

@@ -13,10 +13,11 @@ from tests.fakes.tiny_bundles import write_single
 from edge_infer.commands.root import run_line
 from edge_infer.commands.tune import tune_command
 from edge_infer.lab.costs.board_costs import board_table
-from edge_infer.lab.replay.scored_frames import score_frames, scored_bundle
+from edge_infer.lab.replay.scored_frames import scored_bundle
 from edge_infer.lab.train.sources import held_back_images
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.bundle import open_bundle
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.self_test import self_test
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.errors import RunError
@@ -59,7 +60,7 @@ def test_it_writes_a_bundle_that_leaves_where_it_said(
     assert thresholds.chosen_on.samples == document["calibration"]["tested_on"]
     assert [s.file for s in tuned.manifest.stages] == [s.file for s in source.manifest.stages]
     arrays = np.load(noisy)
-    scores = score_frames(load_stages(tuned, open_backend()), arrays["frames"])
+    scores = run_all(load_stages(tuned, open_backend()), arrays["frames"])
     judged = scored_bundle(tuned, scores, arrays["labels"])
     if name == PAIR:  # tested on all of them
         assert judged.exit_shares == pytest.approx(list(document["adaptive"]["shares"].values()))
@@ -100,8 +101,8 @@ def test_where_it_does_not_pay_the_plain_net_is_kept(noisy: Path, tmp_path: Path
     assert plain.manifest.kinds == ("single",)
     assert plain.manifest.provenance["tuning"]["pays"] is False
     frames = np.load(noisy)["frames"][:50]
-    alone = score_frames(load_stages(plain, open_backend()), frames)
-    assert np.array_equal(alone[0], score_frames(load_stages(pair, open_backend()), frames)[1])
+    alone = run_all(load_stages(plain, open_backend()), frames)
+    assert np.array_equal(alone[0], run_all(load_stages(pair, open_backend()), frames)[1])
     assert "does not pay" in invoke(*asked, "--dry-run").stdout
 
 
@@ -139,7 +140,7 @@ def test_other_criteria_are_written_in_their_units(
     if criterion == "entropy":
         assert all(-1 <= value <= np.log(10) for value in document["thresholds"])
     arrays = np.load(noisy)
-    scores = score_frames(load_stages(open_bundle(out), open_backend()), arrays["frames"])
+    scores = run_all(load_stages(open_bundle(out), open_backend()), arrays["frames"])
     judged = scored_bundle(open_bundle(out), scores, arrays["labels"])
     shares = list(document["adaptive"]["shares"].values())
     assert judged.exit_shares == pytest.approx(shares, abs=0.03)  # those it learned on are new
@@ -177,7 +178,7 @@ def test_what_a_recipe_held_back_is_found_again(noisy: Path) -> None:
     bundle = open_bundle(EARLY)
     frames, labels = held_back_images(bundle, "digits")
     assert len(frames) == bundle.manifest.provenance["images"]["held_back"]
-    scores = score_frames(load_stages(bundle, open_backend()), list(frames))
+    scores = run_all(load_stages(bundle, open_backend()), list(frames))
     right = float((scores[-1].argmax(axis=1) == labels).mean())
     assert 100 * right == pytest.approx(
         bundle.manifest.provenance["nets"]["exit3"]["held_back"], abs=0.3

@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from edge_infer.lab.replay.scored_frames import score_frames
 from edge_infer.lab.tuning.calibration_record import calibrated
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.bundle import shipped_names
 from edge_infer.models_tflite.errors import ManifestError
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.manifest import Calibration, ChosenOn, Thresholds
 from edge_infer.models_tflite.manifest_text import manifest_text, read_manifest
 from edge_infer.models_tflite.stage import load_stages
@@ -82,7 +82,7 @@ def test_digits_darkened_to_half_are_noticed_and_the_samples_are_not(seed: int) 
     found = []
     for frames in (samples[0][order], samples[0][order] // 2):
         shift = InputShift(bundle.manifest.calibration, seed=seed)
-        for rows in zip(*score_frames(stages, list(frames)), strict=True):
+        for rows in zip(*run_all(stages, list(frames)), strict=True):
             judged = [judge(row) for judge, row in zip(criteria, rows, strict=True)]
             exit_ = next(at for at, decision in enumerate(judged) if decision.leave)
             shift.add("1.0", exit_, judged[exit_].confidence)

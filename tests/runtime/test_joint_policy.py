@@ -14,9 +14,10 @@ from edge_infer.boards.profile import load_profile
 from edge_infer.boards.simulated import SimulatedBoard
 from edge_infer.lab.replay.costs import ReplayCosts
 from edge_infer.lab.replay.replay import Replay, Traffic
-from edge_infer.lab.replay.scored_frames import score_frames, scored_bundle
+from edge_infer.lab.replay.scored_frames import scored_bundle
 from edge_infer.models_tflite import Bundle, load_stages, open_backend, open_bundle
 from edge_infer.models_tflite.frame_spec import FrameSpec
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.runtime.arrivals import Periodic
 from edge_infer.runtime.energy_budget import BudgetError
 from edge_infer.runtime.engine import Engine
@@ -86,7 +87,7 @@ def test_the_engine_and_the_replay_choose_the_same_ratios(
     scored = {
         ratio: scored_bundle(
             bundle,
-            score_frames(load_stages(bundle, open_backend(), ratio=ratio), list(images)),
+            run_all(load_stages(bundle, open_backend(), ratio=ratio), list(images)),
             labels,
             ratio,
         )

@@ -10,10 +10,11 @@ from edge_infer.boards.profile import load_profile
 from edge_infer.boards.simulated import Disturbance, SimulatedBoard
 from edge_infer.lab.replay.costs import ReplayCosts
 from edge_infer.lab.replay.replay import Replay, Traffic
-from edge_infer.lab.replay.scored_frames import ScoredFrames, score_frames, scored_bundle
+from edge_infer.lab.replay.scored_frames import ScoredFrames, scored_bundle
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.models_tflite import Bundle, open_backend, open_bundle
 from edge_infer.models_tflite.frame_spec import FrameSpec
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.arrivals import Periodic
 from edge_infer.runtime.energy_budget import BudgetError
@@ -35,7 +36,7 @@ def with_predictor() -> tuple[Bundle, ScoredFrames]:
     samples = bundle.samples()
     assert samples is not None
     frames, labels = samples[0][:COUNT], samples[1][:COUNT]
-    scores = score_frames(load_stages(bundle, open_backend()), list(frames))
+    scores = run_all(load_stages(bundle, open_backend()), list(frames))
     scored = scored_bundle(bundle, scores, labels)
     scale = bundle.manifest.stages[0].scores.scale
     predictor = fit_predictor(scores[0], scored.exits, len(scores), scale, "a test")

@@ -122,14 +122,14 @@ def check_samples(bundle: Bundle) -> LabelVerdict | None:
         return None
     stages = load_stages(bundle, open_backend())
     step = max(1, len(samples[0]) // _SAMPLES)
-    frames = [RawFrame(data, int(label)) for data, label in zip(*samples, strict=True)][::step]
+    some, labels = (rows[::step] for rows in samples)
     confusion = Confusion(bundle.manifest.labels)
-    for data, label, _ in frames:
-        assert label is not None  # samples have labels
-        confusion.add(label, last_answer(stages, data))
+    for data, label in zip(some, labels, strict=True):
+        confusion.add(int(label), last_answer(stages, data))
     verdict = confusion.verdict(expected_accuracy(bundle.manifest, FULL_RATIO))
     if not verdict.doubtful or verdict.suggestion is not None:
         return verdict
+    frames = [RawFrame(data, int(label)) for data, label in zip(some, labels, strict=True)]
     return replace(verdict, suggestion=better_frames(stages, frames, len(frames)))
 
 

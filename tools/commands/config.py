@@ -1,7 +1,7 @@
 """`edge-infer config show`: each option's value, and where it comes from."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +44,15 @@ def show_command(ctx: click.Context, line: tuple[str, ...], as_json: bool) -> No
     """
     root = ctx.find_root()
     command, words, flags = _named(root, list(line))
-    _check_files(root)
+    tables = {path: read_tables(path) for path in (user_file(), PROJECT_FILE)}
+    _check_files(root, tables)
     rows = []
     for leaf, path in _leaves(command, root, words):
-        rows += [row for row in _rows(leaf, root, path, flags) if line or row["from"] != "default"]
+        rows += [
+            row
+            for row in _rows(leaf, root, path, flags, tables)
+            if line or row["from"] != "default"
+        ]
     if not line:
         _warn_of_unknown_variables(root)
     files = [{"path": str(path), "there": path.exists()} for path in (PROJECT_FILE, user_file())]
@@ -85,10 +90,14 @@ def _leaves(
 
 
 def _rows(
-    command: click.Command, root: click.Context, words: tuple[str, ...], flags: Sequence[str]
+    command: click.Command,
+    root: click.Context,
+    words: tuple[str, ...],
+    flags: Sequence[str],
+    tables: Mapping[Path, Mapping[str, Any]],
 ) -> Iterator[dict[str, Any]]:
     """Yield command, option, value, from and where of each long option of a command."""
-    maps = {p: file_defaults(command, root, words, p) for p in (user_file(), PROJECT_FILE)}
+    maps = {path: file_defaults(command, root, words, t, path) for path, t in tables.items()}
     merged = {name: value for found in maps.values() for name, value in found.items()}
     ctx = click.Context(command, info_name=words[-1], parent=root, default_map=merged)
     given, _, _ = command.make_parser(ctx).parse_args(list(flags))
@@ -108,15 +117,15 @@ def _rows(
         }
 
 
-def _check_files(root: click.Context) -> None:
+def _check_files(root: click.Context, tables: Mapping[Path, Mapping[str, Any]]) -> None:
     """Raise click.UsageError for what stands wrong in the table of any command."""
     commands = root.command
     assert isinstance(commands, click.Group)
-    for path in (user_file(), PROJECT_FILE):
-        for name in read_tables(path):
+    for path, whole in tables.items():
+        for name in whole:
             command = commands.get_command(root, name)
             if command is not None:
-                file_defaults(command, root, [name], path)
+                file_defaults(command, root, [name], whole, path)
 
 
 def _warn_of_unknown_variables(root: click.Context) -> None:

@@ -60,13 +60,20 @@ def read_tables(path: Path) -> dict[str, Any]:
 
 
 def file_defaults(
-    command: click.Command, ctx: click.Context, words: Sequence[str], path: Path
+    command: click.Command, ctx: click.Context, words: Sequence[str], table: Any, path: Path
 ) -> dict[str, Any]:
     """Return what one file says of one command, checked, by the option's name in Python.
 
-    Raises click.UsageError.
+    Args:
+        command: whose options they are.
+        ctx: of the group of all commands.
+        words: the command's name.
+        table: all that the file holds.
+        path: the file, for messages.
+
+    Raises:
+        click.UsageError: it names no option, or holds a value that the option refuses.
     """
-    table: Any = read_tables(path)
     for word in words:
         table = table.get(word, {}) if isinstance(table, dict) else table
     return _defaults(command, ctx, words, table, path)

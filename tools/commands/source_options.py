@@ -113,7 +113,7 @@ def open_input(bundle: Bundle, path: str | None, options: SourceOptions) -> Sour
     """
     spec = FrameSpec.of(bundle)
     if path is None:
-        if bundle.samples() is None:
+        if bundle.manifest.samples is None:
             raise click.UsageError(
                 f"the bundle {bundle.manifest.name} carries no samples; name an INPUT"
             )

@@ -10,12 +10,13 @@ from numpy.typing import NDArray
 
 from edge_infer.lab.baselines.zero_pad import ZeroPadPredictor, fit_zero_pad
 from edge_infer.lab.progress import Progress, silent
-from edge_infer.lab.replay.scored_frames import ScoredFrames, score_frames, scored_bundle
+from edge_infer.lab.replay.scored_frames import ScoredFrames, scored_bundle
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend
 from edge_infer.models_tflite.frame_labels import check_labels
 from edge_infer.models_tflite.frame_spec import FrameSpec, check_frames
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.errors import RunError, SourceMissingError
@@ -106,7 +107,7 @@ def _judged(
     draw = np.random.default_rng(SPLIT_SEED).permutation(len(images))[:most]
     progress(f"scoring {len(draw)} frames of {source} at ratio {ratio}")
     stages = load_stages(bundle, backend, ratio=ratio)
-    scores = score_frames(stages, [images[i] for i in draw])
+    scores = run_all(stages, [images[i] for i in draw])
     return scored_bundle(bundle, scores, None if labels is None else labels[draw], ratio), source
 
 

@@ -9,7 +9,6 @@ from numpy.typing import NDArray
 
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.manifest import FULL_RATIO, Thresholds
-from edge_infer.models_tflite.stage import LoadedStage
 from edge_infer.runtime.exit_criterion import exit_criterion
 from edge_infer.runtime.records import ExitDecision
 
@@ -43,27 +42,6 @@ class ScoredFrames:
             self.exits[which],
             None if self.labels is None else self.labels[which],
         )
-
-
-def score_frames(
-    stages: Sequence[LoadedStage], frames: Sequence[NDArray[Any]]
-) -> tuple[NDArray[Any], ...]:
-    """Run every stage on every frame and return the raw scores by stage.
-
-    Raises:
-        FrameError: a frame has another shape or dtype than the bundle takes.
-    """
-    rows: list[list[NDArray[Any]]] = [[] for _ in stages]
-    for frame in frames:
-        inputs: Sequence[NDArray[Any]] = ()
-        for found, stage in zip(rows, stages, strict=True):
-            if stage.reset is not None:
-                stage.reset()
-            if stage.prepare is not None:
-                inputs = stage.prepare(frame)
-            found.append(stage.run(inputs))
-            inputs = stage.features()
-    return tuple(np.stack(found) for found in rows)
 
 
 def judge_frames(

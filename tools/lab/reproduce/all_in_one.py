@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 
 from edge_infer.lab.progress import Progress, silent
-from edge_infer.lab.replay.scored_frames import score_frames
 from edge_infer.lab.reproduce.all_in_one_answers import ratio_answers
 from edge_infer.lab.reproduce.all_in_one_ideas import compare_ideas
 from edge_infer.lab.reproduce.all_in_one_latency import LevelLatency, level_latency
@@ -23,6 +22,7 @@ from edge_infer.lab.reproduce.paper import claim, read_data, simulated_boards
 from edge_infer.lab.train.dataset import Dataset
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend, open_backend
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.prunable import PrunableModel
@@ -122,7 +122,7 @@ def _accuracies(
 
 def _accuracy(bundle: Bundle, backend: Backend, ratio: str, test: Dataset) -> float:
     """Return the accuracy of a ratio's last exit on test images in percent."""
-    scores = score_frames(load_stages(bundle, backend, ratio=ratio), list(test.images))
+    scores = run_all(load_stages(bundle, backend, ratio=ratio), list(test.images))
     return 100 * float(np.mean(scores[-1].argmax(axis=1) == test.labels))
 
 

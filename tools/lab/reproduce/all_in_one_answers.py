@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.lab.progress import Progress, silent
-from edge_infer.lab.replay.scored_frames import score_frames
 from edge_infer.lab.train.dataset import Dataset
 from edge_infer.lab.train.sources import Source, held_back_of
 from edge_infer.lab.tuning import ExitOutcomes
@@ -17,6 +16,7 @@ from edge_infer.lab.tuning.exit_outcomes import Thresholds
 from edge_infer.lab.tuning.threshold_choice import learned_path, sinking_path
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.redraft import bundle_at
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.errors import RunError
@@ -114,7 +114,7 @@ def ratio_answers(
         stages = load_stages(bundle, backend, ratio=ratio)
         outcomes, surest = {}, {}
         for side, (images, labels) in sides.items():
-            scores = score_frames(stages, list(images))
+            scores = run_all(stages, list(images))
             outcomes[side] = ExitOutcomes.of_scores(scores, labels, RULE, [1.0] * len(scores))
             surest[side] = confidences(RULE, scores[-1])[1]
         net = Answers(*(_nets([], [outcomes[side]]) for side in sides))

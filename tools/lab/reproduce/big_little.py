@@ -19,11 +19,12 @@ from edge_infer.boards import open_board
 from edge_infer.boards.cost_table import OpWork, Work
 from edge_infer.lab.costs.board_costs import ExitCosts, NetCost, board_table, exit_costs, net_cost
 from edge_infer.lab.progress import Progress, silent
-from edge_infer.lab.replay.scored_frames import score_frames, scored_bundle
+from edge_infer.lab.replay.scored_frames import scored_bundle
 from edge_infer.lab.reproduce.paper import claim, read_data
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.build import NO_EXITS, write_bundle
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.manifest_text import to_document
 from edge_infer.models_tflite.plain_net import plain_net
@@ -128,7 +129,7 @@ def cascade_answers(
     bundle: Bundle, backend: Backend, frames: Sequence[NDArray[Any]], labels: NDArray[Any]
 ) -> CascadeAnswers:
     """Run both nets on every frame and judge by the bundle's thresholds."""
-    scores = score_frames(load_stages(bundle, backend), frames)
+    scores = run_all(load_stages(bundle, backend), frames)
     judged = scored_bundle(bundle, scores, labels)
     right = np.array([rows.argmax(axis=1) == labels for rows in scores])
     little, big = judged.exit_shares

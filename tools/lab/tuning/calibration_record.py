@@ -6,10 +6,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.lab.replay.scored_frames import score_frames
 from edge_infer.lab.tuning.calibration_data import CalibrationData
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.manifest import FULL_RATIO, CalibratedExit, Calibration, Thresholds
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.exit_criterion import confidences
@@ -61,7 +61,7 @@ def calibrate(
         FrameError: the inputs are not the bundle's.
     """
     scales = [stage.scores.scale for stage in bundle.manifest.stages_at(ratio)]
-    scores = score_frames(load_stages(bundle, backend, ratio=ratio), data.frames)
+    scores = run_all(load_stages(bundle, backend, ratio=ratio), data.frames)
     thresholds = thresholds or bundle.manifest.thresholds[ratio]
     return calibrated(scores, data.labels, scales, thresholds, data.source)
 

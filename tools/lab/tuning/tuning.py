@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from edge_infer.lab.costs.board_costs import ExitCosts, read_costs
 from edge_infer.lab.progress import Progress, silent
-from edge_infer.lab.replay.scored_frames import score_frames
 from edge_infer.lab.tuning import (
     CalibrationSplit,
     ExitOutcomes,
@@ -30,6 +29,7 @@ from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.build import NO_EXITS, BundleDraft
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.manifest import (
     FULL_RATIO,
     BackendInfo,
@@ -171,7 +171,7 @@ def tune_bundle(
     if len(stages) < 2:
         raise RunError(f"{bundle.manifest.name} has one exit: there is no threshold to choose")
     progress(f"scoring {len(data)} inputs of {data.source}")
-    scores = score_frames(load_stages(bundle, backend), data.frames)
+    scores = run_all(load_stages(bundle, backend), data.frames)
     for stage, rows in zip(stages, scores, strict=True):
         if stage.input.reads == "frame" or stage is stages[-1]:
             check_above_chance(rows.argmax(axis=1), data.labels, f"the net of {stage.name}")

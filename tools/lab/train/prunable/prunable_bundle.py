@@ -9,7 +9,6 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edge_infer.lab.progress import Progress, silent
-from edge_infer.lab.replay.scored_frames import score_frames
 from edge_infer.lab.train.dataset import Dataset, Splits
 from edge_infer.lab.train.errors import TrainError
 from edge_infer.lab.train.loop import accuracies
@@ -32,6 +31,7 @@ from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.build import BundleDraft, write_bundle
 from edge_infer.models_tflite.classifier import Classifier, FrameOptions
 from edge_infer.models_tflite.drafts import exits_draft, single_draft
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.manifest import Manifest, Thresholds
 from edge_infer.models_tflite.prunable import follow_channels
@@ -227,7 +227,7 @@ def _figures(
 
 def _scores_at(bundle: Bundle, ratio: str, data: Dataset) -> Scores:
     """Return the raw scores of a ratio by exit, each of shape [n, classes]."""
-    return score_frames(load_stages(bundle, open_backend(), ratio=ratio), list(data.images))
+    return run_all(load_stages(bundle, open_backend(), ratio=ratio), list(data.images))
 
 
 def _by_exit(names: Sequence[str], scores: Scores, data: Dataset) -> dict[str, float]:
