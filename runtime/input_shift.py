@@ -123,7 +123,7 @@ class InputShift:
         return self.at_frame is not None
 
     def add(self, ratio: str, exit_: int, confidence: float) -> None:
-        """Look at one outcome: takes about 3 us, and next to nothing after the alarm.
+        """Look at one outcome: takes about 4 us, and next to nothing after the alarm.
 
         Args:
             ratio: that the frame ran at; one that was not calibrated is passed over.

@@ -110,6 +110,16 @@ def test_ctrl_c_to_the_whole_group_is_one_clean_end(
             assert process.stderr is not None and process.stderr.read() == ""
 
 
+def test_impatient_ctrl_c_is_one_clean_end(tmp_path: Path, trust: Path) -> None:
+    with serving(tmp_path / "state", trust) as (process, _):
+        while process.poll() is None:
+            process.send_signal(signal.SIGINT)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.002)
+        assert process.returncode == 0
+        assert process.stderr is not None and process.stderr.read() == ""
+
+
 def test_a_second_agent_on_the_same_state_says_who_holds_it(tmp_path: Path, trust: Path) -> None:
     with serving(tmp_path / "state", trust) as (process, _):
         command = [sys.executable, "-c", RUN, "serve", "-p", "socket://127.0.0.1:0"]

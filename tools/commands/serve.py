@@ -208,12 +208,16 @@ def _ending() -> Iterator[list[Callable[[], None]]]:
 
     Before there is something in the list they mean what they meant. Where the end does not come
     in time, whatever keeps it, a thread ends the process: Python tells it of the signal even when
-    no handler gets its turn.
+    no handler gets its turn. Once one came, the process ends, and further ones say nothing new.
     """
     on_signal: list[Callable[[], None]] = []
     found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 
+    came = False
+
     def stop(number: int, frame: FrameType | None) -> None:
+        nonlocal came
+        came = bool(on_signal)
         for end in on_signal:
             end()
         if not on_signal and callable(before := found[signal.Signals(number)]):
@@ -232,15 +236,18 @@ def _ending() -> Iterator[list[Callable[[], None]]]:
     finally:
         ended.set()
         for number, handler in found.items():
-            signal.signal(number, handler)
-        signal.set_wakeup_fd(woken)
-        os.close(writing)
+            # Python itself, on its way out, would have a further one kill it.
+            signal.signal(number, signal.SIG_IGN if came else handler)
+        if not came:
+            signal.set_wakeup_fd(woken)
+            os.close(writing)
 
 
 def _end_hard(reading: int, ended: threading.Event) -> None:
     """End the process some time after a signal, be it with what is left to take apart."""
     numbers = os.read(reading, 1)
-    os.close(reading)
     if numbers:
+        # The pipe stays open: Python complains of a further signal that it cannot write.
         time.sleep(_END_S)
         os._exit(0 if ended.is_set() else 128 + numbers[0])
+    os.close(reading)
