@@ -4,9 +4,10 @@ import copy
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from random import Random
@@ -86,6 +87,16 @@ def _mutated(document: Any, rng: Random) -> bytes:
     return bytes(text)
 
 
+@contextmanager
+def _deep_recursion() -> Iterator[None]:
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(10_000)
+    try:
+        yield
+    finally:
+        sys.setrecursionlimit(limit)
+
+
 def _by_depth(document: Any, rng: Random) -> Sequence[tuple[Any, ...]]:
     paths = list(_paths(document))
     depth = rng.choice(sorted({len(path) for path in paths}))
@@ -102,7 +113,9 @@ def _play(tally: Tally, commands: Sequence[tuple[str, ...]]) -> None:
             seed = tally.rng.randrange(1 << 32)
             rng = Random(seed)
             name, line = rng.choice(_BUNDLES), rng.choice(commands)
-            (folder / name / "manifest.json").write_bytes(_mutated(documents[name], rng))
+            with _deep_recursion():  # what is nested may be nested once more
+                text = _mutated(documents[name], rng)
+            (folder / name / "manifest.json").write_bytes(text)
             with tally.case(f"{number}: seed {seed}: {' '.join(line)} {name}"):
                 _end([*line, str(folder / name)])
     finally:
