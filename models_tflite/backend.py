@@ -11,15 +11,15 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
-from typing import Any, Literal, Protocol, get_args
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 from edge_infer.models_tflite import edgetpu
 from edge_infer.models_tflite.errors import BackendError, ModelError, UnknownBackendError
 from edge_infer.models_tflite.manifest import BackendInfo
 from edge_infer.models_tflite.probe import vouch
+
+if TYPE_CHECKING:  # the options of every command are made from here: NumPy would be half their time
+    from numpy.typing import NDArray
 
 Resolver = Literal["auto", "builtin", "reference"]
 
@@ -33,7 +33,7 @@ _RESOLVER_TYPES = {
 class Interpreter(Protocol):
     """A loaded model with its tensors allocated: what both packages share and we use."""
 
-    def set_tensor(self, tensor_index: int, value: NDArray[Any]) -> None:
+    def set_tensor(self, tensor_index: int, value: "NDArray[Any]") -> None:
         """Copy an array of the tensor's exact shape and dtype in."""
         ...
 
@@ -41,7 +41,7 @@ class Interpreter(Protocol):
         """Run the model."""
         ...
 
-    def get_tensor(self, tensor_index: int) -> NDArray[Any]:
+    def get_tensor(self, tensor_index: int) -> "NDArray[Any]":
         """Return a copy of a tensor."""
         ...
 
@@ -157,6 +157,8 @@ def open_backend(name: str | None = None, resolver: str = "auto") -> Backend:
 
 
 def _import(name: str, package: _Package) -> tuple[Any, str]:
+    import numpy as np
+
     try:
         version: str = import_module(package.module.partition(".")[0]).__version__
         _check_numpy(name, package, np.__version__)

@@ -9,8 +9,6 @@ from dataclasses import dataclass, field, replace
 from math import ceil, inf
 from typing import Any, Literal
 
-import numpy as np
-
 from edge_infer.models_tflite.errors import UnknownRatioError
 from edge_infer.models_tflite.stage_spec import Op, Stage, TensorSpec
 
@@ -276,6 +274,8 @@ def threshold_value(criterion: Criterion, confidence: float, dtype: str) -> floa
         confidence: more is surer; infinity never leaves.
         dtype: of the head: int8 and uint8 thresholds are integers.
     """
+    import numpy as np  # what only reads a manifest, or lists options, does without
+
     if criterion == "entropy":
         return -1.0 if confidence == inf else -confidence
     if dtype == "float32":

@@ -126,3 +126,8 @@ def test_no_constant_is_bound_twice() -> None:
 
 def test_the_walk_sees_the_folders() -> None:
     assert {part for part, _ in parts_and_files()} == set(FOLDERS)
+
+
+def test_what_tells_of_commands_alone_loads_no_numpy() -> None:
+    # It would be half the time of --version, of --help and of completing a command.
+    assert "numpy" not in loaded_by("import edge_infer.commands.root")
