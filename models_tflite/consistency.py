@@ -179,6 +179,8 @@ def _macs(stage: RatioStage) -> int:
 
 def _threshold_problems(manifest: Manifest, thresholds: Thresholds) -> Iterator[str]:
     wanted = len(manifest.stages) - 1
+    if thresholds.temperatures is not None and len(thresholds.temperatures) != wanted + 1:
+        yield f"temperatures has {len(thresholds.temperatures)}: wants {wanted + 1}, one per stage"
     if len(thresholds.values) != wanted:
         yield f"values has {len(thresholds.values)}: wants {wanted}, one per stage but the last"
         return

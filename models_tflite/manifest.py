@@ -120,6 +120,9 @@ class Thresholds:
     """One per stage but the last: a number, or one per label. Integers in score LSB for integer
     heads (score-margin, top-score); nats for entropy."""
     chosen_on: ChosenOn
+    temperatures: tuple[float, ...] | None = None
+    """One per stage: what logits are divided by, so that their softmax is a probability; None
+    where nobody fitted any."""
 
 
 @dataclass(frozen=True, slots=True)

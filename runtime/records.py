@@ -5,12 +5,15 @@ the board's timebase, all energies nJ.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import NDArray
 
 from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.boards.power import Origin
+
+if TYPE_CHECKING:
+    from edge_infer.runtime.answers import Answer
 
 
 class Frame(NamedTuple):
@@ -104,6 +107,8 @@ class InferenceRecord:
     """Of the frame: a file name or the like."""
     scores: NDArray[Any] | None = None
     """Raw scores that the answer was taken from, shape [classes]; on request."""
+    reading: "Answer | None" = None
+    """The answer in words, once an `AnswerReader` has read it."""
 
     @property
     def latency_ns(self) -> int:

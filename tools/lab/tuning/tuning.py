@@ -26,6 +26,7 @@ from edge_infer.lab.tuning.calibration_data import (
 )
 from edge_infer.lab.tuning.calibration_record import calibrated
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor
+from edge_infer.lab.tuning.temperature import fitted_temperatures
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.build import NO_EXITS, BundleDraft
@@ -213,7 +214,7 @@ def tuned_draft(tuning: Tuning, figures: dict[str, Any]) -> BundleDraft:
             draft,
             kinds=("single",),
             stages=[plain_net(tuning.bundle)],
-            thresholds={FULL_RATIO: NO_EXITS},
+            thresholds={FULL_RATIO: _last_exit_alone(tuning)},
             predictor=None,
             provenance=provenance,
             calibration={FULL_RATIO: _calibration(tuning, -1, NO_EXITS)},
@@ -237,7 +238,17 @@ def _thresholds(tuning: Tuning) -> Thresholds:
         confidence=tuning.loss_bound.confidence,
         samples=len(tuning.split.tested),
     )
-    return Thresholds(tuning.criterion, tuning.values, chosen_on)
+    assert tuning.choice is not None
+    exits, stages = tuning.outcomes.exits(tuning.choice.thresholds), tuning.bundle.manifest.stages
+    temperatures = fitted_temperatures(tuning.scores, tuning.data.labels, stages, exits)
+    return Thresholds(tuning.criterion, tuning.values, chosen_on, temperatures)
+
+
+def _last_exit_alone(tuning: Tuning) -> Thresholds:
+    last = np.zeros(len(tuning.data), np.int64)
+    stages = tuning.bundle.manifest.stages[-1:]
+    temperatures = fitted_temperatures(tuning.scores[-1:], tuning.data.labels, stages, last)
+    return replace(NO_EXITS, temperatures=temperatures)
 
 
 def _calibration(tuning: Tuning, first: int, thresholds: Thresholds) -> Calibration:
