@@ -5,32 +5,20 @@ board that is virtual time, and the same code runs at the speed of the computer.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from edge_infer.boards.timebase import Timebase
 from edge_infer.runtime.arrivals import Arrivals
 from edge_infer.runtime.engine_contracts import LocalEngine
-from edge_infer.runtime.frames.source import RawFrame, Source
+from edge_infer.runtime.frame_reader import FrameReader, LoopCounts
+from edge_infer.runtime.frames.source import Source
 from edge_infer.runtime.records import Frame, InferenceRecord
 
 DRAIN_EVERY_NS = 100_000_000
 """How long finished records may wait for their energy."""
 LONGEST_WAIT_NS = 5_000_000_000
 """In a longer wait the meter's samples are used up meanwhile: they come a thousand a second."""
-
-
-@dataclass(slots=True)
-class LoopCounts:
-    """What came in and did not become an inference."""
-
-    arrived: int = 0
-    dropped: int = 0
-    """Frames pushed out of the full queue by newer ones."""
-    passes: int = 0
-    """Times the source was read to its end."""
-    distinct: int | None = None
-    """Frames of the first pass, once it has ended: later ones repeat them."""
 
 
 @dataclass
@@ -66,9 +54,8 @@ class EventLoop:
 
         Whatever ends it, the records that ran are drained and emitted.
         """
-        start_ns = self.timebase.now_ns()
         try:
-            self._run(start_ns)
+            self._run()
         finally:
             self.interruptible = False
             for record in self.engine.finish():
@@ -78,8 +65,26 @@ class EventLoop:
         """End after the inference at hand; safe to call from a signal handler."""
         self.stopping = True
 
-    def _run(self, start_ns: int) -> None:
-        frames = self._looking_ahead(self._frames(start_ns))
+    def drain_while_waiting(self) -> None:
+        """Let records out where the loop waits for input; a signal handler may call this.
+
+        Raises:
+            KeyboardInterrupt: `stop` was called meanwhile.
+        """
+        if not self.interruptible:
+            return
+        self.interruptible = False
+        self._drain()
+        if self.stopping:
+            raise KeyboardInterrupt
+        self.interruptible = True
+
+    def _run(self) -> None:
+        reader = FrameReader(
+            self.source, self.timebase, self.counts, self.max_frames, self.duration_ns
+        )
+        self._read_ahead(reader)
+        start_ns = self.timebase.now_ns()
         times = self.arrivals.times_ns(start_ns)
         queue: deque[Frame] = deque()
         drain_ns = start_ns + DRAIN_EVERY_NS
@@ -87,74 +92,41 @@ class EventLoop:
         while not self.stopping:
             now_ns = self.timebase.now_ns()
             while due_ns is not None and due_ns <= now_ns and (self.arrivals.paced or not queue):
-                due_ns = self._admit(frames, queue, due_ns, now_ns, times)
+                due_ns = next(times) if self._admit(reader, queue, due_ns) else None
             if queue:
                 self.engine.infer(queue.popleft(), len(queue))
             elif due_ns is None:
                 break
-            else:
+            elif self._read_ahead(reader):
                 self._sleep_until(due_ns)
+            else:
+                due_ns = None  # nobody waits for one more
             if self.timebase.now_ns() >= drain_ns:
                 drain_ns = self._drain()
 
-    def _admit(
-        self,
-        frames: Iterator[tuple[RawFrame, bool]],
-        queue: deque[Frame],
-        due_ns: int,
-        now_ns: int,
-        times: Iterator[int],
-    ) -> int | None:
-        """Take the next frame into the queue; return when the one after it is due."""
+    def _admit(self, reader: FrameReader, queue: deque[Frame], due_ns: int) -> bool:
+        """Take the next frame into the queue; return False if there is none."""
         self.interruptible = True
-        taken = next(frames, None)
+        raw = reader.take()
         self.interruptible = False
-        if taken is None:
-            return None
-        raw, last = taken
-        arrival_ns = due_ns if self.arrivals.paced else now_ns
-        if not self.source.repeatable:
-            # A live stream arrives when it arrives, not when a schedule says so.
-            arrival_ns = self.timebase.now_ns()
+        if raw is None:
+            return False
+        # A frame of a file arrives when it has been read; a schedule says otherwise, but not to a
+        # live stream.
+        scheduled = self.arrivals.paced and self.source.repeatable
+        arrival_ns = due_ns if scheduled else self.timebase.now_ns()
         if len(queue) == self.queue_limit:
             queue.popleft()
             self.counts.dropped += 1
         queue.append(raw.arriving(self.counts.arrived, arrival_ns, self.deadline_ns))
         self.counts.arrived += 1
-        return None if last else next(times)
+        return True
 
-    def _looking_ahead(self, frames: Iterator[RawFrame]) -> Iterator[tuple[RawFrame, bool]]:
-        """Yield each frame with whether it is the last, so that nobody waits for one more.
-
-        A live source is not read ahead: that would wait for its next frame before this one runs.
-        """
-        if not self.source.repeatable:
-            for raw in frames:
-                yield raw, False
-            return
-        held = next(frames, None)
-        while held is not None:
-            following = next(frames, None)
-            yield held, following is None
-            held = following
-
-    def _frames(self, start_ns: int) -> Iterator[RawFrame]:
-        given = 0
-        while True:
-            for raw in self.source:
-                if given == self.max_frames:
-                    return
-                given += 1
-                yield raw
-            self.counts.passes += 1
-            if self.counts.distinct is None:
-                self.counts.distinct = given
-            passed_ns = self.timebase.now_ns() - start_ns
-            more = self.max_frames is not None or passed_ns < self.duration_ns
-            if not (self.source.repeatable and more):
-                return
-            if not given:
-                return
+    def _read_ahead(self, reader: FrameReader) -> bool:
+        self.interruptible = True
+        found = reader.read_ahead()
+        self.interruptible = False
+        return found
 
     def _sleep_until(self, due_ns: int) -> None:
         self.engine.rest()

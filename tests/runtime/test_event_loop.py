@@ -1,3 +1,6 @@
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -5,9 +8,10 @@ from hypothesis import strategies as st
 from tests.fakes.runtime_fakes import FakeEngine, FakeTime
 
 from edge_infer.models_tflite.frame_spec import FrameSpec
-from edge_infer.runtime.arrivals import BackToBack, Periodic
+from edge_infer.runtime.arrivals import Arrivals, BackToBack, Periodic
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.event_loop import EventLoop
+from edge_infer.runtime.frames.source import RawFrame
 from edge_infer.runtime.frames.sources import ArraySource
 from edge_infer.runtime.records import Frame, InferenceRecord
 
@@ -142,3 +146,74 @@ def test_only_waiting_and_reading_may_be_interrupted() -> None:
 def test_a_rate_that_cannot_be_kept_is_refused(rate: float) -> None:
     with pytest.raises(RunError, match="cannot be kept"):
         Periodic(rate)
+
+
+class SlowSource(ArraySource):
+    """Takes time to read each frame, and says how many were read."""
+
+    def __init__(self, count: int, time: FakeTime, reading_ns: int) -> None:
+        super().__init__(np.zeros((count, 2, 2, 1), np.uint8), None, SPEC)
+        self.time, self.reading_ns, self.read = time, reading_ns, 0
+
+    def __iter__(self) -> Iterator[RawFrame]:
+        for raw in super().__iter__():
+            self.time.advance(self.reading_ns)
+            self.read += 1
+            yield raw
+
+
+def slow_loop(
+    arrivals: Arrivals, count: int = 3, **settings: Any
+) -> tuple[EventLoop, list[InferenceRecord], FakeEngine]:
+    time, records = FakeTime(), list[InferenceRecord]()
+    engine = FakeEngine(time, 2 * MS)
+    source = SlowSource(count, time, 8 * MS)
+    return EventLoop(engine, time, source, arrivals, records.append, **settings), records, engine
+
+
+@pytest.mark.parametrize("arrivals", [BackToBack(), Periodic(20)])
+def test_no_latency_holds_the_reading_of_a_frame(arrivals: Arrivals) -> None:
+    loop, records, _ = slow_loop(arrivals)
+    loop.run()
+    assert [record.latency_ns - record.busy_ns for record in records] == [0, 0, 0]
+    assert loop.counts.reading_ns == 24 * MS
+
+
+def test_a_live_source_is_asked_for_no_frame_too_many() -> None:
+    loop, records, engine = slow_loop(BackToBack(), 10, max_frames=2)
+    live = loop.source
+    assert isinstance(live, SlowSource)
+    live.repeatable = False
+    answered_when_read: list[tuple[int, int]] = []
+    engine.on_infer = lambda frame: answered_when_read.append((frame.number, live.read))
+    loop.run()
+    assert answered_when_read == [(0, 1), (1, 2)]
+    assert live.read == 2 and len(records) == 2
+
+
+def test_records_come_out_while_a_live_source_is_waited_for() -> None:
+    loop, records, _ = slow_loop(BackToBack(), 3)
+    loop.source.repeatable = False
+    told: list[int] = []
+
+    class Waiting(SlowSource):
+        def __iter__(self) -> Iterator[RawFrame]:
+            for raw in super().__iter__():
+                loop.drain_while_waiting()  # as a signal handler would
+                told.append(len(records))
+                yield raw
+
+    loop.source = Waiting(3, loop.timebase, 0)  # type: ignore[arg-type]
+    loop.source.repeatable = False
+    loop.run()
+    assert told == [0, 1, 2]
+
+
+def test_a_stop_in_the_middle_of_waiting_ends_the_wait_after_the_records() -> None:
+    loop, records, engine = slow_loop(BackToBack(), 3)
+    loop.drain_while_waiting()  # nothing: the loop does not wait
+    loop.interruptible, loop.stopping = True, True
+    engine.infer(Frame(0, np.zeros(1)))
+    with pytest.raises(KeyboardInterrupt):
+        loop.drain_while_waiting()
+    assert len(records) == 1
