@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge_infer.models_tflite.manifest import Calibration, Manifest
-from edge_infer.runtime.event_loop import LoopCounts
+from edge_infer.runtime.frame_reader import LoopCounts
 from edge_infer.runtime.input_shift import InputShift
 from edge_infer.runtime.label_check import (
     Confusion,

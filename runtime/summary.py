@@ -9,7 +9,7 @@ from typing import Any
 
 from edge_infer.boards.cost_table import CostTable
 from edge_infer.runtime.accounting.account import EnergyTotals
-from edge_infer.runtime.event_loop import LoopCounts
+from edge_infer.runtime.frame_reader import LoopCounts
 from edge_infer.runtime.percentiles import Percentiles
 from edge_infer.runtime.records import InferenceRecord
 from edge_infer.runtime.run_watch import RunWatch

@@ -35,7 +35,8 @@ from edge_infer.commands.run_report import run_report
 from edge_infer.commands.source_options import SourceOptions, open_input, source_options
 from edge_infer.runtime.arrivals import BackToBack, Periodic
 from edge_infer.runtime.errors import RunError
-from edge_infer.runtime.event_loop import EventLoop, LoopCounts
+from edge_infer.runtime.event_loop import EventLoop
+from edge_infer.runtime.frame_reader import LoopCounts
 from edge_infer.runtime.records import InferenceRecord
 from edge_infer.runtime.run_watch import RunWatch
 from edge_infer.runtime.sinks import open_sink

@@ -22,7 +22,7 @@ from edge_infer.runtime.accounting.account import EnergyTotals
 from edge_infer.runtime.arrivals import Arrivals
 from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.engine_contracts import LocalEngine
-from edge_infer.runtime.event_loop import LoopCounts
+from edge_infer.runtime.frame_reader import LoopCounts
 from edge_infer.runtime.frames.source import Source
 from edge_infer.runtime.label_check import LabelVerdict
 from edge_infer.runtime.run_watch import RunWatch
