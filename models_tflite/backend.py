@@ -114,7 +114,9 @@ class Backend:
                 interpreter = self._make(model_content=model, num_threads=num_threads)
                 interpreter.allocate_tensors()
         except (ValueError, RuntimeError, TypeError, MemoryError, SystemError) as error:
-            reason = " ".join(str(error).split()) or type(error).__name__
+            from edge_infer.models_tflite.refusals import refusal_reason  # for these alone
+
+            reason = refusal_reason(error)
             raise ModelError(f"{self.name} {self.version} refuses the model: {reason}") from None
         loaded: Interpreter = interpreter
         return loaded

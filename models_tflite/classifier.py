@@ -11,9 +11,9 @@ from edge_infer.models_tflite.cut import cut
 from edge_infer.models_tflite.describe import StageDraft, identity_preprocess, tensor_spec
 from edge_infer.models_tflite.errors import BundleNotFoundError, ModelError, ModelNotSupportedError
 from edge_infer.models_tflite.graph import Graph
-from edge_infer.models_tflite.heads import check_classifier, check_parameters
+from edge_infer.models_tflite.heads import check_classifier, check_parameters, outputs_text
 from edge_infer.models_tflite.input_mapping import refuse_unit_constants
-from edge_infer.models_tflite.label_file import surplus_text
+from edge_infer.models_tflite.label_file import LabelList, model_labels, surplus_text
 from edge_infer.models_tflite.lint import lint_model, lint_stage
 from edge_infer.models_tflite.stage_spec import Preprocess, StageInput
 
@@ -48,6 +48,8 @@ class Classifier:
     name: str
     model: bytes
     graph: Graph
+    inside: LabelList | None = None
+    """The labels that travel in the file."""
 
     @property
     def classes(self) -> int:
@@ -95,7 +97,11 @@ class Classifier:
 
 
 def read_classifier(
-    path: Path, *, several_outputs: bool = False, head: str | None = None, labels: int | None = None
+    path: Path,
+    *,
+    several_outputs: bool = False,
+    head: str | None = None,
+    labels: Sequence[str] | None = None,
 ) -> Classifier:
     """Read a .tflite classifier.
 
@@ -103,18 +109,20 @@ def read_classifier(
         path: the file: one input, one output of two or more class scores.
         several_outputs: it may have several, to be cut at.
         head: name of the output that has the class scores; what it does not need is dropped.
-        labels: how many were given, if any: then no softmax is asked for.
+        labels: those of the scores, if any were given: then no softmax is asked for, as where the
+            file carries labels.
 
     Raises:
         BundleNotFoundError: there is no file.
-        ModelError: the file is damaged, or an 8-bit input lacks its scale.
-        ModelNotSupportedError: several inputs or outputs, dynamic shapes, custom operators, or no
-            classifier.
+        ModelError: the file is damaged, or an integer input lacks its scale.
+        ModelNotSupportedError: several inputs or outputs, dynamic shapes, custom operators, no
+            classifier, or labels that do not fit.
+        LabelFileError: it carries several lists of labels that fit.
         CutError: there is no output `head`.
     """
     if not path.is_file():
         raise BundleNotFoundError(f"no model at {path}: give a .tflite file")
-    model = path.read_bytes()
+    model = content = _read_file(path)
     graph = _read_graph(model, path.name)
     if head is not None:
         model = _ending_at(model, graph, head)
@@ -124,10 +132,31 @@ def read_classifier(
     for finding in findings:
         if finding.severity == "error":
             raise ModelNotSupportedError(f"{finding.where}: {finding.what}: {finding.advice}")
-    found = Classifier(path.name, model, graph)
-    if not several_outputs and (head is None or found.classes < 2):
-        check_classifier(graph, path.name, labels)
+    outputs = graph.outputs if several_outputs else graph.outputs[-1:]
+    sizes = [graph.tensors[index].elements for index in outputs]
+    inside = None if labels is not None else model_labels(content, sizes)
+    found = Classifier(path.name, model, graph, inside)
+    if not several_outputs:
+        _check_head(found, head is not None, labels)
     return found
+
+
+def _check_head(net: Classifier, named: bool, labels: Sequence[str] | None) -> None:
+    """Check that the output is a classifier's, or was named, and that labels fit it."""
+    if not named or net.classes < 2:
+        check_classifier(net.graph, net.name, labels is not None or net.inside is not None)
+    try:
+        fit_labels(labels, net.classes)
+    except ModelNotSupportedError as error:
+        where = f"{net.name}: the output {outputs_text(net.graph)}"
+        raise ModelNotSupportedError(f"{where}: {error}") from None
+
+
+def _read_file(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BundleNotFoundError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _read_graph(model: bytes, name: str) -> Graph:

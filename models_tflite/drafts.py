@@ -53,7 +53,7 @@ def build_single(
         out: the bundle folder to make.
         name: name of the bundle.
         labels: one per class, or one less than the head has values if it starts with a
-            background class; the class numbers if None.
+            background class; if None those inside the model, else the class numbers.
         mean: what is subtracted from a frame, one or one per channel, in frame units; by default
             pixels enter as they are (`identity_preprocess`).
         std: what the difference is divided by.
@@ -73,9 +73,10 @@ def build_single(
         ModelNotSupportedError: several inputs or outputs, dynamic shapes, custom operators, no
             classifier, or labels that do not fit.
     """
+    net = read_classifier(model_path, head=head, labels=labels)
     draft = single_draft(
-        read_classifier(model_path, head=head, labels=None if labels is None else len(labels)),
-        labels,
+        net,
+        net.inside.labels if net.inside else labels,
         name,
         FrameOptions(mean, std, source, resize, background),
         description=description,

@@ -7,6 +7,7 @@ device needs none of this to run a bundle.
 """
 
 import copy
+import logging
 import math
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -18,10 +19,20 @@ from numpy.typing import NDArray
 
 from edge_infer.models_tflite.errors import BackendError, ModelError
 
+_log = logging.getLogger(__name__)
+
 BUFFER_ALIGNMENT = 16
 """Buffer.data is `force_align: 16` in the TFLite schema, which kernels may rely on."""
 NO_TENSOR = -1
 """Index of an optional input that is left out."""
+_OTHERS = {
+    b"version https://git-lfs": "a pointer of Git LFS, the file comes with git lfs pull",
+    b"\x89HDF": "a Keras or HDF5 file, convert it to TFLite first",
+    b"PK\x03\x04": "a ZIP archive, unpack it first",
+    b"\x1f\x8b": "gzip data, unpack it first",
+    b"<": "a page of HTML or XML, the download failed",
+}
+"""By how they begin, files that lie about under the name of a model."""
 _ITEM_BITS = {
     "float64": 64, "float32": 32, "float16": 16, "int64": 64, "uint64": 64, "int32": 32,
     "uint32": 32, "int16": 16, "uint16": 16, "int8": 8, "uint8": 8, "bool": 8, "int4": 4,
@@ -36,18 +47,27 @@ def unpack(model: bytes) -> Any:
             it does not have.
     """
     if model[4:8] != b"TFL3":
-        raise ModelError("not a TFLite model: the file identifier TFL3 is missing at byte 4")
+        raise ModelError(f"not a TFLite model: {_what_instead(model)}")
     schema = _schema()
     try:
         tree = schema.ModelT.InitFromPackedBuf(model, 0)
         for buffer in tree.buffers or []:
             _take_in(buffer, model)
     except Exception as error:  # the Python reader has no verifier: damage shows up as anything
-        reason = " ".join(str(error).split())
-        raise ModelError(f"a truncated or damaged TFLite model, get it again: {reason}") from None
+        _log.debug("unpacking %d bytes: %s", len(model), error)
+        raise ModelError(
+            f"a truncated or damaged TFLite model of {len(model)} bytes: get it again"
+        ) from None
     _complete(tree)
     _check(tree)
     return tree
+
+
+def _what_instead(model: bytes) -> str:
+    if not model:
+        return "the file is empty, get it again"
+    found = next((words for start, words in _OTHERS.items() if model.startswith(start)), None)
+    return found or "the file identifier TFL3 is missing at byte 4"
 
 
 def pack(tree: Any) -> bytes:

@@ -1,19 +1,14 @@
 """Outputs of a model: which may be the head of a classifier, and what the others look like."""
 
 from collections.abc import Sequence
-from math import prod
 
 from edge_infer.models_tflite.errors import ModelError, ModelNotSupportedError
 from edge_infer.models_tflite.graph import Graph, Tensor
-from edge_infer.models_tflite.lint import find_head_kind
+from edge_infer.models_tflite.lint import find_head_kind, is_vector
 
+_QUANTISED = ("int4", "int8", "uint8", "int16", "uint16")
 _SCORING = ("FULLY_CONNECTED", "SOFTMAX")
 """Operators whose result inside a graph may be an exit head."""
-
-
-def is_vector(tensor: Tensor) -> bool:
-    """Tell whether a tensor is [1, N], [1, 1, 1, N] or the like, with two values or more."""
-    return tensor.elements >= 2 and max(tensor.shape, default=0) == prod(tensor.shape)
 
 
 def find_heads(graph: Graph) -> list[Tensor]:
@@ -31,7 +26,11 @@ def find_heads(graph: Graph) -> list[Tensor]:
     ]
     found = [tensor for tensor in inside if is_vector(tensor) and tensor.elements in sizes]
     found += [tensor for tensor in outputs if is_vector(tensor)]
-    return list({tensor.index: tensor for tensor in found}.values())
+    heads = {tensor.index: tensor for tensor in found}
+    for node in graph.nodes:
+        if node.op == "SOFTMAX" and set(node.outputs) & set(heads):
+            heads.pop(graph.operand(node, 0).index, None)  # the same head, a step before
+    return list(heads.values())
 
 
 def described(graph: Graph, tensors: Sequence[Tensor]) -> str:
@@ -49,24 +48,24 @@ def outputs_text(graph: Graph) -> str:
 
 
 def check_parameters(graph: Graph, where: str) -> None:
-    """Raise ModelError where an 8-bit input or output says not what its integers stand for."""
+    """Raise ModelError where an integer input or output says not what its integers stand for."""
     for what, indices in (("input", graph.inputs), ("output", graph.outputs)):
         for tensor in (graph.tensors[index] for index in indices):
-            if tensor.dtype in ("int8", "uint8") and not any(tensor.scales):
+            if tensor.dtype in _QUANTISED and not any(tensor.scales):
                 raise ModelError(
-                    f"{where}: the {what} {tensor.name} is {tensor.dtype} and has no quantisation "
-                    "parameters (scale, zero point): convert the model again with a representative "
-                    "data set, and keep them"
+                    f"{where}: the {what} {tensor.name} {list(tensor.shape)} is {tensor.dtype} and "
+                    "has no quantisation parameters (scale, zero point): convert the model again "
+                    "to int8 or uint8 with a representative data set, and keep them"
                 )
 
 
-def check_classifier(graph: Graph, where: str, labels: int | None) -> None:
+def check_classifier(graph: Graph, where: str, labelled: bool) -> None:
     """Check that the last output is a classifier's, by its shape, and by softmax or labels.
 
     Args:
         graph: the model.
         where: name of the file, for the messages.
-        labels: how many were given; None for none.
+        labelled: there are labels that fit its scores.
 
     Raises:
         ModelNotSupportedError: a map, boxes, an embedding, a mask, or one value.
@@ -83,7 +82,7 @@ def check_classifier(graph: Graph, where: str, labels: int | None) -> None:
             f"{what} is a map or a table, not a classifier's [1, classes]: give a model that ends "
             "in class scores, or name the output that is one with --head OUTPUT"
         )
-    if labels is None and find_head_kind(graph, len(graph.outputs) - 1) != "softmax":
+    if not labelled and find_head_kind(graph, len(graph.outputs) - 1) != "softmax":
         raise ModelNotSupportedError(
             f"{what} has no softmax and came without labels: it may be an embedding or a mask; if "
             f"its {head.elements} values are class scores, give --labels FILE or "

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_infer.models_tflite.errors import LabelFileError
-from edge_infer.models_tflite.graph import Graph
 
 _MARKS = {
     codecs.BOM_UTF32_LE: "utf-32",
@@ -75,23 +74,19 @@ def parse_labels(content: bytes, name: str) -> LabelList:
     return LabelList(tuple(labels), tuple(f"{name}: {note}" for note in (*notes, *more)))
 
 
-def model_labels(model: bytes) -> LabelList | None:
+def model_labels(model: bytes, sizes: Iterable[int]) -> LabelList | None:
     """Return the labels inside a .tflite file (TFLite metadata), None where there are none.
 
     The files of the metadata are a ZIP archive behind the model.
 
     Args:
         model: content of the file.
+        sizes: numbers of scores, one of which they are to fit.
 
     Raises:
-        LabelFileError: there are several that fit its outputs and differ.
-        ModelError: the file is damaged.
+        LabelFileError: there are several that fit and differ.
     """
     texts = _texts_inside(model)
-    if not texts:
-        return None
-    graph = Graph(model)
-    sizes = [graph.tensors[index].elements for index in graph.outputs]
     wanted = {count for size in sizes for count in (size, size - 1)}
     found: dict[tuple[str, ...], LabelList] = {}
     for name, content in texts.items():

@@ -23,6 +23,14 @@ _PASSES_ON = {"RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE"}
 """Operators that a head's values go through without changing their order."""
 
 
+_CUSTOM = {
+    "edgetpu-custom-op": "compiled for the Edge TPU: bundle the .tflite from before the compiler",
+    "TFLite_Detection_PostProcess": "an object detector's, which gives boxes: no classifier",
+    "PosenetDecoderOp": "a pose estimator's, which gives key points: no classifier",
+}
+"""What to say of custom operators that are known; of others that they have no kernel."""
+
+
 @dataclass(frozen=True, slots=True)
 class Finding:
     """One thing to know."""
@@ -38,6 +46,11 @@ class Finding:
         return f"{self.severity}: {self.where}: {self.what}: {self.advice}"
 
 
+def is_vector(tensor: Tensor) -> bool:
+    """Tell whether a tensor is [1, N], [1, 1, 1, N] or the like, with two values or more."""
+    return tensor.elements >= 2 and max(tensor.shape, default=0) == tensor.elements
+
+
 def lint_model(graph: Graph, where: str) -> list[Finding]:
     """Return the findings about a model that shall be a whole net, errors first.
 
@@ -45,7 +58,7 @@ def lint_model(graph: Graph, where: str) -> list[Finding]:
         graph: the model.
         where: name of the file, for the messages.
     """
-    return _run((_one_input, _one_output, *_STAGE_CHECKS), graph, where)
+    return _run((_operators, _ends, _one_input, _one_output, *_STAGE_CHECKS[1:]), graph, where)
 
 
 def lint_stage(graph: Graph, where: str) -> list[Finding]:
@@ -106,11 +119,12 @@ _Entry = tuple[Severity, str, str, str]
 
 def _operators(graph: Graph) -> Iterator[_Entry]:
     for name in sorted({node.custom for node in graph.nodes if node.custom}):
-        if name == "edgetpu-custom-op":
-            advice = "compiled for the Edge TPU: bundle the .tflite from before the compiler"
-        else:
-            advice = "no interpreter here has its kernel: export with builtin operators only"
+        advice = _CUSTOM.get(
+            name, "no interpreter here has its kernel: export with builtin operators only"
+        )
         yield "error", name, "custom operator", advice
+    for name in sorted({node.op for node in graph.nodes if node.op.startswith("builtin ")}):
+        yield "error", name, "unknown operator", "newer than the schema here, update ai-edge-litert"
     if any(node.op == "VAR_HANDLE" for node in graph.nodes):
         yield (
             "error", "VAR_HANDLE", "resource variables keep their state between frames",
@@ -125,38 +139,63 @@ def _ends(graph: Graph) -> Iterator[_Entry]:
 
 
 def _one_input(graph: Graph) -> Iterator[_Entry]:
-    if len(graph.inputs) != 1:
-        names = ", ".join(graph.tensors[index].name for index in graph.inputs)
-        yield "error", "", f"{len(graph.inputs)} inputs ({names})", "wants one, the frame"
+    if len(graph.inputs) > 1:
+        tensors = (graph.tensors[index] for index in graph.inputs)
+        listed = ", ".join(f"{of.name} {list(of.shape)} {of.dtype}" for of in tensors)
+        what, advice = f"{len(graph.inputs)} inputs ({listed})", "a stage takes one, the frame"
+        yield "error", "", what, advice
 
 
 def _one_output(graph: Graph) -> Iterator[_Entry]:
-    if len(graph.outputs) != 1:
-        names = {index: name for name, index in reversed(graph.output_names().items())}
-        shapes = ((names[index], graph.tensors[index]) for index in graph.outputs)
-        listed = ", ".join(f"{name} {list(of.shape)} {of.dtype}" for name, of in shapes)
-        yield (
-            "error", "", f"{len(graph.outputs)} outputs ({listed})",
-            "name the one with the class scores, --head OUTPUT, or if they are exits, cut it at "
-            "them: bundle cut",
-        )  # fmt: skip
+    if len(graph.outputs) < 2:
+        return
+    names = {index: name for name, index in reversed(graph.output_names().items())}
+    named = [(names[index], graph.tensors[index]) for index in graph.outputs]
+    listed = ", ".join(f"{name} {list(of.shape)} {of.dtype}" for name, of in named)
+    vectors = [name for name, of in named if is_vector(of)]
+    if vectors:
+        advice = (
+            f"name the one with the class scores, --head OUTPUT ({' or '.join(vectors[:4])}), or "
+            "if they are exits, cut it at them: bundle cut"
+        )
+    else:
+        advice = "none is a classifier's [1, classes]; if one has scores, name it: --head OUTPUT"
+    yield "error", "", f"{len(graph.outputs)} outputs ({listed})", advice
 
 
 def _boundaries(graph: Graph) -> Iterator[_Entry]:
     for index in dict.fromkeys((*graph.inputs, *graph.outputs)):
-        yield from _boundary(graph.tensors[index])
+        answer = _answer_of(graph, index)
+        if answer is None:
+            yield from _boundary(graph.tensors[index])
+        else:
+            yield "error", graph.tensors[index].name, *answer
+
+
+def _answer_of(graph: Graph, index: int) -> tuple[str, str] | None:
+    """Return what to say of an output that is the index of the largest score, None of others."""
+    node = next((node for node in graph.nodes if index in node.outputs), None)
+    if node is None or node.op not in ("ARG_MAX", "ARG_MIN"):
+        return None
+    scores, shape = graph.operand(node, 0), list(graph.tensors[index].shape)
+    if not is_vector(scores):
+        return f"{shape} is a map of classes", "no classifier"
+    what = f"{shape} is the class, not its scores"
+    return what, f"name these, {list(scores.shape)} before it: --head {scores.name}"
 
 
 def _boundary(tensor: Tensor) -> Iterator[_Entry]:
     if tensor.dtype not in get_args(Dtype):
-        yield "error", tensor.name, f"is {tensor.dtype}", f"wants {', '.join(get_args(Dtype))}"
+        what = f"{list(tensor.shape)} is {tensor.dtype}"
+        yield "error", tensor.name, what, f"wants {', '.join(get_args(Dtype))}"
     if -1 in tensor.signature[1:]:
         yield (
             "error", tensor.name, f"dynamic shape {list(tensor.signature)}",
             "export with fixed sizes",
         )  # fmt: skip
     elif tensor.shape[:1] != (1,):
-        yield "error", tensor.name, f"shape {list(tensor.shape)}", "wants a batch of 1 in front"
+        what, advice = f"shape {list(tensor.shape)}", "wants a batch of 1 in front: export it so"
+        yield "error", tensor.name, what, advice
 
 
 def _quantisation(graph: Graph) -> Iterator[_Entry]:

@@ -239,7 +239,9 @@ def _invoke_once(backend: "Backend", model: bytes, whole: bool) -> None:
         for output in interpreter.get_output_details():
             interpreter.get_tensor(output["index"])
     except (ValueError, RuntimeError, MemoryError) as error:
-        raise ModelError(f"the model does not run: {' '.join(str(error).split())}") from None
+        from edge_infer.models_tflite.refusals import refusal_reason  # for these alone
+
+        raise ModelError(f"the model does not run: {refusal_reason(error)}") from None
 
 
 def main(name: str, resolver: str, seconds: str, *sizes: str) -> int:

@@ -175,7 +175,7 @@ def test_pairs_that_do_not_fit_are_refused(place: Path) -> None:
     Path("labels.txt").write_text("\n".join("abcdef") + "\n")
     more = template_model(Kind(background=True))
     said = refused(ModelNotSupportedError, *pair(more, good))
-    assert "big.tflite: 6 labels for 5 scores" in said
+    assert "big.tflite: the output logits [1, 5] int8: 6 labels for 5 scores" in said
     Path("labels.txt").write_text("\n".join("abcde") + "\n")
     assert "channels" in refused(ModelNotSupportedError, *pair(good, single_model()))
     assert "little.tflite" in refused(ModelError, *pair(good[:200], good))

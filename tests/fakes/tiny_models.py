@@ -15,6 +15,8 @@ _TYPES = {
     "uint8": schema.TensorType.UINT8,
     "int16": schema.TensorType.INT16,
     "int32": schema.TensorType.INT32,
+    "int64": schema.TensorType.INT64,
+    "string": schema.TensorType.STRING,
 }
 
 

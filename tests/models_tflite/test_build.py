@@ -195,7 +195,7 @@ def custom() -> bytes:
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        (two_inputs(), r"net\.tflite: 2 inputs \(left, right\)"),
+        (two_inputs(), r"net\.tflite: 2 inputs \(left \[1, 4\] int8, right"),
         (little_big_model(), r"net\.tflite: 2 outputs .*: name the one"),
         (dynamic(), r"frame: dynamic shape \[-1, -1, -1, 1\]"),
         (custom(), "edgetpu-custom-op: custom operator"),

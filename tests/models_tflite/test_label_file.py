@@ -5,9 +5,11 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from tests.fakes.tiny_models import single_model
+from tests.fakes.tiny_models import ModelBuilder, frame_tensor, single_model
 
-from edge_infer.models_tflite.errors import LabelFileError
+from edge_infer.models_tflite.classifier import read_classifier
+from edge_infer.models_tflite.drafts import build_single
+from edge_infer.models_tflite.errors import LabelFileError, ModelNotSupportedError
 from edge_infer.models_tflite.label_file import model_labels, parse_labels, read_label_file
 
 CIFAR = ("airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck")
@@ -114,10 +116,32 @@ def with_files(model: bytes, **files: str) -> bytes:
 
 def test_labels_inside_a_model_are_read() -> None:
     model = single_model()
-    assert model_labels(model) is None
+    assert model_labels(model, [5]) is None
     labels = "0 a\n1 b\n2 c\n3 d\n4 e\n"
-    found = model_labels(with_files(model, labels=labels, vocabulary="x\ny\n"))
+    found = model_labels(with_files(model, labels=labels, vocabulary="x\ny\n"), [5])
     assert found is not None and found.labels == tuple("abcde")
-    assert model_labels(with_files(model, other="x\ny\n")) is None
+    assert model_labels(with_files(model, other="x\ny\n"), [5]) is None
     with pytest.raises(LabelFileError, match="--labels"):
-        model_labels(with_files(model, en=labels, de="v\nw\nx\ny\nz\n"))
+        model_labels(with_files(model, en=labels, de="v\nw\nx\ny\nz\n"), [5])
+
+
+def test_labels_inside_count_as_given(tmp_path: Path) -> None:
+    path = tmp_path / "net.tflite"
+    path.write_bytes(with_files(single_model(), labels="a\nb\nc\nd\ne\n"))
+    assert build_single(path, tmp_path / "out", name="net").manifest.labels == tuple("abcde")
+    path.write_bytes(with_files(single_model(), labels="a\nb\nc\n"))
+    with pytest.raises(ModelNotSupportedError, match="no softmax and came without labels"):
+        read_classifier(path)
+
+
+def test_labels_inside_are_those_of_the_head_that_is_named(tmp_path: Path) -> None:
+    builder = ModelBuilder()
+    frame = frame_tensor(builder)
+    features = builder.conv("map", frame, 4)
+    heads = [builder.head(name, features, n) for name, n in (("few", 3), ("many", 5))]
+    path = tmp_path / "net.tflite"
+    model = builder.build([frame], heads)
+    path.write_bytes(with_files(model, many="a\nb\nc\nd\ne\n", few="x\ny\nz\n"))
+    for head, labels in (("few", "xyz"), ("many", "abcde")):
+        inside = read_classifier(path, head=head).inside
+        assert inside is not None and inside.labels == tuple(labels)

@@ -46,7 +46,7 @@ def test_several_inputs_are_named() -> None:
     builder = ModelBuilder()
     pair = [builder.tensor(name, [1, 4]) for name in ("left", "right")]
     model = builder.build(pair, [builder.add("sum", *pair)])
-    assert "2 inputs (left, right)" in texts(model, "error")
+    assert "2 inputs (left [1, 4] int8, right [1, 4] int8)" in texts(model, "error")
 
 
 @pytest.mark.parametrize("name", ["edgetpu-custom-op", "MyOp"])

@@ -3,6 +3,7 @@
 Beside it what `bundle cut` does in the same way: how frames enter, the labels, tuning and writing.
 """
 
+import re
 import tempfile
 from dataclasses import fields
 from dataclasses import replace as replaced
@@ -23,10 +24,10 @@ from edge_infer.lab.tuning.tuning import tuned_draft
 from edge_infer.lab.tuning.tuning_document import tune_document
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.build import BundleDraft, SampleSet, write_bundle
-from edge_infer.models_tflite.classifier import FrameOptions, read_classifier
-from edge_infer.models_tflite.drafts import build_single, pair_draft
+from edge_infer.models_tflite.classifier import Classifier, FrameOptions, read_classifier
+from edge_infer.models_tflite.drafts import pair_draft, single_draft
 from edge_infer.models_tflite.input_mapping import input_document, mapping_doubts, mapping_text
-from edge_infer.models_tflite.label_file import model_labels, read_label_file
+from edge_infer.models_tflite.label_file import read_label_file
 from edge_infer.models_tflite.self_test import self_test
 from edge_infer.runtime.exit_criterion import exit_criteria
 from edge_infer.runtime.frames.array_files import read_arrays
@@ -78,6 +79,8 @@ frame_options = options_as(
 )
 """How frames enter a model; the command gets them as the argument `frames`."""
 model_file = click.Path(path_type=Path)
+BUNDLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""As manifest.schema.json has it."""
 
 
 @click.command("build", short_help="Make a bundle of one model, or of a pair.")
@@ -134,7 +137,8 @@ def build_command(
     """
     if model is not None:
         _refuse_for_single()
-        refuse_existing(out or Path(name or model.stem), replace)
+        name = checked_name(name or model.stem)
+        refuse_existing(out or Path(name), replace)
     elif head:
         raise click.UsageError("--head goes with --single: each net of a pair has one output")
     more: dict[str, Any] = {
@@ -142,29 +146,36 @@ def build_command(
         "license": license_,
         "samples": _read_samples(samples, data_license) if samples else None,
     }
-    given = read_labels(labels) if labels else embedded(model or big or Path())
+    given = read_labels(labels) if labels else None
     if model is not None:
-        name = name or model.stem
-        bundle = build_single(
-            model, out or Path(name), name=name, labels=given, replace=replace, head=head,
-            **more, **vars(frames),
-        )  # fmt: skip
+        net = read_classifier(model, head=head, labels=given)
+        draft = single_draft(net, given or labels_inside(net), str(name), frames, **more)
+        bundle = write_bundle(out or Path(draft.name), draft, replace=replace)
         (stage,) = bundle.manifest.stages
         for doubt in mapping_doubts(stage.input):
             warn(f"{stage.name}: {doubt}")
         text = f"pixels      {mapping_text(stage.input)}"
         emit_built(bundle, as_json, text, {"input": input_document(stage.input)})
         return
+    if big and not given:
+        given = labels_inside(read_classifier(big, several_outputs=True))
     if not (little and big and given and tuning.calibration):
         raise click.UsageError(_missing(little, big, given, tuning.calibration))
+    name = checked_name(name or f"{little.stem}-{big.stem}")
     big_frames = replaced(frames, mean=big_mean or frames.mean, std=big_std or frames.std)
-    name = name or f"{little.stem}-{big.stem}"
-    nets = (
-        read_classifier(little, labels=len(given)),
-        read_classifier(big, labels=len(given)),
-    )
+    nets = read_classifier(little, labels=given), read_classifier(big, labels=given)
     draft = pair_draft(*nets, given, name, frames, big_frames, **more)
     write_tuned(draft, tuning, out or Path(name), replace, as_json)
+
+
+def checked_name(name: str) -> str:
+    """Return what a bundle is to be called. Raises click.UsageError where nothing can be."""
+    if BUNDLE_NAME.fullmatch(name):
+        return name
+    raise click.UsageError(
+        f"{name!r} cannot name a bundle, which has letters, digits, dots, - and _, 100 at most: "
+        "give --name"
+    )
 
 
 def _refuse_for_single() -> None:
@@ -208,17 +219,14 @@ def read_labels(path: Path) -> list[str]:
     return list(found.labels)
 
 
-def embedded(model: Path) -> list[str] | None:
+def labels_inside(net: Classifier) -> list[str] | None:
     """Return the labels that a .tflite file carries; say so."""
-    if not model.is_file():
+    if net.inside is None:
         return None
-    found = model_labels(model.read_bytes())
-    if found is None:
-        return None
-    note(f"{len(found.labels)} labels are inside {model.name}")
-    for line in found.notes:
+    note(f"{len(net.inside.labels)} labels are inside {net.name}")
+    for line in net.inside.notes:
         warn(line)
-    return list(found.labels)
+    return list(net.inside.labels)
 
 
 def write_tuned(

@@ -4,12 +4,18 @@ from pathlib import Path
 
 import click
 
-from edge_infer.commands.bundle_build import embedded, frame_options, read_labels, write_tuned
+from edge_infer.commands.bundle_build import (
+    checked_name,
+    frame_options,
+    labels_inside,
+    read_labels,
+    write_tuned,
+)
 from edge_infer.commands.options import json_option, option, refuse_existing
 from edge_infer.commands.tune import TuneOptions, tune_options
-from edge_infer.models_tflite.classifier import FrameOptions, read_classifier
+from edge_infer.models_tflite.classifier import Classifier, FrameOptions, read_classifier
 from edge_infer.models_tflite.drafts import exits_draft
-from edge_infer.models_tflite.heads import described, find_heads
+from edge_infer.models_tflite.heads import described, find_heads, outputs_text
 
 
 @click.command("cut", short_help="Make an early-exit bundle of a model with exits.")
@@ -51,19 +57,28 @@ def cut_command(
 
     Every tensor that a later stage needs is handed on, so skip connections may cross a cut.
     """
-    name = name or model.stem
+    name = checked_name(name or model.stem)
     net = read_classifier(model, several_outputs=True)
     if not exits:
-        heads = described(net.graph, find_heads(net.graph)) or "none"
-        raise click.UsageError(f"--exits is missing; heads of {model.name}: {heads}")
+        raise click.UsageError(f"--exits is missing; {_heads_text(net)}")
     refuse_existing(out or Path(name), replace)
     draft = exits_draft(
         net,
         [part for given in exits for part in given.split(",")],
-        read_labels(labels) if labels else embedded(model),
+        read_labels(labels) if labels else labels_inside(net),
         name,
         frames,
         description=description,
         license=license_,
     )
     write_tuned(draft, tuning, out or Path(name), replace, as_json)
+
+
+def _heads_text(net: Classifier) -> str:
+    """Return the heads that a model has, and what may be done with so many."""
+    heads = find_heads(net.graph)
+    if not heads:
+        outputs = outputs_text(net.graph)
+        return f"{net.name} has no head [1, classes], its outputs are {outputs}: no classifier"
+    advice = "" if len(heads) > 1 else "; one head is no exit to leave at: bundle build --single"
+    return f"heads of {net.name}: {described(net.graph, heads)}{advice}"

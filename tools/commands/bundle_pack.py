@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from edge_infer.commands.bundle_place import refuse_model
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.quantities import RATE, Duration
 from edge_infer.commands.render import emit, table
@@ -123,6 +124,7 @@ def verify_file(
         ImageError: it is damaged, or not signed by a key of `trust`.
         BundleError: what it holds is no bundle, or `run_stages` raised it.
     """
+    refuse_model(path)
     keys = TrustedKeys.load(trust) if trust else TrustedKeys()
     info = verify_bundle_file(path, keys, allow_unsigned=allow_unsigned)
     with tempfile.TemporaryDirectory(prefix="edge-infer-") as folder:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from edge_infer.firmware_bridge.errors import ImageError
 from edge_infer.models_tflite import Bundle, open_bundle
 
 
@@ -25,7 +26,11 @@ def open_named_bundle(bundle: str) -> Bundle:
     # Few runs are of a file.
     from edge_infer.firmware_bridge.image.bundle_file import lay_out, read_bundle_file, whole_image
 
-    image = whole_image(read_bundle_file(path))
+    refuse_model(path)
+    try:
+        image = whole_image(read_bundle_file(path))
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from None
     root = click.get_current_context().find_root()
     with ExitStack() as failing:
         held = failing.enter_context(tempfile.TemporaryDirectory(prefix="edge-infer-"))
@@ -34,3 +39,14 @@ def open_named_bundle(bundle: str) -> Bundle:
         opened = open_bundle(folder)
         root.call_on_close(failing.pop_all().close)
     return opened
+
+
+def refuse_model(path: Path) -> None:
+    """Say how a bundle is made of a file that is a model. Raises click.UsageError."""
+    with path.open("rb") as file:
+        head = file.read(8)
+    if head[4:] == b"TFL3" or path.suffix.lower() == ".tflite":
+        raise click.UsageError(
+            f"{path} is a model, not a bundle: make one of it, edge-infer bundle build --single "
+            f"{path}"
+        )

@@ -4,7 +4,7 @@
 130 interrupted, 143 terminated.
 """
 
-from edge_infer.boards.errors import BoardError, UnknownBoardError
+from edge_infer.boards.errors import BoardError, DamagedTraceError, TraceError, UnknownBoardError
 from edge_infer.firmware_bridge.errors import (
     ImageError,
     LinkError,
@@ -20,6 +20,7 @@ from edge_infer.models_tflite.errors import (
     CutError,
     FrameError,
     LabelFileError,
+    ModelNotSupportedError,
     UnknownBackendError,
     UnknownRatioError,
 )
@@ -33,11 +34,14 @@ OURS = (BoardError, BundleError, RunError, LinkError, ImageError, SlotError)
 
 _CODES: tuple[tuple[type[Exception], int], ...] = (
     (UnknownBoardError, USAGE),
+    (DamagedTraceError, VERIFICATION),
+    (TraceError, USAGE),
     (PolicyError, USAGE),
     (SourceMissingError, USAGE),
     (InputError, USAGE),
     (FrameError, USAGE),
     (LabelFileError, USAGE),
+    (ModelNotSupportedError, USAGE),
     (BundleNotFoundError, USAGE),
     (UnknownBackendError, USAGE),
     (UnknownRatioError, USAGE),
