@@ -25,5 +25,13 @@ class MeterError(BoardError):
     """A power meter is absent, or its readings cannot be used."""
 
 
+class TraceError(MeterError):
+    """A power trace cannot be read as it was asked: an option, a column or a file is wanting."""
+
+
+class DamagedTraceError(TraceError):
+    """A power trace cannot be right: cut, with gaps, out of order, of another unit."""
+
+
 class GpioError(BoardError):
     """A GPIO line cannot be driven: absent, taken, or not permitted."""

@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 _FORM = re.compile(r"\s*([0-9]{1,15})(?:\.([0-9]{1,15}))?\s*([A-Za-z]+)\s*")
 _NS = {"ns": 1, "us": 1_000, "ms": 1_000_000, "s": 1_000_000_000, "min": 60_000_000_000}
-_UW = {"mW": 1_000, "W": 1_000_000}
+_UW = {"uW": 1, "mW": 1_000, "W": 1_000_000}
+_UV = {"mV": 1_000, "V": 1_000_000}
 _MWH = {"mWh": 1, "Wh": 1_000}
 _KHZ = {"kHz": 1, "MHz": 1_000, "GHz": 1_000_000}
 
@@ -25,6 +26,11 @@ def parse_duration_ns(text: str) -> int:
 def parse_power_uw(text: str) -> int:
     """Return a power in uW, as 5W or 350mW. Raises UnitError."""
     return _parse(text, _UW, "power", "5W, 350mW")
+
+
+def parse_voltage_uv(text: str) -> int:
+    """Return a voltage in uV, as 3.3V or 1800mV. Raises UnitError."""
+    return _parse(text, _UV, "voltage", "3.3V, 1800mV")
 
 
 def parse_energy_mwh(text: str) -> int:

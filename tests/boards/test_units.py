@@ -13,12 +13,14 @@ from edge_infer.boards.units import (
     parse_duration_ns,
     parse_energy_mwh,
     parse_power_uw,
+    parse_voltage_uv,
 )
 
 Parse = Callable[[str], int]
 UNITS: dict[Parse, dict[str, int]] = {
     parse_duration_ns: {"ns": 1, "us": 10**3, "ms": 10**6, "s": 10**9, "min": 60 * 10**9},
-    parse_power_uw: {"mW": 10**3, "W": 10**6},
+    parse_power_uw: {"uW": 1, "mW": 10**3, "W": 10**6},
+    parse_voltage_uv: {"mV": 10**3, "V": 10**6},
     parse_energy_mwh: {"mWh": 1, "Wh": 10**3},
     parse_clock_khz: {"kHz": 1, "MHz": 10**3, "GHz": 10**6},
 }
