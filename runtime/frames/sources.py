@@ -102,7 +102,7 @@ class ImageSource:
                 raise
             except SourceError as error:
                 if self.strict:
-                    raise
+                    raise InputError(str(error)) from None
                 self.skipped.append(str(error))
                 continue
             frame = data.astype(self.spec.dtype)

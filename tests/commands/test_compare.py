@@ -5,9 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import fastjsonschema
+import numpy as np
 import pytest
+from PIL import Image
+from tests.fakes.brought_models import Kind, patch_frames, template_model
 
 from edge_infer.commands.root import run_line
+from edge_infer.models_tflite.drafts import build_single
 
 ROOT = Path(__file__).parents[2]
 BUNDLE = "digits-early-exit"
@@ -218,3 +222,79 @@ def test_a_workload_that_goes_back_in_time_is_refused(
     path.write_text("0\n2\n1\n")
     assert run_line(["compare", BUNDLE, *SHORT, "--workload", f"trace:{path}"]) == 1
     assert "earlier than the one before" in capsys.readouterr().err
+
+
+def test_the_document_says_what_was_read(capsys: pytest.CaptureFixture[str]) -> None:
+    read = compared(capsys, "--policy", "performance")["input"]
+    assert read["kind"] == "arrays" and read["name"] == "digits-early-exit samples"
+    assert read["unlabelled"] == 0 and read["left_out"] == {}
+
+
+def image_folders(folder: Path, image: bytes | None = None) -> Path:
+    """Write ten training and ten test images, a folder for each class; `image` for the first."""
+    for side in ("train", "test"):
+        for digit in range(10):
+            place = folder / side / str(digit)
+            place.mkdir(parents=True)
+            pixels = np.full((8, 8, 3), 16, np.uint8)
+            Image.fromarray(pixels).save(place / "0.png")
+    if image is not None:
+        (folder / "test" / "0" / "0.png").write_bytes(image)
+    return folder
+
+
+@pytest.mark.parametrize("image", [b"", b"no image", b"\x89PNG\r\n\x1a\n cut off"])
+def test_an_image_of_a_data_set_that_cannot_be_read_is_named(
+    image: bytes, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = image_folders(tmp_path, image)
+    assert run_line(["compare", BUNDLE, *SHORT, "--data", str(data)]) == 2
+    assert "0.png: not a readable image" in capsys.readouterr().err
+
+
+def test_a_data_set_of_another_shape_is_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = image_folders(tmp_path)
+    assert run_line(["compare", BUNDLE, *SHORT, "--data", str(data)]) == 2
+    assert "frame of shape [8, 8, 3], the bundle takes [8, 8, 1]" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "cannot be read as an .npz"),
+        (b"PK\x03\x04 cut off", "cannot be read as an .npz"),
+        (None, "holds ['frames'], wanted x_train and y_train"),
+    ],
+)
+def test_a_data_set_that_cannot_be_read_is_told(
+    content: bytes | None, told: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "set.npz"
+    if content is None:
+        np.savez(path, frames=np.zeros((3, 8, 8, 1), np.uint8))
+    else:
+        path.write_bytes(content)
+    assert run_line(["compare", BUNDLE, *SHORT, "--data", str(path)]) == 2
+    assert told in capsys.readouterr().err
+
+
+def test_classes_of_a_data_set_are_matched_by_name(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A data set counts its classes in the order of their names, the bundle in another."""
+    names = "edcba"
+    (tmp_path / "net.tflite").write_bytes(template_model(Kind()))
+    build_single(tmp_path / "net.tflite", tmp_path / "net", name="net", labels=[*names])
+    frames, labels = patch_frames(60, seed=3)
+    for number, (frame, label) in enumerate(zip(frames, labels, strict=True)):
+        for side in ("train", "test"):
+            place = tmp_path / "data" / side / names[label]
+            place.mkdir(parents=True, exist_ok=True)
+            Image.fromarray(frame).save(place / f"{number}.png")
+    arguments = ["--data", str(tmp_path / "data"), "--policy", "performance", "--json"]
+    assert run_line(["compare", str(tmp_path / "net"), *SHORT, *arguments]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["policies"][0]["accuracy"] > 0.9
+    assert document["input"]["name"] == "data, test side"

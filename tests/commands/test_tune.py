@@ -210,7 +210,7 @@ def test_what_cannot_be_tuned_is_refused_in_one_line(
     samples = open_bundle(EARLY).path / "samples.npz"
     single = write_single(tmp_path)
     cases: list[tuple[int, str, tuple[object, ...]]] = [
-        (1, "900 inputs have no label", (EARLY, "--calibration", "unlabelled.npz")),
+        (2, "900 inputs have no label", (EARLY, "--calibration", "unlabelled.npz")),
         (2, "labels from 5 to 14, the bundle's go from 0 to 9",
          (EARLY, "--calibration", "other.npz")),
         (1, "at chance", (EARLY, "--calibration", "wrong.npz")),

@@ -200,4 +200,5 @@ def _check(found: Tuning, draws: int, as_json: bool) -> None:
     )
     source = found.data.source
     text = f"{draws} sets drawn from {len(found.data)} inputs of {source}\n{promise_report(rows)}"
-    emit(as_json, {"source": source, "inputs": len(found.data), "rows": rows}, text)
+    document = {"source": source, "inputs": len(found.data), "input": dict(found.data.read)}
+    emit(as_json, document | {"rows": rows}, text)

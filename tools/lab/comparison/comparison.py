@@ -94,7 +94,7 @@ class Comparison:
         self.deadline_ns = conditions.deadline_ns or round(
             conditions.deadline_periods * self.period_ns
         )
-        self.warnings: list[str] = []
+        self.warnings = list(frames.warnings)
         self.pruned: PrunedNet | None = None
         self._check_deadline()
         draw = np.random.default_rng(conditions.seed)

@@ -98,6 +98,7 @@ def compare_document(comparison: Comparison, results: Sequence[ReplayResult]) ->
         "time_scale": conditions.time_scale,
         "threads": list(conditions.threads),
         "frames_from": comparison.scored.source,
+        "input": dict(comparison.scored.read),
         "fitted_on": comparison.scored.fitted_on,
         "idle_reference_mw": comparison.table.idle_reference_uw / 1000,
         "policies": rows,

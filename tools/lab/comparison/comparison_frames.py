@@ -1,5 +1,6 @@
 """The frames of a comparison: scored once, and kept apart from what predictors are fitted on."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -15,11 +16,14 @@ from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend
 from edge_infer.models_tflite.frame_labels import check_labels
-from edge_infer.models_tflite.frame_spec import FrameSpec, check_frames
+from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.stage import load_stages
-from edge_infer.runtime.errors import RunError, SourceMissingError
+from edge_infer.runtime.errors import InputError, RunError, SourceMissingError
+from edge_infer.runtime.frames.folders import class_of
+from edge_infer.runtime.frames.source import Source
+from edge_infer.runtime.frames.sources import ArraySource, open_samples
 from edge_infer.runtime.planning.problem import exit_shares_of
 from edge_infer.runtime.predictor import ExitPredictor, carried_predictor
 
@@ -41,6 +45,10 @@ class ComparisonFrames:
     fitted_on: str
     """In words, for the output."""
     source: str
+    read: Mapping[str, Any]
+    """What was read and what was done to it, as `Source.document` has it."""
+    warnings: tuple[str, ...] = ()
+    """What is odd about the inputs, a sentence each."""
 
 
 def read_frames(
@@ -67,6 +75,8 @@ def read_frames(
     Raises:
         RunError: there are no frames.
         SourceMissingError: the folder does not exist.
+        InputError: it cannot be read as a data set, or its classes are not the bundle's.
+        FrameError: its frames or labels do not fit.
     """
     judged, source = _judged(bundle, backend, data, most, ratio, progress)
     return split_frames(bundle, judged, source, ratio)
@@ -89,7 +99,7 @@ def read_ratios(
     ratios = [ratio for ratio in bundle.manifest.ratios if ratio != FULL_RATIO]
     found = {}
     for ratio in ratios:
-        judged, _ = _judged(bundle, backend, data, most, ratio, progress)
+        judged = _judged(bundle, backend, data, most, ratio, progress)[0]
         found[ratio] = judged.taken(_compared_on(bundle, len(judged)))
     return found
 
@@ -101,14 +111,16 @@ def _judged(
     most: int,
     ratio: str,
     progress: Progress,
-) -> tuple[ScoredFrames, str]:
-    """Score and judge all frames; return them and where they are from."""
-    images, labels, source = _images(bundle, data)
-    draw = np.random.default_rng(SPLIT_SEED).permutation(len(images))[:most]
-    progress(f"scoring {len(draw)} frames of {source} at ratio {ratio}")
+) -> tuple[ScoredFrames, ArraySource]:
+    """Score and judge frames; return them and where they are from."""
+    source = _source(bundle, data)
+    frames = list(source)
+    draw = np.random.default_rng(SPLIT_SEED).permutation(len(frames))[:most]
+    progress(f"scoring {len(draw)} frames of {source.name} at ratio {ratio}")
     stages = load_stages(bundle, backend, ratio=ratio)
-    scores = run_all(stages, [images[i] for i in draw])
-    return scored_bundle(bundle, scores, None if labels is None else labels[draw], ratio), source
+    scores = run_all(stages, [frames[i].data for i in draw])
+    labels = np.array([frames[i].label for i in draw], np.int64)
+    return scored_bundle(bundle, scores, labels, ratio), source
 
 
 def _compared_on(bundle: Bundle, frames: int) -> NDArray[np.int64]:
@@ -116,14 +128,17 @@ def _compared_on(bundle: Bundle, frames: int) -> NDArray[np.int64]:
     return np.arange(frames // 2 if len(bundle.manifest.stages) > 1 else 0, frames)
 
 
-def split_frames(bundle: Bundle, judged: ScoredFrames, source: str, ratio: str) -> ComparisonFrames:
+def split_frames(
+    bundle: Bundle, judged: ScoredFrames, source: Source, ratio: str
+) -> ComparisonFrames:
     """Fit what the manifest does not carry on the first half of the frames, compare on the rest."""
     stages = bundle.manifest.stages
+    told = source.name, source.document(), tuple(source.warnings())
     if len(stages) == 1:
-        return ComparisonFrames(judged, None, None, (1.0,), "nothing to predict", source)
+        return ComparisonFrames(judged, None, None, (1.0,), "nothing to predict", *told)
     half = len(judged) // 2
     if half < 1:
-        raise RunError(f"{source} holds {len(judged)} frames: a comparison needs at least 2")
+        raise RunError(f"{source.name} holds {len(judged)} frames: a comparison needs at least 2")
     fit, rest = judged.taken(np.arange(half)), judged.taken(_compared_on(bundle, len(judged)))
     scales = [(stage.scores.scale or 1.0, stage.scores.zero_point) for stage in stages]
     zero_pad = fit_zero_pad(fit.scores, fit.exits, *scales[0], scales)
@@ -131,36 +146,35 @@ def split_frames(bundle: Bundle, judged: ScoredFrames, source: str, ratio: str) 
     if predictor is not None:
         shares = exit_shares_of(predictor)
         words = f"predictor of the manifest ({predictor.fitted_on.get('data', 'of unknown data')})"
-        return ComparisonFrames(rest, predictor, zero_pad, shares, words, source)
-    name = f"{half} frames of {source} that are not compared on"
+        return ComparisonFrames(rest, predictor, zero_pad, shares, words, *told)
+    name = f"{half} frames of {source.name} that are not compared on"
     predictor = fit_predictor(fit.scores[0], fit.exits, len(stages), scales[0][0], name)
-    return ComparisonFrames(rest, predictor, zero_pad, fit.exit_shares, name, source)
+    return ComparisonFrames(rest, predictor, zero_pad, fit.exit_shares, name, *told)
 
 
-def _images(bundle: Bundle, data: Path | None) -> tuple[NDArray[Any], NDArray[Any] | None, str]:
+def _source(bundle: Bundle, data: Path | None) -> ArraySource:
     if data is None:
-        samples = bundle.samples()
-        if samples is None:
+        if bundle.manifest.samples is None:
             raise RunError(
                 f"the bundle {bundle.manifest.name} carries no samples: name a data set with --data"
             )
-        return (*samples, f"{bundle.manifest.name} samples")
+        return open_samples(bundle)
     if not data.exists():
         raise SourceMissingError(f"{data}: no such folder of data")
     inside = data / DATA_FOLDERS.get(bundle.manifest.name.partition("-")[0], ".")
     data = inside if inside.is_dir() else data
-    images, labels = _test_side(data)
-    source, spec = f"{data.name}, test side", FrameSpec.of(bundle)
-    check_frames(images[:1], spec, source)
-    return images, check_labels(labels, len(images), spec.classes, source), source
+    return _test_side(data, FrameSpec.of(bundle), bundle.manifest.labels)
 
 
 @lru_cache(maxsize=1)
-def _test_side(data: Path) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return images and labels; read once for all the ratios of a bundle."""
+def _test_side(data: Path, spec: FrameSpec, names: tuple[str, ...]) -> ArraySource:
+    """Return the test side of a data set; read once for all the ratios of a bundle."""
     from edge_infer.lab.train.sources import open_source
 
     found = open_source(str(data))
     if found.test is None:
-        raise RunError(f"{data}: has no test side to compare on")
-    return found.test.images, found.test.labels
+        raise InputError(f"{data}: has no test side to compare on: put one below {data / 'test'}")
+    # A data set counts its classes in the order of their names, a bundle may have another.
+    order = np.array([class_of(name, names) for name in found.class_names])
+    labels = check_labels(found.test.labels, len(found.test), len(order), str(data))
+    return ArraySource(found.test.images, order[labels], spec, f"{data.name}, test side")

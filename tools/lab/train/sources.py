@@ -15,15 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.lab.train.dataset import Dataset, split
-from edge_infer.lab.train.errors import TrainError
+from edge_infer.lab.train.errors import DataError
 from edge_infer.lab.train.recipe import read_recipe
 from edge_infer.models_tflite import Bundle
+from edge_infer.models_tflite.errors import BundleError
 from edge_infer.models_tflite.frame_labels import check_labels
 from edge_infer.models_tflite.frame_spec import FrameSpec
-from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.errors import InputError, RunError, SourceError
 from edge_infer.runtime.frames.idx import read_idx
+from edge_infer.runtime.frames.images import ImageReader
 
 _SUFFIXES = {".jpg", ".jpeg", ".png", ".bmp"}
+_COLOUR = FrameSpec((1, 1, 3), np.dtype(np.uint8), any_size=True)
 
 
 class Source(NamedTuple):
@@ -42,13 +45,18 @@ def open_source(where: str) -> Source:
     a class below `train` and `test` (folders or .tar.gz).
 
     Raises:
-        TrainError: nothing readable is there.
+        DataError: nothing readable is there.
     """
     try:
         return _open(where)
     except ImportError as error:
         extra = "images" if error.name == "PIL" else "train"
-        raise TrainError(f"{where} needs {error.name}: pip install 'edge-infer[{extra}]'") from None
+        raise DataError(f"{where} needs {error.name}: pip install 'edge-infer[{extra}]'") from None
+    except (InputError, BundleError):
+        raise
+    except (SourceError, OSError, EOFError, tarfile.TarError, zlib.error, ValueError) as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise DataError(f"{where}: cannot be read as a data set: {reason}") from None
 
 
 def _open(where: str) -> Source:
@@ -58,7 +66,7 @@ def _open(where: str) -> Source:
         return _keras(where.removeprefix("keras:"))
     path = Path(where)
     if not path.exists():
-        raise TrainError(f"no data at {where}: give a folder, an .npz file, digits or keras:NAME")
+        raise DataError(f"no data at {where}: give a folder, an .npz file, digits or keras:NAME")
     if path.is_file():
         return _npz(path)
     return _idx(path) if any(path.glob("*-idx*-ubyte*")) else _image_folders(path)
@@ -91,11 +99,11 @@ def _keras(name: str) -> Source:
 
     module = getattr(keras.datasets, name, None)
     if module is None or not hasattr(module, "load_data"):
-        raise TrainError(f"no Keras data set {name!r}: mnist, fashion_mnist, cifar10, cifar100 are")
+        raise DataError(f"no Keras data set {name!r}: mnist, fashion_mnist, cifar10, cifar100 are")
     try:
         (x, y), (x_test, y_test) = module.load_data()
     except Exception as error:  # Keras raises the bare class when it cannot download
-        raise TrainError(f"{name} cannot be fetched ({error}): give --data a folder") from error
+        raise DataError(f"{name} cannot be fetched ({error}): give --data a folder") from error
     train = _dataset(x, y)
     return Source(train, _dataset(x_test, y_test), _numbers(train))
 
@@ -107,7 +115,7 @@ def _idx(folder: Path) -> Source:
             for kind in ("images", "labels")
         )
         if images is None or labels is None:
-            raise TrainError(f"{folder}: {prefix}-images-idx3-ubyte or its labels are missing")
+            raise DataError(f"{folder}: {prefix}-images-idx3-ubyte or its labels are missing")
         return _dataset(read_idx(images), read_idx(labels))
 
     train = part("train")
@@ -119,9 +127,9 @@ def _npz(path: Path) -> Source:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
             arrays = {name: loaded[name] for name in loaded}
     except (OSError, ValueError, EOFError, AttributeError, BadZipFile, zlib.error) as error:
-        raise TrainError(f"{path}: cannot be read as an .npz: {error}") from None
+        raise DataError(f"{path}: cannot be read as an .npz: {error}") from None
     if "x_train" not in arrays or "y_train" not in arrays:
-        raise TrainError(f"{path}: holds {sorted(arrays)}, wanted x_train and y_train")
+        raise DataError(f"{path}: holds {sorted(arrays)}, wanted x_train and y_train")
     train = _dataset(arrays["x_train"], arrays["y_train"])
     test = (
         _dataset(arrays["x_test"], arrays["y_test"])
@@ -145,7 +153,7 @@ def _image_folders(folder: Path) -> Source:
         return Source(train, None, names)
     test, test_names = _read_image_folder(test_path)
     if test_names != names:
-        raise TrainError(f"{folder}: training classes {names} differ from test's {test_names}")
+        raise DataError(f"{folder}: training classes {names} differ from test's {test_names}")
     return Source(train, test, names)
 
 
@@ -156,21 +164,27 @@ def _read_image_folder(path: Path) -> tuple[Dataset, tuple[str, ...]]:
     the sorted paths.
 
     Raises:
-        TrainError: no images, or images of several sizes.
+        DataError: no images, or images of several sizes.
     """
-    from PIL import Image
+    import PIL  # noqa: F401 its absence is told once, by what it is needed for
 
     entries = _from_folder(path) if path.is_dir() else _from_tar(path)
-    found = sorted((name, data) for name, data in entries if name.suffix.lower() in _SUFFIXES)
+    found = sorted((name, data) for name, data in entries if _is_image(name))
     if not found:
-        raise TrainError(f"{path}: no images ({', '.join(sorted(_SUFFIXES))}) in class folders")
+        raise DataError(f"{path}: no images ({', '.join(sorted(_SUFFIXES))}) in class folders")
     names = tuple(sorted({name.parent.name for name, _ in found}))
-    images = [np.asarray(Image.open(io.BytesIO(data)).convert("RGB")) for _, data in found]
+    reader = ImageReader(_COLOUR)
+    images = [reader.read(io.BytesIO(data), f"{path}: {name}") for name, data in found]
     sizes = {image.shape[:2] for image in images}
     if len(sizes) > 1:
-        raise TrainError(f"{path}: images of several sizes {sorted(sizes)[:4]}: resize them first")
+        raise DataError(f"{path}: images of several sizes {sorted(sizes)[:4]}: resize them first")
     labels = [names.index(name.parent.name) for name, _ in found]
     return Dataset(np.stack(images), np.array(labels, np.int64)), names
+
+
+def _is_image(name: PurePosixPath) -> bool:
+    hidden = any(part.startswith(".") or part == "__MACOSX" for part in name.parts)
+    return name.suffix.lower() in _SUFFIXES and not hidden
 
 
 def _from_tar(path: Path) -> Iterator[tuple[PurePosixPath, bytes]]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from edge_infer.lab.train.sources import held_back_images
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.frame_spec import FrameSpec
-from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.errors import InputError, RunError
 from edge_infer.runtime.frames.source import Source
 from edge_infer.runtime.frames.sources import ArraySource, open_source
 
@@ -63,20 +63,20 @@ def read_calibration(
         background: what stands behind transparent images; the bundle's if None.
 
     Raises:
-        SourceError: nothing readable is there, or images in no class folder.
+        SourceError: nothing readable is there, images in no class folder, or arrays have no labels.
         FrameError: frames or labels do not fit the bundle.
-        CalibrationError: they have no labels, or they are among the bundle's own test samples.
+        CalibrationError: they are among the bundle's own test samples.
     """
     source = _open(bundle, where, labels_path, strict, background)
     unlabelled = source.document()["unlabelled"]
     found = [] if unlabelled else list(source)
     if unlabelled:
-        raise CalibrationError(
+        raise InputError(
             f"{where}: {unlabelled} inputs have no label: thresholds are chosen by which answers "
             "are right; give labels beside the inputs, or one subfolder a class"
         )
     if not found:
-        raise CalibrationError(f"{where}: no input could be read: {'; '.join(source.skipped[:3])}")
+        raise InputError(f"{where}: no input could be read: {'; '.join(source.skipped[:3])}")
     labels = np.array([frame.label for frame in found], np.int64)
     data = CalibrationData(
         [frame.data for frame in found],

@@ -33,7 +33,7 @@ def tune_document(tuning: Tuning) -> dict[str, Any]:
             "skipped": list(tuning.data.skipped),
             "seed": tuning.seed,
         },
-        "input": dict(tuning.data.read) or None,
+        "input": dict(tuning.data.read),
         "allowed_loss_points": 100 * tuning.loss_bound.loss,
         "confidence": tuning.loss_bound.confidence,
         "criterion": tuning.criterion,
