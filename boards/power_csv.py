@@ -60,6 +60,15 @@ class PowerCsvWriter:
         self._writer.writerows((*sample[:-1], int(sample.flags)) for sample in samples)
 
 
+def is_power_log(path: Path) -> bool:
+    """Return whether a file begins as a log of this project does. Raises OSError."""
+    if path.is_dir():
+        return False
+    with path.open("rb") as file:
+        first = _text(file.readline(4096))
+    return first.startswith(TITLE) or is_stream(first)
+
+
 def read_power_log(path: Path, *, up_to_cut: bool = False) -> PowerLog:
     """Return the log of `power record` or of `power stream`, whichever form it has.
 

@@ -12,9 +12,6 @@ from edge_infer.boards.traces.columns import MARKER, Column
 from edge_infer.boards.traces.table import Layout, read_columns
 from edge_infer.boards.traces.trace import Numbers, Trace, checked, edges_around
 
-SUPPLY_V = (0.5, 60.0)
-"""Supplies of boards lie between."""
-
 
 def table_trace(
     path: Path,

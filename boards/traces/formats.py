@@ -9,8 +9,7 @@ import numpy as np
 
 from edge_infer.boards.errors import TraceError
 from edge_infer.boards.power import UNUSABLE
-from edge_infer.boards.power_csv import TITLE, PowerLog, read_power_log
-from edge_infer.boards.stream_log import is_stream
+from edge_infer.boards.power_csv import PowerLog, is_power_log, read_power_log
 from edge_infer.boards.traces import joulescope, mlperf_json, mlperf_tiny, ppk2
 from edge_infer.boards.traces.columns import Column
 from edge_infer.boards.traces.csv_trace import table_trace
@@ -40,12 +39,9 @@ def recognise(path: Path, columns: Sequence[Column] = ()) -> Format:
         return "columns"
     if path.is_dir():
         return "mlperf-tiny"
-    with path.open("rb") as file:
-        first = file.readline(4096)
-    text = first.decode("utf-8", "replace").removeprefix("\ufeff")
-    if text.startswith(TITLE) or is_stream(text):
+    if is_power_log(path):
         return "edge-infer"
-    if mlperf_tiny.is_energy_file(path) or text.lstrip().startswith("["):
+    if mlperf_tiny.is_energy_file(path) or mlperf_json.is_list(path):
         return "mlperf-tiny"
     layout = _layout(path)
     if ppk2.is_ppk2(layout):
@@ -103,7 +99,7 @@ def _mlperf(path: Path, options: TraceOptions) -> Trace:
         if not any(path.glob(mlperf_tiny.PATTERN)) and (path / mlperf_json.FILE).exists():
             return mlperf_json.trials_trace(path / mlperf_json.FILE)
         path = mlperf_tiny.energy_file(path)
-    if path.suffix == ".json":
+    if mlperf_json.is_list(path):
         return mlperf_json.trials_trace(path)
     return mlperf_tiny.energy_trace(path, options.inferences)
 

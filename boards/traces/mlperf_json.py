@@ -21,6 +21,12 @@ RATE_HZ = 1000.0
 FILE = "results.json"
 
 
+def is_list(path: Path) -> bool:
+    """Return whether a file begins as a JSON list does. Raises OSError."""
+    with path.open("rb") as file:
+        return file.read(64).lstrip(b"\xef\xbb\xbf \t\r\n").startswith(b"[")
+
+
 def trials_trace(path: Path) -> Trace:
     """Return the trials of a results.json, one after the other as one trace.
 

@@ -255,20 +255,20 @@ def test_a_log_that_is_played_ends_with_its_file(
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
+    ("text", "code", "message"),
     [
-        ('{"timestamp_ns": 5, "power_uw": 7}\n', "it is no line of power stream"),
-        ("{}{}\n", "holds no samples: line 1"),
-        ("[1]\n", "no heading of a power log"),
-        (f"{CSV_HEADER}\n0,boot,,,,,,,,,77\n", "holds no samples"),
-        (f"{CSV_HEADER}\n0,power,5\n", "it has 3 values, not 11"),
-        ("\0" * 50, "no heading of a power log"),
+        ('{"timestamp_ns": 5, "power_uw": 7}\n', 1, "it is no line of power stream"),
+        ("{}{}\n", 1, "holds no samples: line 1"),
+        ("[1]\n", 2, "holds no trial with samples"),
+        (f"{CSV_HEADER}\n0,boot,,,,,,,,,77\n", 1, "holds no samples"),
+        (f"{CSV_HEADER}\n0,power,5\n", 1, "it has 3 values, not 11"),
+        ("\0" * 50, 2, "no row of numbers"),
     ],
 )
 def test_what_is_no_log_is_refused(
-    text: str, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    text: str, code: int, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     log = tmp_path / "log.csv"
     log.write_text(text)
-    assert run_line(["power", "report", str(log)]) == 1
+    assert run_line(["power", "report", str(log)]) == code
     assert message in capsys.readouterr().err

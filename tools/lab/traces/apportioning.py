@@ -23,7 +23,7 @@ class WindowOptions:
     """What tells the windows.
 
     Args:
-        marker: a digital channel and what of it.
+        channel: a digital channel and what of it, as `marks.FORMS`.
         inferences: in each window that a channel marks.
         windows: how many there have to be; None for any number.
         same_clock: the run's clock is the trace's.
@@ -31,7 +31,7 @@ class WindowOptions:
         idle_window_s: a stretch of the trace to take it from.
     """
 
-    marker: str | None = None
+    channel: str | None = None
     inferences: int | None = None
     windows: int | None = None
     same_clock: bool = False
@@ -66,16 +66,16 @@ def apportion(trace: Trace, options: WindowOptions, run: RunRows | None) -> Appo
     idle_w = _idle_w(trace, options)
     if run is not None:
         return _by_run(trace, options, run, idle_w)
-    if options.marker is not None:
+    if options.channel is not None:
         each = options.inferences or 1
-        windows = marked_windows(trace, options.marker, each)
+        windows = marked_windows(trace, options.channel, each)
         assumed = () if options.inferences else ("1 inference in each marked window",)
-        return _of(trace, windows, options, f"channel {options.marker}", idle_w, assumed)
+        return _of(trace, windows, options, f"channel {options.channel}", idle_w, assumed)
     if trace.windows:
         return _of(trace, trace.windows, options, trace.windows_from, idle_w, ())
     if options.windows or options.inferences:
         raise TraceError(
-            f"{trace.name}: nothing tells its windows; name a channel with --marker, or a run's "
+            f"{trace.name}: nothing tells its windows; name one with --channel, or a run's "
             f"log with --run{hint(trace)}"
         )
     return None
@@ -117,8 +117,8 @@ def _by_run(
         spans = run.spans_ns / 1e9
         assumed: tuple[str, ...] = ("the run's clock is the trace's, as --same-clock says",)
     else:
-        assert options.marker is not None  # checked
-        marks = marked_spans(trace, options.marker)
+        assert options.channel is not None  # checked
+        marks = marked_spans(trace, options.channel)
         clock = fit_clock(marks, run.spans_ns, trace.step_s, trace.name)
         spans = np.stack([clock.trace_s(run.spans_ns[:, at]) for at in (0, 1)], axis=1)
         # Of a line through many marks each inference's edges are better known than its own mark's.
@@ -131,7 +131,7 @@ def _by_run(
             f"{trace.name} goes from {trace.start_s:.3f} to {trace.end_s:.3f} s, {run.name} from "
             f"{spans[0, 0]:.3f} to {spans[-1, 1]:.3f} s: no inference lies in the trace"
         )
-    source = f"{run.name}, " + (f"channel {options.marker}" if clock else "the same clock")
+    source = f"{run.name}, " + (f"channel {options.channel}" if clock else "the same clock")
     whole = _of(trace, windows, options, source, idle_w, assumed)
     exits = run.exits[inside]
     by_exit = {
@@ -145,9 +145,9 @@ def _by_run(
 def _check_run(trace: Trace, options: WindowOptions, run: RunRows) -> None:
     if options.inferences is not None:
         raise TraceError("--inferences: a run's log says which inference each window is")
-    if (options.marker is None) == (not options.same_clock):
+    if (options.channel is None) == (not options.same_clock):
         raise TraceError(
-            "--run needs what ties its clock to the trace's: --marker CHANNEL for a line that run "
+            "--run needs what ties its clock to the trace's: --channel D0 for a line that run "
             "--marker drove, or --same-clock for a log of power record on the same board"
             + hint(trace)
         )

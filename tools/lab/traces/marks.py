@@ -26,7 +26,7 @@ def marked_spans(trace: Trace, mark: str) -> Numbers:
     channel, _, given = mark.partition(":")
     level = next((known for known in get_args(Level) if known == (given or "high")), None)
     if level is None:
-        raise TraceError(f"--marker {mark}: {given!r} is none of {', '.join(get_args(Level))}")
+        raise TraceError(f"--channel {mark}: {given!r} is none of {', '.join(get_args(Level))}")
     if channel not in trace.channels:
         there = ", ".join(trace.channels) or "none"
         raise TraceError(f"{trace.name} has no digital channel {channel!r}; there are: {there}")
