@@ -18,11 +18,13 @@ from edge_infer.runtime.frames.raw import (
     ByteStream,
     PixelFormat,
     RawFormat,
+    RawOptions,
     camera_stride,
     read_raw_frames,
+    scaled,
 )
+from edge_infer.runtime.frames.raw_files import raw_dtype
 from edge_infer.runtime.frames.source import RawFrame, Source, input_document
-from edge_infer.runtime.frames.sources import raw_dtype
 from edge_infer.runtime.frames.streams import (
     JPEG,
     Y4M,
@@ -76,7 +78,7 @@ class PipeSource(_Pipe):
         """See Source."""
         done: dict[str, int | None] = {f"read as {self.raw}": None}
         if self.raw.pixels != "int8":
-            done |= _scaled(self.raw.width, self.raw.height, self.spec)
+            done |= scaled(self.raw.width, self.raw.height, self.spec.shape)
         elif self.spec.dtype == np.uint8:
             done[SHIFTED] = None
         return input_document("raw frames", self.name, done, stride=self.raw.row_bytes)
@@ -124,26 +126,11 @@ class Y4mSource(_Pipe):
             f"read as {form.width}x{form.height} {form.colour}": None,
             f"{levels} range{stated}": None,
         }
-        done |= _scaled(form.width, form.height, self.spec)
+        done |= scaled(form.width, form.height, self.spec.shape)
         return input_document("Y4M", self.name, done)
 
 
-def _scaled(width: int, height: int, spec: FrameSpec) -> dict[str, int | None]:
-    wanted = f"{spec.shape[1]}x{spec.shape[0]}"
-    return {} if f"{width}x{height}" == wanted else {f"scaled to {wanted}, nearest": None}
-
-
-@dataclass(frozen=True)
-class PipeOptions:
-    """What somebody said of a stream."""
-
-    size: tuple[int, int] | None = None
-    """Width and height."""
-    pixels: PixelFormat | None = None
-    stride: int | None = None
-
-
-def open_pipe(stream: ByteStream, spec: FrameSpec, options: PipeOptions) -> Source:
+def open_pipe(stream: ByteStream, spec: FrameSpec, options: RawOptions) -> Source:
     """Open a stream as frames, by its first bytes and what was said of it.
 
     Raises:
@@ -167,7 +154,7 @@ def open_pipe(stream: ByteStream, spec: FrameSpec, options: PipeOptions) -> Sour
     return PipeSource(peeked, _raw_format(peeked, spec, options), spec)
 
 
-def _raw_format(stream: PeekedStream, spec: FrameSpec, options: PipeOptions) -> RawFormat:
+def _raw_format(stream: PeekedStream, spec: FrameSpec, options: RawOptions) -> RawFormat:
     if spec.dtype == np.float32:
         raise InputError(
             "the bundle takes float32 frames, standard input has bytes: give an .npy or .npz"
@@ -196,7 +183,7 @@ def _check_pictures(spec: FrameSpec) -> None:
         )
 
 
-def _tensor_format(spec: FrameSpec, options: PipeOptions) -> RawFormat:
+def _tensor_format(spec: FrameSpec, options: RawOptions) -> RawFormat:
     """Return the format of the model's own input: its size is the bundle's."""
     height, width, *rest = (*spec.shape, 1)[:3] if len(spec.shape) > 1 else (1, spec.shape[0], 1)
     if options.size not in (None, (width, height)) or options.stride:

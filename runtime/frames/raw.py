@@ -71,6 +71,19 @@ class RawFormat:
         return f"{self.width}x{self.height} {self.pixels}{padded}"
 
 
+@dataclass(frozen=True, slots=True)
+class RawOptions:
+    """What somebody said of raw frames."""
+
+    size: tuple[int, int] | None = None
+    """Width and height."""
+    pixels: PixelFormat | None = None
+    stride: int | None = None
+
+
+NOTHING_STATED = RawOptions()
+
+
 def camera_stride(width: int) -> int:
     """Return the bytes of a row of rpicam-vid's yuv420."""
     return -(-width // CAMERA_ALIGNMENT) * CAMERA_ALIGNMENT
@@ -142,6 +155,12 @@ def to_rgb(
     rgb = np.stack([y + 1.402 * cr, y - 0.344136 * cb - 0.714136 * cr, y + 1.772 * cb], -1)
     colour: NDArray[Any] = np.clip(np.rint(rgb), 0, 255).astype(np.uint8)
     return colour
+
+
+def scaled(width: int, height: int, shape: tuple[int, ...]) -> dict[str, int | None]:
+    """Return, for the document of an input, what `nearest` does to frames of a size."""
+    wanted = f"{shape[1]}x{shape[0]}"
+    return {} if f"{width}x{height}" == wanted else {f"scaled to {wanted}, nearest": None}
 
 
 def nearest(frame: NDArray[Any], shape: tuple[int, ...]) -> NDArray[Any]:

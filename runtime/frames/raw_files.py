@@ -8,15 +8,26 @@ float32, little-endian.
 import csv
 import math
 from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.models_tflite.frame_labels import check_labels
-from edge_infer.models_tflite.frame_spec import FrameSpec
+from edge_infer.models_tflite.frame_spec import SHIFTED, FrameSpec
 from edge_infer.runtime.errors import InputError
+from edge_infer.runtime.frames.raw import (
+    RawFormat,
+    RawOptions,
+    camera_stride,
+    nearest,
+    scaled,
+    unpack,
+)
+from edge_infer.runtime.frames.source import RawFrame, input_document
 
 LABELS_FILE = "y_labels.csv"
 
@@ -26,6 +37,114 @@ class RawFile(NamedTuple):
 
     path: Path
     label: int | None
+
+
+@dataclass
+class RawFileSource:
+    """Raw .bin files of a folder, with or without labels."""
+
+    files: Sequence[RawFile]
+    spec: FrameSpec
+    name: str
+    dtype: np.dtype[np.generic]
+    """Of the values in the files."""
+    left_out: Counter[str]
+    raw: RawFormat | None = None
+    """Of pictures whose layout was stated; None for frames as the bundle takes them."""
+    repeatable = True
+    skipped: list[str] = field(default_factory=list)
+
+    def __iter__(self) -> Iterator[RawFrame]:
+        for path, label in self.files:
+            yield RawFrame(self.read(path), label, path.name)
+
+    def read(self, path: Path) -> NDArray[Any]:
+        """Return one frame. Raises InputError or FrameError where it does not fit."""
+        if self.raw is not None:
+            return read_picture_file(path, self.spec, self.raw)
+        return self.spec.check(read_raw_file(path, self.spec, self.dtype), str(path))
+
+    def warnings(self) -> list[str]:
+        """See Source."""
+        return []
+
+    def document(self) -> dict[str, Any]:
+        """See Source."""
+        raw, spec = self.raw, self.spec
+        done: dict[str, int | None] = {f"read as {raw or self.dtype}": None}
+        if raw is not None:
+            done |= scaled(raw.width, raw.height, spec.shape)
+        elif self.dtype == np.int8 and spec.dtype == np.uint8:
+            done[SHIFTED] = None
+        unlabelled = sum(file.label is None for file in self.files)
+        more = {} if raw is None else {"stride": raw.row_bytes}
+        return input_document("raw files", self.name, done, self.left_out, unlabelled, **more)
+
+
+def open_raw_files(
+    folder: Path, spec: FrameSpec, labels_path: Path | None, options: RawOptions
+) -> RawFileSource:
+    """Open a folder of .bin files.
+
+    Args:
+        folder: where they lie.
+        spec: what the bundle takes.
+        labels_path: the labels file; y_labels.csv of the folder if None.
+        options: what was said of the files.
+
+    Raises:
+        InputError, FrameError: the files, or what was said of them, do not fit.
+    """
+    raw = _picture_format(folder, spec, options)
+    int8 = None if options.pixels is None else options.pixels == "int8"
+    dtype = raw_dtype(spec, int8, str(folder))
+    left_out: Counter[str] = Counter()
+    files = list_raw_files(folder, spec, labels_path, left_out)
+    source = RawFileSource(files, spec, str(folder), dtype, left_out, raw)
+    for path, _ in files[:1]:
+        source.read(path)
+    return source
+
+
+def _picture_format(folder: Path, spec: FrameSpec, options: RawOptions) -> RawFormat | None:
+    """Return how pictures in .bin files are laid out, None where nobody said."""
+    if options.pixels in (None, "int8"):
+        if options.size or options.stride:
+            raise InputError(
+                f"{folder}: --frame-size and --frame-stride go with --frame-format gray, rgb or "
+                "yuv420; other .bin files hold just what the bundle takes"
+            )
+        return None
+    if len(spec.shape) != 3 or spec.shape[2] not in (1, 3) or spec.dtype != np.uint8:
+        raise InputError(
+            f"{folder}: --frame-format {options.pixels} is for pictures, the bundle takes "
+            f"{spec.dtype} {list(spec.shape)}"
+        )
+    assert options.pixels is not None
+    width, height = options.size or (spec.shape[1], spec.shape[0])
+    return RawFormat(width, height, options.pixels, options.stride)
+
+
+def raw_dtype(spec: FrameSpec, int8: bool | None, name: str) -> np.dtype[np.generic]:
+    """Return the dtype of bytes that do not say.
+
+    Args:
+        spec: what the bundle takes.
+        int8: True or False where somebody said; else the bundle's own dtype.
+        name: for the message.
+
+    Raises:
+        InputError: they may be pixels or the integers of a model that takes no pixels.
+    """
+    if int8:
+        return np.dtype(np.int8)
+    if int8 is None and not spec.like_pixels:
+        raise InputError(
+            f"{name}: these bytes may be pixels or the model's own int8 input, whose quantisation "
+            "is no image model's; say which with --frame-format int8, gray or rgb, or build the "
+            "bundle with --source int8"
+        )
+    return spec.dtype
 
 
 def list_raw_files(
@@ -65,13 +184,32 @@ def list_raw_files(
 
 def read_raw_file(path: Path, spec: FrameSpec, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
     """Read one frame. Raises InputError where it has not the size that the bundle takes."""
-    content = path.read_bytes()
+    content = _content(path)
     wanted = math.prod(spec.shape) * dtype.itemsize
     if len(content) != wanted:
         raise InputError(
             f"{path}: {len(content)} bytes, the bundle takes {wanted}: {dtype} {list(spec.shape)}"
         )
     return np.frombuffer(content, dtype.newbyteorder("<")).astype(dtype).reshape(spec.shape)
+
+
+def read_picture_file(path: Path, spec: FrameSpec, raw: RawFormat) -> NDArray[np.generic]:
+    """Read one picture. Raises InputError where it has not the size that was stated."""
+    content = _content(path)
+    if len(content) == raw.frame_bytes:
+        return nearest(unpack(content, raw, spec.shape[2]), spec.shape)
+    padded = replace(raw, stride=camera_stride(raw.width))
+    advice = "give --frame-size, --frame-format and --frame-stride as they were written"
+    if raw.stride is None and len(content) == padded.frame_bytes:
+        advice = f"its rows are padded, give --frame-stride {padded.stride}"
+    raise InputError(f"{path}: {len(content)} bytes, {raw} has {raw.frame_bytes}: {advice}")
+
+
+def _content(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
 
 
 def _rows(path: Path) -> list[list[str]]:

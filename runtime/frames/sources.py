@@ -4,7 +4,6 @@ A source yields raw frames in the shape the bundle takes; pacing, deadlines and 
 the event loop. What a source leaves out it names in `skipped`, what it did in `document`.
 """
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,7 +14,7 @@ from numpy.typing import NDArray
 
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.frame_labels import check_labels
-from edge_infer.models_tflite.frame_spec import SHIFTED, FrameSpec, check_frames
+from edge_infer.models_tflite.frame_spec import FrameSpec, check_frames
 from edge_infer.runtime.errors import InputError, SourceError, SourceMissingError
 from edge_infer.runtime.frames.array_files import read_arrays
 from edge_infer.runtime.frames.folders import (
@@ -24,7 +23,8 @@ from edge_infer.runtime.frames.folders import (
     list_images,
 )
 from edge_infer.runtime.frames.images import ImageReader
-from edge_infer.runtime.frames.raw_files import RawFile, list_raw_files, read_raw_file
+from edge_infer.runtime.frames.raw import NOTHING_STATED, RawOptions
+from edge_infer.runtime.frames.raw_files import open_raw_files
 from edge_infer.runtime.frames.source import RawFrame, Source, input_document
 
 
@@ -129,38 +129,6 @@ class ImageSource:
         return input_document("images", self.name, done, left_out, self.listing.unlabelled)
 
 
-@dataclass
-class RawFileSource:
-    """Raw .bin files of a folder, with or without labels."""
-
-    files: Sequence[RawFile]
-    spec: FrameSpec
-    name: str
-    dtype: np.dtype[np.generic]
-    """Of the values in the files."""
-    left_out: Counter[str]
-    repeatable = True
-    skipped: list[str] = field(default_factory=list)
-
-    def __iter__(self) -> Iterator[RawFrame]:
-        for path, label in self.files:
-            values = read_raw_file(path, self.spec, self.dtype)
-            yield RawFrame(self.spec.check(values, str(path)), label, path.name)
-
-    def warnings(self) -> list[str]:
-        """See Source."""
-        return []
-
-    def document(self) -> dict[str, Any]:
-        """See Source."""
-        shifted = self.dtype == np.int8 and self.spec.dtype == np.uint8
-        done: dict[str, int | None] = {f"read as {self.dtype}": None}
-        if shifted:
-            done[SHIFTED] = None
-        unlabelled = sum(file.label is None for file in self.files)
-        return input_document("raw files", self.name, done, self.left_out, unlabelled)
-
-
 def open_samples(bundle: Bundle) -> ArraySource:
     """Return the samples that a bundle carries, with their labels.
 
@@ -182,7 +150,7 @@ def open_source(
     labels_path: Path | None = None,
     strict: bool = False,
     background: tuple[int, ...] | None = None,
-    raw_int8: bool | None = None,
+    raw: RawOptions = NOTHING_STATED,
     labelled: bool = False,
 ) -> Source:
     """Open a file or folder as frames, by its kind.
@@ -196,7 +164,7 @@ def open_source(
             y_labels.csv are found beside them.
         strict: raise at the first image that cannot be read.
         background: what stands behind transparent images; the bundle's if None.
-        raw_int8: whether raw .bin files hold int8; None if nobody said.
+        raw: what was said of raw .bin files.
         labelled: refuse an input without classes.
 
     Raises:
@@ -208,16 +176,16 @@ def open_source(
         raise SourceMissingError(f"there is no input {path}")
     if path.is_dir():
         if any(path.glob("*.bin")):
-            return _raw_files(path, spec, labels_path, raw_int8)
-        _refuse_unused(path, labels_path, raw_int8)
+            return open_raw_files(path, spec, labels_path, raw)
+        _refuse_unused(path, labels_path, raw)
         listing = list_images(path, labels)
         if labelled:
             _refuse_unlabelled(listing, path)
         return ImageSource(listing, spec, str(path), strict, background)
     if path.suffix.lower() in IMAGE_SUFFIXES:
-        _refuse_unused(path, labels_path, raw_int8)
+        _refuse_unused(path, labels_path, raw)
         return ImageSource(FolderListing([(path, None)]), spec, str(path), True, background)
-    _refuse_unused(path, None, raw_int8)
+    _refuse_unused(path, None, raw)
     arrays = read_arrays(path, labels_path)
     if arrays is not None:
         return ArraySource(*arrays, spec, path.name)
@@ -227,11 +195,15 @@ def open_source(
     )
 
 
-def _refuse_unused(path: Path, labels_path: Path | None, raw_int8: bool | None) -> None:
+def _refuse_unused(path: Path, labels_path: Path | None, raw: RawOptions) -> None:
     if labels_path is not None:
         raise InputError(f"{path}: images have their classes by subfolders, not by a labels file")
-    if raw_int8 is not None:
-        raise InputError(f"{path}: says itself what it holds; --frame-format is for raw frames")
+    for name, value in (("format", raw.pixels), ("size", raw.size), ("stride", raw.stride)):
+        if value is not None:
+            raise InputError(
+                f"{path}: says itself what it holds; --frame-{name} is for raw frames, on "
+                "standard input or in .bin files"
+            )
 
 
 def _refuse_unlabelled(listing: FolderListing, folder: Path) -> None:
@@ -240,36 +212,3 @@ def _refuse_unlabelled(listing: FolderListing, folder: Path) -> None:
             f"{folder}: {listing.unlabelled} of {len(listing.paths)} images lie in no class "
             "folder, and their classes are needed: make one subfolder a class"
         )
-
-
-def _raw_files(
-    folder: Path, spec: FrameSpec, labels_path: Path | None, raw_int8: bool | None
-) -> RawFileSource:
-    dtype = raw_dtype(spec, raw_int8, str(folder))
-    left_out: Counter[str] = Counter()
-    files = list_raw_files(folder, spec, labels_path, left_out)
-    for path, _ in files[:1]:
-        spec.check(read_raw_file(path, spec, dtype), str(path))
-    return RawFileSource(files, spec, str(folder), dtype, left_out)
-
-
-def raw_dtype(spec: FrameSpec, int8: bool | None, name: str) -> np.dtype[np.generic]:
-    """Return the dtype of bytes that do not say.
-
-    Args:
-        spec: what the bundle takes.
-        int8: True or False where somebody said; else the bundle's own dtype.
-        name: for the message.
-
-    Raises:
-        InputError: they may be pixels or the integers of a model that takes no pixels.
-    """
-    if int8:
-        return np.dtype(np.int8)
-    if int8 is None and not spec.like_pixels:
-        raise InputError(
-            f"{name}: these bytes may be pixels or the model's own int8 input, whose quantisation "
-            "is no image model's; say which with --frame-format int8 or gray, or build the bundle "
-            "with --source int8"
-        )
-    return spec.dtype

@@ -218,6 +218,9 @@ def test_what_cannot_be_tuned_is_refused_in_one_line(
         (1, "it takes 3744 ", (EARLY, "--calibration", noisy, "--allow", 0.1)),
         (1, "tiny-single has one exit", (single.path, "--calibration", "fits.npz")),
         (2, "there is no input nothing.npz", (EARLY, "--calibration", "nothing.npz")),
+        (2, "standard input has frames without labels", (EARLY, "--calibration", "-")),
+        (2, "--frame-size is for raw frames",
+         (EARLY, "--calibration", noisy, "--frame-size", "8x8")),
         (2, "--calibration is missing", (EARLY,)),
         (2, "sim:raspberry-pi-5", (EARLY, "--calibration", noisy, "--board", "sim:nothing")),
         (2, "has no clock of 1234 MHz; it has 1500",
@@ -242,3 +245,19 @@ def test_a_folder_in_the_way_is_left_alone(noisy: Path, tmp_path: Path) -> None:
     assert result.exit_code == 2
     assert "exists already" in result.output
     assert [path.name for path in out.iterdir()] == ["note"]
+
+
+def test_raw_files_are_calibrated_on_like_arrays(noisy: Path, tmp_path: Path) -> None:
+    arrays = dict(np.load(noisy))
+    lines = []
+    for number, (frame, label) in enumerate(zip(arrays["frames"], arrays["labels"], strict=True)):
+        padded = np.pad(frame[..., 0], [(0, 0), (0, 8)])
+        (tmp_path / f"{number:04}.bin").write_bytes(padded.tobytes())
+        lines.append(f"{number:04}.bin,10,{label}")
+    (tmp_path / "y_labels.csv").write_text("\n".join(lines))
+    options = ("--allow", 3, "--dry-run")
+    raw = ("--frame-format", "gray", "--frame-stride", 16)
+    ours = tune(EARLY, "--calibration", tmp_path, *raw, *options)
+    theirs = tune(EARLY, "--calibration", noisy, *options)
+    assert ours["thresholds"] == theirs["thresholds"] and ours["exits"] == theirs["exits"]
+    assert ours["input"]["kind"] == "raw files" and ours["input"]["stride"] == 16

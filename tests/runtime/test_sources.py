@@ -11,6 +11,7 @@ from tests.runtime.test_idx import idx_bytes
 from edge_infer.models_tflite.errors import FrameError
 from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.errors import InputError, SourceError, SourceMissingError
+from edge_infer.runtime.frames.raw import RawOptions
 from edge_infer.runtime.frames.sources import ArraySource, open_source
 
 GREY = FrameSpec((4, 6, 1), np.dtype(np.uint8))
@@ -286,4 +287,4 @@ def test_options_that_an_input_does_not_use_are_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="not by a labels file"):
         open_source(tmp_path, GREY, ["cat"], labels_path=tmp_path / "y.npy")
     with pytest.raises(InputError, match="--frame-format is for raw frames"):
-        open_source(tmp_path / "a.png", GREY, ["cat"], raw_int8=True)
+        open_source(tmp_path / "a.png", GREY, ["cat"], raw=RawOptions(pixels="int8"))

@@ -9,8 +9,14 @@ from PIL import Image
 
 from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.errors import InputError, SourceError
-from edge_infer.runtime.frames.pipe import PipeOptions, open_pipe
-from edge_infer.runtime.frames.raw import PixelFormat, RawFormat, camera_stride, read_raw_frames
+from edge_infer.runtime.frames.pipe import open_pipe
+from edge_infer.runtime.frames.raw import (
+    PixelFormat,
+    RawFormat,
+    RawOptions,
+    camera_stride,
+    read_raw_frames,
+)
 
 GREY = FrameSpec((4, 6, 1), np.dtype(np.uint8))
 COLOUR = FrameSpec((4, 6, 3), np.dtype(np.uint8))
@@ -18,7 +24,7 @@ PICTURES = np.random.default_rng(3).integers(0, 256, (3, 4, 6), np.uint8)
 
 
 def read(content: bytes, spec: FrameSpec = GREY, **stated: Any) -> np.ndarray[Any, Any]:
-    source = open_pipe(io.BytesIO(content), spec, PipeOptions(**stated))
+    source = open_pipe(io.BytesIO(content), spec, RawOptions(**stated))
     return np.stack([frame.data for frame in source])
 
 
@@ -97,7 +103,7 @@ def jpegs(count: int) -> list[bytes]:
 def test_jpeg_pictures_are_decoded_and_a_cut_one_is_named() -> None:
     parts = jpegs(4)
     content = b"".join(parts[:3]) + b"\0\0" + parts[3][:-40]
-    source = open_pipe(io.BytesIO(content), GREY, PipeOptions((6, 4), "gray"))
+    source = open_pipe(io.BytesIO(content), GREY, RawOptions((6, 4), "gray"))
     values = [int(frame.data.mean()) for frame in source]
     assert np.allclose(values, [0, 50, 100], atol=2)
     assert source.skipped == ["standard input ended within frame 3 of JPEG"]
@@ -136,7 +142,7 @@ def test_int8_frames_are_the_models_own_input() -> None:
     own = FrameSpec((4, 6, 1), np.dtype(np.int8))
     assert np.array_equal(read(values.tobytes(), own)[..., 0], values)
     shifted = FrameSpec((4, 6, 1), np.dtype(np.uint8), signed=True, like_pixels=False)
-    with pytest.raises(InputError, match="--frame-format int8 or gray"):
+    with pytest.raises(InputError, match="--frame-format int8, gray or rgb"):
         read(values.tobytes(), shifted)
     found = read(values.tobytes(), shifted, pixels="int8")
     assert np.array_equal(found[..., 0].astype(int) - 128, values)

@@ -13,8 +13,8 @@ from edge_infer.commands.standard_streams import standard_input
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.errors import InputError
-from edge_infer.runtime.frames.pipe import PipeOptions, open_pipe
-from edge_infer.runtime.frames.raw import PIXEL_FORMATS, PixelFormat
+from edge_infer.runtime.frames.pipe import open_pipe
+from edge_infer.runtime.frames.raw import PIXEL_FORMATS, PixelFormat, RawOptions
 from edge_infer.runtime.frames.source import Source
 from edge_infer.runtime.frames.sources import open_samples, open_source
 
@@ -56,6 +56,11 @@ class SourceOptions:
     background: tuple[int, ...] | None = None
     strict: bool = False
 
+    @property
+    def raw(self) -> RawOptions:
+        """What is said of raw frames."""
+        return RawOptions(self.frame_size, self.frame_format, self.frame_stride)
+
 
 background_option = option(
     "--background",
@@ -63,6 +68,27 @@ background_option = option(
     help="What transparent images lie on: black, white, 0 to 255 or #RRGGBB.  [default: the "
     "bundle's; without one they are refused]",
 )
+raw_options = (
+    option(
+        "--frame-size",
+        type=FrameSize(),
+        help="Size of raw frames on standard input or in .bin files, as 640x480.",
+    ),
+    option(
+        "--frame-format",
+        type=click.Choice(PIXEL_FORMATS),
+        help="Layout of raw frames on standard input or in .bin files; int8 are the integers of "
+        "the model's own input.  [default: gray, in .bin files as the bundle takes them; int8 for "
+        "a bundle of --source int8]",
+    ),
+    option(
+        "--frame-stride",
+        type=click.IntRange(1, 10**6),
+        help="Bytes from one row of raw frames to the next; rpicam-vid pads rows of yuv420 to a "
+        "multiple of 64.  [default: no padding]",
+    ),
+)
+"""What raw frames do not say themselves."""
 source_options = options_as(
     "reading",
     SourceOptions,
@@ -73,29 +99,12 @@ source_options = options_as(
             help="Labels of an .npy or IDX input, or of raw .bin files.  [default: found beside "
             "IDX and .bin files]",
         ),
-        option(
-            "--frame-size",
-            type=FrameSize(),
-            help="Size of raw frames on standard input, as 640x480.",
-        ),
-        option(
-            "--frame-format",
-            type=click.Choice(PIXEL_FORMATS),
-            help="Layout of raw frames on standard input, or of .bin files; int8 are the integers "
-            "of the model's own input.  [default: gray; int8 for a bundle of --source int8]",
-        ),
-        option(
-            "--frame-stride",
-            type=click.IntRange(1, 10**6),
-            help="Bytes from one row to the next of raw frames on standard input; rpicam-vid pads "
-            "rows of yuv420 to a multiple of 64.  [default: no padding]",
-        ),
+        *raw_options,
         background_option,
         option("--strict", is_flag=True, help="Fail at the first input that cannot be read."),
     ),
 )
 """Of a command that reads an input; it gets them as the argument `reading`."""
-_ONLY_STANDARD_INPUT = ("frame_size", "frame_stride")
 
 
 def open_input(bundle: Bundle, path: str | None, options: SourceOptions) -> Source:
@@ -120,7 +129,6 @@ def open_input(bundle: Bundle, path: str | None, options: SourceOptions) -> Sour
         return open_samples(bundle)
     if path == STANDARD_INPUT:
         return _pipe(options, spec)
-    _refuse_elsewhere(options)
     return open_source(
         Path(path),
         spec,
@@ -128,19 +136,11 @@ def open_input(bundle: Bundle, path: str | None, options: SourceOptions) -> Sour
         labels_path=options.labels,
         strict=options.strict,
         background=options.background,
-        raw_int8=None if options.frame_format is None else options.frame_format == "int8",
+        raw=options.raw,
     )
 
 
 def _pipe(options: SourceOptions, spec: FrameSpec) -> Source:
     if options.labels is not None:
         raise InputError("--labels are of a file: standard input has no end to count them against")
-    stated = PipeOptions(options.frame_size, options.frame_format, options.frame_stride)
-    return open_pipe(standard_input().buffer, spec, stated)
-
-
-def _refuse_elsewhere(options: SourceOptions) -> None:
-    for name in _ONLY_STANDARD_INPUT:
-        if getattr(options, name) is not None:
-            flag = f"--{name.replace('_', '-')}"
-            raise click.UsageError(f"{flag} is for raw frames on standard input, INPUT is a file")
+    return open_pipe(standard_input().buffer, spec, options.raw)

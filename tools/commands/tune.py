@@ -17,7 +17,7 @@ from edge_infer.commands.options import (
 )
 from edge_infer.commands.quantities import SEED, Number
 from edge_infer.commands.render import emit, note, warn
-from edge_infer.commands.source_options import background_option
+from edge_infer.commands.source_options import background_option, raw_options
 from edge_infer.commands.tune_report import promise_report, save_plot, tune_report
 from edge_infer.lab.tuning import LossBound
 from edge_infer.lab.tuning.promise_check import check_promise
@@ -28,6 +28,7 @@ from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.build import write_bundle
 from edge_infer.models_tflite.manifest import Criterion
 from edge_infer.runtime.exit_criterion import CRITERIA
+from edge_infer.runtime.frames.raw import PixelFormat, RawOptions
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,9 @@ class TuneOptions:
     calibration: str | None
     """None where a command can do without."""
     calibration_labels: Path | None
+    frame_size: tuple[int, int] | None
+    frame_format: PixelFormat | None
+    frame_stride: int | None
     board: str
     cost_table: Path | None
     clock: int | None
@@ -64,6 +68,7 @@ class TuneOptions:
             seed=self.seed,
             strict=self.strict,
             background=background,
+            raw=RawOptions(self.frame_size, self.frame_format, self.frame_stride),
             backend=open_backend(self.backend, self.resolver),
             progress=note,
         )
@@ -75,14 +80,17 @@ tune_options = options_as(
     (
         option(
             "--calibration",
-            help="Labelled inputs that no weight was trained on: .npy, .npz, IDX, or a folder of "
-            "images; held-back:DATA for what the bundle's recipe held back of a data set.",
+            help="Labelled inputs that no weight was trained on: .npy, .npz, IDX, a folder of "
+            "images or of raw .bin files; held-back:DATA for what the bundle's recipe held back of "
+            "a data set.",
         ),
         option(
             "--calibration-labels",
             type=click.Path(path_type=Path),
-            help="Labels of .npy or IDX inputs.  [default: found beside an IDX file]",
+            help="Labels of .npy or IDX inputs, or of raw .bin files.  [default: found beside IDX "
+            "and .bin files]",
         ),
+        *raw_options,
         option(
             "--board",
             default="sim:raspberry-pi-5",

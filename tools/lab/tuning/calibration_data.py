@@ -12,6 +12,7 @@ from edge_infer.lab.train.sources import held_back_images
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.errors import InputError, RunError
+from edge_infer.runtime.frames.raw import NOTHING_STATED, RawOptions
 from edge_infer.runtime.frames.source import Source
 from edge_infer.runtime.frames.sources import ArraySource, open_source
 
@@ -52,22 +53,26 @@ def read_calibration(
     *,
     strict: bool = False,
     background: tuple[int, ...] | None = None,
+    raw: RawOptions = NOTHING_STATED,
 ) -> CalibrationData:
     """Read calibration inputs: a file or folder, or what the bundle's recipe held back.
 
     Args:
         bundle: what they are for.
-        where: .npy, .npz, an IDX file or a folder of images; or held-back: and a data set.
-        labels_path: labels of an .npy or IDX file; an IDX file's own are found beside it.
+        where: .npy, .npz, an IDX file, a folder of images or of raw .bin files; or held-back: and
+            a data set.
+        labels_path: labels of an .npy or IDX file, or of raw files; those of IDX and raw files are
+            found beside them.
         strict: raise at the first image that cannot be read.
         background: what stands behind transparent images; the bundle's if None.
+        raw: what raw .bin files do not say themselves.
 
     Raises:
         SourceError: nothing readable is there, images in no class folder, or arrays have no labels.
         FrameError: frames or labels do not fit the bundle.
         CalibrationError: they are among the bundle's own test samples.
     """
-    source = _open(bundle, where, labels_path, strict, background)
+    source = _open(bundle, where, labels_path, strict, background, raw)
     unlabelled = source.document()["unlabelled"]
     found = [] if unlabelled else list(source)
     if unlabelled:
@@ -96,6 +101,7 @@ def _open(
     labels_path: Path | None,
     strict: bool,
     background: tuple[int, ...] | None,
+    raw: RawOptions,
 ) -> Source:
     spec = FrameSpec.of(bundle)
     if where.startswith(_HELD_BACK):
@@ -103,6 +109,8 @@ def _open(
         held = held_back_images(bundle, data)
         return ArraySource(*held, spec, f"{Path(data).name}, held back from training")
     names = bundle.manifest.labels
+    if where == "-":
+        raise InputError("standard input has frames without labels: calibrate on files")
     return open_source(
         Path(where),
         spec,
@@ -110,6 +118,7 @@ def _open(
         labels_path=labels_path,
         strict=strict,
         background=background,
+        raw=raw,
         labelled=True,
     )
 

@@ -44,6 +44,7 @@ from edge_infer.models_tflite.plain_net import plain_net
 from edge_infer.models_tflite.redraft import redraft
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.frames.raw import NOTHING_STATED, RawOptions
 from edge_infer.runtime.predictor import SoftmaxPredictor
 
 RULE = (
@@ -111,6 +112,7 @@ def tune(
     seed: int = 0,
     strict: bool = False,
     background: tuple[int, ...] | None = None,
+    raw: RawOptions = NOTHING_STATED,
     backend: Backend | None = None,
     progress: Progress = silent,
 ) -> Tuning:
@@ -128,6 +130,7 @@ def tune(
         seed: of the split into inputs to learn and to test on.
         strict: raise at the first input that cannot be read.
         background: what stands behind transparent images; the bundle's if None.
+        raw: what raw .bin files do not say themselves.
         backend: kernels to run it on; the default if None.
         progress: called with what is under way.
 
@@ -137,7 +140,9 @@ def tune(
     """
     backend = backend or open_backend()
     costs = read_costs(bundle, board, backend.info, cost_table, clock_mhz)
-    data = read_calibration(bundle, calibration, labels_path, strict=strict, background=background)
+    data = read_calibration(
+        bundle, calibration, labels_path, strict=strict, background=background, raw=raw
+    )
     return tune_bundle(bundle, backend, data, costs, loss_bound, criterion, seed, progress)
 
 
