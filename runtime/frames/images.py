@@ -28,6 +28,8 @@ class ImageReader:
     spec: FrameSpec
     background: tuple[int, ...] | None = None
     """What stands behind transparent images; the bundle's if None."""
+    advice: str = "give --background black, white or #RRGGBB"
+    """What to try where that is not known."""
     done: Counter[str] = field(default_factory=Counter)
     """Images by what was done to them."""
     brightest: int = 0
@@ -111,8 +113,7 @@ class ImageReader:
         behind = self.background or self.spec.background
         if behind is None:
             raise InputError(
-                f"{name}: is transparent in part, and nothing says on what it lies; give "
-                "--background black, white or #RRGGBB"
+                f"{name}: is transparent in part, and nothing says on what it lies; {self.advice}"
             )
         self.done["composited"] += 1
         colour = tuple(behind) * 3 if len(behind) == 1 else tuple(behind)

@@ -1,5 +1,6 @@
 """The compare command: its document, its fairness, its refusals."""
 
+import io
 import json
 from pathlib import Path
 from typing import Any
@@ -241,6 +242,17 @@ def image_folders(folder: Path, image: bytes | None = None) -> Path:
     if image is not None:
         (folder / "test" / "0" / "0.png").write_bytes(image)
     return folder
+
+
+def test_a_transparent_image_of_a_data_set_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stream = io.BytesIO()
+    Image.new("RGBA", (8, 8), (255, 255, 255, 0)).save(stream, "PNG")
+    data = image_folders(tmp_path, stream.getvalue())
+    assert run_line(["compare", BUNDLE, *SHORT, "--data", str(data)]) == 2
+    said = capsys.readouterr().err
+    assert "0.png: is transparent in part" in said and "--background" not in said
 
 
 @pytest.mark.parametrize("image", [b"", b"no image", b"\x89PNG\r\n\x1a\n cut off"])

@@ -102,7 +102,7 @@ def test_samples_that_do_not_fit_are_refused_at_build(
 def test_options_of_standard_input_are_refused_for_files(tmp_path: Path, capsys: Capture) -> None:
     np.save(tmp_path / "x.npy", np.zeros((1, 8, 8, 1), np.uint8))
     code, _, err = outcome(capsys, DIGITS, str(tmp_path / "x.npy"), "--frame-stride", "64")
-    assert code == 2 and "--frame-stride is for raw frames on standard input" in err
+    assert code == 2 and "--frame-stride is for raw frames" in err
 
 
 def test_the_summary_says_what_was_done_and_left_out(tmp_path: Path, capsys: Capture) -> None:

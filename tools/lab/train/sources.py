@@ -173,7 +173,7 @@ def _read_image_folder(path: Path) -> tuple[Dataset, tuple[str, ...]]:
     if not found:
         raise DataError(f"{path}: no images ({', '.join(sorted(_SUFFIXES))}) in class folders")
     names = tuple(sorted({name.parent.name for name, _ in found}))
-    reader = ImageReader(_COLOUR)
+    reader = ImageReader(_COLOUR, advice="lay the images of a data set on one first")
     images = [reader.read(io.BytesIO(data), f"{path}: {name}") for name, data in found]
     sizes = {image.shape[:2] for image in images}
     if len(sizes) > 1:
