@@ -29,6 +29,12 @@ class OpWork(NamedTuple):
     """Multiply-accumulates of one invocation."""
     elements: int
     """Elements of the output tensor."""
+    channels: int = 0
+    """Output channels; 0 where the shape is not known."""
+    taps: int = 1
+    """Positions of the window: 9 for 3x3."""
+    inputs: int = 0
+    """Elements of the inputs that are no weights; 0 where not known."""
 
 
 @dataclass(frozen=True, slots=True)

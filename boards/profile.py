@@ -14,23 +14,21 @@ from edge_infer.boards.errors import ProfileError, UnknownBoardError
 from edge_infer.boards.profile_sections import (
     AcceleratorProfile,
     CpuProfile,
-    KernelRates,
+    KernelProfile,
     MeterProfile,
     OverheadProfile,
     PowerProfile,
-    PublishedLatency,
     read_accelerator,
     read_cpu,
+    read_kernels,
     read_meter,
     read_overhead,
     read_power,
-    read_published,
-    read_rates,
 )
 from edge_infer.boards.toml_reader import Figure, TomlReader
 
 _FOLDER = Path(__file__).with_name("profiles")
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 Place = Literal["here", "wire", "simulation"]
 TESTED_ON = ("hardware", "vm", "simulation")
 
@@ -53,11 +51,9 @@ class BoardProfile:
     accelerator: AcceleratorProfile | None = None
     cpu: CpuProfile | None = None
     power: PowerProfile | None = None
-    rates: Mapping[str, KernelRates] = field(default_factory=dict)
-    """By arithmetic type: int8, float32."""
+    kernels: KernelProfile | None = None
     overhead: OverheadProfile | None = None
     meter: MeterProfile | None = None
-    published: tuple[PublishedLatency, ...] = ()
     quirks: Mapping[str, str] = field(default_factory=dict)
     """Known faults of the hardware or its firmware, with the reason."""
     figures: Mapping[str, Figure] = field(default_factory=dict, repr=False)
@@ -118,7 +114,7 @@ def _board(reader: TomlReader, name: str) -> BoardProfile:
     tested = reader.texts("tested")
     if not set(tested) <= set(TESTED_ON):
         reader.complain("tested", f"may hold {', '.join(TESTED_ON)}")
-    rates, quirks = reader.optional_table("rates"), reader.optional_table("quirks")
+    kernels, quirks = reader.optional_table("kernels"), reader.optional_table("quirks")
     profile = BoardProfile(
         name=name,
         title=reader.text("title"),
@@ -129,10 +125,9 @@ def _board(reader: TomlReader, name: str) -> BoardProfile:
         accelerator=read_accelerator(accelerator) if accelerator else None,
         cpu=read_cpu(cpu) if cpu else None,
         power=read_power(power) if power else None,
-        rates=read_rates(rates) if rates else {},
+        kernels=read_kernels(kernels) if kernels else None,
         overhead=read_overhead(overhead) if overhead else None,
         meter=read_meter(meter) if meter else None,
-        published=tuple(read_published(entry) for entry in reader.tables("published")),
         quirks={key: quirks.text(key) for key in quirks.names} if quirks else {},
         figures=MappingProxyType(reader.figures),
     )

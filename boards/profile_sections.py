@@ -5,10 +5,9 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from edge_infer.boards.calibration import LEAST_SHUNT_UOHM
+from edge_infer.boards.errors import ProfileError
+from edge_infer.boards.kernel_counts import KernelCounts, load_kernel_counts
 from edge_infer.boards.toml_reader import TomlReader
-
-OTHER = "OTHER"
-"""Row of a rate table that stands for every operator without one of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,28 +33,42 @@ class PowerProfile:
     idle_uw: int
     """Idle, interpreter loaded, no frames; the same at every clock."""
     busy_core_uw: int
-    """What one busy core adds at the top clock; scales with V^2 f and the number of cores."""
+    """What one busy core adds at the top clock."""
+    more_core_uw: int
+    """What each further busy core adds: it shares caches, memory and regulator with the first."""
+    fixed_permille: int
+    """Share of what busy cores add that follows neither voltage nor clock."""
+    waiting_permille: int
+    """What cores draw that wait for each other at an operator's end, of what they draw at work."""
     supply_mv: int
 
 
 @dataclass(frozen=True, slots=True)
-class KernelRates:
-    """Single-threaded speed of one arithmetic type's kernels."""
+class KernelSpeed:
+    """How fast a core takes the counted instructions of one arithmetic type's kernels."""
 
-    cycles_per_kmac: Mapping[str, int]
-    """Cycles per 1000 multiply-accumulates by operator, for operators that have any."""
-    cycles_per_kelement: Mapping[str, int]
-    """Cycles per 1000 output elements by operator, for operators without MACs."""
+    cycles_per_kinstruction: int
+    """Cycles per 1000 instructions, on one thread."""
+    sync_cycles: int
+    """Each operator's price of several threads: waking and joining them, their caches cold."""
+    shared_permille: int
+    """What several cores draw at these kernels, of power.busy_core_uw and more_core_uw: less where
+    they wait for memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class KernelProfile:
+    """The kernels a board runs."""
+
+    counts: KernelCounts
+    speeds: Mapping[str, KernelSpeed]
+    """By arithmetic type: int8, float32."""
 
 
 @dataclass(frozen=True, slots=True)
 class OverheadProfile:
     """What an inference costs besides its arithmetic, in cycles."""
 
-    op_cycles: int
-    """Each operator's start."""
-    sync_cycles: int
-    """Waking and joining the threads for one operator, when there are several."""
     invoke_cycles: int
     """Each invocation of an interpreter."""
     runtime_cycles: int
@@ -96,18 +109,6 @@ class AcceleratorProfile:
     """Core clock of each level."""
 
 
-@dataclass(frozen=True, slots=True)
-class PublishedLatency:
-    """A published latency of a whole network, that the rates were fitted to or checked by."""
-
-    network: str
-    latency_ns: int
-    threads: int
-    """0 where the publication does not say."""
-    use: str
-    """fit or check."""
-
-
 def read_cpu(table: TomlReader) -> CpuProfile:
     """Return the [cpu] table."""
     cpu = CpuProfile(
@@ -133,38 +134,44 @@ def read_power(table: TomlReader) -> PowerProfile:
     power = PowerProfile(
         idle_uw=table.integer("idle_uw", 1),
         busy_core_uw=table.integer("busy_core_uw", 1),
+        more_core_uw=table.integer("more_core_uw"),
+        fixed_permille=table.integer("fixed_permille"),
+        waiting_permille=table.integer("waiting_permille"),
         supply_mv=table.integer("supply_mv", 1),
     )
     table.done()
     return power
 
 
-def read_rates(table: TomlReader) -> dict[str, KernelRates]:
-    """Return the [rates] table: kernel rates by arithmetic type."""
-    return {dtype: _kernel_rates(table.table(dtype)) for dtype in table.names}
+def read_kernels(table: TomlReader) -> KernelProfile | None:
+    """Return the [kernels] table; None where its counts cannot be had, which is complained of."""
+    counts = None
+    try:
+        counts = load_kernel_counts(table.text("counts"))
+    except ProfileError as error:
+        table.complain("counts", str(error))
+    speeds = {
+        dtype: _kernel_speed(table.table(dtype)) for dtype in table.names if dtype != "counts"
+    }
+    for dtype in speeds if counts else ():
+        if counts is not None and dtype not in counts.ops:
+            table.complain(dtype, f"{counts.name} counts {', '.join(counts.ops)}")
+    return KernelProfile(counts, speeds) if counts else None
 
 
-def _kernel_rates(table: TomlReader) -> KernelRates:
-    rates = KernelRates(
-        _rate_table(table.table("cycles_per_kmac")),
-        _rate_table(table.table("cycles_per_kelement")),
+def _kernel_speed(table: TomlReader) -> KernelSpeed:
+    speed = KernelSpeed(
+        cycles_per_kinstruction=table.integer("cycles_per_kinstruction", 1),
+        sync_cycles=table.integer("sync_cycles"),
+        shared_permille=table.integer("shared_permille", 1),
     )
     table.done()
-    return rates
-
-
-def _rate_table(table: TomlReader) -> dict[str, int]:
-    rates = {op: table.integer(op, 1) for op in table.names}
-    if OTHER not in rates:
-        table.complain(OTHER, "missing")
-    return rates
+    return speed
 
 
 def read_overhead(table: TomlReader) -> OverheadProfile:
     """Return the [overhead] table."""
     overhead = OverheadProfile(
-        op_cycles=table.integer("op_cycles"),
-        sync_cycles=table.integer("sync_cycles"),
         invoke_cycles=table.integer("invoke_cycles"),
         runtime_cycles=table.integer("runtime_cycles"),
         stage_cycles=table.integer("stage_cycles"),
@@ -204,17 +211,3 @@ def read_accelerator(table: TomlReader) -> AcceleratorProfile:
         table.complain("levels", f"needs {len(accelerator.clocks_khz)} values, one a clock")
     table.done()
     return accelerator
-
-
-def read_published(table: TomlReader) -> PublishedLatency:
-    """Return one [[published]] entry."""
-    entry = PublishedLatency(
-        network=table.text("network"),
-        latency_ns=table.integer("latency_ns", 1),
-        threads=table.plain_integer("threads"),
-        use=table.text("use"),
-    )
-    if entry.use not in ("fit", "check"):
-        table.complain("use", "must be fit or check")
-    table.done()
-    return entry

@@ -17,6 +17,10 @@ class Figure:
 
     source: str
     basis: Basis = "published"
+    low: int | None = None
+    """The least that it may be, where the source does not settle it."""
+    high: int | None = None
+    """The most that it may be."""
 
 
 class TomlReader:
@@ -124,9 +128,13 @@ class TomlReader:
             self.complain(key, "no source")
         if basis not in get_args(Basis):
             self.complain(key, f"basis must be one of {', '.join(get_args(Basis))}")
-        for extra in entry.keys() - {"value", "source", "basis"}:
+        for extra in entry.keys() - {"value", "source", "basis", "low", "high"}:
             self.complain(f"{key}.{extra}", "unknown key")
-        return Figure(str(source), basis)
+        low, high = entry.get("low"), entry.get("high")
+        if (low, high) != (None, None) and not _around(entry["value"], low, high):
+            self.complain(key, f"low and high must lie around the value, not {low!r}, {high!r}")
+            low = high = None
+        return Figure(str(source), basis, low, high)
 
     def _typed(self, key: str, kind: type[_T], default: _T | None, fallback: _T) -> _T:
         self._seen.add(key)
@@ -141,3 +149,7 @@ class TomlReader:
 
     def _dotted(self, key: str) -> str:
         return f"{self._path}.{key}" if self._path else key
+
+
+def _around(value: Any, low: Any, high: Any) -> bool:
+    return all(type(v) is int for v in (value, low, high)) and low <= value <= high

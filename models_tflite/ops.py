@@ -8,10 +8,7 @@ from edge_infer.models_tflite.stage_spec import Op
 
 def list_ops(graph: Graph) -> tuple[Op, ...]:
     """Return the operators of a graph in execution order."""
-    return tuple(
-        Op(node.custom or node.op, node_macs(graph, node), _elements(graph, node))
-        for node in graph.nodes
-    )
+    return tuple(_op(graph, node) for node in graph.nodes)
 
 
 def node_macs(graph: Graph, node: Node) -> int:
@@ -52,6 +49,33 @@ def _recurrent_macs(graph: Graph, node: Node) -> int:
     steps = math.prod(graph.operand(node, 0).shape[:-1])
     tensors = [graph.tensors[index] for index in node.inputs[1:] if index != NO_TENSOR]
     return steps * sum(t.elements for t in tensors if t.constant and len(t.shape) == 2)
+
+
+def _op(graph: Graph, node: Node) -> Op:
+    shape = graph.tensors[node.outputs[0]].shape if node.outputs else ()
+    return Op(
+        op=node.custom or node.op,
+        macs=node_macs(graph, node),
+        elements=_elements(graph, node),
+        channels=shape[-1] if shape else 1,
+        taps=_taps(graph, node),
+        inputs=sum(
+            graph.tensors[i].elements
+            for i in node.inputs
+            if i != NO_TENSOR and not graph.tensors[i].constant
+        ),
+    )
+
+
+def _taps(graph: Graph, node: Node) -> int:
+    """Return the positions of the window; weight layouts as for `node_macs`."""
+    match node.op:
+        case "CONV_2D" | "TRANSPOSE_CONV" | "DEPTHWISE_CONV_2D":
+            return math.prod(graph.operand(node, 1).shape[1:3])
+        case "AVERAGE_POOL_2D" | "MAX_POOL_2D":
+            return int(node.options.filterHeight) * int(node.options.filterWidth)
+        case _:
+            return 1
 
 
 def _elements(graph: Graph, node: Node) -> int:

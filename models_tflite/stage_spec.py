@@ -18,6 +18,12 @@ class Op(NamedTuple):
     """Multiply-accumulates of one invocation."""
     elements: int
     """Elements of the first output tensor."""
+    channels: int = 0
+    """Last dimension of the first output; 0 in manifests from before it was kept."""
+    taps: int = 1
+    """Positions of the window: 9 for 3x3."""
+    inputs: int = 0
+    """Elements of the inputs that are no constants; 0 as for channels."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ def work_of(stage: Stage, index: int, stages: int, ratio: str = FULL_RATIO) -> W
         stages: how many there are.
         ratio: gives the work its name.
     """
-    ops = tuple(OpWork(op.op, op.macs, op.elements) for op in stage.ops)
+    ops = tuple(OpWork(*op) for op in stage.ops)
     decides, first = index < stages - 1, index == 0
     return Work(row_name(stage.name, ratio), ops, decides, first, stage.arithmetic)
 

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_infer.boards.cost_model import CostModel
+from edge_infer.boards.cost_table import OpWork
 from edge_infer.boards.profile import load_profile
 from edge_infer.commands.train import ablation_report
 from edge_infer.lab.train.errors import TrainError
@@ -57,7 +58,7 @@ def test_work_by_hand() -> None:
     ]  # fmt: skip
     assert (first.first, first.decides) == (True, True)
     assert (second.first, second.decides) == (False, False)
-    assert second.ops[-1] == ("FULLY_CONNECTED", 64 * 10, 10)
+    assert second.ops[-1] == OpWork("FULLY_CONNECTED", 64 * 10, 10, 10, 1, 64)
 
 
 @given(

@@ -54,7 +54,7 @@ def _classic_work(bundle: Bundle, ratio: str) -> Work:
     """Return the work of the last exit alone: one invocation, no exit heads, no decision."""
     ops = list_ops(Graph(plain_net(bundle, ratio).model))
     arithmetic = bundle.manifest.stages[-1].arithmetic
-    works = tuple(OpWork(op.op, op.macs, op.elements) for op in ops)
+    works = tuple(OpWork(*op) for op in ops)
     return Work(row_name(CLASSIC, ratio), works, decides=False, dtype=arithmetic)
 
 

@@ -185,7 +185,11 @@ def _price(bundle: Bundle, board: str, share: float, costs: ExitCosts) -> NetCos
     stage = bundle.manifest.stages[-1]
     # A width of w times the channels is about w^2 of the multiply-accumulates, w of the elements.
     ops = tuple(
-        OpWork(op.op, round(op.macs * share), round(op.elements * share**0.5)) for op in stage.ops
+        OpWork(
+            op.op, round(op.macs * share), round(op.elements * share**0.5),
+            round(op.channels * share**0.5), op.taps, round(op.inputs * share**0.5),
+        )
+        for op in stage.ops
     )
     work = Work("scaled", ops, decides=False, dtype=stage.arithmetic)
     with open_board(board) as opened:

@@ -4,6 +4,7 @@ A width is a number of channels that may be chosen freely: of a convolution, or 
 block (`inner`); what a residual block adds to has the width of the layer before it.
 """
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -102,7 +103,10 @@ def works_at(
     for index in range(0, len(rows), 2):
         ops, place = _ops(rows[index], place)
         head, end = _ops(rows[index + 1], place)
-        answer = [OpWork("MEAN", 0, end[2]), OpWork("FULLY_CONNECTED", end[2] * classes, classes)]
+        answer = [
+            OpWork("MEAN", 0, end[2], end[2], 1, math.prod(end)),
+            OpWork("FULLY_CONNECTED", end[2] * classes, classes, classes, 1, end[2]),
+        ]
         decides = index + 2 < len(rows)
         parts = (*ops, *head, *answer)
         works.append(Work(f"stage{index // 2}", parts, decides, first=index == 0))
@@ -117,11 +121,13 @@ def _ops(layers: Layers, place: Shape) -> tuple[list[OpWork], Shape]:
         elif layer.get("residual_of"):
             inside = _convolve(ops, place, layer["inner"], 1, {})
             place = _convolve(ops, inside, layer["residual_of"], 1, {})
-            ops.append(OpWork("ADD", 0, place[0] * place[1] * place[2]))
+            elements = math.prod(place)
+            ops.append(OpWork("ADD", 0, elements, place[2], 1, 2 * elements))
         pool = layer.get("pool", 1)
         if pool > 1:
+            inputs = math.prod(place)
             place = (place[0] // pool, place[1] // pool, place[2])
-            ops.append(OpWork("MAX_POOL_2D", 0, place[0] * place[1] * place[2]))
+            ops.append(OpWork("MAX_POOL_2D", 0, math.prod(place), place[2], pool**2, inputs))
     return ops, place
 
 
@@ -129,6 +135,7 @@ def _convolve(
     ops: list[OpWork], place: Shape, channels: int, stride: int, layer: Mapping[str, Any]
 ) -> Shape:
     height, width = -(-place[0] // stride), -(-place[1] // stride)
-    elements = height * width * channels
-    ops.append(OpWork("CONV_2D", elements * place[2] * layer.get("kernel", 3) ** 2, elements))
+    elements, taps = height * width * channels, layer.get("kernel", 3) ** 2
+    macs = elements * place[2] * taps
+    ops.append(OpWork("CONV_2D", macs, elements, channels, taps, math.prod(place)))
     return height, width, channels
