@@ -61,11 +61,18 @@ class PowerCsvWriter:
 
 
 def is_power_log(path: Path) -> bool:
-    """Return whether a file begins as a log of this project does. Raises OSError."""
+    """Return whether a file begins as a log of this project does.
+
+    Raises:
+        OSError: it cannot be read.
+        MeterError: it is packed.
+    """
     if path.is_dir():
         return False
     with path.open("rb") as file:
-        first = _text(file.readline(4096))
+        content = file.readline(4096)
+    _refuse_packed(content, path)
+    first = _text(content)
     return first.startswith(TITLE) or is_stream(first)
 
 
@@ -83,6 +90,7 @@ def read_power_log(path: Path, *, up_to_cut: bool = False) -> PowerLog:
     try:
         with path.open("rb") as file:
             first = file.readline()
+            _refuse_packed(first, path)
             text = _text(first).rstrip("\r\n")
             file.seek(0 if is_stream(text) else len(first))
             if is_stream(text):
@@ -90,6 +98,11 @@ def read_power_log(path: Path, *, up_to_cut: bool = False) -> PowerLog:
             return _recorded(_Lines(file, path, 2, up_to_cut), _heading(text, path), path)
     except OSError as error:
         raise MeterError(f"cannot read the power log {path}: {error}") from error
+
+
+def _refuse_packed(content: bytes, path: Path) -> None:
+    if content.startswith(b"\x1f\x8b"):
+        raise MeterError(f"{path} is packed with gzip: unpack it first, gunzip -k {path}")
 
 
 def _recorded(lines: "_Lines", heading: Mapping[str, str], path: Path) -> PowerLog:

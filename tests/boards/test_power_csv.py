@@ -1,3 +1,4 @@
+import gzip
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from edge_infer.boards.power_csv import (
     PowerCsvWriter,
     PowerLog,
     RecordedMeter,
+    is_power_log,
     read_power_log,
 )
 
@@ -107,3 +109,12 @@ def test_a_cut_log_is_read_up_to_the_cut(tmp_path: Path) -> None:
             read_power_log(path)
     path.write_text(heading + "".join(rows))
     assert read_power_log(path, up_to_cut=True).left_out is None
+
+
+@pytest.mark.parametrize("name", ["log.csv.gz", "log.csv", "stream.jsonl.gz"])
+def test_a_packed_log_is_named(name: str, tmp_path: Path) -> None:
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(b"# edge-infer power log, origin: measured\n"))
+    for read in (is_power_log, read_power_log):
+        with pytest.raises(MeterError, match=f"{name} is packed with gzip: .*gunzip -k"):
+            read(path)
