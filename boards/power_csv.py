@@ -10,7 +10,7 @@ from itertools import islice, takewhile
 from pathlib import Path
 from typing import IO, Literal, Protocol, cast, get_args
 
-from edge_infer.boards.errors import MeterError
+from edge_infer.boards.errors import MeterError, TraceError
 from edge_infer.boards.power import MeterStatistics, Origin, PowerMeter, PowerSample, SampleFlag
 from edge_infer.boards.stream_log import StreamRows, is_stream, sample_of
 
@@ -65,7 +65,7 @@ def is_power_log(path: Path) -> bool:
 
     Raises:
         OSError: it cannot be read.
-        MeterError: it is packed.
+        TraceError: it is packed.
     """
     if path.is_dir():
         return False
@@ -102,7 +102,7 @@ def read_power_log(path: Path, *, up_to_cut: bool = False) -> PowerLog:
 
 def _refuse_packed(content: bytes, path: Path) -> None:
     if content.startswith(b"\x1f\x8b"):
-        raise MeterError(f"{path} is packed with gzip: unpack it first, gunzip -k {path}")
+        raise TraceError(f"{path} is packed with gzip: unpack it first, gunzip -k {path}")
 
 
 def _recorded(lines: "_Lines", heading: Mapping[str, str], path: Path) -> PowerLog:
