@@ -162,6 +162,7 @@ def _raw_format(stream: PeekedStream, spec: FrameSpec, options: RawOptions) -> R
     pixels = options.pixels or ("int8" if spec.dtype == np.int8 else "gray")
     if options.pixels is None:
         raw_dtype(spec, None, "standard input")
+        _check_gray(spec)
     if pixels == "int8":
         return _tensor_format(spec, options)
     _check_pictures(spec)
@@ -171,6 +172,15 @@ def _raw_format(stream: PeekedStream, spec: FrameSpec, options: RawOptions) -> R
     size = options.size or (width, height)
     _check_stride(size[0], pixels, options.stride)
     return RawFormat(*size, pixels, options.stride)
+
+
+def _check_gray(spec: FrameSpec) -> None:
+    """Refuse to guess a layout of colour: three gray frames have as many bytes as one of RGB."""
+    if spec.dtype == np.uint8 and spec.shape[2:] == (3,):
+        raise InputError(
+            f"standard input has raw frames of no known layout, the bundle takes colour "
+            f"{list(spec.shape)}: give --frame-format rgb, yuv420 or gray"
+        )
 
 
 def _check_pictures(spec: FrameSpec) -> None:

@@ -100,15 +100,21 @@ def read_raw_frames(
     count = 0
     while content := read_exactly(stream, raw.frame_bytes):
         if len(content) < raw.frame_bytes:
-            raise SourceError(
+            raise stream_error(
                 f"standard input ended {len(content)} bytes into frame {count} of "
                 f"{raw.frame_bytes} bytes ({raw}); "
-                "give --frame-size, --frame-format and --frame-stride as the sender writes them"
+                "give --frame-size, --frame-format and --frame-stride as the sender writes them",
+                count,
             )
         yield nearest(unpack(content, raw, shape[2]), shape)
         count += 1
     if not count:
-        raise SourceError("standard input gave no frame")
+        raise InputError("standard input gave no frame")
+
+
+def stream_error(text: str, frames: int) -> SourceError:
+    """Return the error of a stream: where not one frame was whole, it is not what was awaited."""
+    return SourceError(text) if frames else InputError(text)
 
 
 def read_exactly(stream: ByteStream, size: int) -> bytes:

@@ -133,12 +133,12 @@ def open_samples(bundle: Bundle) -> ArraySource:
     """Return the samples that a bundle carries, with their labels.
 
     Raises:
-        SourceError: it carries none.
+        InputError: it carries none.
     """
     samples = bundle.samples()
     name = bundle.manifest.name
     if samples is None:
-        raise SourceError(f"the bundle {name} carries no samples: name an input of your own")
+        raise InputError(f"the bundle {name} carries no samples: name an input of your own")
     return ArraySource(*samples, FrameSpec.of(bundle), f"{name} samples")
 
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from edge_infer.runtime.errors import InputError, SourceError
 from edge_infer.runtime.frames.images import ImageReader
-from edge_infer.runtime.frames.raw import ByteStream, nearest, read_exactly, to_rgb
+from edge_infer.runtime.frames.raw import ByteStream, nearest, read_exactly, stream_error, to_rgb
 
 JPEG, Y4M = "jpeg", "y4m"
 _RAW_ADVICE = (
@@ -89,6 +89,7 @@ _OTHERS: tuple[tuple[bytes, str, str], ...] = (
     (rb"\x00\x00(\x00)?\x01[\x40\x42\x44\x46]\x01", "H.265 video", _RAW_ADVICE),
     (rb"\x00\x00\x01[\xb3\xba]", "MPEG video", _RAW_ADVICE),
     (rb"....ftyp", "MP4 video", _RAW_ADVICE),
+    (rb"\x47[\x40\x60]\x00\x10|\x47\x40\x11\x10", "MPEG-TS video", _RAW_ADVICE),
     (rb"\x1a\x45\xdf\xa3", "Matroska or WebM video", _RAW_ADVICE),
     (rb"RIFF....AVI ", "AVI video", _RAW_ADVICE),
     (rb"RIFF....WAVE", "WAV audio", "give frames, not sound"),
@@ -163,17 +164,19 @@ def read_y4m(
     count = 0
     while line := stream.through(b"\n", _LINE_BYTES):
         if not line.startswith(b"FRAME"):
-            raise SourceError(f"standard input: no FRAME where frame {count} of Y4M begins")
+            text = f"standard input: no FRAME where frame {count} of Y4M begins"
+            raise stream_error(text, count)
         content = read_exactly(stream, y4m.frame_bytes)
         if len(content) < y4m.frame_bytes:
-            raise SourceError(
+            raise stream_error(
                 f"standard input ended {len(content)} bytes into frame {count} of "
-                f"{y4m.frame_bytes} bytes ({y4m.width}x{y4m.height} Y4M)"
+                f"{y4m.frame_bytes} bytes ({y4m.width}x{y4m.height} Y4M)",
+                count,
             )
         yield nearest(_y4m_pixels(content, y4m, shape[2]), shape)
         count += 1
     if not count:
-        raise SourceError("standard input gave no frame")
+        raise InputError("standard input gave no frame")
 
 
 def _y4m_pixels(content: bytes, y4m: Y4mFormat, channels: int) -> NDArray[Any]:
@@ -224,7 +227,7 @@ def read_jpegs(
         yield pixels
         given += 1
     if not given:
-        raise SourceError(f"standard input gave no whole JPEG: {'; '.join(skipped[:2])}")
+        raise InputError(f"standard input gave no whole JPEG: {'; '.join(skipped[:2])}")
 
 
 def _jpegs(stream: PeekedStream, skipped: list[str]) -> Iterator[bytes]:

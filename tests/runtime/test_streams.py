@@ -150,3 +150,35 @@ def test_int8_frames_are_the_models_own_input() -> None:
         read(values.tobytes(), own, pixels="gray", size=(6, 4))
     with pytest.raises(InputError, match=r"takes float32.*\.npy"):
         read(values.tobytes(), FrameSpec((4, 6, 1), np.dtype(np.float32)))
+
+
+@pytest.mark.parametrize("size", [None, (6, 4)])
+def test_a_layout_of_colour_is_not_guessed(size: tuple[int, int] | None) -> None:
+    """Three gray frames have as many bytes as one of RGB."""
+    colour = np.stack([PICTURES] * 3, axis=3)
+    with pytest.raises(InputError, match=r"takes colour \[4, 6, 3\]: give --frame-format rgb"):
+        read(colour.tobytes(), COLOUR, size=size)
+    found = read(colour.tobytes(), COLOUR, size=(6, 4), pixels="rgb")
+    assert np.array_equal(found, colour)
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "gave no frame"),
+        (b"hello\n", "ended 6 bytes into frame 0"),
+        (y4m("Cmono", PICTURES[0])[:-4], "ended 20 bytes into frame 0"),
+        (y4m("Cmono", PICTURES[0])[:-30], "no FRAME where frame 0|gave no frame"),
+        (b"\xff\xd8\xff\xe0\0\x10JFIF", "no whole JPEG"),
+        (b"\x47\x40\x11\x10" + bytes(184), "MPEG-TS video"),
+    ],
+)
+def test_what_holds_not_one_frame_is_another_input_than_was_said(content: bytes, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        read(content)
+
+
+def test_a_stream_that_ends_after_frames_failed_on_the_way() -> None:
+    with pytest.raises(SourceError, match="5 bytes into frame 2") as caught:
+        read(PICTURES.tobytes()[:53], size=(6, 4))
+    assert not isinstance(caught.value, InputError)

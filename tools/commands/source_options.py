@@ -78,8 +78,8 @@ raw_options = (
         "--frame-format",
         type=click.Choice(PIXEL_FORMATS),
         help="Layout of raw frames on standard input or in .bin files; int8 are the integers of "
-        "the model's own input.  [default: gray, in .bin files as the bundle takes them; int8 for "
-        "a bundle of --source int8]",
+        "the model's own input.  [default: gray for a gray bundle, in .bin files as the bundle "
+        "takes them; int8 for a bundle of --source int8]",
     ),
     option(
         "--frame-stride",

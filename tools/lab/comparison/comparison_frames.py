@@ -73,7 +73,7 @@ def read_frames(
         progress: called with what is scored.
 
     Raises:
-        RunError: there are no frames.
+        RunError: there are too few frames.
         SourceMissingError: the folder does not exist.
         InputError: it cannot be read as a data set, or its classes are not the bundle's.
         FrameError: its frames or labels do not fit.
@@ -155,7 +155,7 @@ def split_frames(
 def _source(bundle: Bundle, data: Path | None) -> ArraySource:
     if data is None:
         if bundle.manifest.samples is None:
-            raise RunError(
+            raise InputError(
                 f"the bundle {bundle.manifest.name} carries no samples: name a data set with --data"
             )
         return open_samples(bundle)
