@@ -70,8 +70,15 @@ class FrameSpec:
         if not same and not (self.any_size and sized):
             raise FrameError(
                 f"{name}: frame of shape {list(data.shape)}, the bundle takes {list(self.shape)}"
+                f"{self._order_advice(data)}"
             )
         return self.as_source(data, name)[0]
+
+    def _order_advice(self, data: NDArray[Any]) -> str:
+        """Return what mends a frame with its channels first, "" for others."""
+        if len(self.shape) != 3 or data.shape != (self.shape[2], *self.shape[:2]):
+            return ""
+        return ": its channels come first; give frames.transpose(0, 2, 3, 1)"
 
     def as_source(self, data: NDArray[Any], name: str) -> tuple[NDArray[Any], str | None]:
         """Return frame values in the source dtype, where they are the same picture.

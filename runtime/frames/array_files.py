@@ -4,7 +4,7 @@ import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 from edge_infer.runtime.errors import InputError, SourceMissingError
 from edge_infer.runtime.frames.idx import read_idx
 
-Arrays = tuple[NDArray[Any], NDArray[Any] | None]
+
+class Arrays(NamedTuple):
+    """What an array file holds."""
+
+    frames: NDArray[Any]
+    labels: NDArray[Any] | None
+    unread: tuple[str, ...] = ()
+    """Names of arrays that are neither."""
+
 
 FRAME_NAMES = ("frames", "x", "x_test", "images", "arr_0")
 LABEL_NAMES = ("labels", "y", "y_test", "arr_1")
@@ -67,17 +75,18 @@ def _check_magic(path: Path, magic: bytes, suffix: str) -> None:
 def _reason(error: Exception) -> str:
     if "pickle" in str(error):
         return "it holds Python objects (dtype object), which are not read; save numbers"
-    return " ".join(str(error).split()) or type(error).__name__
+    said = " ".join(str(error).split()) or type(error).__name__
+    return f"{said}; if it was cut off, get it again"
 
 
 def _read_npy(path: Path, labels_path: Path | None) -> Arrays:
-    return _load(path), read_labels(labels_path) if labels_path else None
+    return Arrays(_load(path), read_labels(labels_path) if labels_path else None)
 
 
 def read_labels(path: Path) -> NDArray[Any]:
     """Read the labels of a file of their own: .npy, IDX, or an .npz that has labels."""
     if path.name.lower().endswith(".npz"):
-        labels = _read_npz(path, None, frames_needed=False)[1]
+        labels = _read_npz(path, None, frames_needed=False).labels
         if labels is None:
             raise InputError(f"{path}: holds no labels, looked for as {', '.join(LABEL_NAMES)}")
         return labels
@@ -94,8 +103,7 @@ def _read_npz(path: Path, labels_path: Path | None, *, frames_needed: bool = Tru
     except InputError:
         raise
     except _UNREADABLE as error:
-        raise InputError(f"{path}: cannot be read as arrays: {_reason(error)}; if it was cut "
-                         "off, get it again") from None  # fmt: skip
+        raise InputError(f"{path}: cannot be read as arrays: {_reason(error)}") from None
     if frames is None:
         if frames_needed:
             raise InputError(
@@ -103,7 +111,9 @@ def _read_npz(path: Path, labels_path: Path | None, *, frames_needed: bool = Tru
                 f"{', '.join(FRAME_NAMES)}, labels under {', '.join(LABEL_NAMES)}"
             )
         frames = np.zeros(0)
-    return frames, read_labels(labels_path) if labels_path else labels
+    known = next((name for name in LABEL_NAMES if name in names), None)
+    unread = [name for name in names if name not in (*FRAME_NAMES, known)]
+    return Arrays(frames, read_labels(labels_path) if labels_path else labels, tuple(unread))
 
 
 def _member(path: Path, arrays: Any, names: tuple[str, ...]) -> NDArray[Any] | None:
@@ -121,7 +131,7 @@ def _read_idx(path: Path, labels_path: Path | None) -> Arrays:
     beside = path.with_name(path.name.replace("images-idx3", "labels-idx1"))
     if labels_path is None and beside != path and beside.exists():
         labels_path = beside
-    return read_idx(path), read_labels(labels_path) if labels_path else None
+    return Arrays(read_idx(path), read_labels(labels_path) if labels_path else None)
 
 
 _IDX_SUFFIXES = ("ubyte", "ubyte.gz", ".idx", ".idx.gz", ".idx3", ".idx1")

@@ -2,6 +2,7 @@
 
 import os
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -11,10 +12,24 @@ from pathlib import Path
 from edge_infer.runtime.errors import InputError
 
 IMAGE_SUFFIXES = frozenset(
-    {".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".ppm", ".pgm", ".tif", ".tiff"}
+    {
+        ".jpg",
+        ".jpeg",
+        ".jpe",
+        ".jfif",
+        ".png",
+        ".bmp",
+        ".gif",
+        ".webp",
+        ".ppm",
+        ".pgm",
+        ".tif",
+        ".tiff",
+    }
 )
 _NO_CLASSES = frozenset({"__macosx", "__pycache__", "checkpoint", "checkpoints", "lost+found"})
 """Folders that no inputs lie in, unless a class is called so; and all that begin with a dot."""
+_SIDES = frozenset({"train", "test", "val", "valid", "validation"})
 _WORDNET_ID = re.compile("n[0-9]{8}")
 
 
@@ -101,6 +116,11 @@ def class_of(name: str, labels: Sequence[str]) -> int:
     meant = [index for index, label in enumerate(labels) if _plain(name) in _names_in(label)]
     if len(meant) == 1:
         return meant[0]
+    if name.lower() in _SIDES:
+        raise InputError(
+            f"the subfolder {name!r} is a side of a data set, no class of the bundle: give the "
+            "folder inside which each class has one"
+        )
     raise InputError(
         f"the subfolder {name!r} is no class of the bundle; there are: {', '.join(labels[:20])}"
         + (", ..." if len(labels) > 20 else "")
@@ -118,4 +138,5 @@ def _names_in(label: str) -> frozenset[str]:
 
 
 def _plain(name: str) -> str:
-    return re.sub(r"[\s_-]+", " ", name).strip().lower()
+    """Return a name without what file systems and tools change: case, blanks, composed accents."""
+    return re.sub(r"[\s_-]+", " ", unicodedata.normalize("NFC", name)).strip().lower()

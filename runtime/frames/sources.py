@@ -4,6 +4,7 @@ A source yields raw frames in the shape the bundle takes; pacing, deadlines and 
 the event loop. What a source leaves out it names in `skipped`, what it did in `document`.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,7 +17,7 @@ from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.frame_labels import check_labels
 from edge_infer.models_tflite.frame_spec import FrameSpec, check_frames
 from edge_infer.runtime.errors import InputError, SourceError, SourceMissingError
-from edge_infer.runtime.frames.array_files import read_arrays
+from edge_infer.runtime.frames.array_files import LABEL_NAMES, read_arrays
 from edge_infer.runtime.frames.folders import (
     IMAGE_SUFFIXES,
     FolderListing,
@@ -39,8 +40,16 @@ class ArraySource:
         labels: NDArray[Any] | None,
         spec: FrameSpec,
         name: str = "array",
+        unread: Sequence[str] = (),
     ) -> None:
         """Take frames, shape [n, height, width(, channels)], and labels, shape [n], or None.
+
+        Args:
+            frames: in a dtype whose values are the same picture.
+            labels: class indices.
+            spec: what the bundle takes.
+            name: for messages.
+            unread: names of arrays that lay beside these and were left out.
 
         Raises:
             FrameError: shape, dtype, values or the counts do not fit, or there is no frame.
@@ -48,7 +57,7 @@ class ArraySource:
         checked = check_frames(frames, spec, name)
         self.name = name
         self.skipped: list[str] = []
-        self._frames, self._checked = checked.frames, checked
+        self._frames, self._checked, self._unread = checked.frames, checked, unread
         self._labels = None
         if labels is not None:
             self._labels = check_labels(labels, len(frames), spec.classes, name).tolist()
@@ -63,13 +72,20 @@ class ArraySource:
 
     def warnings(self) -> list[str]:
         """See Source."""
-        return [self._checked.warning] if self._checked.warning else []
+        found = [self._checked.warning] if self._checked.warning else []
+        if self._unread and self._labels is None:
+            found.append(
+                f"{self.name}: frames without labels; {', '.join(self._unread)} beside them is not "
+                f"read, labels are looked for under {', '.join(LABEL_NAMES)}"
+            )
+        return found
 
     def document(self) -> dict[str, Any]:
         """See Source."""
         done: dict[str, int | None] = {self._checked.done: None} if self._checked.done else {}
         unlabelled = len(self) if self._labels is None else 0
-        return input_document("arrays", self.name, done, None, unlabelled)
+        left_out = Counter(f"array {name}" for name in self._unread)
+        return input_document("arrays", self.name, done, left_out, unlabelled)
 
 
 @dataclass
@@ -188,7 +204,7 @@ def open_source(
     _refuse_unused(path, None, raw)
     arrays = read_arrays(path, labels_path)
     if arrays is not None:
-        return ArraySource(*arrays, spec, path.name)
+        return ArraySource(arrays.frames, arrays.labels, spec, path.name, arrays.unread)
     raise InputError(
         f"{path}: not a kind of input; give .npy, .npz, an IDX file (ubyte, .gz), an image, "
         "a folder of images or of raw .bin files, or - for raw frames on standard input"

@@ -30,6 +30,18 @@ def test_a_folder_is_named_by_id_index_or_label(name: str, class_: int) -> None:
     assert class_of(name, LABELS) == class_
 
 
+def test_accents_may_be_composed_or_not() -> None:
+    """A file system may take names apart: e and an accent."""
+    assert class_of("the\u0301 vert", ("cafe", "th\u00e9_vert")) == 1
+
+
+@pytest.mark.parametrize("name", ["train", "Test", "validation"])
+def test_a_side_of_a_data_set_is_no_class(name: str) -> None:
+    with pytest.raises(InputError, match="is a side of a data set, no class of the bundle"):
+        class_of(name, LABELS)
+    assert class_of("train", ("bus", "train")) == 1
+
+
 @pytest.mark.parametrize("name", ["crane", "4", "n01443537", "shark", "cranes"])
 def test_what_names_no_class_or_two_is_refused(name: str) -> None:
     with pytest.raises(InputError, match="no class"):

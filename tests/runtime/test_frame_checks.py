@@ -51,6 +51,7 @@ def test_labels_that_are(labels: list[Any]) -> None:
         (np.zeros((4, 6), np.uint8), "one frame without a batch"),
         (np.zeros((0, 4, 6, 1), np.uint8), "holds no frame"),
         (np.zeros((2, 4, 6, 3), np.uint8), r"\[4, 6, 3\]"),
+        (np.zeros((2, 1, 4, 6), np.uint8), r"channels come first; give frames\.transpose\(0, 2"),
         (frames(0.5, "float32"), "0 to 255: multiply by 255"),
         (frames(1, "float32"), "0 to 255: multiply by 255"),
         (frames(300, "int64"), "scale and round"),

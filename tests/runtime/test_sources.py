@@ -37,6 +37,15 @@ def test_npz_by_the_usual_names(tmp_path: Path, x: str, y: str) -> None:
     assert [frame.label for frame in read] == [1, 2, 0]
 
 
+def test_arrays_of_no_known_name_are_counted_and_told(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", frames=FRAMES, target=[0, 1, 2][: len(FRAMES)])
+    source = open_source(tmp_path / "a.npz", GREY, "abc")
+    assert source.document()["left_out"] == {"array target": 1}
+    assert source.document()["unlabelled"] == len(FRAMES)
+    (warning,) = source.warnings()
+    assert "target beside them is not read, labels are looked for under labels, y" in warning
+
+
 def test_npz_without_frames_lists_what_it_holds(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", weights=FRAMES)
     with pytest.raises(SourceError, match="holds weights; frames are looked for under"):

@@ -205,10 +205,10 @@ def _missing(little: Any, big: Any, labels: Any, calibration: Any) -> str:
 def _read_samples(path: Path, data_license: str | None) -> SampleSet:
     if not data_license:
         raise click.UsageError("--samples wants --data-license: whose data travel in the bundle?")
-    frames, labels = read_arrays(path) or (None, None)
-    if frames is None or labels is None:
+    arrays = read_arrays(path)
+    if arrays is None or arrays.labels is None:
         raise click.UsageError(f"{path}: wants an .npz with frames and labels")
-    return SampleSet(frames, labels, data_license)
+    return SampleSet(arrays.frames, arrays.labels, data_license)
 
 
 def read_labels(path: Path) -> list[str]:
