@@ -32,6 +32,9 @@ _QUOTED = re.compile(r"""(["'])(.+)\1\s*,?""")
 _MOSTLY = 0.8
 """Share of lines with an index above which the others are an accident."""
 _BACKGROUND = ("background", "???", "__background__", "unused", "_background_")
+_HEADINGS = ("label", "labels", "class", "classes", "name", "names")
+_LISTS = frozenset({"names", "labels", "classes"})
+"""What the list of labels is called in files that hold more."""
 _MOST_BYTES = 1 << 24
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f]")
 
@@ -70,6 +73,8 @@ def parse_labels(content: bytes, name: str) -> LabelList:
         notes += more
     if len(labels) < 2:
         raise LabelFileError(f"{name}: holds {len(labels)} labels, a classifier has two or more")
+    if all("\t" in label for label in labels):
+        raise LabelFileError(f"{name}: each line has several columns: give one label a line")
     labels, more = _told_apart(labels)
     return LabelList(tuple(labels), tuple(f"{name}: {note}" for note in (*notes, *more)))
 
@@ -143,11 +148,13 @@ def _checked(content: bytes, encoding: str, name: str) -> str:
 
 def _from_json(text: str, name: str) -> list[str]:
     """Return the labels of a list, of {"0": name} or of {name: 0}; a list of names has the last."""
-    wants = 'wants a list of names, {"0": "name"} or {"name": 0}'
+    wants = 'wants a list of names, {"0": "name"}, {"name": 0} or {"names": list}'
     try:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise LabelFileError(f"{name}: not readable as JSON: {error}") from None
+    if isinstance(document, dict) and len(named := _LISTS & document.keys()) == 1:
+        document = document[named.pop()]
     if isinstance(document, dict) and document:
         pairs = list(document.items())
         if all(isinstance(index, int) for _, index in pairs):
@@ -170,7 +177,7 @@ def _is_texts(value: object) -> bool:
 
 
 def _from_lines(text: str, name: str) -> tuple[list[str], list[str]]:
-    lines = [line.strip() for line in re.split("\r\n|\n|\r", text)]
+    lines, notes = _bare([line.strip() for line in re.split("\r\n|\n|\r", text)])
     while lines and not lines[-1]:
         lines.pop()
     if "" in lines:
@@ -184,7 +191,7 @@ def _from_lines(text: str, name: str) -> tuple[list[str], list[str]]:
     indexed = _indexed(lines)
     rows = [row for row in indexed if row is not None]
     if not rows or len(rows) < _MOSTLY * len(lines) or not _count_something(rows):
-        return [_unquoted(line) for line in lines], []
+        return [_unquoted(line) for line in lines], notes
     if len(rows) < len(lines):
         at = indexed.index(None)
         raise LabelFileError(
@@ -192,7 +199,18 @@ def _from_lines(text: str, name: str) -> tuple[list[str], list[str]]:
         )
     indices = [index for index, _ in rows]
     _check_indices(indices, name)
-    return [_unquoted(label) for _, label in sorted(rows)], _order_notes(indices)
+    return [_unquoted(label) for _, label in sorted(rows)], [*notes, *_order_notes(indices)]
+
+
+def _bare(lines: list[str]) -> tuple[list[str], list[str]]:
+    """Return lines without what comes before a list: comments, YAML's key and its dashes."""
+    notes = []
+    while lines and (lines[0].startswith("# ") or lines[0] in {f"{key}:" for key in _LISTS}):
+        notes.append(f"the line {lines.pop(0)!r} in front is left out")
+    if lines and all(line.startswith("- ") for line in lines if line):
+        lines = [line[2:].strip() for line in lines]
+        notes.append("the dashes of a YAML list are left out")
+    return lines, notes
 
 
 def _indexed(lines: Sequence[str]) -> list[tuple[int, str] | None]:
@@ -212,7 +230,9 @@ def _unquoted(label: str) -> str:
 def _count_something(rows: Sequence[tuple[int, str]]) -> bool:
     """Return whether numbers in front are indices: names begin with numbers too (2 wheels)."""
     indices = [index for index, _ in rows]
-    return min(indices) <= 1 and len(set(indices)) >= _MOSTLY * len(indices)
+    first, different = min(indices), set(indices)
+    consecutive = different == set(range(first, first + len(indices)))
+    return consecutive or (first <= 1 and len(different) >= _MOSTLY * len(indices))
 
 
 def _check_indices(indices: Sequence[int], name: str) -> None:
@@ -262,6 +282,8 @@ def surplus_text(labels: Sequence[str], classes: int) -> str:
         return ""
     if labels[0].lower() in _BACKGROUND:
         return f"; {labels[0]!r} in front has no score here: take that line out"
+    if labels[0].lower() in _HEADINGS:
+        return f"; {labels[0]!r} in front seems a heading: take that line out"
     return (
         f"; as they are, every label after the line too many would be off by one, the last being "
         f"{labels[-1]!r}: take it out"

@@ -40,6 +40,7 @@ def test_what_is_done_to_labels_is_told(
     ("labels", "told"),
     [
         ("background\na\nb\nc\nd\ne\n", "'background' in front has no score here"),
+        ("Labels\na\nb\nc\nd\ne\n", "'Labels' in front seems a heading"),
         ("a\nb\nc\nd\ne\nf\n", "off by one, the last being 'f'"),
         ("0 a\n1 b\n3 c\n4 d\n5 e\n", "lack 2"),
     ],
