@@ -42,6 +42,8 @@ class DeviceSettings:
     confirm_after: int = 0
     """Confirm a bundle on trial after so many inferences; 0 to wait for the host."""
     allow_unsigned: bool = False
+    marker: str | None = None
+    """GPIO line that is high while an inference runs, for a meter outside."""
 
 
 class Device:
@@ -81,6 +83,7 @@ class Device:
             self._on_good,
             self._on_failure,
             settings.policy,
+            settings.marker,
         )
         self._tests = make_tests(self.slots, self._folders)
         self._images = ImageGroup(self.slots, Upload(self.slots), self._tests).group()

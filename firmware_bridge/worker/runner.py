@@ -62,6 +62,8 @@ class Runner:
         log: takes the worker's log entries.
         on_good: called with the number of inferences answered since the start.
         on_failure: called with the reason when the bundle fails for good.
+        policy: clock policy.
+        marker: GPIO line that is high while an inference runs.
     """
 
     def __init__(
@@ -72,10 +74,11 @@ class Runner:
         on_good: Callable[[int], None] = lambda count: None,
         on_failure: Callable[[str], None] = lambda reason: None,
         policy: str = "performance",
+        marker: str | None = None,
     ) -> None:
         self._start = start
         self._board = board
-        self._policy = policy
+        self._policy, self._marker = policy, marker
         self._log = log
         self._on_good = on_good
         self._on_failure = on_failure
@@ -157,7 +160,9 @@ class Runner:
 
     def _spawn(self) -> None:
         if self._folder is not None:
-            settings = WorkerSettings(str(self._folder), self._board, self._policy)
+            settings = WorkerSettings(
+                str(self._folder), self._board, self._policy, marker=self._marker
+            )
             self._worker = self._start(settings)
 
     def _take(self, event: WorkerEvent) -> None:

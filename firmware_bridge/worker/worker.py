@@ -16,6 +16,7 @@ import numpy as np
 from edge_infer.boards import open_board
 from edge_infer.boards.contract import Board
 from edge_infer.boards.errors import BoardError
+from edge_infer.boards.gpio import open_line
 from edge_infer.firmware_bridge.wire.edge import (
     Finished,
     FinishEngine,
@@ -45,6 +46,7 @@ from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.errors import BundleError
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.engine_contracts import Marker
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.records import Frame, InferenceRecord
 from edge_infer.runtime.run_watch import RunWatch
@@ -70,12 +72,13 @@ class Worker:
         board: Board,
         settings: WorkerSettings,
         clock_s: Callable[[], float] = time.monotonic,
+        marker: Marker | None = None,
     ) -> None:
         self._connection = connection
         self._clock_s = clock_s
         self._board = TappedBoard(board)
         self._log = WorkerLog(self._board)
-        self._settings = settings
+        self._settings, self._marker = settings, marker
         self._bundle = open_bundle(settings.folder)
         self._samples = self._bundle.samples()
         self._engine: Engine | None = None
@@ -165,6 +168,7 @@ class Worker:
             policy=self._policy,
             threads=self._settings.threads,
             ratio=self._ratio,
+            marker=self._marker,
         )
         self._finished, self._one_by_one = False, True
         info = RunInfo(
@@ -278,8 +282,10 @@ def run_worker(connection: Connection, settings: WorkerSettings) -> None:
     with contextlib.suppress(*_AGENT_GONE):
         try:
             connection.send(Begun())
-            with open_board(settings.board) as board:
-                Worker(connection, board, settings).run()
+            with contextlib.ExitStack() as stack:
+                board = stack.enter_context(open_board(settings.board))
+                line = settings.marker and stack.enter_context(open_line(settings.marker))
+                Worker(connection, board, settings, marker=line or None).run()
         except _AGENT_GONE:
             # The clock is put back; to take the process apart would outlast the agent's patience.
             os._exit(0)

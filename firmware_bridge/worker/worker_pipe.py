@@ -46,6 +46,8 @@ class WorkerSettings:
     board: str
     policy: str = "performance"
     threads: int = 1
+    marker: str | None = None
+    """GPIO line that is high while an inference runs, as `open_line` takes it."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import pytest
 from tests.fakes.gpio_kernel import GpioKernel
 
 from edge_infer.boards.gpio import open_line
-from edge_infer.commands import run_engine as run_engine
+from edge_infer.commands import marker
 from edge_infer.commands.root import run_line
 
 
@@ -15,7 +15,7 @@ def test_the_line_is_raised_once_for_each_inference_of_a_run(
 ) -> None:
     kernel = GpioKernel(tmp_path, {"gpiochip0": [""] * 4 + ["GPIO4"]})
     opener = partial(open_line, devices=kernel.devices, ioctl=kernel.ioctl)
-    monkeypatch.setattr(run_engine, "open_line", opener)
+    monkeypatch.setattr(marker, "open_line", opener)
     assert (
         run_line(["run", "digits-early-exit", "--marker", "GPIO4", "--frames", "7", "--json"]) == 0
     )

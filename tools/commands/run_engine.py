@@ -9,10 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edge_infer.boards import open_board
 from edge_infer.boards.contract import Board
 from edge_infer.boards.cost_table import CostTable
-from edge_infer.boards.errors import GpioError
-from edge_infer.boards.gpio import open_line
-from edge_infer.boards.registry import SIMULATED
 from edge_infer.boards.timebase import Timebase
+from edge_infer.commands.marker import REMOTE, open_marker
 from edge_infer.commands.render import warn
 from edge_infer.commands.run_options import RunPolicy
 from edge_infer.models_tflite import Bundle, UnknownRatioError
@@ -33,8 +31,6 @@ if TYPE_CHECKING:
 
 NEAREST = "nearest:"
 """What a ratio begins with that need not be one of the bundle."""
-REMOTE = "serial:"
-"""What the name of a board at the end of a line begins with."""
 
 
 class RunEngine(LocalEngine, Protocol):
@@ -121,8 +117,7 @@ def open_engine(
             that cannot be driven, or on a board that has no lines here.
         LinkError: the device of "serial:PORT" is silent, runs another bundle, or refuses.
     """
-    if marker is not None and board.startswith((REMOTE, SIMULATED)):
-        raise GpioError(f"--marker drives a GPIO line of this computer; {board} has none here")
+    line = open_marker(stack, marker, board)
     if board.startswith(REMOTE):
         ratio = _ratio(bundle, kernels.ratio)
         return _remote(stack, bundle, board, policy.name, ratio, operator_key)
@@ -131,7 +126,6 @@ def open_engine(
     place = stack.enter_context(open_board(board))
     threads = kernels.threads
     governor = policy.governor(bundle, place, backend.info, arrivals, deadline_ns, threads)
-    line = None if marker is None else stack.enter_context(open_line(marker))
     engine = stack.enter_context(
         Engine(
             bundle,

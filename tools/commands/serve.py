@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_infer.commands.marker import check_marker, marker_option, open_marker
 from edge_infer.commands.options import option
 from edge_infer.commands.render import say, warn
 from edge_infer.firmware_bridge.errors import LinkError
@@ -72,6 +73,7 @@ _END_S = 0.75
 )
 @option("--bundle", help="Bundle that mlperf-tiny runs.")
 @option("--model", default="ic01", show_default=True, help="Model name that mlperf-tiny tells.")
+@marker_option
 def serve_command(
     port: str,
     baud: int,
@@ -87,6 +89,7 @@ def serve_command(
     protocol: str,
     bundle: str | None,
     model: str,
+    marker: str | None,
 ) -> None:
     """Run bundles that are flashed over a line, and tell about them, until interrupted.
 
@@ -114,9 +117,13 @@ def serve_command(
         if protocol == "mlperf-tiny":
             if bundle is None:
                 raise click.UsageError("--protocol mlperf-tiny needs --bundle")
-            served = stack.enter_context(_mlperf(bundle, board, policy, model))
+            served = stack.enter_context(_mlperf(bundle, board, policy, model, marker))
         else:
-            settings = DeviceSettings(state, board, policy, confirm_after or 0, allow_unsigned)
+            # The worker drives it; a bundle is not to be reverted for a line that is not there.
+            check_marker(marker, board)
+            settings = DeviceSettings(
+                state, board, policy, confirm_after or 0, allow_unsigned, marker
+            )
             known = _operators(operators, require_key or remote)
             device = stack.enter_context(_device(settings, trust, known))
             served = TextMode(device) if protocol == "text" else device
@@ -185,7 +192,9 @@ def _device(
 
 
 @contextmanager
-def _mlperf(bundle: str, board: str, policy: str, model: str) -> "Iterator[MlperfTiny]":
+def _mlperf(
+    bundle: str, board: str, policy: str, model: str, marker: str | None
+) -> "Iterator[MlperfTiny]":
     from edge_infer.boards import open_board
     from edge_infer.firmware_bridge.device.mlperf_tiny import MlperfTiny, input_dtype
     from edge_infer.models_tflite import open_bundle
@@ -193,7 +202,10 @@ def _mlperf(bundle: str, board: str, policy: str, model: str) -> "Iterator[Mlper
     from edge_infer.runtime.engine import Engine
 
     opened = open_bundle(bundle)
-    with open_board(board) as place, Engine(opened, place, policy=policy) as engine:
+    with ExitStack() as stack:
+        place = stack.enter_context(open_board(board))
+        line = open_marker(stack, marker, board)
+        engine = stack.enter_context(Engine(opened, place, policy=policy, marker=line))
         vendor = f"edge-infer {place.name}"
         now_ns = place.timebase.now_ns
         spec = FrameSpec.of(opened)
