@@ -7,7 +7,7 @@ from itertools import count, pairwise
 from pathlib import Path
 from typing import Protocol
 
-from edge_infer.runtime.errors import RunError, SourceMissingError
+from edge_infer.runtime.errors import InputError, RunError, SourceMissingError
 
 
 class Arrivals(Protocol):
@@ -62,7 +62,7 @@ BURST_RATIO = 4.0
 """How much faster than the mean rate the frames of a burst follow each other."""
 
 
-class WorkloadError(RunError, ValueError):
+class WorkloadError(InputError):
     """A workload is unknown or its file cannot be used."""
 
 

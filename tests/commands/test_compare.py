@@ -183,7 +183,7 @@ def test_a_missing_row_says_which_measure_fills_it(
     ("arguments", "code", "message"),
     [
         (["--deadline", "100us", "--strict"], 1, "the least possible is"),
-        (["--workload", "rush"], 1, "unknown workload 'rush'"),
+        (["--workload", "rush"], 2, "unknown workload 'rush'"),
         (["--workload", "trace:none.csv"], 2, "no such workload file"),
         (["--policy", "turbo"], 2, "unknown policy 'turbo'"),
         (["--policy", "fixed:1500x3"], 2, "no operating point of 3 threads"),
@@ -221,7 +221,7 @@ def test_a_workload_that_goes_back_in_time_is_refused(
 ) -> None:
     path = tmp_path / "arrivals.csv"
     path.write_text("0\n2\n1\n")
-    assert run_line(["compare", BUNDLE, *SHORT, "--workload", f"trace:{path}"]) == 1
+    assert run_line(["compare", BUNDLE, *SHORT, "--workload", f"trace:{path}"]) == 2
     assert "earlier than the one before" in capsys.readouterr().err
 
 

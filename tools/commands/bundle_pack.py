@@ -12,6 +12,7 @@ from edge_infer.commands.options import json_option, option
 from edge_infer.commands.quantities import RATE, Duration
 from edge_infer.commands.render import emit, table
 from edge_infer.files import write_whole
+from edge_infer.firmware_bridge.errors import ImageError
 from edge_infer.firmware_bridge.image.bundle_file import (
     BundleFileInfo,
     check_image,
@@ -126,7 +127,10 @@ def verify_file(
     """
     refuse_model(path)
     keys = TrustedKeys.load(trust) if trust else TrustedKeys()
-    info = verify_bundle_file(path, keys, allow_unsigned=allow_unsigned)
+    try:
+        info = verify_bundle_file(path, keys, allow_unsigned=allow_unsigned)
+    except ImageError as error:
+        raise ImageError(f"{path}: {error}") from None
     with tempfile.TemporaryDirectory(prefix="edge-infer-") as folder:
         held = Path(folder) / path.name
         lay_out(check_image(read_bundle_file(path), keys, allow_unsigned=allow_unsigned), held)

@@ -25,7 +25,7 @@ from edge_infer.commands.options import (
     time_scale_option,
 )
 from edge_infer.commands.quantities import RATE, SEED, Duration, Number
-from edge_infer.commands.render import emit, note, warn
+from edge_infer.commands.render import check_picture, emit, note, warn
 from edge_infer.commands.run_options import PolicyText, policy_help
 from edge_infer.lab.comparison.comparison import NETS
 from edge_infer.lab.comparison.comparison_document import compare
@@ -164,6 +164,7 @@ def compare_command(
     Every stage's scores are computed once and replayed; time and energy come from the board's
     cost table, switches and waits included. No frame that a predictor was fitted on is compared on.
     """
+    check_picture(plot)
     opened, kernels = open_named_bundle(bundle), open_backend(backend, resolver)
     own_table = None
     if cost_table is not None:

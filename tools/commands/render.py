@@ -11,6 +11,7 @@ import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,9 @@ import click
 
 from edge_infer.files import whole_file
 from edge_infer.runtime.errors import RunError
+
+_PICTURES = (".png", ".svg", ".pdf")
+_NO_PLOT = "a plot needs matplotlib: pip install 'edge-infer[plot]'"
 
 _STEERS = re.compile(
     "[\x00-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
@@ -112,6 +116,23 @@ def _is_numeric(cells: Sequence[str]) -> bool:
     return all(cell.lstrip("+-~<>")[:1].isdigit() or cell in ("", "-") for cell in cells)
 
 
+def check_picture(path: Path | None) -> None:
+    """Say before minutes of work that a picture cannot be drawn; None is no picture.
+
+    Raises:
+        click.UsageError: its format is none of ours, or its folder is not there.
+        RunError: matplotlib is missing.
+    """
+    if path is None:
+        return
+    if path.suffix.lower() not in _PICTURES:
+        raise click.UsageError(f"--plot {path}: the name ends with {' or '.join(_PICTURES)}")
+    if not path.parent.is_dir():
+        raise click.UsageError(f"--plot {path}: there is no folder {path.parent}")
+    if find_spec("matplotlib") is None:
+        raise RunError(_NO_PLOT)
+
+
 @contextmanager
 def picture(path: Path, width_inches: float, height_inches: float) -> Iterator[Any]:
     """Give out axes to draw on; write the picture once they are drawn. Needs the `plot` extra.
@@ -126,7 +147,7 @@ def picture(path: Path, width_inches: float, height_inches: float) -> Iterator[A
         matplotlib.use("Agg")
         from matplotlib import pyplot
     except ImportError:
-        raise RunError("a plot needs matplotlib: pip install 'edge-infer[plot]'") from None
+        raise RunError(_NO_PLOT) from None
     figure, axes = pyplot.subplots(figsize=(width_inches, height_inches))
     try:
         yield axes

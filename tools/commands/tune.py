@@ -16,7 +16,7 @@ from edge_infer.commands.options import (
     resolver_option,
 )
 from edge_infer.commands.quantities import SEED, Number
-from edge_infer.commands.render import emit, note, warn
+from edge_infer.commands.render import check_picture, emit, note, warn
 from edge_infer.commands.source_options import background_option, raw_options
 from edge_infer.commands.tune_report import promise_report, save_plot, tune_report
 from edge_infer.lab.tuning import LossBound
@@ -174,6 +174,7 @@ def tune_command(
     out = output or Path(f"{opened.manifest.name}-tuned")
     if draws is None and not dry_run:
         refuse_existing(out, replace)
+    check_picture(plot)
     found = tuning.tune(opened, background)
     tell_inputs(found)
     if draws is not None:

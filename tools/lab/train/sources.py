@@ -5,11 +5,11 @@ And what a bundle's recipe held back of it.
 
 import io
 import tarfile
+import zipfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
-from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -123,10 +123,12 @@ def _idx(folder: Path) -> Source:
 
 
 def _npz(path: Path) -> Source:
+    if not zipfile.is_zipfile(path):
+        raise DataError(f"{path}: cannot be read as an .npz: it is none, or cut off")
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as loaded:
             arrays = {name: loaded[name] for name in loaded}
-    except (OSError, ValueError, EOFError, AttributeError, BadZipFile, zlib.error) as error:
+    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
         raise DataError(f"{path}: cannot be read as an .npz: {error}") from None
     if "x_train" not in arrays or "y_train" not in arrays:
         raise DataError(f"{path}: holds {sorted(arrays)}, wanted x_train and y_train")
