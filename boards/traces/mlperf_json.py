@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from edge_infer.boards.errors import DamagedTraceError, TraceError
-from edge_infer.boards.traces.mlperf_text import read_results, trials_of
-from edge_infer.boards.traces.mlperf_tiny import NAME, text_of
+from edge_infer.boards.traces.mlperf_text import read_results, text_of, trials_of
+from edge_infer.boards.traces.mlperf_tiny import NAME
 from edge_infer.boards.traces.trace import Published, Trace, Window, checked, uniform_edges
 
 RATE_HZ = 1000.0

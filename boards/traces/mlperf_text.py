@@ -7,6 +7,7 @@ runner of mlcommons/tiny (from v1.3) tells trials. Each line of the former begin
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 _FIGURE = r"\s*:\s*([\d.eE+-]+)"
@@ -79,6 +80,16 @@ class RunLog:
     done_s: list[float] = field(default_factory=list)
     dropped: int = 0
     """Packets that the meter's driver lost."""
+
+
+def text_of(path: Path) -> str:
+    """Return a text file's text, whatever its encoding; nothing if it is absent."""
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return ""
+    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
+    return data.decode("utf-16" if wide else "utf-8-sig", "replace")
 
 
 def read_results(text: str) -> Results:

@@ -21,6 +21,7 @@ from edge_infer.boards.traces.mlperf_text import (
     RunLog,
     read_log,
     read_results,
+    text_of,
 )
 from edge_infer.boards.traces.trace import Numbers, Published, Trace, Window, checked, uniform_edges
 
@@ -130,16 +131,6 @@ def _samples(path: Path) -> tuple[float, Numbers]:
         )
     rate = float(np.frombuffer(data, "<f4", 1, 1)[0])
     return rate, np.frombuffer(data, "<f4", offset=HEADER).astype(np.float64)
-
-
-def text_of(path: Path) -> str:
-    """Return a text file's text, whatever its encoding; nothing if it is absent."""
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError:
-        return ""
-    wide = data[:2] in (b"\xff\xfe", b"\xfe\xff")
-    return data.decode("utf-16" if wide else "utf-8-sig", "replace")
 
 
 def _session(folder: Path) -> Session:

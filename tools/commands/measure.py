@@ -1,5 +1,7 @@
 """`edge-infer measure`: fill the cost table of a bundle on a board."""
 
+from contextlib import ExitStack
+from dataclasses import asdict
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ from edge_infer.boards import open_board
 from edge_infer.boards.contract import Board
 from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.commands.bundle_place import open_named_bundle
+from edge_infer.commands.marker import marker_option, open_marker
 from edge_infer.commands.options import (
     Threads,
     backend_option,
@@ -17,9 +20,12 @@ from edge_infer.commands.options import (
     option,
     resolver_option,
 )
+from edge_infer.commands.power_report import read_trace
 from edge_infer.commands.quantities import energy_text, time_text
 from edge_infer.commands.render import emit, note, table, warn
+from edge_infer.commands.trace_options import TraceGiven, trace_options
 from edge_infer.lab.costs.bundle_measurement import measure_costs
+from edge_infer.lab.costs.visits import VisitLog, read_visits, save_visits
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.stage_costs import CHANGE, row_name, row_parts
@@ -35,6 +41,14 @@ IDLE_FACTOR = 5
     "--threads", type=Threads(), default="1,2,4", show_default=True, help="Thread counts to try."
 )
 @option("-o", "--output", type=click.Path(path_type=Path), help="Write the cost table as JSON.")
+@marker_option
+@option("--visits", type=click.Path(path_type=Path, dir_okay=False),
+        help="When each thing ran: written while measuring, read with --trace.")  # fmt: skip
+@option("--trace", type=click.Path(path_type=Path),
+        help="Take energies from this trace of an outside meter, by --visits.")  # fmt: skip
+@option("--channel", help="Digital channel of the trace that --marker drove: D0, D0:low.")
+@option("--same-clock", is_flag=True, help="The trace is of this board's own clock.")
+@trace_options
 @backend_option
 @resolver_option
 @json_option
@@ -43,6 +57,12 @@ def measure_command(
     board: str,
     threads: tuple[int, ...],
     output: Path | None,
+    marker: str | None,
+    visits: Path | None,
+    trace: Path | None,
+    channel: str | None,
+    same_clock: bool,
+    given: TraceGiven,
     backend: str | None,
     resolver: str,
     as_json: bool,
@@ -54,22 +74,86 @@ def measure_command(
     Also the time and energy of a change of clock, and the idle power at each clock. Clocks that
     read back as another are left out, and so is what ran while the board was throttled. On a
     simulated board the simulation is measured, through its own meter.
+
+    A board without a meter is measured in two steps: first with --marker LINE --visits FILE while
+    an outside meter records, then with --trace RECORDED --visits FILE --channel D0.
     """
-    opened, kernels = open_named_bundle(bundle), open_backend(backend, resolver)
-    with open_board(board) as place:
-        found = measure_costs(opened, kernels, place, threads, note)
+    opened = open_named_bundle(bundle)
+    if trace is not None:
+        name = f"{opened.manifest.name} {opened.manifest.version}"
+        document, found = _traced(name, trace, visits, channel, same_clock, given)
+        _finish(found, output)
+        emit(as_json, document, measure_report(found))
+        return
+    if channel is not None or same_clock or any(asdict(given).values()):
+        raise click.UsageError("--channel, --same-clock and the options of a trace go with --trace")
+    if marker is not None and visits is None:
+        raise click.UsageError("--marker needs --visits, the file that says what was marked")
+    kernels, log = open_backend(backend, resolver), VisitLog()
+    with ExitStack() as stack:
+        place = stack.enter_context(open_board(board))
+        log.marker = open_marker(stack, marker, board)
+        found = measure_costs(opened, kernels, place, threads, note, log)
+    if visits is not None:
+        save_visits(visits, log, found)
+    _finish(found, output)
+    _warn_of_implausible_idle(found, place)
+    emit(as_json, measure_document(found), measure_report(found))
+
+
+def _finish(found: CostTable, output: Path | None) -> None:
     if output is not None:
         found.save(output)
     for text in found.notes[1:]:
         warn(text)
     if output is not None and not found.has_energies:
         warn(f"{output} has no energies: what chooses by energy refuses it as a --cost-table")
-    _warn_of_implausible_idle(found, place)
-    emit(as_json, measure_document(found), measure_report(found))
 
 
-def measure_document(found: CostTable) -> dict[str, Any]:
-    """Return the table as the document of `measure --json` (schema measure.schema.json)."""
+def _traced(
+    bundle: str,
+    path: Path,
+    visits: Path | None,
+    channel: str | None,
+    same_clock: bool,
+    given: TraceGiven,
+) -> tuple[dict[str, Any], CostTable]:
+    """Return document and table with the energies of a trace."""
+    # Imported here: reading a trace needs what no measurement does.
+    from edge_infer.lab.costs.trace_costs import costs_from_trace
+
+    if visits is None:
+        raise click.UsageError("--trace needs --visits, the file that measure --visits wrote")
+    if (channel is None) != same_clock:
+        raise click.UsageError(
+            "--trace needs what ties its clock to the board's: --channel D0, or --same-clock for a "
+            "log of power record on the same board"
+        )
+    found, times = read_visits(visits)
+    if times.bundle != bundle:
+        raise click.UsageError(f"{visits} is of {times.bundle or 'no bundle'}, this is {bundle}")
+    trace = read_trace(path, given)
+    for text in trace.assumptions:
+        warn(f"taken for granted: {text}")
+    traced = costs_from_trace(times, found, trace, channel)
+    used = {
+        "trace": trace.name,
+        "format": trace.format,
+        "supply_v": trace.supply_v,
+        "visits": traced.visits,
+        "assumptions": list(trace.assumptions),
+        "clock": None if traced.clock is None else asdict(traced.clock),
+    }
+    return measure_document(traced.table, used), traced.table
+
+
+def measure_document(found: CostTable, used: dict[str, Any] | None = None) -> dict[str, Any]:
+    """Return the table as the document of `measure --json` (schema measure.schema.json).
+
+    Args:
+        found: the table.
+        used: where its energies are from, if not from the board's own meter.
+    """
     return {
         "board": found.board,
         "bundle": found.bundle,
@@ -94,6 +178,7 @@ def measure_document(found: CostTable) -> dict[str, Any]:
             for (stage, point), row in found.rows.items()
         ],
         "notes": list(found.notes),
+        "input": used,
     }
 
 

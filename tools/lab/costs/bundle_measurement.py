@@ -8,6 +8,7 @@ from typing import Any
 from edge_infer.boards.contract import Board
 from edge_infer.boards.cost_table import CostTable, OperatingPoint, Work
 from edge_infer.lab.costs.cost_measurement import CostMeasurement, Invoke
+from edge_infer.lab.costs.visits import VisitLog
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend
@@ -28,6 +29,7 @@ def measure_costs(
     board: Board,
     threads: Sequence[int] = (1, 2, 4),
     progress: Progress = silent,
+    log: VisitLog | None = None,
 ) -> CostTable:
     """Measure a cost table.
 
@@ -37,12 +39,15 @@ def measure_costs(
         board: open, with a clock; energies need a meter.
         threads: thread counts to try; those above the board's cores are left out.
         progress: called with each round.
+        log: notes the visits, and marks them for a meter outside.
 
     Raises:
         RunError: no thread count fits the board.
         BusError: the meter fails for good.
     """
     measurement = _measurement(bundle, backend, board, threads, progress)
+    if log is not None:
+        measurement.log = log
     manifest = bundle.manifest
     return replace(
         measurement.run(),

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from edge_infer.boards.contract import Board
 from edge_infer.boards.cost_table import CostOrigin, CostRow, CostTable, OperatingPoint, SwitchCost
 from edge_infer.boards.power import UNUSABLE
+from edge_infer.lab.costs.visits import VisitLog
 from edge_infer.lab.progress import Progress, silent
 
 VISIT_NS = 60_000_000
@@ -78,6 +79,7 @@ class CostMeasurement:
         overheads_ns: time of an invocation that is decision and runtime, by stage and point.
         seed: of the order of visits.
         progress: called with each round.
+        log: notes the visits, and marks them for a meter outside.
     """
 
     board: Board
@@ -85,6 +87,7 @@ class CostMeasurement:
     overhead_ns: Callable[[str, OperatingPoint, float], int]
     seed: int = 0
     progress: Progress = silent
+    log: VisitLog = field(default_factory=VisitLog)
     discarded: int = 0
     """Visits thrown away because the board was throttled."""
     skipped_khz: dict[int, int] = field(default_factory=dict)
@@ -124,8 +127,10 @@ class CostMeasurement:
 
     def _idle_uw(self, khz: int) -> int:
         self._set(khz)
-        start_ns = self.board.timebase.now_ns()
-        self.board.timebase.sleep_until_ns(start_ns + 4 * VISIT_NS)
+        now_ns = self.board.timebase.now_ns
+        with self.log.during("idle", "", OperatingPoint(khz), now_ns):
+            start_ns = now_ns()
+            self.board.timebase.sleep_until_ns(start_ns + 4 * VISIT_NS)
         return round(self._power_uw(start_ns) or 0.0)
 
     def _switch(self, clocks: Sequence[int]) -> tuple[int, int]:
@@ -134,10 +139,11 @@ class CostMeasurement:
             return 0, 0
         now_ns = self.board.timebase.now_ns
         self.board.clock.set_khz(clocks[0])
-        start_ns = now_ns()
-        for index in range(SWITCHES):
-            self.board.clock.set_khz(clocks[0] if index % 2 else clocks[-1])
-        time_ns = (now_ns() - start_ns) / SWITCHES
+        with self.log.during("switch", "", OperatingPoint(clocks[0]), now_ns):
+            start_ns = now_ns()
+            for index in range(SWITCHES):
+                self.board.clock.set_khz(clocks[0] if index % 2 else clocks[-1])
+            time_ns = (now_ns() - start_ns) / SWITCHES
         return round(time_ns), round((self._power_uw(start_ns) or 0.0) * time_ns / 1e6)
 
     def _visit_all(self, clocks: Sequence[int]) -> dict[tuple[str, OperatingPoint], Cell]:
@@ -167,14 +173,16 @@ class CostMeasurement:
         for _ in range(WARM_UP):
             invoke(point)
         times: list[int] = []
-        start_ns = before_ns = now_ns()
-        while before_ns - start_ns < VISIT_NS:
-            invoke(point)
-            after_ns = now_ns()
-            times.append(after_ns - before_ns)
-            before_ns = after_ns
+        with self.log.during("stage", stage, point, now_ns):
+            start_ns = before_ns = now_ns()
+            while before_ns - start_ns < VISIT_NS:
+                invoke(point)
+                after_ns = now_ns()
+                times.append(after_ns - before_ns)
+                before_ns = after_ns
         if self.board.thermometer.throttled():
             self.discarded += 1
+            self.log.discard_last()
             self._power_uw(before_ns)
             return
         for time_ns in times:
