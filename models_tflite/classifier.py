@@ -9,7 +9,12 @@ from typing import Any, Literal
 
 from edge_infer.models_tflite.cut import cut
 from edge_infer.models_tflite.describe import StageDraft, identity_preprocess, tensor_spec
-from edge_infer.models_tflite.errors import BundleNotFoundError, ModelError, ModelNotSupportedError
+from edge_infer.models_tflite.errors import (
+    BundleNotFoundError,
+    CutError,
+    ModelError,
+    ModelNotSupportedError,
+)
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.heads import check_classifier, check_parameters, outputs_text
 from edge_infer.models_tflite.input_mapping import refuse_unit_constants
@@ -57,7 +62,12 @@ class Classifier:
         return self.graph.tensors[self.graph.outputs[-1]].elements
 
     def preprocess(self, options: FrameOptions) -> Preprocess:
-        """Return how frames become this model's input."""
+        """Return how frames become this model's input.
+
+        Raises:
+            ModelNotSupportedError: the options are of another kind of input, or contradict.
+        """
+        self._check_options(options)
         if options.mean is None and options.std is None and options.source != "float32":
             found = identity_preprocess(self.graph, options.source)
         else:
@@ -74,6 +84,28 @@ class Classifier:
         tensors = (tensor_spec(self.graph.tensors[self.graph.inputs[0]]),)
         refuse_unit_constants(StageInput("frame", tensors, found), options.mean, options.std)
         return found
+
+    def _check_options(self, options: FrameOptions) -> None:
+        tensor = self.graph.tensors[self.graph.inputs[0]]
+        what = f"the input {tensor.name} {list(tensor.shape)} {tensor.dtype}"
+        picture = len(tensor.shape) == 4
+        if not picture and (options.resize != "none" or options.background is not None):
+            flag = "--background" if options.resize == "none" else "--resize"
+            raise ModelNotSupportedError(f"{flag} is for pictures [H, W, C], not for {what}")
+        if not tensor.shape:
+            raise ModelNotSupportedError(f"{what} is a single value, no frame")
+        channels = tensor.shape[1] if self.layout == "NCHW" else tensor.shape[-1]
+        for flag, given in (("--mean", options.mean), ("--std", options.std)):
+            if given is not None and len(given) not in (1, channels):
+                raise ModelNotSupportedError(
+                    f"{flag} has {len(given)} values, {what} has {channels} channels: give one, or "
+                    "one for each channel"
+                )
+            if given is not None and options.source == "int8" and tensor.dtype != "float32":
+                raise ModelNotSupportedError(
+                    f"{flag} does not go with --source int8, whose frames are the model's own "
+                    f"integers, {what}: leave it out"
+                )
 
     @property
     def layout(self) -> Literal["NHWC", "NCHW"]:
@@ -125,7 +157,7 @@ def read_classifier(
     model = content = _read_file(path)
     graph = _read_graph(model, path.name)
     if head is not None:
-        model = _ending_at(model, graph, head)
+        model = _ending_at(model, graph, head, path.name)
         graph = _read_graph(model, path.name)
     check_parameters(graph, path.name)
     findings = (lint_stage if several_outputs else lint_model)(graph, path.name)
@@ -166,11 +198,14 @@ def _read_graph(model: bytes, name: str) -> Graph:
         raise type(error)(f"{name}: {error}") from None
 
 
-def _ending_at(model: bytes, graph: Graph, head: str) -> bytes:
+def _ending_at(model: bytes, graph: Graph, head: str, name: str) -> bytes:
     """Return a model that ends at an output; the very bytes where it does already."""
     if len(graph.outputs) == 1 and graph.output_names().get(head) == graph.outputs[0]:
         return model
-    return cut(model, [head])[0].model
+    try:
+        return cut(model, [head])[0].model
+    except CutError as error:
+        raise CutError(f"{name}: {error}") from None
 
 
 def fit_labels(labels: Sequence[str] | None, classes: int) -> tuple[Sequence[str], int]:

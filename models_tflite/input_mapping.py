@@ -8,23 +8,31 @@ from edge_infer.models_tflite.errors import ModelNotSupportedError
 from edge_infer.models_tflite.stage_spec import StageInput
 
 PIXELS = (0, 128, 255)
+INTEGERS = (-128, 0, 127)
+"""Of frames that are the model's own int8 input."""
 _USED_SHARE = 0.5
 """Less of the model's range than this is worth a word."""
 _SLACK_STEPS = 2
 """Steps of the quantised input beyond its range that rounding explains."""
 
 
-def real_values(spec: StageInput, values: Sequence[float] = PIXELS) -> list[float]:
-    """Return what frame values become; of several channels, on average."""
+def frame_values(spec: StageInput) -> tuple[int, ...]:
+    """Return the frame values that stand for all: least, middle and greatest."""
+    assert spec.preprocess is not None
+    return INTEGERS if spec.preprocess.source == "int8" else PIXELS
+
+
+def real_values(spec: StageInput) -> list[float]:
+    """Return what those frame values become; of several channels, on average."""
     assert spec.preprocess is not None
     mean, std = np.mean(spec.preprocess.mean), np.mean(spec.preprocess.std)
-    return [float((value - mean) / std) for value in values]
+    return [float((value - mean) / std) for value in frame_values(spec)]
 
 
 def mapping_text(spec: StageInput) -> str:
     """Return one line: what 0, 128 and 255 become, and the range that the model can take."""
     reached = real_values(spec)
-    shown = ", ".join(f"{v} -> {x:.4g}" for v, x in zip(PIXELS, reached, strict=True))
+    shown = ", ".join(f"{v} -> {x:.4g}" for v, x in zip(frame_values(spec), reached, strict=True))
     if spec.dtype == "float32":
         return f"{shown} (float32)"
     low, high = _limits(spec)
@@ -34,7 +42,7 @@ def mapping_text(spec: StageInput) -> str:
 def input_document(spec: StageInput) -> dict[str, object]:
     """Return the mapping as `bundle build --json` has it."""
     takes = None if spec.dtype == "float32" else list(_limits(spec))
-    values = dict(zip(map(str, PIXELS), real_values(spec), strict=True))
+    values = dict(zip(map(str, frame_values(spec)), real_values(spec), strict=True))
     return {"values": values, "takes": takes, "doubts": mapping_doubts(spec)}
 
 

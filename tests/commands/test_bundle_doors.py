@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from tests.fakes.noisy_digits import write_noisy_digits
-from tests.fakes.odd_models import classifier
+from tests.fakes.odd_models import classifier, vector_classifier
 
 from edge_infer.commands.root import run_line
 from edge_infer.models_tflite import open_bundle
@@ -44,6 +44,43 @@ def test_a_range_that_saturates_or_lies_idle_is_told(
     warned = [line for line in printed.err.splitlines() if "--mean and --std" in line]
     assert len(warned) == len(doubts) == (1 if told else 0)
     assert not told or (told in warned[0] and told in doubts[0])
+
+
+@pytest.mark.parametrize(
+    ("mapping", "told"),
+    [
+        (("--mean", "1,2"), "--mean has 2 values, the input frame [1, 8, 8, 1] int8 has 1 channel"),
+        (("--std", "1,2,3"), "--std has 3 values"),
+        (("--std", "0"), "'0' is not between 0 and 1e+09"),
+        (("--std", "-2"), "'-2' is not between 0 and"),
+        (("--mean", "nan"), "'nan' is not between"),
+        (("--mean", "1e12"), "'1e12' is not between"),
+        (("--mean", "one"), "'one' is no number"),
+        (("--source", "int8", "--mean", "3"), "--mean does not go with --source int8"),
+    ],
+)
+def test_constants_that_cannot_be_are_refused(
+    mapping: tuple[str, ...], told: str, place: Path, capsys: Capture
+) -> None:
+    assert run_line(["bundle", "build", "--single", "net.tflite", *mapping]) == 2
+    assert told in capsys.readouterr().err and not Path("net").exists()
+
+
+@pytest.mark.parametrize("option", [("--resize", "nearest"), ("--background", "black")])
+def test_options_of_pictures_are_refused_for_other_inputs(
+    option: tuple[str, ...], place: Path, capsys: Capture
+) -> None:
+    Path("vector.tflite").write_bytes(vector_classifier())
+    assert run_line(["bundle", "build", "--single", "vector.tflite", *option]) == 2
+    told = f"{option[0]} is for pictures [H, W, C], not for the input frame [1, 5] int8"
+    assert told in capsys.readouterr().err
+
+
+def test_integers_of_the_models_own_input_are_shown_from_end_to_end(
+    place: Path, capsys: Capture
+) -> None:
+    assert run_line(["bundle", "build", "--single", "net.tflite", "--source", "int8"]) == 0
+    assert "integers    -128 -> 0, 0 -> 0.502, 127 -> 1 (int8" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,13 @@ def classifier() -> bytes:
     return b.build([frame], [softmax(b, b.head("head", b.conv("map", frame, 4)))])
 
 
+def vector_classifier() -> bytes:
+    """A softmax over five values that are no picture."""
+    b = ModelBuilder()
+    frame = b.tensor("frame", [1, CLASSES])
+    return b.build([frame], [softmax(b, frame)])
+
+
 def softmax(b: ModelBuilder, source: int, shape: Sequence[int] = (1, CLASSES)) -> int:
     """Add an int8 softmax."""
     output = b.tensor("probabilities", shape, "int8", 1 / 256, -128)

@@ -32,11 +32,17 @@ from edge_infer.models_tflite.self_test import self_test
 from edge_infer.runtime.exit_criterion import exit_criteria
 from edge_infer.runtime.frames.array_files import read_arrays
 
+_MOST = 1e9
+"""No pixel is as large."""
+
 
 class Numbers(click.ParamType[tuple[float, ...]]):
     """One number, or one per channel: 127.5 or 123.7,116.3,103.5."""
 
     name = "x[,y,z]"
+
+    def __init__(self, *, positive: bool = False) -> None:
+        self.positive = positive
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
@@ -45,9 +51,13 @@ class Numbers(click.ParamType[tuple[float, ...]]):
         if isinstance(value, tuple):
             return value
         try:
-            return tuple(float(part) for part in str(value).split(","))
+            numbers = tuple(float(part) for part in str(value).split(","))
         except ValueError:
             self.fail(f"{value!r} is no number, nor numbers with commas between", param, ctx)
+        low = 0 if self.positive else -_MOST
+        if not all(low < number < _MOST for number in numbers):
+            self.fail(f"{value!r} is not between {low:g} and {_MOST:g}", param, ctx)
+        return numbers
 
 
 frame_options = options_as(
@@ -59,7 +69,7 @@ frame_options = options_as(
             type=Numbers(),
             help="Subtracted from a frame, in frame units.  [default: pixels enter as they are]",
         ),
-        option("--std", type=Numbers(), help="What the difference is divided by."),
+        option("--std", type=Numbers(positive=True), help="What the difference is divided by."),
         option(
             "--source",
             type=click.Choice(["uint8", "int8", "float32"]),
@@ -98,7 +108,7 @@ BUNDLE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 @frame_options
 @option("--head", help="Output of --single with the class scores.  [default: the only one]")
 @option("--big-mean", type=Numbers(), help="--mean of the big net.  [default: as --mean]")
-@option("--big-std", type=Numbers(), help="--std of the big net.  [default: as --std]")
+@option("--big-std", type=Numbers(positive=True), help="--std of the big net.  [default: as --std]")
 @option("--description", default="", help="One sentence.")
 @option("--license", "license_", default="", help="Licence of the model.")
 @option(
@@ -154,7 +164,8 @@ def build_command(
         (stage,) = bundle.manifest.stages
         for doubt in mapping_doubts(stage.input):
             warn(f"{stage.name}: {doubt}")
-        text = f"pixels      {mapping_text(stage.input)}"
+        what = "integers" if frames.source == "int8" else "pixels"
+        text = f"{what:<12}{mapping_text(stage.input)}"
         emit_built(bundle, as_json, text, {"input": input_document(stage.input)})
         return
     if big and not given:
