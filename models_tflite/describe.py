@@ -70,7 +70,7 @@ def describe_stage(draft: StageDraft, graph: Graph) -> Stage:
         ops=ops,
         macs=sum(op.macs for op in ops),
         bytes=len(draft.model),
-        arithmetic=_arithmetic(graph),
+        arithmetic=arithmetic_of(graph),
         stateful=has_state(graph),
     )
 
@@ -115,7 +115,7 @@ def _dtype(tensor: Tensor) -> Dtype:
     return cast(Dtype, tensor.dtype)
 
 
-def _arithmetic(graph: Graph) -> Literal["int8", "uint8", "int16", "float32"]:
+def arithmetic_of(graph: Graph) -> Literal["int8", "uint8", "int16", "float32"]:
     """Return the activation dtype of the operator with the most MACs."""
     heaviest = max(graph.nodes, key=lambda node: node_macs(graph, node), default=None)
     if heaviest is None or not node_macs(graph, heaviest):

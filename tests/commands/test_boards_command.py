@@ -36,8 +36,11 @@ def test_show_gives_every_number_its_source(board: str, capsys: pytest.CaptureFi
     assert run_line(["boards", "show", board]) == 0
     text = capsys.readouterr().out
     for figure in document["figures"]:
+        span = "" if figure["range"] is None else " ({} to {})".format(*figure["range"])
         mark = "" if figure["basis"] == "published" else f" ({figure['basis']})"
-        assert f"{figure['key']} = {figure['value']}{mark}\n" in text
+        assert f"{figure['key']} = {figure['value']}{span}{mark}\n" in text
+    assert (document["kernels"] is None) == ("kernels." not in text)
+    assert (document["published"] is None) == ("held against" not in text)
 
 
 def test_an_unknown_board_lists_those_there_are(capsys: pytest.CaptureFixture[str]) -> None:

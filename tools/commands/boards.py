@@ -12,7 +12,7 @@ from edge_infer.boards.cpufreq import CpufreqClock
 from edge_infer.boards.profile import BoardProfile, load_profile, profile_names
 from edge_infer.boards.registry import detect_board, device_tree
 from edge_infer.boards.sysfs import RealSysfs
-from edge_infer.commands.options import json_option
+from edge_infer.commands.options import json_option, option
 from edge_infer.commands.render import emit, table
 
 
@@ -45,6 +45,7 @@ def show_command(board: str, as_json: bool) -> None:
             "key": key,
             "value": _value(profile, key),
             "basis": figure.basis,
+            "range": None if figure.low is None else [figure.low, figure.high],
             "source": figure.source,
         }
         for key, figure in profile.figures.items()
@@ -54,11 +55,61 @@ def show_command(board: str, as_json: bool) -> None:
         "title": profile.title,
         "compatible": list(profile.compatible),
         "figures": figures,
+        "kernels": _kernels(profile),
+        "published": _published(profile.name),
         "quirks": dict(profile.quirks),
         "tested_on": list(profile.tested),
         "advice": profile.advice,
     }
     emit(as_json, document, _show(document))
+
+
+@boards_group.command("check")
+@option("--board", "boards", multiple=True, help="May be repeated.  [default: every one known]")
+@json_option
+def check_command(boards: tuple[str, ...], as_json: bool) -> None:
+    """Hold the models of boards against every published measurement that is known of them."""
+    # Few commands need lab.
+    from edge_infer.lab.costs.board_check import check_boards
+
+    document = check_boards([name.removeprefix("sim:") for name in boards])
+    emit(as_json, document, check_report(document))
+
+
+def check_report(document: Mapping[str, Any]) -> str:
+    """Return the table of `boards check`, and what the errors amount to."""
+    rows = [
+        [row["board"], row["model"], row["dtype"] or "", str(row["threads"]), row["use"],
+         *_beside(row)]
+        for row in document["rows"]
+    ]  # fmt: skip
+    heading = [
+        "board", "network", "", "threads", "use", "published", "model", "ratio", "net published",
+        "net model", "ratio",
+    ]  # fmt: skip
+    told = [
+        f"{what}: {document[f'median_{key}_percent']:.1f} % off in the median, "
+        f"{document[f'worst_{key}_percent']:.1f} % at worst"
+        for what, key in (("time", "error"), ("net energy", "net_error"), ("power", "power_error"))
+        if document[f"median_{key}_percent"] is not None
+    ]
+    sources = dict.fromkeys(f"{row['board']}: {row['source']}" for row in document["rows"])
+    told += ["rows of context (other or unknown kernels) are shown and not judged", "sources:"]
+    return "\n".join([table(rows, heading), "", *told, *(f"    {text}" for text in sources)])
+
+
+def _beside(row: Mapping[str, Any]) -> list[str]:
+    if row["published_mw"] is not None:
+        ratio = row["model_mw"] / row["published_mw"]
+        return [f"{row['published_mw']:.0f} mW", f"{row['model_mw']:.0f} mW", f"{ratio:.2f}",
+                "-", "-", "-"]  # fmt: skip
+    cells = [f"{row['published_ms']:.3g} ms", f"{row['model_ms']:.3g} ms",
+             f"{row['model_ms'] / row['published_ms']:.2f}"]  # fmt: skip
+    if row["published_net_mj"] is None:
+        return [*cells, "-", "-", "-"]
+    ratio = row["model_net_mj"] / row["published_net_mj"]
+    return [*cells, f"{row['published_net_mj']:.3g} mJ", f"{row['model_net_mj']:.3g} mJ",
+            f"{ratio:.2f}"]  # fmt: skip
 
 
 @boards_group.command("detect")
@@ -123,8 +174,23 @@ def _value(profile: BoardProfile, key: str) -> Any:
         elif isinstance(value, tuple):
             value = value[int(part)]
         else:
-            value = getattr(value, part)
+            # kernels.int8...: the speeds of the kernels go by arithmetic type.
+            value = getattr(value, part) if hasattr(value, part) else value.speeds[part]
     return list(value) if isinstance(value, tuple) else value
+
+
+def _kernels(profile: BoardProfile) -> dict[str, str] | None:
+    if profile.kernels is None:
+        return None
+    counts = profile.kernels.counts
+    return {"name": counts.name, "title": counts.title, "source": counts.source}
+
+
+def _published(board: str) -> dict[str, Any] | None:
+    """Return what the board's model is held against, if anything is."""
+    from edge_infer.lab.costs.board_check import check_boards, checked_boards
+
+    return check_boards([board]) if board in checked_boards() else None
 
 
 def _show(document: dict[str, Any]) -> str:
@@ -133,9 +199,16 @@ def _show(document: dict[str, Any]) -> str:
     lines += [document["advice"]] if document["advice"] else []
     for figure in document["figures"]:
         mark = "" if figure["basis"] == "published" else f" ({figure['basis']})"
-        lines += ["", f"{figure['key']} = {figure['value']}{mark}", f"    {figure['source']}"]
+        low_high = "" if figure["range"] is None else " ({} to {})".format(*figure["range"])
+        lines += ["", f"{figure['key']} = {figure['value']}{low_high}{mark}"]
+        lines += [f"    {figure['source']}"]
     for name, reason in document["quirks"].items():
         lines += ["", f"quirk {name}", f"    {reason}"]
+    if document["kernels"]:
+        lines += ["", f"kernels {document['kernels']['name']}: {document['kernels']['title']}"]
+        lines += [f"    {document['kernels']['source']}"]
+    if document["published"]:
+        lines += ["", "held against what was published:", check_report(document["published"])]
     if not document["figures"]:
         lines += ["", "nothing is stated in numbers: time is measured as it passes"]
     return "\n".join(lines)

@@ -24,6 +24,7 @@ from edge_infer.commands.standard_streams import drop_output, open_standard_stre
 
 COMMANDS = {
     "run": (".run", "run_command", "Answer frames with a bundle on a board."),
+    "cost": (".cost", "cost_command", "What a model costs on a board, before it is built."),
     "measure": (".measure", "measure_command", "Measure what a bundle's stages cost on a board."),
     "compare": (
         ".compare",
