@@ -46,7 +46,6 @@ def table_trace(
     found = {c.quantity: numbers[:, at] * c.scale for at, c in enumerate(wanted) if c.unit}
     power = _power(found, supply_v)
     kept = np.isfinite(power) & np.isfinite(found["time"])
-    _check_kept(path, kept)
     edges = edges_around(
         found["time"][kept], str(path), None if not kept.all() else layout.skipped + 1
     )
@@ -91,11 +90,6 @@ def _power(found: Mapping[str, Numbers], supply_v: float | None) -> Numbers:
         assert supply_v is not None  # checked
         return found["current"] * supply_v
     return found["current"] * found["voltage"]
-
-
-def _check_kept(path: Path, kept: NDArray[np.bool_]) -> None:
-    if kept.sum() < 2:
-        raise DamagedTraceError(f"{path}: {kept.sum()} of {len(kept)} readings are numbers")
 
 
 def _levels(channels: Mapping[str, Numbers], path: Path) -> dict[str, NDArray[np.bool_]]:

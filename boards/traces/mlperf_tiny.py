@@ -130,7 +130,11 @@ def _samples(path: Path) -> tuple[float, Numbers]:
             f"{max(0, len(data) - HEADER) / 4:g} samples: it is cut short"
         )
     rate = float(np.frombuffer(data, "<f4", 1, 1)[0])
-    return rate, np.frombuffer(data, "<f4", offset=HEADER).astype(np.float64)
+    samples = np.frombuffer(data, "<f4", offset=HEADER).astype(np.float64)
+    if not np.isfinite(samples).all():
+        bad = np.flatnonzero(~np.isfinite(samples))
+        raise DamagedTraceError(f"{path}: sample {bad[0]} is no number ({bad.size} are not)")
+    return rate, samples
 
 
 def _session(folder: Path) -> Session:
