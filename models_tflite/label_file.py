@@ -153,8 +153,9 @@ def _from_json(text: str, name: str) -> list[str]:
         document = json.loads(text)
     except (ValueError, RecursionError) as error:
         raise LabelFileError(f"{name}: not readable as JSON: {error}") from None
-    if isinstance(document, dict) and len(named := _LISTS & document.keys()) == 1:
-        document = document[named.pop()]
+    named = [key for key in document if key in _LISTS] if isinstance(document, dict) else []
+    if len(named) == 1:
+        document = document[named[0]]
     if isinstance(document, dict) and document:
         pairs = list(document.items())
         if all(isinstance(index, int) for _, index in pairs):
