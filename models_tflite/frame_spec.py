@@ -61,6 +61,11 @@ class FrameSpec:
             preprocess.background,
         )
 
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether a frame is a gray or colour picture of 8 bits."""
+        return len(self.shape) == 3 and self.shape[2] in (1, 3) and self.dtype == np.uint8
+
     def check(self, data: NDArray[Any], name: str) -> NDArray[Any]:
         """Return one frame as the bundle takes it. Raises FrameError with both shapes or dtypes."""
         if data.ndim == len(self.shape) - 1 and self.shape[-1] == 1:
@@ -133,6 +138,11 @@ class FrameSpec:
             return f"{takes}, the model's own integers (--source int8): quantise the values first"
         if self.dtype == np.uint8 and data.min() >= 0 and data.max() <= 1:
             return f"{takes} from 0 to 255: multiply by 255 and round first"
+        if self.dtype == np.uint8 and data.dtype.kind == "i" and -128 <= data.min() < 0:
+            return (
+                f"{takes} from 0 to 255: where these are the model's own integers, give them as "
+                "int8; else scale and round to that range first"
+            )
         if self.dtype == np.uint8:
             return f"{takes} from 0 to 255: scale and round to that range first"
         between = f" from {self.span[0]:.4g} to {self.span[1]:.4g}" if self.span else ""

@@ -184,8 +184,7 @@ def _check_gray(spec: FrameSpec) -> None:
 
 
 def _check_pictures(spec: FrameSpec) -> None:
-    pictures = len(spec.shape) == 3 and spec.shape[2] in (1, 3)
-    if not pictures or spec.dtype != np.uint8:
+    if not spec.takes_pictures:
         raise InputError(
             f"standard input has pictures, the bundle takes {spec.dtype} {list(spec.shape)}: the "
             "model's own integers are given with --frame-format int8, pictures need a bundle of "

@@ -115,7 +115,10 @@ def _picture_format(folder: Path, spec: FrameSpec, options: RawOptions) -> RawFo
                 "yuv420; other .bin files hold just what the bundle takes"
             )
         return None
-    if len(spec.shape) != 3 or spec.shape[2] not in (1, 3) or spec.dtype != np.uint8:
+    plain = options.size is None and options.stride is None
+    if options.pixels == "gray" and plain and spec.dtype == np.uint8 and not spec.takes_pictures:
+        return None  # bytes that are no int8
+    if not spec.takes_pictures:
         raise InputError(
             f"{folder}: --frame-format {options.pixels} is for pictures, the bundle takes "
             f"{spec.dtype} {list(spec.shape)}"
@@ -139,10 +142,11 @@ def raw_dtype(spec: FrameSpec, int8: bool | None, name: str) -> np.dtype[np.gene
     if int8:
         return np.dtype(np.int8)
     if int8 is None and not spec.like_pixels:
+        known = "int8, gray or rgb" if spec.takes_pictures else "int8 or gray"
         raise InputError(
             f"{name}: these bytes may be pixels or the model's own int8 input, whose quantisation "
-            "is no image model's; say which with --frame-format int8, gray or rgb, or build the "
-            "bundle with --source int8"
+            f"is no image model's; say which with --frame-format {known}, or build the bundle with "
+            "--source int8"
         )
     return spec.dtype
 

@@ -56,6 +56,14 @@ def test_luma_of_a_camera_is_found_behind_padded_rows(tmp_path: Path) -> None:
         open_source(place, GREY, ["a", "b"], raw=RawOptions(pixels="yuv420"))
 
 
+def test_bytes_that_are_no_pictures_may_be_said_to_be_no_int8(tmp_path: Path) -> None:
+    spec = FrameSpec((24,), np.dtype(np.uint8), classes=2, like_pixels=False)
+    place = folder(tmp_path, PIXELS.tobytes())
+    assert np.array_equal(first(place, spec, RawOptions(pixels="gray")), PIXELS.ravel())
+    with pytest.raises(InputError, match="say which with --frame-format int8 or gray, or build"):
+        open_source(place, spec, ["a", "b"])
+
+
 @pytest.mark.parametrize(
     ("spec", "options", "told"),
     [
