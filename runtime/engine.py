@@ -9,7 +9,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import Any, Unpack
 
-import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.boards.closing import Closing
@@ -19,19 +18,18 @@ from edge_infer.boards.errors import ClockError
 from edge_infer.boards.timebase import Timebase
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.bundle import Bundle
-from edge_infer.models_tflite.errors import FrameError
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.stage import LoadedStage
 from edge_infer.runtime.accounting.account import EnergyTotals
 from edge_infer.runtime.accounting.open_account import idle_reference, open_account
-from edge_infer.runtime.engine_contracts import Marker, check_opened
+from edge_infer.runtime.engine_contracts import Marker, check_array, check_opened
 from edge_infer.runtime.errors import PolicyError, RunError
 from edge_infer.runtime.frame_loop import FrameLoop
 from edge_infer.runtime.frames.source import RawFrame
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.policies.context import PolicyContext, PolicyOptions, PolicySettings
 from edge_infer.runtime.policies.policy import open_policy, refuse_unused
-from edge_infer.runtime.ratio_loader import LoadedRatio, RatioLoader, Step
+from edge_infer.runtime.ratio_loader import LoadedRatio, RatioLoader, Step, warm_up
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord
 from edge_infer.runtime.stage_costs import all_works
 
@@ -53,6 +51,7 @@ class Engine(FrameLoop, Closing):
         threads: interpreter threads; a planner may choose fewer.
         ratio: pruning ratio, as the manifest names it.
         keeps_scores: records carry the raw scores that their answer was taken from.
+        warmup: inferences before the first: they count nowhere.
         marker: a line that is high from before an inference to after it; raising and lowering it
             lies outside the record's times.
         **options: for the policy, as `deadline_ns=20_000_000`: the fields of `PolicySettings`.
@@ -78,6 +77,7 @@ class Engine(FrameLoop, Closing):
         ratio: str = FULL_RATIO,
         keeps_scores: bool = False,
         marker: Marker | None = None,
+        warmup: int = 0,
         **options: Unpack[PolicyOptions],
     ) -> None:
         check_opened(bundle, board)
@@ -97,6 +97,7 @@ class Engine(FrameLoop, Closing):
         """Ratios that the governor asked for and that could not be loaded, with the reason."""
         self._loader = RatioLoader(bundle, self.backend, counts)
         self._use(self._loader.load(ratio))
+        warm_up(self.stages, bundle, warmup)
         self.cost_table = board.cost_table(all_works(bundle))
         self._labels = bundle.manifest.labels
         self._keeps_scores, self._marker = keeps_scores, marker
@@ -224,12 +225,7 @@ class Engine(FrameLoop, Closing):
     def _framed(self, given: RawFrame | NDArray[Any]) -> Frame:
         """Return data as a frame that arrives now."""
         raw = given if isinstance(given, RawFrame) else RawFrame(given)
-        data = raw.data
-        if not isinstance(data, np.ndarray):
-            raise FrameError(
-                f"a frame is a numpy array or a Frame, this is a {type(data).__name__}: "
-                "np.asarray makes an array of numbers"
-            )
+        check_array(raw.data)
         return raw.arriving(next(self._numbers), self.now_ns(), self.settings.deadline_ns)
 
     def _marked(self, frame: Frame, backlog: int) -> InferenceRecord:

@@ -4,7 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
+import numpy as np
+
 from edge_infer.models_tflite.bundle import Bundle
+from edge_infer.models_tflite.errors import FrameError
 from edge_infer.runtime.records import Frame, InferenceRecord
 
 
@@ -58,3 +61,12 @@ def check_opened(bundle: object, board: object) -> None:
         raise TypeError(f"the bundle is a {type(bundle).__name__}: open it first, open_bundle(...)")
     if board is None or isinstance(board, str | bytes | Path | Bundle):
         raise TypeError(f"the board is a {type(board).__name__}: open it first, open_board(...)")
+
+
+def check_array(data: object) -> None:
+    """Raise FrameError for data that are no array."""
+    if not isinstance(data, np.ndarray):
+        raise FrameError(
+            f"a frame is a numpy array or a Frame, this is a {type(data).__name__}: "
+            "np.asarray makes an array of numbers"
+        )

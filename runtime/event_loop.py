@@ -36,7 +36,8 @@ class EventLoop:
     emit: Callable[[InferenceRecord], None]
     """Called with each record once its energy is known, in order."""
     drained: Callable[[], None] = lambda: None
-    """Called after each batch of records; at least every `LONGEST_WAIT_NS` while time passes."""
+    """Called after each batch of records; at least every `longest_wait_ns` while time passes."""
+    longest_wait_ns: int = LONGEST_WAIT_NS
     deadline_ns: int | None = None
     """Time from arrival to the due answer."""
     queue_limit: int = 4
@@ -130,12 +131,14 @@ class EventLoop:
 
     def _sleep_until(self, due_ns: int) -> None:
         self.engine.rest()
+        step_ns = DRAIN_EVERY_NS  # what has just run is let out first
         while (now_ns := self.timebase.now_ns()) < due_ns:
             self.interruptible = True
-            self.timebase.sleep_until_ns(min(due_ns, now_ns + LONGEST_WAIT_NS))
+            self.timebase.sleep_until_ns(min(due_ns, now_ns + step_ns))
             self.interruptible = False
-            if due_ns - now_ns > LONGEST_WAIT_NS:
+            if due_ns - now_ns > step_ns:
                 self._drain()
+                step_ns = self.longest_wait_ns
 
     def _drain(self) -> int:
         for record in self.engine.drain():

@@ -1,5 +1,6 @@
 """The stages of a bundle, loaded at one ratio and bound for the hot path."""
 
+from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -9,7 +10,7 @@ from edge_infer.boards.cost_table import Work
 from edge_infer.models_tflite.backend import Backend
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.errors import ModelError
-from edge_infer.models_tflite.stage import LoadedStage, RatioStages
+from edge_infer.models_tflite.stage import LoadedStage, RatioStages, run_stages
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.exit_criterion import Criterion, exit_criteria
 from edge_infer.runtime.stage_costs import switch_work, works_of
@@ -93,3 +94,11 @@ class RatioLoader:
             raise RunError(
                 f"ratio {ratio} cannot be loaded ({reason}): it goes on at {now.ratio}"
             ) from error
+
+
+def warm_up(stages: Sequence[LoadedStage], bundle: Bundle, times: int) -> None:
+    """Run all stages on a golden frame: the first inferences of a process are its slowest."""
+    if times:
+        frame = bundle.golden().frames[0]
+        for _ in range(times):
+            deque(run_stages(stages, frame), maxlen=0)

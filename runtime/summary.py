@@ -46,7 +46,9 @@ class RunSummary:
     misses: int = 0
     uncertainty_nj: int = 0
     latency_ns: Percentiles = field(default_factory=Percentiles)
-    """Arrival to answer of every inference."""
+    """Arrival to answer of every inference: the wait for its turn and its busy time. Reading and
+    decoding are in neither."""
+    latency_total_ns: int = 0
     overhead_ns: Percentiles = field(default_factory=Percentiles)
     """Time of every inference that was not spent in the interpreters."""
     _row_overhead_ns: dict[Any, int] = field(default_factory=dict)
@@ -70,7 +72,9 @@ class RunSummary:
         self.ratios[record.ratio] = self.ratios.get(record.ratio, 0) + 1
         self.switches += record.switches
         self.misses += record.missed
-        self.latency_ns.add(record.end_ns - record.arrival_ns)
+        latency_ns = record.end_ns - record.arrival_ns
+        self.latency_ns.add(latency_ns)
+        self.latency_total_ns += latency_ns
         if self.overhead_known:
             self.overhead_ns.add(self._overhead_of(record))
 
@@ -143,9 +147,11 @@ def run_document(
         },
         "per_exit": _per_exit(summary, energy is not None),
         "latency_us": {
+            "mean": _mean_us(summary.latency_total_ns, summary.inferences),
             **_percentiles_us(summary.latency_ns, (50, 95, 99)),
             "max": _us(summary.latency_ns.greatest),
         },
+        "decoding_us": None if identity.simulated else _mean_us(counts.reading_ns, counts.arrived),
         "deadline": {
             "us": None if deadline_ns is None else deadline_ns / 1000,
             "misses": summary.misses,
@@ -179,6 +185,10 @@ def _per_exit(summary: RunSummary, with_energy: bool) -> dict[str, dict[str, flo
 
 def _percentiles_us(values: Percentiles, ranks: Sequence[int]) -> dict[str, float | None]:
     return {f"p{rank}": _us(ns) for rank, ns in zip(ranks, values.at(ranks), strict=True)}
+
+
+def _mean_us(total_ns: int, count: int) -> float | None:
+    return total_ns / count / 1000 if count else None
 
 
 def _us(ns: float | None) -> float | None:

@@ -168,7 +168,7 @@ class RemoteEngine(Closing):
 
     def _placed(self, record: InferenceRecord, frame: Frame) -> InferenceRecord:
         """Give the record what only this side knows: arrival, deadline, label."""
-        record.label = frame.label
+        record.label, record.name = frame.label, frame.name
         if not self.simulated and frame.arrival_ns is not None:
             record.arrival_ns = frame.arrival_ns
         if frame.deadline_ns is not None and frame.arrival_ns is not None:

@@ -1,15 +1,13 @@
 """`edge-infer run`: a bundle on a board, frames in, answers with their energy out."""
 
-import signal
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
-from types import FrameType
 
 import click
 from click.core import ParameterSource
 
 from edge_infer.boards.gpio import FORMS
+from edge_infer.boards.registry import SIMULATED
 from edge_infer.commands.budget_options import (
     battery_option,
     budget_uw,
@@ -17,9 +15,10 @@ from edge_infer.commands.budget_options import (
     power_budget_option,
 )
 from edge_infer.commands.bundle_place import open_named_bundle
-from edge_infer.commands.exit_codes import INTERRUPTED, OK
+from edge_infer.commands.exit_codes import FAILURE, INTERRUPTED, OK
 from edge_infer.commands.options import (
     backend_option,
+    ideal_option,
     json_option,
     operator_key_option,
     option,
@@ -28,18 +27,21 @@ from edge_infer.commands.options import (
     threads_option,
 )
 from edge_infer.commands.quantities import RATE, Duration, Number
-from edge_infer.commands.render import emit, warn
+from edge_infer.commands.recording import Recording
+from edge_infer.commands.render import warn
 from edge_infer.commands.run_engine import Kernels, checked_labels, open_engine
+from edge_infer.commands.run_loop import RunEnd, run_loop
 from edge_infer.commands.run_options import PolicyText, RunPolicy, policy_help
 from edge_infer.commands.run_report import run_report
+from edge_infer.commands.sink_options import SinkOptions, open_sinks, sink_options
 from edge_infer.commands.source_options import SourceOptions, open_input, source_options
+from edge_infer.runtime.answers import MOST_TOLD, AnswerReader
 from edge_infer.runtime.arrivals import BackToBack, Periodic
-from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.event_loop import EventLoop
+from edge_infer.runtime.first_answers import FirstAnswers
 from edge_infer.runtime.frame_reader import LoopCounts
-from edge_infer.runtime.records import InferenceRecord
+from edge_infer.runtime.frames.source import Source
 from edge_infer.runtime.run_watch import RunWatch
-from edge_infer.runtime.sinks import open_sink
 from edge_infer.runtime.summary import RunSummary, run_document
 
 METERED_DURATION_NS = 10_000_000_000
@@ -50,6 +52,7 @@ METERED_DURATION_NS = 10_000_000_000
 @click.argument("bundle")
 @click.argument("input", required=False, type=str)
 @option("--board", default="host", show_default=True, help="Board; sim:NAME for a simulated one.")
+@ideal_option
 @option(
     "--policy",
     default="performance",
@@ -72,6 +75,13 @@ METERED_DURATION_NS = 10_000_000_000
 @backend_option
 @resolver_option
 @threads_option
+@option(
+    "--warmup",
+    type=click.IntRange(0, 10**6),
+    default=0,
+    show_default=True,
+    help="Run this many inferences first, which nothing counts.",
+)
 @option(
     "--ratio",
     default="1.0",
@@ -109,9 +119,7 @@ METERED_DURATION_NS = 10_000_000_000
     help=f"GPIO line that is high while an inference runs, for an external meter: {FORMS}.",
 )
 @operator_key_option
-@option(
-    "-o", "--output", type=click.Path(path_type=Path), help="Log every inference: .jsonl or .csv."
-)
+@sink_options
 @json_option
 @click.pass_context
 def run_command(
@@ -119,6 +127,7 @@ def run_command(
     bundle: str,
     input: str | None,
     board: str,
+    ideal: bool,
     policy: str,
     rate: float | None,
     deadline: int | None,
@@ -128,6 +137,7 @@ def run_command(
     backend: str | None,
     resolver: str,
     threads: int,
+    warmup: int,
     ratio: str,
     target: int | None,
     misses: float,
@@ -139,7 +149,7 @@ def run_command(
     reading: SourceOptions,
     marker: str | None,
     operator_key: Path | None,
-    output: Path | None,
+    going: SinkOptions,
     as_json: bool,
 ) -> None:
     """Answer frames with a bundle on a board, and say what each answer cost.
@@ -149,18 +159,30 @@ def run_command(
     y_labels.csv, or - for frames on standard input (raw, Y4M, MJPEG); without it, the bundle's own
     samples.
     """
+    going.refuse_mixed_output(as_json)
     opened = open_named_bundle(bundle)
     source = open_input(opened, input, reading)
     arrivals = BackToBack() if rate is None else Periodic(rate)
-    kernels = Kernels(backend, resolver, threads, ratio)
+    kernels = Kernels(backend, resolver, threads, ratio, warmup)
     budget = budget_uw(power_budget, battery, hours)
     chosen = RunPolicy(policy, target, misses, loss, budget, cost_table)
     chosen.refuse(name for name in ctx.params if _typed(ctx, name))
     with ExitStack() as stack:
-        sink = stack.enter_context(open_sink(output)) if output else None
-        place = open_engine(
-            stack, opened, board, chosen, kernels, arrivals, deadline, marker, operator_key
+        end, reader = RunEnd(), AnswerReader(opened.manifest, going.top)
+        sinks = stack.enter_context(
+            open_sinks(
+                going,
+                reader,
+                end,
+                opened.manifest,
+                lines=going.answers and not as_json,
+                frames_wait=_frames_wait(board, source, rate),
+            )
         )
+        place = open_engine(
+            stack, opened, board, chosen, kernels, arrivals, deadline, marker, operator_key, ideal,
+            sinks.sampled if sinks.wants_power else None,
+        )  # fmt: skip
         engine = place.engine
         counts = LoopCounts()
         watch = RunWatch(
@@ -170,20 +192,23 @@ def run_command(
             exits_as_calibrated=place.exits_as_calibrated,
         )
         summary = RunSummary(engine.exit_names, place.overhead_table, place.overhead_known, watch)
-        loop = EventLoop(
+        first = FirstAnswers(counts, None if going.answers and as_json else MOST_TOLD)
+        recording = Recording(place, counts, summary, first, sinks)
+        end.loop = loop = EventLoop(
             engine,
             engine.timebase,
             source,
             arrivals,
-            _emit_to(summary, sink.write if sink else None),
-            drained=sink.flush_due if sink else _nothing,
+            recording.emit,
+            drained=recording.drained,
             deadline_ns=deadline,
             queue_limit=queue,
             max_frames=frames,
             duration_ns=_duration(duration, input, place.metered),
             counts=counts,
         )
-        failure = _run(loop)
+        failure = run_loop(loop, place.pass_time)
+        recording.close(loop)
         document = run_document(
             place.identity,
             summary,
@@ -199,66 +224,29 @@ def run_command(
         told = [*(f"skipped: {line}" for line in source.skipped), *source.warnings()]
         verdict = checked_labels(watch, place, source, counts)
         document["labels_check"] = verdict.document()
+        document["answers"] = recording.answers(reader)
+        document["sinks"] = sinks.document()
     for line in (*told, *place.refusals(), *([verdict.text] if verdict.doubtful else ())):
         warn(line)
     if summary.inferences or failure is None:
-        emit(as_json, document, run_report(document))
+        going.report(as_json, document, run_report(document))
     if failure is not None:
         raise failure
+    if end.reader_left:
+        raise BrokenPipeError
+    if any(one["error"] and one["dropped"] for one in document["sinks"]):
+        ctx.exit(FAILURE)
     ctx.exit(INTERRUPTED if loop.stopping else OK)
 
 
-def _nothing() -> None:
-    """There is no log to flush."""
+def _frames_wait(board: str, source: Source, rate: float | None) -> bool:
+    """Return whether a frame loses nothing by waiting: time stands still, or it is not due."""
+    return board.startswith(SIMULATED) or (source.repeatable and rate is None)
 
 
 def _typed(ctx: click.Context, name: str) -> bool:
     """Return True for what stands on the command line: a default of a file may be for others."""
     return ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE
-
-
-def _run(loop: EventLoop) -> Exception | None:
-    """Run the loop; return the error that ended it, so that what ran can be told first."""
-    try:
-        with _stopping_on_interrupt(loop):
-            loop.run()
-    except KeyboardInterrupt:
-        loop.stopping = True
-    except Exception as error:
-        return error
-    if not loop.counts.arrived and not loop.stopping:
-        return RunError("no frame could be read from the input, see the lines above")
-    return None
-
-
-@contextmanager
-def _stopping_on_interrupt(loop: EventLoop) -> Iterator[None]:
-    """Let Ctrl-C end the run after the inference at hand, at once while it waits."""
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        waiting = loop.interruptible
-        loop.stop()
-        if waiting:
-            raise KeyboardInterrupt
-
-    found = signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, found)
-
-
-def _emit_to(
-    summary: RunSummary, write: Callable[[InferenceRecord], None] | None
-) -> Callable[[InferenceRecord], None]:
-    if write is None:
-        return summary.add
-
-    def emit_both(record: InferenceRecord) -> None:
-        summary.add(record)
-        write(record)
-
-    return emit_both
 
 
 def _duration(asked_ns: int | None, path: str | None, metered: bool) -> int:

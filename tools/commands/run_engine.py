@@ -1,6 +1,6 @@
 """Where `run` runs: an engine on this board, on a simulated one, or at the end of a serial line."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 from edge_infer.boards import open_board
 from edge_infer.boards.contract import Board
 from edge_infer.boards.cost_table import CostTable
+from edge_infer.boards.power import PowerSample
+from edge_infer.boards.registry import check_ideal
 from edge_infer.boards.timebase import Timebase
 from edge_infer.commands.marker import REMOTE, open_marker
 from edge_infer.commands.render import warn
@@ -23,6 +25,7 @@ from edge_infer.runtime.engine_contracts import LocalEngine
 from edge_infer.runtime.frame_reader import LoopCounts
 from edge_infer.runtime.frames.source import Source
 from edge_infer.runtime.label_check import LabelVerdict
+from edge_infer.runtime.meter_tap import tap_meter
 from edge_infer.runtime.run_watch import RunWatch
 from edge_infer.runtime.summary import RunIdentity
 
@@ -64,6 +67,8 @@ class Kernels:
     resolver: str
     threads: int
     ratio: str
+    warmup: int = 0
+    """Inferences before those that count."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +83,14 @@ class RunPlace:
     overhead_known: bool = True
     local: Engine | None = None
     """The engine, where it runs in this process."""
+
+    @property
+    def pass_time(self) -> Callable[[int], None] | None:
+        """What lets the time of a simulated board pass, in ns; None on a real one."""
+        if self.local is None or not self.identity.simulated:
+            return None
+        timebase = self.local.timebase
+        return lambda ns: timebase.sleep_until_ns(timebase.now_ns() + ns)
 
     def calibration(self) -> dict[str, Any] | None:
         """Return what the governor's feedback has come to, None where there is none."""
@@ -109,8 +122,12 @@ def open_engine(
     deadline_ns: int | None,
     marker: str | None = None,
     operator_key: Path | None = None,
+    ideal: bool = False,
+    sampled: Callable[[Sequence[PowerSample]], None] | None = None,
 ) -> RunPlace:
     """Open the engine for a board's name; `stack` closes it.
+
+    What the board's meter samples is given to `sampled` too.
 
     Raises:
         BoardError, BundleError, RunError: as `open_board` and `Engine` do; GpioError for a marker
@@ -119,11 +136,14 @@ def open_engine(
     """
     line = open_marker(stack, marker, board)
     if board.startswith(REMOTE):
+        check_ideal(board, ideal)
         ratio = _ratio(bundle, kernels.ratio)
         return _remote(stack, bundle, board, policy.name, ratio, operator_key)
     backend = open_backend(kernels.backend, kernels.resolver)
     _warn_of_other_kernels(bundle, backend.info)
-    place = stack.enter_context(open_board(board))
+    place = stack.enter_context(open_board(board, ideal=ideal))
+    if sampled is not None:
+        tap_meter(place, sampled)
     threads = kernels.threads
     governor = policy.governor(bundle, place, backend.info, arrivals, deadline_ns, threads)
     engine = stack.enter_context(
@@ -134,6 +154,8 @@ def open_engine(
             backend=backend,
             ratio=_ratio(bundle, kernels.ratio),
             marker=line,
+            keeps_scores=True,
+            warmup=kernels.warmup,
         )
     )
     identity = RunIdentity(

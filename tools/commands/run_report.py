@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from edge_infer.commands.answer_lines import answers_table
 from edge_infer.commands.quantities import energy_text, share_text, time_text
 from edge_infer.commands.render import table
 from edge_infer.models_tflite.manifest import FULL_RATIO
@@ -13,6 +14,8 @@ LEAST_SHARE = 0.0005
 def run_report(document: dict[str, Any]) -> str:
     """Return the document of `run --json` as text."""
     blocks = [_heading(document), _exits(document), _facts(document)]
+    if document["answers"]:
+        blocks.insert(0, answers_table(document["answers"]))
     if document["interrupted"]:
         blocks.append("interrupted: what ran until then is above, the clock is put back")
     return "\n\n".join(blocks)
@@ -48,7 +51,7 @@ def _exits(document: dict[str, Any]) -> str:
 def _facts(document: dict[str, Any]) -> str:
     facts = [
         ("accuracy", f"{share_text(document['accuracy'], 2)} of {document['inferences']} frames"),
-        ("latency", _latency(document["latency_us"])),
+        ("latency", _latency(document)),
         ("deadline", _deadline(document["deadline"], document["inferences"])),
         *_energy(document["energy"]),
         ("clock", _clock(document)),
@@ -65,6 +68,7 @@ def _facts(document: dict[str, Any]) -> str:
         facts.append(("input", input_text(document["input"])))
     if document["input_shift"] is not None and document["inferences"]:
         facts.append(("calibration", document["input_shift"]["text"]))
+    facts += [("sink", _sink(sink)) for sink in document["sinks"]]
     if document["skipped"]:
         facts.append(("skipped", f"{len(document['skipped'])} inputs, named above"))
     width = max(len(name) for name, _ in facts)
@@ -77,6 +81,12 @@ def input_text(read: dict[str, Any]) -> str:
     left_out = [f"{count} {what}" for what, count in read["left_out"].items()]
     parts = [read["kind"], *done]
     return ", ".join(parts) + (f"; left out: {', '.join(left_out)}" if left_out else "")
+
+
+def _sink(sink: dict[str, Any]) -> str:
+    dropped = f", {sink['dropped']} dropped" if sink["dropped"] else ""
+    error = f": {sink['error']}" if sink["error"] else ""
+    return f"{sink['name']}: {sink['written']} answers{dropped}{error}"
 
 
 def _governor(state: dict[str, Any]) -> str:
@@ -96,8 +106,11 @@ def _model(document: dict[str, Any]) -> str:
     )
 
 
-def _latency(latency: dict[str, Any]) -> str:
-    return ", ".join(f"{name} {time_text(us)}" for name, us in latency.items())
+def _latency(document: dict[str, Any]) -> str:
+    times = ", ".join(f"{name} {time_text(us)}" for name, us in document["latency_us"].items())
+    decoding = document["decoding_us"]
+    apart = "" if decoding is None else f" ({time_text(decoding)} a frame)"
+    return f"{times}: mean time and the wait before it; reading and decoding apart{apart}"
 
 
 def _deadline(deadline: dict[str, Any], inferences: int) -> str:

@@ -1,0 +1,1 @@
+"""Where records go, several places at once, each off the path of a frame."""

@@ -1,0 +1,77 @@
+"""Where the records of a run go: the summary, the first answers, the sinks."""
+
+from typing import Any
+
+from edge_infer.commands.run_engine import RunPlace
+from edge_infer.runtime.answers import AnswerReader
+from edge_infer.runtime.event_loop import EventLoop
+from edge_infer.runtime.first_answers import FirstAnswers
+from edge_infer.runtime.frame_reader import LoopCounts
+from edge_infer.runtime.records import InferenceRecord
+from edge_infer.runtime.sinks.row import answer_document
+from edge_infer.runtime.sinks.sink import RunState
+from edge_infer.runtime.sinks.sink_set import SinkSet
+from edge_infer.runtime.summary import RunSummary
+
+
+class Recording:
+    """Takes what the event loop of a run lets out.
+
+    Args:
+        place: where it runs.
+        counts: of the loop.
+        summary: counts all records.
+        first: keeps some.
+        sinks: the rest of the world.
+    """
+
+    def __init__(
+        self,
+        place: RunPlace,
+        counts: LoopCounts,
+        summary: RunSummary,
+        first: FirstAnswers,
+        sinks: SinkSet,
+    ) -> None:
+        self._place, self._counts = place, counts
+        self._summary, self._first, self._sinks = summary, first, sinks
+
+    def emit(self, record: InferenceRecord) -> None:
+        """Take one record whose energy is known."""
+        self._summary.add(record)
+        self._first.add(record)
+        self._sinks.put(record)
+
+    def drained(self) -> None:
+        """Nothing comes for a moment."""
+        self._sinks.drained(self._place.engine.timebase.now_ns(), self.state)
+
+    def state(self) -> RunState:
+        """Return where the run stands."""
+        engine, board = self._place.engine, self._place.local and self._place.local.board
+        energy = engine.energy()
+        return RunState(
+            at_ns=engine.timebase.now_ns(),
+            clock_khz=board.clock.current_khz() if board else 0,
+            millicelsius=board.thermometer.millicelsius() if board else None,
+            throttled=board.thermometer.throttled() if board else False,
+            gross_nj=energy.gross_nj if energy else None,
+            net_nj=energy.net_nj if energy else None,
+            wall_ns=energy.wall_ns if energy else 0,
+            inferences=self._summary.inferences,
+            misses=self._summary.misses,
+            dropped_frames=self._counts.dropped,
+        )
+
+    def close(self, loop: EventLoop) -> None:
+        """Let the sinks have the last state and what waits."""
+        if loop.counts.arrived:
+            self._sinks.last_state(self.state())
+        self._sinks.close()
+
+    def answers(self, reader: AnswerReader) -> list[dict[str, Any]] | None:
+        """Return what each input came to, None where they are many."""
+        told, names = self._first.told(), self._summary.exit_names
+        if told is None:
+            return None
+        return [answer_document(record, reader, names[record.exit]) for record in told]
