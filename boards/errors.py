@@ -9,6 +9,10 @@ class UnknownBoardError(BoardError, LookupError):
     """No profile has the name that was asked for."""
 
 
+class NotSimulatedError(UnknownBoardError):
+    """A board that is not simulated was asked for what only a simulated one can be."""
+
+
 class ProfileError(BoardError, ValueError):
     """A board profile is not usable: a key is missing, unknown or of the wrong kind."""
 

@@ -1,7 +1,7 @@
 """Boards by name: this computer, the board it is, or a simulated one."""
 
 from edge_infer.boards.contract import Board
-from edge_infer.boards.errors import BoardError, UnknownBoardError
+from edge_infer.boards.errors import BoardError, NotSimulatedError, UnknownBoardError
 from edge_infer.boards.profile import BoardProfile, load_profile, profile_names
 from edge_infer.boards.sysfs import RealSysfs, Sysfs
 
@@ -18,18 +18,34 @@ def board_names() -> tuple[str, ...]:
     return (HOST, *real, *(SIMULATED + p.name for p in profiles if _can_be_simulated(p)))
 
 
-def open_board(name: str) -> Board:
+def open_board(name: str, *, ideal: bool = False, seed: int = 0) -> Board:
     """Open a board: "host", a profile's name on that very board, or "sim:" and a profile's name.
 
     The meter is the one that the user's meter file states, else the profile's.
 
+    Args:
+        name: of the board.
+        ideal: a simulated board does what its cost table says; by default the truth behind it is
+            off by what such a table leaves out (`boards/simulated/truth.py`).
+        seed: of a simulated board: what it is off by, and the faults of its meter.
+
     Raises:
         UnknownBoardError: there is none of that name; the message lists what there is.
         BoardError: its clock or its meter cannot be used.
+        NotSimulatedError: a board that is not simulated cannot be ideal.
     """
+    check_ideal(name, ideal)
     simulated = name.startswith(SIMULATED)
     profile = _profile(name, simulated)
-    return _simulated_board(profile) if simulated else _board_here(profile)
+    return _simulated_board(profile, ideal, seed) if simulated else _board_here(profile)
+
+
+def check_ideal(name: str, ideal: bool) -> None:
+    """Raise NotSimulatedError where a board that is not simulated is to be ideal."""
+    if ideal and not name.startswith(SIMULATED):
+        raise NotSimulatedError(
+            f"{name} is no simulated board, so it cannot be ideal; {SIMULATED}raspberry-pi-5 can"
+        )
 
 
 def detect_board(sysfs: Sysfs) -> str:
@@ -50,10 +66,11 @@ def device_tree(sysfs: Sysfs) -> tuple[str, ...]:
         return ()
 
 
-def _simulated_board(profile: BoardProfile) -> Board:
-    from edge_infer.boards.simulated import SimulatedBoard  # no real board needs it
+def _simulated_board(profile: BoardProfile, ideal: bool, seed: int) -> Board:
+    # No real board needs it.
+    from edge_infer.boards.simulated import DISTURBED, IDEAL, SimulatedBoard
 
-    return SimulatedBoard(profile)
+    return SimulatedBoard(profile, seed=seed, truth=IDEAL if ideal else DISTURBED)
 
 
 def _board_here(profile: BoardProfile) -> Board:

@@ -4,7 +4,16 @@ The clock driver runs over a sysfs tree with the kernel's semantics, the meter d
 registers of an INA219, so the code above is the code of a real board.
 """
 
-from edge_infer.boards.simulated.board import Disturbance, RowError, SimulatedBoard
+from edge_infer.boards.simulated.board import Disturbance, SimulatedBoard
 from edge_infer.boards.simulated.ina219_chip import MeterFaults
+from edge_infer.boards.simulated.truth import DISTURBED, IDEAL, RowError, Truth
 
-__all__ = ["SimulatedBoard", "Disturbance", "MeterFaults", "RowError"]
+__all__ = [
+    "SimulatedBoard",
+    "Disturbance",
+    "MeterFaults",
+    "RowError",
+    "Truth",
+    "DISTURBED",
+    "IDEAL",
+]

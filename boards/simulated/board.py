@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from random import Random
+from typing import NamedTuple
 
 from edge_infer.boards.calibration import Calibration
 from edge_infer.boards.closing import Closing
@@ -14,6 +16,10 @@ from edge_infer.boards.simulated.cpufreq import SimulatedCpufreq
 from edge_infer.boards.simulated.ina219_chip import MeterFaults
 from edge_infer.boards.simulated.meter import simulated_meter
 from edge_infer.boards.simulated.power_trace import PowerTrace
+from edge_infer.boards.simulated.stage_shape import ShapedPower, StageShape, stage_shape
+from edge_infer.boards.simulated.supply import Supply
+from edge_infer.boards.simulated.surroundings import Surroundings
+from edge_infer.boards.simulated.truth import DISTURBED, Jitter, RowError, Truth, drawn, row_error
 from edge_infer.boards.thermal import LinuxThermometer
 from edge_infer.boards.timebase import NEVER_NS, VirtualTimebase
 
@@ -22,17 +28,8 @@ SWITCH = "switch"
 
 
 @dataclass(frozen=True, slots=True)
-class RowError:
-    """How the truth of one stage differs from its row: factors on time and power."""
-
-    time: float = 1.0
-    power: float = 1.0
-    """On what the stage draws above idle."""
-
-
-@dataclass(frozen=True, slots=True)
 class Disturbance:
-    """What is different on a simulated board from what its cost table says; nothing by default."""
+    """What is different on a simulated board beside its truth; nothing by default."""
 
     slowdown: float = 1.0
     """Factor on the time of every stage: 1.25 is a board 25 % slower than its table."""
@@ -56,14 +53,26 @@ class ActivityTruth:
         return round(self.energy_fj / 1e6)
 
 
+class StageTruth(NamedTuple):
+    """A stage at a point, as it really is."""
+
+    time_ns: int
+    """Mean time."""
+    shape: StageShape
+    total: ActivityTruth
+    work: Work
+    """Kept, so that no other work gets its id."""
+
+
 class SimulatedBoard(Closing):
     """A board that exists as its profile. Nothing in it depends on this computer's speed.
 
     Args:
         profile: what it is; it needs cpu, power, overhead and rates.
         name: its name; "sim:" and the profile's name by default.
-        seed: of everything random: faults of the meter and lost reads.
-        disturbance: how it differs from its cost table.
+        seed: of everything random: the truth, faults of the meter and lost reads.
+        truth: sizes of what its cost table leaves out; `IDEAL` does what the table says.
+        disturbance: what else is to happen to it.
         meter_faults: errors of the meter chip; a typical chip, drawn by the seed, by default.
         calibration: the meter's calibration; by default it is calibrated with two known loads.
         lost_reads_ppm: share of I2C transactions that fail, in parts per million.
@@ -82,6 +91,7 @@ class SimulatedBoard(Closing):
         *,
         name: str | None = None,
         seed: int = 0,
+        truth: Truth = DISTURBED,
         disturbance: Disturbance | None = None,
         meter_faults: MeterFaults | None = None,
         calibration: Calibration | None = None,
@@ -100,27 +110,45 @@ class SimulatedBoard(Closing):
         self._idle_uw = self._model.idle_uw
         self.trace = PowerTrace(0, self._idle_uw, keep_power_history)
         """The truth of the power over time."""
-        self._prices: dict[tuple[int, int, int], tuple[int, int, ActivityTruth, Work]] = {}
+        self._truth, self._seed = truth, seed
+        self._stages: dict[tuple[int, int, int], StageTruth] = {}
         self._activities: dict[str, ActivityTruth] = {}
-        self.sysfs = SimulatedCpufreq(self._model.cpu.clocks_khz, self._switch, userspace)
+        self._jitter = Jitter(truth, seed) if truth.jitters else None
+        self._surroundings = Surroundings(truth, self._idle_uw, seed)
+        self._looked_fj = 0
+        self._base_uw = self._idle_uw
+        """What the board draws while it computes, without what it computes."""
+        self._wait_uw = {khz: self._waiting_uw(khz) for khz in self._model.cpu.clocks_khz}
+        """What it draws beyond that while it waits, by clock."""
+        self.sysfs = SimulatedCpufreq(
+            self._model.cpu.clocks_khz,
+            self._switch,
+            userspace,
+            celsius=lambda: self._surroundings.celsius,
+        )
         """The kernel's files, below the real drivers."""
         self.clock = CpufreqClock(self.sysfs)
         self.thermometer = LinuxThermometer(self.sysfs)
         self.meter: PowerMeter | None = None
         if profile.meter is not None:
+            supply_mv, *bench_mv = self._voltages_mv()
             self.meter = simulated_meter(
                 profile.meter,
-                self._model.power.supply_mv,
+                Supply(supply_mv, truth.ripple),
                 self.trace,
                 self.timebase.now_ns,
                 self.thermometer.throttled,
                 faults=meter_faults,
                 calibration=calibration,
+                bench_mv=(bench_mv[0], bench_mv[1]),
                 lost_reads_ppm=lost_reads_ppm,
                 retries=retries,
                 fails_at_ns=bus_fails_at_ns,
                 seed=seed,
             )
+        self.trace.set_level(0, self._idle_level_uw())
+        if truth.surrounded:
+            self.timebase.call_at(self._surroundings.due_ns, self._surround)
         for at_ns, khz in self.disturbance.caps:
             self.timebase.call_at(at_ns, lambda khz=khz: self.sysfs.cap(khz))  # type: ignore[misc]
 
@@ -135,21 +163,22 @@ class SimulatedBoard(Closing):
     def spend(self, work: Work, point: OperatingPoint) -> None:
         """Let the time and energy of `work` pass, at the clock that is really in force."""
         khz = self.sysfs.khz
-        price = self._prices.get((id(work), point.threads, khz))
-        if price is None:
-            price = self._price(work, point.threads, khz)
-        time_ns, power_uw, truth, _ = price
-        timebase, trace = self.timebase, self.trace
+        stage = self._stages.get((id(work), point.threads, khz))
+        if stage is None:
+            stage = self._stage(work, point.threads, khz)
+        time_ns = self._invocation_ns(stage, point.threads)
+        timebase, trace, total = self.timebase, self.trace, stage.total
         start_ns = timebase.now_ns()
-        truth.count += 1
+        total.count += 1
         if timebase.next_due_ns > start_ns + time_ns:
-            trace.set_level(start_ns, power_uw)
+            power = ShapedPower(stage.shape, self._base_uw, 0, time_ns)
+            trace.set_shape(start_ns, power)
             timebase.sleep_until_ns(start_ns + time_ns)
-            trace.set_level(start_ns + time_ns, self._idle_uw)
-            truth.time_ns += time_ns
-            truth.energy_fj += time_ns * power_uw
+            trace.set_level(start_ns + time_ns, self._base_uw + self._wait_uw[khz])
+            total.time_ns += time_ns
+            total.energy_fj += power.energy_fj(time_ns)
         else:
-            self._spend_with_events(work, point.threads, khz, truth)
+            self._spend_with_events(stage, point.threads, time_ns)
 
     def energy_nj(self, from_ns: int, to_ns: int) -> int:
         """Return the true gross energy of a window of the past. Raises MeterError if dropped."""
@@ -166,46 +195,94 @@ class SimulatedBoard(Closing):
         self.trace.read_from(None)
         self.clock.reset()
 
-    def _price(self, work: Work, threads: int, khz: int) -> tuple[int, int, ActivityTruth, Work]:
-        """Return true time, power and activity of a work at a clock; kept with the work itself."""
-        row = self._model.row(work, OperatingPoint(khz, threads))
+    def _stage(self, work: Work, threads: int, khz: int) -> StageTruth:
+        """Return a work as it really is at a clock; kept with the work itself."""
+        point, truth = OperatingPoint(khz, threads), self._truth
+        row = self._model.row(work, point)
         wrong = self.disturbance.rows.get(work.name, RowError())
-        time_ns = max(1, round(row.time_ns * self.disturbance.slowdown * wrong.time))
+        own = row_error(truth, self._seed, work.name, point)
+        time_ns = max(1, round(row.time_ns * self.disturbance.slowdown * wrong.time * own.time))
         above_uw = row.energy_nj * 1e6 / row.time_ns - self._idle_uw
-        truth = self._activities.setdefault(work.name, ActivityTruth())
-        price = time_ns, round(self._idle_uw + above_uw * wrong.power), truth, work
-        self._prices[id(work), threads, khz] = price
-        return price
+        power_uw = round(self._idle_uw + above_uw * wrong.power * own.power)
+        random = Random(f"{self._seed} {work.name} operators")
+        shape = stage_shape(
+            self._model, work, point, time_ns, power_uw - self._idle_uw, truth, random
+        )
+        total = self._activities.setdefault(work.name, ActivityTruth())
+        stage = StageTruth(time_ns, shape, total, work)
+        self._stages[id(work), threads, khz] = stage
+        return stage
 
-    def _spend_with_events(self, work: Work, threads: int, khz: int, truth: ActivityTruth) -> None:
+    def _invocation_ns(self, stage: StageTruth, threads: int) -> int:
+        """Return the time of the invocation that begins now."""
+        if self._jitter is None:
+            return stage.time_ns
+        mean_ns: float = stage.time_ns
+        if self._surroundings.crowded:
+            full = threads >= self._model.cpu.cores
+            truth = self._truth
+            mean_ns *= truth.process_crowding if full else truth.process_slowdown
+        return self._jitter.time_ns(mean_ns)
+
+    def _spend_with_events(self, stage: StageTruth, threads: int, time_ns: int) -> None:
         """Spend with events falling due meanwhile, each of which may change the clock."""
         left = 1.0
+        slower = time_ns / stage.time_ns
         while left > 0:
             khz = self.sysfs.khz
-            price = self._prices.get((id(work), threads, khz)) or self._price(work, threads, khz)
-            time_ns, power_uw = price[0], price[1]
+            now = self._stages.get((id(stage.work), threads, khz))
+            now = now or self._stage(stage.work, threads, khz)
+            time_ns = max(1, round(now.time_ns * slower))
             start_ns = self.timebase.now_ns()
             end_ns = min(start_ns + max(1, round(left * time_ns)), self.timebase.next_due_ns)
-            self.trace.set_level(start_ns, power_uw)
+            begun_ns = round((1 - left) * time_ns)
+            power = ShapedPower(now.shape, self._base_uw, begun_ns, time_ns)
+            self.trace.set_shape(start_ns, power)
             passed_ns = max(0, end_ns - start_ns)
-            truth.time_ns += passed_ns
-            truth.energy_fj += passed_ns * power_uw
+            now.total.time_ns += passed_ns
+            now.total.energy_fj += power.energy_fj(passed_ns)
             done = end_ns != self.timebase.next_due_ns
             left = 0.0 if done else left - passed_ns / time_ns
             # What happens in an event happens at idle power, unless it says otherwise.
-            self.trace.set_level(max(start_ns, end_ns), self._idle_uw)
+            self.trace.set_level(max(start_ns, end_ns), self._idle_level_uw())
             self.timebase.sleep_until_ns(end_ns)
+
+    def _surround(self) -> None:
+        """An event of the surroundings: from now on the board draws more, or less."""
+        now_ns, surroundings = self.timebase.now_ns(), self._surroundings
+        fj = self.trace.until_fj(now_ns)
+        if surroundings.pass_until(now_ns, (fj - self._looked_fj) / 1e6):
+            self._looked_fj = fj
+        process_uw = self._model.busy_cores_uw(surroundings.crowded, self.sysfs.khz)
+        self._base_uw = self._idle_uw + surroundings.leakage_uw + round(process_uw)
+        self.trace.set_level(now_ns, self._idle_level_uw())
+        self.timebase.call_at(surroundings.due_ns, self._surround)
+
+    def _idle_level_uw(self) -> int:
+        return self._base_uw + self._wait_uw[self.sysfs.khz]
+
+    def _voltages_mv(self) -> list[int]:
+        """Return the voltages of the supply, and of two others that the meter was calibrated on."""
+        random, nominal_mv = Random(f"{self._seed} supply"), self._model.power.supply_mv
+        return [round(nominal_mv * drawn(random, self._truth.regulation)) for _ in range(3)]
+
+    def _waiting_uw(self, khz: int) -> int:
+        """Return what idle cores draw at a clock beyond what they do at the lowest."""
+        model = self._model
+        busy_uw = [
+            model.busy_cores_uw(model.cpu.cores, at) for at in (model.cpu.clocks_khz[0], khz)
+        ]
+        return round(self._truth.idle_clock * (busy_uw[1] - busy_uw[0]))
 
     def _switch(self, from_khz: int, to_khz: int) -> None:
         """A change of clock: the processor stands still for its time, at its power."""
         cost = self._model.switch()
         start_ns = self.timebase.now_ns()
         end_ns = start_ns + cost.time_ns
-        power_uw = round(cost.energy_nj * 1e6 / cost.time_ns)
-        before_uw = self.trace.level_uw
+        power_uw = round(cost.energy_nj * 1e6 / cost.time_ns) + self._base_uw - self._idle_uw
         self.trace.set_level(start_ns, power_uw)
         self.timebase.hold_until_ns(end_ns)
-        self.trace.set_level(end_ns, before_uw)
+        self.trace.set_level(end_ns, self._base_uw + self._wait_uw[to_khz])
         truth = self._activities.setdefault(SWITCH, ActivityTruth())
         truth.count += 1
         truth.time_ns += cost.time_ns

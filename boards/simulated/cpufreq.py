@@ -27,6 +27,7 @@ class SimulatedCpufreq:
         clocks_khz: what the policy offers, ascending.
         transition: called with the old and the new clock before the new one is in force.
         userspace: whether the kernel has that governor.
+        celsius: temperature of the processor while its clock is not capped.
         writable: sets the attribute of that name.
     """
 
@@ -36,10 +37,12 @@ class SimulatedCpufreq:
         transition: Callable[[int, int], None],
         userspace: bool = True,
         writable: bool = True,
+        celsius: Callable[[], float] = lambda: COOL_MILLICELSIUS / 1000,
     ) -> None:
         self._clocks_khz = tuple(clocks_khz)
         self._transition = transition
         self._governors = tuple(g for g in GOVERNORS if userspace or g != "userspace")
+        self._celsius = celsius
         self.writable = writable
         """False refuses every write (EACCES)."""
         self._governor = FOUND_GOVERNOR
@@ -110,7 +113,8 @@ class SimulatedCpufreq:
         return str(self._setspeed_khz) if self._governor == "userspace" else "<unsupported>"
 
     def _temperature(self) -> str:
-        return str(COOL_MILLICELSIUS if self._cap_khz is None else HOT_MILLICELSIUS)
+        cool = self._cap_khz is None
+        return str(round(self._celsius() * 1000) if cool else HOT_MILLICELSIUS)
 
     def _throttled(self) -> str:
         return f"{0 if self._cap_khz is None else CAPPED_NOW:x}"

@@ -24,6 +24,7 @@ from edge_infer.boards.ina219 import (
     RESET,
     SHUNT_VOLTAGE,
 )
+from edge_infer.boards.simulated.supply import Supply
 
 _RANGE_MV_OF_PGA = {code: mv for mv, code in PGA_OF_RANGE_MV.items()}
 _RANGE_V_OF_BRNG = {code: volts for volts, code in BRNG_OF_RANGE_V.items()}
@@ -62,20 +63,24 @@ class Ina219Chip:
 
     Args:
         load: the power that flows through the shunt.
-        supply_mv: bus voltage, constant.
+        supply: bus voltage; one in mV is constant.
         shunt_uohm: nominal shunt resistance.
         faults: errors of this very chip and shunt.
     """
 
     def __init__(
-        self, load: Load, supply_mv: int, shunt_uohm: int, faults: MeterFaults | None = None
+        self,
+        load: Load,
+        supply: Supply | int,
+        shunt_uohm: int,
+        faults: MeterFaults | None = None,
     ) -> None:
         self._load = load
-        self._supply_mv = supply_mv
+        self._supply = Supply(supply) if isinstance(supply, int) else supply
         self._faults = faults or MeterFaults()
         real_uohm = shunt_uohm * (1_000_000 + self._faults.shunt_ppm) / 1e6
         gain = 1 + self._faults.gain_ppm / 1e6
-        self._uv_per_uw = gain * real_uohm / supply_mv / 1000
+        self._uv_per_uw = gain * real_uohm / self._supply.mean_mv / 1000
         self._calibration = 0
         self._configure(CONFIGURATION_AT_RESET, 0)
 
@@ -127,12 +132,19 @@ class Ina219Chip:
         pairs = self._pairs(now_ns)
         if not pairs:
             return 0
-        steps = round(min(self._supply_mv, self._bus_limit_mv) / BUS_STEP_MV)
+        steps = self._bus_steps(now_ns)
         ready = CONVERSION_READY if pairs > self._cleared else 0
         if self._faults.ready_clears_on_bus_read:
             self._cleared = pairs
         overflow = MATH_OVERFLOW if abs(self._current(now_ns)) > 0x7FFF else 0
         return steps << 3 | ready | overflow
+
+    def _bus_steps(self, now_ns: int) -> int:
+        """The bus register: the last bus conversion that ended by `now_ns`."""
+        to_ns = self.began_ns + self._pairs(now_ns) * self._pair_ns
+        supply = self._supply
+        mv = supply.mean_mv * supply.factor(to_ns - self._pair_ns + self._shunt_ns, to_ns)
+        return round(min(mv, self._bus_limit_mv) / BUS_STEP_MV)
 
     def _shunt_code(self, now_ns: int) -> int:
         """The shunt register: the last shunt conversion that ended by `now_ns`."""
@@ -148,7 +160,8 @@ class Ina219Chip:
 
     def _convert(self, from_ns: int, to_ns: int) -> int:
         """One shunt conversion: the mean over it, quantised, held within the PGA range."""
-        uv = self._load.mean_uw(from_ns, to_ns) * self._uv_per_uw + self._faults.offset_uv
+        uw = self._load.mean_uw(from_ns, to_ns) / self._supply.factor(from_ns, to_ns)
+        uv = uw * self._uv_per_uw + self._faults.offset_uv
         # At 12 bit and more the step is 10 uV; each bit less doubles it.
         step = 1 << (12 - self._shunt_bits)
         code = round(uv / (10 * step)) * step
@@ -162,7 +175,7 @@ class Ina219Chip:
         # Section 8.5.2.1, equation 5.
         if not self._calibration:
             return 0
-        return self._current(now_ns) * round(self._supply_mv / BUS_STEP_MV) // 5000
+        return self._current(now_ns) * self._bus_steps(now_ns) // 5000
 
 
 def _adc(code: int) -> tuple[int, int]:

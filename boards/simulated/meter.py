@@ -11,6 +11,7 @@ from edge_infer.boards.profile_sections import MeterProfile
 from edge_infer.boards.sampler import InlineSampler
 from edge_infer.boards.simulated.i2c import BusTime, SimulatedI2cBus
 from edge_infer.boards.simulated.ina219_chip import Ina219Chip, Load, MeterFaults
+from edge_infer.boards.simulated.supply import Supply
 from edge_infer.boards.timebase import NEVER_NS
 
 KNOWN_LOADS_UW = (1_000_000, 8_000_000)
@@ -52,13 +53,14 @@ def typical_faults(seed: int) -> MeterFaults:
 
 def simulated_meter(
     profile: MeterProfile,
-    supply_mv: int,
+    supply: Supply,
     load: Load,
     now_ns: Callable[[], int],
     throttled: Callable[[], bool],
     *,
     faults: MeterFaults | None = None,
     calibration: Calibration | None = None,
+    bench_mv: tuple[int, int] | None = None,
     lost_reads_ppm: int = 0,
     retries: int = 2,
     fails_at_ns: int = NEVER_NS,
@@ -66,15 +68,18 @@ def simulated_meter(
 ) -> InlineSampler:
     """Return a meter of `load`, calibrated with two known loads unless a calibration is given.
 
+    Those stood on a bench at `bench_mv`, each at its own voltage; that of the supply by default.
     Raises MeterError for a chip that is not simulated.
     """
     if profile.chip != "ina219":
         raise MeterError(f"no simulated meter of the kind {profile.chip}; there is: ina219")
     faults = faults or typical_faults(seed)
     if calibration is None:
-        calibration = calibrate_simulated(profile, supply_mv, faults)
+        calibration = calibrate_simulated(
+            profile, bench_mv or (supply.mean_mv, supply.mean_mv), faults
+        )
     time = BusTime()
-    chip = Ina219Chip(load, supply_mv, profile.shunt_uohm, faults)
+    chip = Ina219Chip(load, supply, profile.shunt_uohm, faults)
     bus = SimulatedI2cBus(
         chip, profile.address, time, profile.i2c_hz, lost_reads_ppm, fails_at_ns, seed
     )
@@ -83,9 +88,14 @@ def simulated_meter(
     return InlineSampler(driver, time, now_ns, longest_ns, "simulated", throttled)
 
 
-def calibrate_simulated(profile: MeterProfile, supply_mv: int, faults: MeterFaults) -> Calibration:
+def calibrate_simulated(
+    profile: MeterProfile, bench_mv: tuple[int, int], faults: MeterFaults
+) -> Calibration:
     """Return the calibration of a chip with these faults, as a person would make it."""
-    low, high = (_known_load(profile, supply_mv, faults, uw) for uw in KNOWN_LOADS_UW)
+    low, high = (
+        _known_load(profile, mv, faults, uw)
+        for mv, uw in zip(bench_mv, KNOWN_LOADS_UW, strict=True)
+    )
     return calibrate(low, high)
 
 

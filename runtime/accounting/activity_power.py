@@ -20,10 +20,23 @@ from edge_infer.runtime.stage_costs import row_name
 PRIOR_SPREAD = 0.3
 """Standard deviation of a modelled power above idle, as a share of it: what a model of a board
 that was never measured may well be off by."""
+PARTS, PART_SPREAD = 4, 0.15
+"""Parts of equal length that a stage has a power each in, and by what share of the power above
+idle they differ (one standard deviation): operators differ, and a conversion that is about as long
+as a stage sees its middle more often whole than its ends."""
+FAR = 4.0
+"""Robust standard deviations from which on a sample counts less, beyond what its activities may
+be off by: another process that runs for some milliseconds adds nearly a watt."""
+MEDIAN_TO_DEVIATION = 1.4826
+"""Standard deviation of normal errors by the median of their size."""
+LEAST_NOISE = 1e-4
+"""Of a sample, as a share of idle power: no meter is better, and equations stay solvable."""
 LEAST_SPREAD_UW = 1000
 """So that a board of which nothing is known, not even its idle power, can be learned."""
-FIRST_BATCH, LAST_BATCH = 16, 1024
-"""Samples between two solutions, more and more of them; a solution costs about 50 us."""
+LEAST_BATCH, MOST_BATCH = 16, 1024
+"""Samples between two solutions, more and more of them; a solution costs about 100 us."""
+BLOCK = 64
+"""Samples whose errors may go together: other processes run for some 10 ms."""
 
 
 class Activity(NamedTuple):
@@ -33,6 +46,15 @@ class Activity(NamedTuple):
     point: OperatingPoint
     ratio: str = FULL_RATIO
     """Of a stage."""
+    part: int | None = None
+    """Of a stage: its number from 0 on; None stands for the whole of it."""
+
+    @property
+    def parts(self) -> "tuple[Activity, ...]":
+        """The parts of a whole stage; of anything else itself."""
+        if not isinstance(self.kind, int) or self.part is not None:
+            return (self,)
+        return tuple(self._replace(part=part) for part in range(PARTS))
 
 
 class ActivityPower:
@@ -43,20 +65,30 @@ class ActivityPower:
         self._stages = stages
         self.idle_uw = idle_uw
         self._index: dict[Activity, int] = {}
-        self._prior_uw: list[float] = []
-        self._prior_deviation_uw: list[float] = []
-        self._power_uw: list[float] = []
+        self._whole_uw: dict[Activity, float] = {}
+        self._prior_uw = np.zeros(0)
+        self._reach_uw = np.zeros(0)
+        """Standard deviation of the prior, by column."""
+        self._weight: NDArray[np.float64] = np.zeros((0, 0))
+        """Inverse of the prior's covariance."""
+        self._power_uw = np.zeros(0)
         self._batch: list[tuple[Mapping[Activity, float], int]] = []
         self._normal = np.zeros((0, 0))
         self._moment = np.zeros(0)
+        self._scores: NDArray[np.float64] = np.zeros((0, 0))
+        """Sum over blocks of the outer product of their errors, by activity."""
         self._covariance: NDArray[np.float64] = np.zeros((0, 0))
-        self._deviation_uw: list[float] = []
         self._count = 0
         self._residual_squares = 0.0
+        self._weighed = self._weighed_squares = 0.0
 
     def __getitem__(self, activity: Activity) -> float:
-        index = self._index.get(activity)
-        return self._power_uw[self._add(activity) if index is None else index]
+        """Return the power of an activity; of a whole stage, the mean of its parts."""
+        known_uw = self._whole_uw.get(activity)
+        if known_uw is None:
+            mine = [self._column(part) for part in activity.parts]
+            known_uw = self._whole_uw[activity] = float(self._power_uw[mine].mean())
+        return known_uw
 
     @property
     def residual_uw(self) -> float:
@@ -82,37 +114,60 @@ class ActivityPower:
         if sum(shares.values()) < 0.999:
             # Part of the conversion lies outside what was recorded (the start of a run).
             return
-        self._residual_squares += self.residual(shares, power_uw) ** 2
-        self._count += 1
+        for activity in shares:
+            self._column(activity)
         self._batch.append((shares, power_uw))
-        if len(self._batch) >= min(LAST_BATCH, max(FIRST_BATCH, self._count // 4)):
-            self._solve()
+        due = self._count // 4 if self._count else MOST_BATCH
+        if len(self._batch) >= min(MOST_BATCH, max(LEAST_BATCH, due)):
+            self.solve()
+
+    @property
+    def solved(self) -> bool:
+        """Whether samples have corrected the powers yet."""
+        return self._count > 0
 
     def deviation_uw(self, activity: Activity) -> float:
         """Return the standard deviation of an activity's power, in uW."""
-        index = self._index.get(activity)
-        return self._deviation_uw[self._add(activity) if index is None else index]
+        return self.mean_error_uw({activity: 1.0})
 
     def mean_error_uw(self, shares: Mapping[Activity, float]) -> float:
         """Return the standard error of the power of a mix, in uW; shares may be negative."""
+        columns = [
+            (self._column(part), share / len(activity.parts))
+            for activity, share in shares.items()
+            for part in activity.parts
+        ]
         if len(self._covariance) < len(self._prior_uw):
-            self._solve()
+            self.solve()
         mix = np.zeros(len(self._prior_uw))
-        for activity, share in shares.items():
-            mix[self._index[activity]] = share
+        for column, share in columns:
+            mix[column] += share
         return math.sqrt(max(0.0, float(mix @ self._covariance @ mix)))
 
-    def _add(self, activity: Activity) -> int:
-        index = self._index[activity] = len(self._prior_uw)
-        prior_uw = self._modelled_uw(activity)
+    def _column(self, activity: Activity) -> int:
+        """Return the column of what is no whole stage; a new one comes with all its parts."""
+        column = self._index.get(activity)
+        if column is None:
+            self._add(activity._replace(part=None))
+            column = self._index[activity]
+        return column
+
+    def _add(self, activity: Activity) -> None:
+        parts, prior_uw = activity.parts, self._modelled_uw(activity)
         known = prior_uw is not None
         power_uw = float(self.idle_uw) if prior_uw is None else prior_uw
         above_uw = max(power_uw - self.idle_uw, 0.1 * power_uw, LEAST_SPREAD_UW)
-        self._prior_uw.append(power_uw)
-        self._power_uw.append(power_uw)
-        self._prior_deviation_uw.append(PRIOR_SPREAD * above_uw if known else above_uw + power_uw)
-        self._deviation_uw.append(self._prior_deviation_uw[-1])
-        return index
+        spread_uw = PRIOR_SPREAD * above_uw if known else above_uw + power_uw
+        own_uw = PART_SPREAD * above_uw if len(parts) > 1 else 0.0
+        count = len(parts)
+        covariance = np.full((count, count), spread_uw**2) + np.eye(count) * own_uw**2
+        for part in parts:
+            self._index[part] = len(self._index)
+        self._prior_uw = np.append(self._prior_uw, np.full(count, power_uw))
+        self._power_uw = np.append(self._power_uw, np.full(count, power_uw))
+        self._reach_uw = np.append(self._reach_uw, np.full(count, spread_uw))
+        self._weight = _enlarged(self._weight, count)
+        self._weight[-count:, -count:] = np.linalg.inv(covariance)
 
     def _modelled_uw(self, activity: Activity) -> float | None:
         """Return what the cost table says, or None if it says nothing."""
@@ -127,24 +182,64 @@ class ActivityPower:
         row = table.rows.get((row_name(self._stages[activity.kind], activity.ratio), point))
         return float(row.power_uw) if row else None
 
-    def _solve(self) -> None:
+    def solve(self) -> None:
+        """Learn from the samples at hand; the first MOST_BATCH of them are waited for otherwise."""
         count = len(self._prior_uw)
         mix = np.zeros((len(self._batch), count))
         power_uw = np.empty(len(self._batch))
         for row, (shares, sample_uw) in enumerate(self._batch):
             for activity, share in shares.items():
-                mix[row, self._index[activity]] = share
+                mix[row, self._column(activity)] = share
             power_uw[row] = sample_uw
+        self._count += len(self._batch)
         self._batch.clear()
         grown = count - len(self._moment)
-        self._normal = np.pad(self._normal, ((0, grown), (0, grown))) + mix.T @ mix
-        self._moment = np.pad(self._moment, (0, grown)) + mix.T @ power_uw
+        weights = self._weights(mix, power_uw - mix @ self._power_uw)
+        weighed = mix.T * weights
+        self._normal = _enlarged(self._normal, grown) + weighed @ mix
+        self._moment = np.append(self._moment, np.zeros(grown))
+        self._moment += weighed @ (power_uw - mix @ self._prior_uw)
 
-        prior_uw = np.array(self._prior_uw)
-        weight = np.array(self._prior_deviation_uw) ** -2.0
-        noise = max(self.residual_uw, 1.0) ** 2
-        self._covariance = np.linalg.inv(self._normal / noise + np.diag(weight)).astype(np.float64)
-        solved = self._covariance @ (self._moment / noise + prior_uw * weight)
-        # A mix that hardly varies can push one power up and its neighbour below zero.
-        self._power_uw = np.maximum(solved, 0.01 * prior_uw).tolist()
-        self._deviation_uw = np.sqrt(np.diag(self._covariance)).tolist()
+        noise = self._noise_uw2
+        inverse = np.linalg.inv(self._normal / noise + self._weight)
+        solved = self._prior_uw + inverse @ (self._moment / noise)
+        error_uw = power_uw - mix @ solved
+        self._residual_squares += float(error_uw @ error_uw)
+        self._scores = _enlarged(self._scores, grown)
+        self._scores += _block_scores(mix, weights * error_uw)
+        # Cluster-robust (Liang and Zeger, Biometrika 73, 1986): neighbouring samples err alike.
+        self._covariance = inverse @ (self._scores / noise**2 + self._weight) @ inverse
+        self._power_uw = np.maximum(solved, 0.01 * self._prior_uw)
+        self._whole_uw.clear()
+
+    def _weights(
+        self, mix: NDArray[np.float64], error_uw: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Return the weight of each sample, less than 1 for far ones (Huber, 1964)."""
+        size_uw = np.abs(error_uw)
+        usual_uw = MEDIAN_TO_DEVIATION * float(np.median(size_uw)) if len(size_uw) else 0.0
+        limit_uw = FAR * max(usual_uw, 1.0) + mix @ self._reach_uw
+        weights: NDArray[np.float64] = limit_uw / np.maximum(size_uw, limit_uw)
+        self._weighed += float(weights.sum())
+        self._weighed_squares += float(weights @ error_uw**2)
+        return weights
+
+    @property
+    def _noise_uw2(self) -> float:
+        """Variance of a sample that counts whole."""
+        least_uw2 = (LEAST_NOISE * self.idle_uw) ** 2 + 1.0
+        return max(self._weighed_squares / self._weighed if self._weighed else 0.0, least_uw2)
+
+
+def _enlarged(matrix: NDArray[np.float64], by: int) -> NDArray[np.float64]:
+    """Return a square matrix with that many more rows and columns of zeros."""
+    return np.pad(matrix, ((0, by), (0, by)))
+
+
+def _block_scores(mix: NDArray[np.float64], error_uw: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the sum over blocks of samples of the outer product of shares times errors."""
+    starts = np.arange(0, len(mix), BLOCK)
+    if not len(starts):
+        return np.zeros((mix.shape[1], mix.shape[1]))
+    blocks: NDArray[np.float64] = np.add.reduceat(mix * error_uw[:, None], starts)
+    return blocks.T @ blocks

@@ -16,18 +16,34 @@ the parts always add up to the board's energy.
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.boards.errors import BusError
 from edge_infer.boards.power import UNUSABLE, PowerMeter, PowerSample
 from edge_infer.runtime.accounting.account import EnergyTotals, IdleReference
 from edge_infer.runtime.accounting.activity_power import Activity, ActivityPower
+from edge_infer.runtime.accounting.seen_mix import SeenMix, whole
 from edge_infer.runtime.records import InferenceEnergy, InferenceRecord
 
 CONFIDENCE_FACTOR = 2.0
 """Standard errors in a half width: about 95 % for a normal error."""
+BOUND = math.sqrt(1 / 3)
+"""Standard error of what is only known to lie within a bound (GUM, JCGM 100:2008, 4.3.7)."""
+LEARNING = 2.0
+"""Variance of a learned power's mean over a run by that at its end: the integral of ln^2."""
+HOLD_NS = 1_000_000_000
+"""Time of samples, at most, that the powers are first learned from before any energy is given:
+else a table that is off, or another process in the first ten samples, stays in the records."""
+WAITING = -1
+"""Stands for an exit where no inference runs."""
+
+
+@lru_cache(maxsize=1024)
+def _parts(activity: Activity) -> tuple[Activity, ...]:
+    return activity.parts
 
 
 @dataclass(slots=True)
@@ -39,6 +55,20 @@ class Span:
     activity: Activity
     record: InferenceRecord | None
     """The inference it belongs to, None while waiting."""
+
+    def within(self, from_ns: int, to_ns: int) -> Iterator[tuple[Activity, float]]:
+        """Yield how long each part of the activity ran in a window, in ns."""
+        parts = _parts(self.activity)
+        length_ns = (self.end_ns - self.start_ns) / len(parts)
+        if from_ns <= self.start_ns and self.end_ns <= to_ns:
+            for part in parts:
+                yield part, length_ns
+            return
+        for number, part in enumerate(parts):
+            start_ns = self.start_ns + number * length_ns
+            overlap_ns = min(start_ns + length_ns, to_ns) - max(start_ns, from_ns)
+            if overlap_ns > 0:
+                yield part, overlap_ns
 
 
 class MeteredAccount:
@@ -60,17 +90,27 @@ class MeteredAccount:
         self._idle_khz = idle_khz
         self._until_ns = start_ns
         self._spans: deque[Span] = deque()
+        """Without energy."""
+        self._ahead: deque[Span] = deque()
+        """Of them, those that samples to come may see."""
         self._open: deque[InferenceRecord] = deque()
         self._residual_uw: float | None = None
         self._pending: deque[PowerSample] = deque()
+        self._held: deque[tuple[PowerSample, dict[Activity, float]]] = deque()
+        """Samples learned from whose energy is not given yet."""
         self._gross_nj = 0.0
         self._inference_nj = 0.0
         self._apportioned_nj = 0.0
         self._samples = 0
         self._saturated = 0
         self._squares_of_steps = 0.0
-        self._seen: dict[Activity, float] = {}
-        self._ran_ns: dict[Activity, int] = {}
+        self._shares: dict[Activity, float] = {}
+        """Of the last sample."""
+        self._mixes: dict[int, SeenMix] = {WAITING: SeenMix()}
+        """By exit."""
+        self._counts: dict[int, int] = {}
+        self._net_nj: dict[int, int] = {}
+        self._squares_ns2 = 0
         self._failed = False
 
     def add(self, record: InferenceRecord) -> None:
@@ -89,6 +129,8 @@ class MeteredAccount:
             self._span(at_ns, record.end_ns, Activity("idle", record.points[-1]), record)
         self._idle_khz = record.points[-1].clock_khz
         self._until_ns = record.end_ns
+        if record.exit not in self._mixes:
+            self._mixes[record.exit] = SeenMix()
         self._open.append(record)
 
     def waited(self, until_ns: int, clock_khz: int) -> None:
@@ -108,7 +150,9 @@ class MeteredAccount:
             self._failed = True
             raise
         while self._pending and self._pending[0].timestamp_ns <= self._until_ns:
-            self._take(self._pending.popleft())
+            self._learn(self._pending.popleft())
+        if self._powers.solved:
+            self._give_held()
         return self._covered()
 
     def close(self, end_ns: int) -> list[InferenceRecord]:
@@ -117,25 +161,22 @@ class MeteredAccount:
         After a meter that failed, what it did not cover stays without energy.
         """
         if self._failed:
-            return self._without_energy()
+            self._give_held()
+            return self._covered() + self._without_energy()
         self._wait(end_ns)
         done = self.drain(end_ns)
+        self._give_held()
         if end_ns > self._covered_ns:
-            self._cover(end_ns, self._residual_uw or 0.0)
+            self._cover(end_ns, self._residual_uw or 0.0, list(self._shares.items()))
         return done + self._covered()
 
     def totals(self) -> EnergyTotals:
         """Return the board's energy so far, with its uncertainty."""
         wall_s = (self._covered_ns - self._start_ns) / 1e9
         gross_nj = round(self._gross_nj)
-        gain = self._meter.gain_uncertainty_ppm / 1e6
-        mean_uw = CONFIDENCE_FACTOR * self._mean_error_uw()
-        idle_uw = CONFIDENCE_FACTOR * self._idle.standard_error_uw
-        resolution_uw = self._meter.resolution_uw
         net_nj = gross_nj - self._idle.power_uw * wall_s * 1e3
-        gross_error_uw = self._meter.offset_uncertainty_uw + resolution_uw + mean_uw
-        # The same meter read the idle reference: its offset cancels, its gain scales the net.
-        net_error_uw = 2 * resolution_uw + math.hypot(mean_uw, idle_uw)
+        mean_uw = self._mean_error_uw(whole(self._mixes.values(), self._squares_ns2))
+        net_error_nj = self._net_error_nj(net_nj, wall_s * 1e9, mean_uw)
         statistics = self._meter.statistics()
         return EnergyTotals(
             origin=self._meter.origin,
@@ -143,8 +184,10 @@ class MeteredAccount:
             end_ns=self._covered_ns,
             gross_nj=gross_nj,
             idle_reference=self._idle,
-            gross_uncertainty_nj=math.ceil(gain * gross_nj + gross_error_uw * wall_s * 1e3),
-            net_uncertainty_nj=math.ceil(gain * abs(net_nj) + net_error_uw * wall_s * 1e3),
+            gross_uncertainty_nj=self._half_width_nj(
+                self._gross_error_nj(gross_nj, wall_s * 1e9, mean_uw)
+            ),
+            net_uncertainty_nj=self._half_width_nj(net_error_nj),
             apportioned_share=self._apportioned_nj / self._inference_nj
             if self._inference_nj
             else 0.0,
@@ -152,6 +195,7 @@ class MeteredAccount:
             lost=statistics.lost,
             saturated=self._saturated,
             sampler_busy_ns=statistics.busy_ns,
+            exit_uncertainty_nj={exit_: self._exit_half_width_nj(exit_) for exit_ in self._counts},
         )
 
     # -- spans ---------------------------------------------------------------------------------
@@ -165,61 +209,83 @@ class MeteredAccount:
     def _span(
         self, start_ns: int, end_ns: int, activity: Activity, record: InferenceRecord | None
     ) -> None:
-        self._spans.append(Span(start_ns, end_ns, activity, record))
+        span = Span(start_ns, end_ns, activity, record)
+        self._spans.append(span)
+        self._ahead.append(span)
 
     # -- samples -------------------------------------------------------------------------------
 
-    def _take(self, sample: PowerSample) -> None:
+    def _learn(self, sample: PowerSample) -> None:
+        shares = self._shares_of(sample)
+        self._held.append((sample, shares))
+        if not sample.flags & UNUSABLE:
+            self._powers.learn(shares, sample.power_uw)
+        if not self._powers.solved and sample.timestamp_ns - self._start_ns >= HOLD_NS:
+            self._powers.solve()
+
+    def _give_held(self) -> None:
+        if not self._powers.solved:
+            self._powers.solve()
+        while self._held:
+            self._take(*self._held.popleft())
+
+    def _take(self, sample: PowerSample, shares: dict[Activity, float]) -> None:
+        """Give energy to what ran up to the middle of a sample."""
         middle_ns = sample.timestamp_ns - sample.interval_ns // 2
-        shares = self._shares(sample)
         residual_uw = self._powers.residual(shares, sample.power_uw)
         before_uw = self._residual_uw
         self._residual_uw = residual_uw
         if middle_ns <= self._covered_ns:
             return
         self._samples += 1
-        if sample.flags & UNUSABLE:
-            self._saturated += 1
-        else:
-            self._powers.learn(shares, sample.power_uw)
-        for activity, share in shares.items():
-            self._seen[activity] = self._seen.get(activity, 0.0) + share
+        self._saturated += bool(sample.flags & UNUSABLE)
         if before_uw is None:
-            before_uw = residual_uw
+            before_uw, self._shares = residual_uw, shares
         self._squares_of_steps += (residual_uw - before_uw) ** 2
-        self._cover(middle_ns, (before_uw + residual_uw) / 2)
+        seen = [
+            (activity, share / 2) for activity, share in (*self._shares.items(), *shares.items())
+        ]
+        self._shares = shares
+        self._cover(middle_ns, (before_uw + residual_uw) / 2, seen)
 
-    def _shares(self, sample: PowerSample) -> dict[Activity, float]:
+    def _shares_of(self, sample: PowerSample) -> dict[Activity, float]:
         """Return the share of the conversion that each activity filled."""
         start_ns, end_ns = sample.timestamp_ns - sample.interval_ns, sample.timestamp_ns
         shares: dict[Activity, float] = {}
-        for span in self._spans:
+        while self._ahead and self._ahead[0].end_ns <= start_ns:
+            self._ahead.popleft()
+        for span in self._ahead:
             if span.start_ns >= end_ns:
                 break
-            overlap_ns = min(span.end_ns, end_ns) - max(span.start_ns, start_ns)
-            if overlap_ns > 0:
-                activity = span.activity
+            for activity, overlap_ns in span.within(start_ns, end_ns):
                 shares[activity] = shares.get(activity, 0.0) + overlap_ns / sample.interval_ns
         return shares
 
-    def _cover(self, until_ns: int, residual_uw: float) -> None:
+    def _cover(
+        self, until_ns: int, residual_uw: float, seen: Sequence[tuple[Activity, float]]
+    ) -> None:
         """Give the spans up to `until_ns` their expected power and `residual_uw` beside it."""
         from_ns, self._covered_ns = self._covered_ns, until_ns
+        self._squares_ns2 += (until_ns - from_ns) ** 2
         whole = not self._spans or self._spans[0].end_ns >= until_ns
+        parts_ns: dict[int, int] = {}
         while self._spans:
             span = self._spans[0]
             overlap_ns = min(span.end_ns, until_ns) - max(span.start_ns, from_ns)
             if overlap_ns > 0:
+                exit_ = WAITING if span.record is None else span.record.exit
+                parts_ns[exit_] = parts_ns.get(exit_, 0) + overlap_ns
                 self._give(span, overlap_ns, residual_uw, whole)
+                self._mixes[exit_].run(span.activity, overlap_ns)
             if span.end_ns > until_ns:
                 break
             self._spans.popleft()
+        for exit_, ns in parts_ns.items():
+            self._mixes[exit_].see(ns, seen)
 
     def _give(self, span: Span, overlap_ns: int, residual_uw: float, whole: bool) -> None:
-        activity = span.activity
-        nj = (self._powers[activity] + residual_uw) * overlap_ns / 1e6
+        nj = (self._powers[span.activity] + residual_uw) * overlap_ns / 1e6
         self._gross_nj += nj
-        self._ran_ns[activity] = self._ran_ns.get(activity, 0) + overlap_ns
         energy = span.record.energy if span.record else None
         if energy is None:
             return
@@ -250,38 +316,66 @@ class MeteredAccount:
         if energy.gross_nj:
             energy.apportioned_share = min(1.0, energy.apportioned_share / energy.gross_nj)
         energy.uncertainty_nj = self._uncertainty_nj(record, energy)
+        exit_ = record.exit
+        self._counts[exit_] = self._counts.get(exit_, 0) + 1
+        self._net_nj[exit_] = self._net_nj.get(exit_, 0) + energy.net_nj
         return record
 
-    def _uncertainty_nj(self, record: InferenceRecord, energy: InferenceEnergy) -> int:
-        """Gain on the net, resolution and idle over the window, and what the split may miss.
+    # -- uncertainty ---------------------------------------------------------------------------
 
-        The split of one inference is uncertain by its activities' powers and by the scatter of
-        single samples about the fit.
+    def _uncertainty_nj(self, record: InferenceRecord, energy: InferenceEnergy) -> int:
+        """Return the half width of one inference's net energy.
+
+        Where it was split, it is uncertain by its activities' powers, and by how far single
+        samples are from the fit: that much its own power may be from its activities'.
         """
-        gain_nj = self._meter.gain_uncertainty_ppm / 1e6 * abs(energy.net_nj)
-        steady_uw = 2 * self._meter.resolution_uw + CONFIDENCE_FACTOR * self._idle.standard_error_uw
-        scatter_uw = CONFIDENCE_FACTOR * self._powers.residual_uw * energy.apportioned_share
         split_fj = 0.0
         for stage, point in enumerate(record.points):
             stage_ns = record.stage_end_ns[stage] - record.stage_start_ns[stage]
             split_fj += self._powers.deviation_uw(Activity(stage, point, record.ratio)) * stage_ns
-        split_nj = CONFIDENCE_FACTOR * energy.apportioned_share * split_fj / 1e6
-        return math.ceil(gain_nj + split_nj + (steady_uw + scatter_uw) * record.busy_ns / 1e6)
+        busy_ns = record.busy_ns
+        own_uw = math.hypot(self._powers.residual_uw, split_fj / max(1, busy_ns))
+        own_uw *= energy.apportioned_share
+        return self._half_width_nj(self._net_error_nj(energy.net_nj, busy_ns, own_uw))
 
-    def _mean_error_uw(self) -> float:
-        """Standard error of the mean power: the samples' scatter, and what the meter did not see.
+    def _exit_half_width_nj(self, exit_: int) -> int:
+        """Return the half width of the mean net energy of the inferences that left at an exit."""
+        mix, count = self._mixes[exit_], self._counts[exit_]
+        mean_uw = self._mean_error_uw(mix)
+        error_nj = self._net_error_nj(self._net_nj[exit_], mix.total_ns, mean_uw)
+        return self._half_width_nj(error_nj / count)
+
+    def _gross_error_nj(self, gross_nj: float, wall_ns: float, mean_uw: float) -> float:
+        """Return the standard error of a gross energy whose mean power has that of `mean_uw`."""
+        meter = self._meter
+        steady_uw = math.hypot(meter.offset_uncertainty_uw, meter.resolution_uw) * BOUND
+        gain_nj = meter.gain_uncertainty_ppm / 1e6 * gross_nj * BOUND
+        return math.hypot(gain_nj, math.hypot(steady_uw, mean_uw) * wall_ns / 1e6)
+
+    def _net_error_nj(self, net_nj: float, wall_ns: float, mean_uw: float) -> float:
+        """Return the same of a net energy.
+
+        The meter read the idle reference too, so its offset cancels, and its gain scales the net.
+        """
+        meter = self._meter
+        steady_uw = math.hypot(
+            meter.resolution_uw * BOUND, meter.resolution_uw * BOUND, self._idle.standard_error_uw
+        )
+        gain_nj = meter.gain_uncertainty_ppm / 1e6 * net_nj * BOUND
+        return math.hypot(gain_nj, math.hypot(steady_uw, mean_uw) * wall_ns / 1e6)
+
+    def _half_width_nj(self, error_nj: float) -> int:
+        return math.ceil(CONFIDENCE_FACTOR * error_nj)
+
+    def _mean_error_uw(self, mix: SeenMix) -> float:
+        """Standard error of a mean power: the samples' scatter, and what the meter did not see.
 
         Half the mean square step between neighbouring residuals is the variance of one about a
         slowly moving mean (von Neumann's successive difference), without a drift being taken for
         noise. Where the mix that was seen differs from the mix that ran, the difference carries
         the error of the learned powers.
         """
-        if self._samples < 2:
+        if self._samples < 2 or not mix.total_ns:
             return float(self._powers.idle_uw)
-        scatter_uw = math.sqrt(self._squares_of_steps / 2) / self._samples
-        wall_ns = self._covered_ns - self._start_ns
-        unseen = {
-            activity: ns / wall_ns - self._seen.get(activity, 0.0) / self._samples
-            for activity, ns in self._ran_ns.items()
-        }
-        return math.hypot(scatter_uw, self._powers.mean_error_uw(unseen))
+        scatter_uw2 = self._squares_of_steps / 2 / self._samples * mix.weight
+        return math.sqrt(scatter_uw2 + LEARNING * self._powers.mean_error_uw(mix.unseen()) ** 2)

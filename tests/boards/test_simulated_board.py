@@ -4,7 +4,6 @@ from itertools import pairwise
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.fakes.networks import resnet_8
 from tests.profile import examples
 
 from edge_infer.boards.cost_model import CostModel
@@ -13,19 +12,20 @@ from edge_infer.boards.cpufreq_policy import POLICIES
 from edge_infer.boards.errors import BusError, MeterError, ProfileError
 from edge_infer.boards.power import PowerSample
 from edge_infer.boards.profile import load_profile
-from edge_infer.boards.simulated import Disturbance, RowError, SimulatedBoard
+from edge_infer.boards.simulated import IDEAL, Disturbance, RowError, SimulatedBoard
 from edge_infer.boards.simulated.board import SWITCH
 from edge_infer.boards.simulated.power_trace import HISTORY
+from edge_infer.lab.costs.networks import network
 
 PI_4, PI_5 = load_profile("raspberry-pi-4b"), load_profile("raspberry-pi-5")
 TOP, LOW = OperatingPoint(2_400_000), OperatingPoint(1_500_000)
-WORK = resnet_8()
+WORK = network("resnet-8")
 SMALL = Work("small", (OpWork("CONV_2D", 100_000, 100),))
 IDLE_UW = 3_680_000
 
 
 def board(**options: object) -> SimulatedBoard:
-    return SimulatedBoard(PI_5, **options)  # type: ignore[arg-type]
+    return SimulatedBoard(PI_5, **{"truth": IDEAL} | options)  # type: ignore[arg-type]
 
 
 def test_a_work_takes_what_its_cost_row_says() -> None:
@@ -253,7 +253,7 @@ def test_a_board_without_figures_cannot_be_simulated() -> None:
 def test_a_pi_4_races_to_idle_and_a_pi_5_does_not() -> None:
     # Net energy of one frame in a fixed period, by clock: flat on the Pi 4, falling on the Pi 5.
     def net_nj(profile_name: str, khz: int) -> int:
-        place = SimulatedBoard(load_profile(profile_name))
+        place = SimulatedBoard(load_profile(profile_name), truth=IDEAL)
         place.clock.set_khz(khz)
         start_ns, idle_uw = place.timebase.now_ns(), place.cost_table([]).idle_reference_uw
         place.spend(WORK, OperatingPoint(khz))

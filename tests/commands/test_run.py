@@ -75,7 +75,9 @@ def test_samples_repeat_until_the_meter_has_seen_ten_seconds(capsys: Capture) ->
 
 
 def test_policies_set_the_clock_and_the_time(capsys: Capture) -> None:
-    arguments = ("digits-early-exit", "--board", "sim:raspberry-pi-4b", "--frames", "300")
+    arguments = (
+        "digits-early-exit", "--board", "sim:raspberry-pi-4b", "--ideal", "--frames", "300",
+    )  # fmt: skip
     fast = run_json(capsys, *arguments, "--policy", "performance")
     slow = run_json(capsys, *arguments, "--policy", "powersave")
     middle = run_json(capsys, *arguments, "--policy", "fixed:1000")
@@ -148,7 +150,7 @@ class Watched:
         names = ("scaling_governor", "scaling_min_freq", "scaling_max_freq")
         return {name: self.board.sysfs.read(f"{policy}/{name}") for name in names}
 
-    def open(self, name: str) -> SimulatedBoard:
+    def open(self, name: str, ideal: bool = False) -> SimulatedBoard:
         return self.board
 
 

@@ -5,8 +5,7 @@ import pytest
 from edge_infer.boards import open_board
 from edge_infer.boards.cost_table import OperatingPoint, OpWork, Work
 from edge_infer.boards.profile import load_profile
-from edge_infer.boards.simulated import Disturbance, SimulatedBoard
-from edge_infer.boards.simulated.board import RowError
+from edge_infer.boards.simulated import IDEAL, Disturbance, RowError, SimulatedBoard
 from edge_infer.lab.costs.cost_measurement import CostMeasurement, Mean
 
 SHORT = Work("short", (OpWork("CONV_2D", 200_000, 2_000),))
@@ -22,7 +21,7 @@ def measured(board: SimulatedBoard, threads: tuple[int, ...] = (1,)) -> CostMeas
 
 
 def test_rows_switch_and_idle_are_those_of_the_simulation() -> None:
-    board = SimulatedBoard(load_profile("raspberry-pi-5"))
+    board = SimulatedBoard(load_profile("raspberry-pi-5"), truth=IDEAL)
     truth = board.cost_table((SHORT, LONG))
     found = measured(board, (1, 4)).run()
     for (stage, point), row in found.rows.items():
@@ -39,7 +38,8 @@ def test_rows_switch_and_idle_are_those_of_the_simulation() -> None:
 
 def test_a_board_that_is_not_its_table_is_measured_as_it_is() -> None:
     rows = {"long": RowError(time=1.2, power=0.9)}
-    board = SimulatedBoard(load_profile("raspberry-pi-5"), disturbance=Disturbance(rows=rows))
+    profile, disturbance = load_profile("raspberry-pi-5"), Disturbance(rows=rows)
+    board = SimulatedBoard(profile, truth=IDEAL, disturbance=disturbance)
     truth = board.cost_table((SHORT, LONG))
     found = measured(board).run()
     point = OperatingPoint(2_000_000)
@@ -64,7 +64,7 @@ def test_visits_while_throttled_are_thrown_away() -> None:
 
 
 def test_a_board_without_meter_gives_times_and_says_so() -> None:
-    with open_board("sim:generic-steep-voltage") as board:
+    with open_board("sim:generic-steep-voltage", ideal=True) as board:
         assert isinstance(board, SimulatedBoard)
         found = measured(board).run()
         truth = board.cost_table((SHORT, LONG))

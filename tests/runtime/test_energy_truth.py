@@ -14,7 +14,7 @@ from tests.fakes.runtime_fakes import record_of
 
 from edge_infer.boards.cost_table import OperatingPoint, OpWork, Work
 from edge_infer.boards.profile import load_profile
-from edge_infer.boards.simulated.board import Disturbance, RowError, SimulatedBoard
+from edge_infer.boards.simulated import DISTURBED, Disturbance, RowError, SimulatedBoard
 from edge_infer.boards.simulated.ina219_chip import MeterFaults
 from edge_infer.runtime.accounting.account import EnergyTotals, measure_idle
 from edge_infer.runtime.accounting.metered import MeteredAccount
@@ -23,6 +23,7 @@ from edge_infer.runtime.records import Frame, InferenceRecord
 S = 1_000_000_000
 LENGTHS_US = (50, 1_000, 20_000, 200_000)
 FAULTS = MeterFaults(shunt_ppm=-8_000, gain_ppm=2_000, offset_uv=40, oscillator_ppm=15_000)
+TRUTH = DISTURBED
 POINT = OperatingPoint(2_400_000)
 
 
@@ -67,6 +68,7 @@ def run(length_us: int, duty: float, seed: int = 1, wrong_row: float = 1.2) -> R
         load_profile("raspberry-pi-5"),
         seed=seed,
         disturbance=Disturbance(rows={"second": RowError(power=wrong_row)}),
+        truth=TRUTH,
         meter_faults=FAULTS,
         lost_reads_ppm=50_000,
         retries=0,

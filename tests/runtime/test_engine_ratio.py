@@ -29,7 +29,7 @@ def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
 
 @pytest.fixture
 def engine(bundle: Bundle) -> Iterator[Engine]:
-    with open_board(BOARD) as board, Engine(bundle, board) as opened:
+    with open_board(BOARD, ideal=True) as board, Engine(bundle, board) as opened:
         yield opened
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.fakes.live_policies import live_governor
 
 from edge_infer.boards.profile import load_profile
-from edge_infer.boards.simulated import Disturbance, SimulatedBoard
+from edge_infer.boards.simulated import IDEAL, Disturbance, SimulatedBoard
 from edge_infer.lab.replay.costs import ReplayCosts
 from edge_infer.lab.replay.replay import Replay, Traffic
 from edge_infer.lab.replay.scored_frames import ScoredFrames, scored_bundle
@@ -48,7 +48,8 @@ BUNDLE, SCORED = with_predictor()
 
 
 def board_of(**options: object) -> SimulatedBoard:
-    return SimulatedBoard(load_profile("raspberry-pi-5"), **options)  # type: ignore[arg-type]
+    profile = load_profile("raspberry-pi-5")
+    return SimulatedBoard(profile, **{"truth": IDEAL} | options)  # type: ignore[arg-type]
 
 
 def run_live(

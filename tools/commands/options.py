@@ -133,6 +133,12 @@ replayed_option = option(
     show_default=True,
     help="Frames to replay.",
 )
+ideal_option = option(
+    "--ideal",
+    is_flag=True,
+    help="A simulated board does exactly what its cost table says. By default the truth behind it "
+    "is off by what such a table leaves out: temperature, other processes, jitter and more.",
+)
 operator_key_option = option(
     "--operator-key",
     type=click.Path(path_type=Path, exists=True, dir_okay=False),
