@@ -144,8 +144,11 @@ class Trace:
     @cached_property
     def gaps_s(self) -> Numbers:
         """Stretches without readings, shape [gaps, 2]."""
-        wide = np.flatnonzero(np.diff(self.edges_s) > GAP / 2 * self.step_s)
-        return np.stack([self.edges_s[wide], self.edges_s[wide + 1]], axis=1)
+        wide = np.concatenate([[0], np.diff(self.edges_s) > GAP / 2 * self.step_s, [0]])
+        # Midway between two readings far apart lies an edge: both sides of it are the gap.
+        change = np.diff(wide.astype(np.int8))
+        begin, end = np.flatnonzero(change == 1), np.flatnonzero(change == -1)
+        return np.stack([self.edges_s[begin], self.edges_s[end]], axis=1)
 
     def check_covered(self, from_s: Any, to_s: Any, what: str) -> None:
         """Raise DamagedTraceError where readings are missing between `from_s` and `to_s`."""

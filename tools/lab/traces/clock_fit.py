@@ -7,6 +7,7 @@ from which the pairs that lie far off are dropped.
 """
 
 from bisect import bisect_left
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,8 +18,10 @@ from edge_infer.boards.errors import DamagedTraceError
 from edge_infer.boards.traces.trace import Numbers
 
 Integers = NDArray[np.int64]
-TRIED_NEAR, TRIED_FAR, TRIED_STEPS = 3, 500, 200
+TRIED_NEAR, TRIED_FAR, SHORT_STEPS = 3, 500, 30
 """Pairs are tried, so many steps far, in which one is of the first and the other among so many."""
+TRIED_LONG, TRIED_STEPS = 40, 200
+"""So many of the best are tried farther."""
 LOST_AFTER = 12
 """Steps after which a walk that found few ends."""
 WANDERS = 1e-3
@@ -119,13 +122,16 @@ def _line(x: Numbers, y: Numbers, step_s: float) -> tuple[float, float, NDArray[
 def _pairs(marks: Numbers, rows: Numbers, step_s: float, name: str) -> Integers:
     """Return numbers of marks and rows that belong together, shape [pairs, 2]."""
     tolerance = _tolerance(marks, rows, step_s)
-    tried = [
-        _Try(*_judged(marks, rows, i, j, tolerance), i, j)
+    places = [
+        (i, j)
         for i in range(min(TRIED_FAR, len(marks)))
         for j in range(min(TRIED_FAR, len(rows)))
         if min(i, j) < TRIED_NEAR
     ]
-    best = max(tried, key=lambda one: (one.matched, -one.residual_s))
+    short = _best_first(marks, rows, places, tolerance, SHORT_STEPS)
+    places = [(0, 0), *((one.mark, one.row) for one in short[:TRIED_LONG])]
+    tried = _best_first(marks, rows, places, tolerance, TRIED_STEPS)
+    best = tried[0]
     whole = next(one for one in tried if (one.mark, one.row) == (0, 0))
     if len(marks) == len(rows) and whole.as_good_as(best, step_s):
         best = whole
@@ -177,11 +183,23 @@ def _tolerance(marks: Numbers, rows: Numbers, step_s: float) -> float:
     return max(2 * step_s, min(spacing / 4, 0.01))
 
 
+def _best_first(
+    marks: Numbers,
+    rows: Numbers,
+    places: Sequence[tuple[int, int]],
+    tolerance: float,
+    steps: int,
+) -> list[_Try]:
+    """Return what walks from pairs come to: most pairs first, of as many the closest."""
+    tried = [_Try(*_judged(marks, rows, i, j, tolerance, steps), i, j) for i, j in places]
+    return sorted(tried, key=lambda one: (-one.matched, one.residual_s))
+
+
 def _judged(
-    marks: Numbers, rows: Numbers, mark: int, row: int, tolerance: float
+    marks: Numbers, rows: Numbers, mark: int, row: int, tolerance: float, steps: int
 ) -> tuple[int, float]:
-    """Return how many pairs a short walk finds, and how far they lie off a line."""
-    pairs = _walked(marks, rows, mark, row, tolerance, TRIED_STEPS)
+    """Return how many pairs a walk of so many steps finds, and how far they lie off a line."""
+    pairs = _walked(marks, rows, mark, row, tolerance, steps)
     x, y = rows[pairs[:, 1]].ravel(), marks[pairs[:, 0]].ravel()
     if len(pairs) < 2:
         return len(pairs), np.inf

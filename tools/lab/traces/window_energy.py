@@ -14,6 +14,10 @@ import numpy as np
 from edge_infer.boards.errors import DamagedTraceError
 from edge_infer.boards.traces.trace import Numbers, Trace, Window
 
+LEAST_READINGS = 3
+"""In a window: of fewer, none lies whole inside."""
+SHARED = 0.01
+"""An edge so near a reading's own, as a share of a step, cuts no reading."""
 NORMAL_95 = 1.96
 STUDENT_95 = {1: 12.71, 2: 4.30, 3: 3.18, 4: 2.78, 5: 2.57, 6: 2.45, 7: 2.36, 8: 2.31, 9: 2.26,
               12: 2.18, 15: 2.13, 20: 2.09, 30: 2.04, 60: 2.00}  # fmt: skip
@@ -71,6 +75,11 @@ def window_energies(trace: Trace, windows: Sequence[Window]) -> WindowEnergies:
     if not (ends > starts).all():
         raise DamagedTraceError(f"{trace.name}: a window ends before it begins")
     trace.check_covered(starts, ends, "a window")
+    if float(np.median(ends - starts)) < LEAST_READINGS * trace.step_s:
+        raise DamagedTraceError(
+            f"{trace.name}: readings {trace.step_s:.3g} s apart are too coarse for windows of "
+            f"{float(np.median(ends - starts)):.3g} s: {LEAST_READINGS} in each are the least"
+        )
     edge, shift = (np.array([getattr(w, at) for w in windows]) for at in ("edge_s", "shift_s"))
     apart = np.hypot(*(trace.energy_j(at - edge, at + edge) / 2 for at in (starts, ends)))
     moved = trace.energy_j(starts + shift, ends + shift) - trace.energy_j(
@@ -78,7 +87,25 @@ def window_energies(trace: Trace, windows: Sequence[Window]) -> WindowEnergies:
     )
     # What rounding leaves is spread evenly over its width: 1 / sqrt(3) of half of it.
     edge_j = np.hypot(apart, moved / 2) / math.sqrt(3)
-    return WindowEnergies(tuple(windows), trace.energy_j(starts, ends), edge_j)
+    gross_j = trace.energy_j(starts, ends) + _edge_steps_j(trace, starts, ends)
+    return WindowEnergies(tuple(windows), gross_j, edge_j)
+
+
+def _edge_steps_j(trace: Trace, starts: Numbers, ends: Numbers) -> Numbers:
+    """Return what a reading in which a window begins or ends has to be mended by.
+
+    Power steps at a window's edge: of that reading, the part inside the window is at the power of
+    the next reading inside, not at the reading's own mean.
+    """
+    edges, power = trace.edges_s, trace.power_w
+    first = np.clip(np.searchsorted(edges, starts, side="right") - 1, 0, len(power) - 2)
+    last = np.clip(np.searchsorted(edges, ends, side="left") - 1, 1, len(power) - 1)
+    inner = last - first > 2
+    within = SHARED * trace.step_s
+    begun = np.where(starts - edges[first] > within, edges[first + 1] - starts, 0.0)
+    ended = np.where(edges[last + 1] - ends > within, ends - edges[last], 0.0)
+    mended = begun * (power[first + 1] - power[first]) + ended * (power[last - 1] - power[last])
+    return np.where(inner, mended, 0.0)
 
 
 def energy_figures(
