@@ -16,11 +16,12 @@ from edge_infer.models_tflite.errors import (
     ModelNotSupportedError,
 )
 from edge_infer.models_tflite.graph import Graph
-from edge_infer.models_tflite.heads import check_classifier, check_parameters, outputs_text
+from edge_infer.models_tflite.heads import check_classifier, check_depends, check_parameters
 from edge_infer.models_tflite.input_mapping import refuse_unit_constants
 from edge_infer.models_tflite.label_file import LabelList, model_labels, surplus_text
 from edge_infer.models_tflite.lint import lint_model, lint_stage
 from edge_infer.models_tflite.stage_spec import Preprocess, StageInput
+from edge_infer.models_tflite.tensors import outputs_text
 
 BACKGROUND_CLASSES = 1
 """ImageNet models of the TF-slim family put a background class before the 1000 labels."""
@@ -91,19 +92,21 @@ class Classifier:
         picture = len(tensor.shape) == 4
         if not picture and (options.resize != "none" or options.background is not None):
             flag = "--background" if options.resize == "none" else "--resize"
-            raise ModelNotSupportedError(f"{flag} is for pictures [H, W, C], not for {what}")
-        if not tensor.shape:
-            raise ModelNotSupportedError(f"{what} is a single value, no frame")
+            raise ModelNotSupportedError(
+                f"{self.name}: {flag} is for pictures [H, W, C], not for {what}"
+            )
+        if len(tensor.shape) < 2:
+            raise ModelNotSupportedError(f"{self.name}: {what} is a single value, no frame")
         channels = tensor.shape[1] if self.layout == "NCHW" else tensor.shape[-1]
         for flag, given in (("--mean", options.mean), ("--std", options.std)):
             if given is not None and len(given) not in (1, channels):
                 raise ModelNotSupportedError(
-                    f"{flag} has {len(given)} values, {what} has {channels} channels: give one, or "
+                    f"{self.name}: {flag} has {len(given)} values, {what} has {channels} channels: give one, or "
                     "one for each channel"
                 )
             if given is not None and options.source == "int8" and tensor.dtype != "float32":
                 raise ModelNotSupportedError(
-                    f"{flag} does not go with --source int8, whose frames are the model's own "
+                    f"{self.name}: {flag} does not go with --source int8, whose frames are the model's own "
                     f"integers, {what}: leave it out"
                 )
 
@@ -175,6 +178,7 @@ def read_classifier(
 
 def _check_head(net: Classifier, named: bool, labels: Sequence[str] | None) -> None:
     """Check that the output is a classifier's, or was named, and that labels fit it."""
+    check_depends(net.graph, net.name)
     if not named or net.classes < 2:
         check_classifier(net.graph, net.name, labels is not None or net.inside is not None)
     try:

@@ -17,8 +17,8 @@ import numpy as np
 from edge_infer.models_tflite.errors import CutError
 from edge_infer.models_tflite.flatbuffer import pack
 from edge_infer.models_tflite.graph import NO_TENSOR, Graph
-from edge_infer.models_tflite.heads import outputs_text
 from edge_infer.models_tflite.stage_spec import Dtype
+from edge_infer.models_tflite.tensors import outputs_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +78,12 @@ def cut(model: bytes, exits: Sequence[str]) -> list[CutStage]:
 
 def _find(graph: Graph, name: str) -> int:
     names = graph.output_names()
+    alike = {index for index in graph.outputs if graph.tensors[index].name == name}
+    if len(alike) > 1:
+        raise CutError(
+            f"{len(alike)} outputs are called {name!r}: the model has {outputs_text(graph)}; "
+            "give them names of their own"
+        )
     computed = {graph.tensors[index].name: index for index in graph.producers()}
     index = (computed | names).get(name)
     if index is None:

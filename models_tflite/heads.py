@@ -1,12 +1,13 @@
 """Outputs of a model: which may be the head of a classifier, and what the others look like."""
 
-from collections.abc import Sequence
-
 from edge_infer.models_tflite.errors import ModelError, ModelNotSupportedError
 from edge_infer.models_tflite.graph import Graph, Tensor
-from edge_infer.models_tflite.lint import find_head_kind, is_vector
+from edge_infer.models_tflite.lint import head_operator
+from edge_infer.models_tflite.tensors import is_vector, outputs_text
 
 _QUANTISED = ("int4", "int8", "uint8", "int16", "uint16")
+_ENDS = ("SOFTMAX", "LOG_SOFTMAX")
+"""Operators that nothing but class scores go through."""
 _SCORING = ("FULLY_CONNECTED", "SOFTMAX")
 """Operators whose result inside a graph may be an exit head."""
 
@@ -31,20 +32,6 @@ def find_heads(graph: Graph) -> list[Tensor]:
         if node.op == "SOFTMAX" and set(node.outputs) & set(heads):
             heads.pop(graph.operand(node, 0).index, None)  # the same head, a step before
     return list(heads.values())
-
-
-def described(graph: Graph, tensors: Sequence[Tensor]) -> str:
-    """Return tensors with shape and dtype, each by the name that a signature gives it, if any."""
-    names = {index: name for name, index in reversed(graph.output_names().items())}
-    return ", ".join(
-        f"{names.get(tensor.index, tensor.name)} {list(tensor.shape)} {tensor.dtype}"
-        for tensor in tensors
-    )
-
-
-def outputs_text(graph: Graph) -> str:
-    """Return the outputs of a model with shapes and dtypes."""
-    return described(graph, [graph.tensors[index] for index in graph.outputs])
 
 
 def check_parameters(graph: Graph, where: str) -> None:
@@ -73,8 +60,9 @@ def check_classifier(graph: Graph, where: str, labelled: bool) -> None:
     head = graph.tensors[graph.outputs[-1]]
     what = f"{where}: the output {outputs_text(graph)}"
     if head.elements < 2:
+        count = "1 value" if head.elements else "no value"
         raise ModelNotSupportedError(
-            f"{what} has {head.elements} value: not a classifier, which has a score for each of "
+            f"{what} has {count}: not a classifier, which has a score for each of "
             "two or more classes"
         )
     if not is_vector(head):
@@ -82,9 +70,22 @@ def check_classifier(graph: Graph, where: str, labelled: bool) -> None:
             f"{what} is a map or a table, not a classifier's [1, classes]: give a model that ends "
             "in class scores, or name the output that is one with --head OUTPUT"
         )
-    if not labelled and find_head_kind(graph, len(graph.outputs) - 1) != "softmax":
+    if not labelled and head_operator(graph, len(graph.outputs) - 1) not in _ENDS:
         raise ModelNotSupportedError(
             f"{what} has no softmax and came without labels: it may be an embedding or a mask; if "
             f"its {head.elements} values are class scores, give --labels FILE or "
             f"--head {head.name}"
+        )
+
+
+def check_depends(graph: Graph, where: str) -> None:
+    """Raise ModelNotSupportedError where the last output is not computed from the input."""
+    head, known = graph.outputs[-1], set(graph.inputs)
+    for node in graph.nodes:
+        if known & set(node.inputs):
+            known |= set(node.outputs)
+    if head in graph.inputs or head not in known:
+        what = "the input itself" if head in graph.inputs else "computed from no input"
+        raise ModelNotSupportedError(
+            f"{where}: the output {outputs_text(graph)} is {what}: not a classifier"
         )

@@ -15,6 +15,7 @@ from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.ops import activation, node_macs
 from edge_infer.models_tflite.stage import SCALE_TOLERANCE
 from edge_infer.models_tflite.stage_spec import Dtype
+from edge_infer.models_tflite.tensors import described, is_vector, output_name, outputs_text
 
 Severity = Literal["error", "warning", "note"]
 """error: cannot run as a stage; warning: runs, and not as one expects; note: not on a target."""
@@ -44,11 +45,6 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.severity}: {self.where}: {self.what}: {self.advice}"
-
-
-def is_vector(tensor: Tensor) -> bool:
-    """Tell whether a tensor is [1, N], [1, 1, 1, N] or the like, with two values or more."""
-    return tensor.elements >= 2 and max(tensor.shape, default=0) == tensor.elements
 
 
 def lint_model(graph: Graph, where: str) -> list[Finding]:
@@ -102,6 +98,11 @@ def lint_bundle(bundle: Bundle) -> list[Finding]:
 
 def find_head_kind(graph: Graph, output: int) -> Literal["logits", "softmax"]:
     """Tell what an output is, by the operator that computes it."""
+    return "softmax" if head_operator(graph, output) == "SOFTMAX" else "logits"
+
+
+def head_operator(graph: Graph, output: int) -> str | None:
+    """Return the operator that computes an output's values, None for what none computes."""
     producers = graph.producers()
     tensor = graph.outputs[output]
     for _ in graph.nodes:  # a damaged file may go in circles
@@ -109,9 +110,9 @@ def find_head_kind(graph: Graph, output: int) -> Literal["logits", "softmax"]:
             break
         node = graph.nodes[producers[tensor]]
         if node.op not in _PASSES_ON:
-            return "softmax" if node.op == "SOFTMAX" else "logits"
+            return node.op
         tensor = graph.operand(node, 0).index
-    return "logits"
+    return None
 
 
 _Entry = tuple[Severity, str, str, str]
@@ -140,8 +141,7 @@ def _ends(graph: Graph) -> Iterator[_Entry]:
 
 def _one_input(graph: Graph) -> Iterator[_Entry]:
     if len(graph.inputs) > 1:
-        tensors = (graph.tensors[index] for index in graph.inputs)
-        listed = ", ".join(f"{of.name} {list(of.shape)} {of.dtype}" for of in tensors)
+        listed = described(graph, [graph.tensors[index] for index in graph.inputs])
         what, advice = f"{len(graph.inputs)} inputs ({listed})", "a stage takes one, the frame"
         yield "error", "", what, advice
 
@@ -149,10 +149,8 @@ def _one_input(graph: Graph) -> Iterator[_Entry]:
 def _one_output(graph: Graph) -> Iterator[_Entry]:
     if len(graph.outputs) < 2:
         return
-    names = {index: name for name, index in reversed(graph.output_names().items())}
-    named = [(names[index], graph.tensors[index]) for index in graph.outputs]
-    listed = ", ".join(f"{name} {list(of.shape)} {of.dtype}" for name, of in named)
-    vectors = [name for name, of in named if is_vector(of)]
+    outputs = [graph.tensors[index] for index in graph.outputs]
+    vectors = [output_name(graph, tensor) for tensor in outputs if is_vector(tensor)]
     if vectors:
         advice = (
             f"name the one with the class scores, --head OUTPUT ({' or '.join(vectors[:4])}), or "
@@ -160,7 +158,8 @@ def _one_output(graph: Graph) -> Iterator[_Entry]:
         )
     else:
         advice = "none is a classifier's [1, classes]; if one has scores, name it: --head OUTPUT"
-    yield "error", "", f"{len(graph.outputs)} outputs ({listed})", advice
+    what = f"{len(outputs)} outputs ({outputs_text(graph)})"
+    yield "error", "", what, advice
 
 
 def _boundaries(graph: Graph) -> Iterator[_Entry]:
@@ -196,6 +195,8 @@ def _boundary(tensor: Tensor) -> Iterator[_Entry]:
     elif tensor.shape[:1] != (1,):
         what, advice = f"shape {list(tensor.shape)}", "wants a batch of 1 in front: export it so"
         yield "error", tensor.name, what, advice
+    elif not tensor.elements:
+        yield "error", tensor.name, f"shape {list(tensor.shape)}", "holds no value: export it anew"
 
 
 def _quantisation(graph: Graph) -> Iterator[_Entry]:

@@ -43,6 +43,11 @@ SAID = {
     "several graphs": (2, "2 subgraphs: export one signature"),
     "int16 activations": (2, "frame: [1, 4] is int16: wants int8"),
     "sequence": (2, "probabilities [1, 8, 5] int8 is a map or a table"),
+    "untouched": (2, "frame [1, 5] int8 is the input itself"),
+    "constant scores": (2, "probabilities [1, 5] int8 is computed from no input"),
+    "no scores": (2, "nothing: shape [1, 0]: holds no value"),
+    "single value": (2, "the input frame [1] float32 is a single value"),
+    "one name": (2, "2 outputs (x [1, 5] int8, x [1, 7] int8)"),
     "nothing": (3, "the file is empty"),
     "no model": (3, "not a TFLite model"),
     "cut off": (3, "a truncated or damaged TFLite model of 700 bytes"),
@@ -125,6 +130,12 @@ def test_scores_before_the_class_index_are_taken_by_name(place: Path) -> None:
     Path("net.tflite").write_bytes(ODD["class index"]())
     assert run_line(["bundle", "build", "--single", "net.tflite", "--head", "head"]) == 0
     assert open_bundle(Path("net")).manifest.stages[0].scores.classes == CLASSES
+
+
+def test_a_name_that_two_outputs_have_names_neither(place: Path, capsys: Capture) -> None:
+    Path("net.tflite").write_bytes(ODD["one name"]())
+    code, told = refused(capsys, "bundle", "build", "--single", "net.tflite", "--head", "x")
+    assert code == 2 and "net.tflite: 2 outputs are called 'x'" in told
 
 
 def test_a_name_that_cannot_be_a_bundles_is_told_with_the_option(

@@ -196,6 +196,58 @@ def sequence() -> bytes:
     return b.build([frame], [softmax(b, frame, [1, 8, 5])])
 
 
+def untouched() -> bytes:
+    """Gives what it takes."""
+    b = ModelBuilder()
+    frame = b.tensor("frame", [1, 5])
+    return b.build([frame], [frame])
+
+
+def constant_scores() -> bytes:
+    """Scores that no input changes."""
+    b = ModelBuilder()
+    frame = b.tensor("frame", [1, 5])
+    return b.build([frame], [softmax(b, b.weights("constant", [1, 5]))])
+
+
+def no_scores() -> bytes:
+    """An output without a value."""
+    b = ModelBuilder()
+    frame = b.tensor("frame", [1, 5])
+    nothing = b.tensor("nothing", [1, 0])
+    b.op("RESHAPE", [frame], [nothing], "ReshapeOptions", newShape=[1, 0])
+    return b.build([frame], [nothing])
+
+
+def single_value() -> bytes:
+    """An input [1], as of a model of a sine."""
+    b = ModelBuilder()
+    frame = b.tensor("frame", [1], "float32")
+    weights = b.tensor("w", [1, 5], "float32", data=np.ones((1, 5), np.float32))
+    total = b.tensor("sum", [1, 5], "float32")
+    b.op("ADD", [frame, weights], [total], "AddOptions")
+    scores = b.tensor("scores", [1, 5], "float32")
+    b.op("SOFTMAX", [total], [scores], "SoftmaxOptions", beta=1.0)
+    return b.build([frame], [scores])
+
+
+def one_name() -> bytes:
+    """Two outputs of one name."""
+    b = ModelBuilder()
+    frame = frame_tensor(b)
+    features = b.conv("map", frame, 4)
+    return b.build([frame], [b.head("x", features), b.head("x", features, 7)])
+
+
+def log_softmax() -> bytes:
+    """A float classifier that ends in log probabilities."""
+    b = ModelBuilder()
+    frame = b.tensor("frame", [1, CLASSES], "float32")
+    scores = b.tensor("scores", [1, CLASSES], "float32")
+    b.op("LOG_SOFTMAX", [frame], [scores], "LogSoftmaxOptions")
+    return b.build([frame], [scores])
+
+
 def classifier() -> bytes:
     """What is awaited: int8 scores behind a softmax."""
     b = ModelBuilder()
@@ -253,6 +305,11 @@ ODD: dict[str, Callable[[], bytes]] = {
     "several graphs": several_graphs,
     "int16 activations": int16_activations,
     "sequence": sequence,
+    "untouched": untouched,
+    "constant scores": constant_scores,
+    "no scores": no_scores,
+    "single value": single_value,
+    "one name": one_name,
     "nothing": lambda: b"",
     "no model": lambda: b"# Labels of the model\n",
     "cut off": lambda: single_model()[:700],
@@ -264,6 +321,7 @@ ODD: dict[str, Callable[[], bytes]] = {
 SOUND: dict[str, Callable[[], bytes]] = {
     "classifier": classifier,
     "scores [1, 1, 1, N]": scores_1x1x1xn,
+    "log probabilities": log_softmax,
     "open batch": lambda: open_size([-1, 8, 8, 1], [1, 8, 8, 1]),
 }
 """What `bundle build --single` takes without another word."""

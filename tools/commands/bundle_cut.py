@@ -15,7 +15,8 @@ from edge_infer.commands.options import json_option, option, refuse_existing
 from edge_infer.commands.tune import TuneOptions, tune_options
 from edge_infer.models_tflite.classifier import Classifier, FrameOptions, read_classifier
 from edge_infer.models_tflite.drafts import exits_draft
-from edge_infer.models_tflite.heads import described, find_heads, outputs_text
+from edge_infer.models_tflite.heads import find_heads
+from edge_infer.models_tflite.tensors import described, outputs_text
 
 
 @click.command("cut", short_help="Make an early-exit bundle of a model with exits.")
