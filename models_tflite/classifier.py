@@ -101,13 +101,13 @@ class Classifier:
         for flag, given in (("--mean", options.mean), ("--std", options.std)):
             if given is not None and len(given) not in (1, channels):
                 raise ModelNotSupportedError(
-                    f"{self.name}: {flag} has {len(given)} values, {what} has {channels} channels: give one, or "
-                    "one for each channel"
+                    f"{self.name}: {flag} has {len(given)} values, {what} has {channels} channels: "
+                    "give one, or one for each channel"
                 )
             if given is not None and options.source == "int8" and tensor.dtype != "float32":
                 raise ModelNotSupportedError(
-                    f"{self.name}: {flag} does not go with --source int8, whose frames are the model's own "
-                    f"integers, {what}: leave it out"
+                    f"{self.name}: {flag} does not go with --source int8, whose frames are the "
+                    f"model's own integers, {what}: leave it out"
                 )
 
     @property
