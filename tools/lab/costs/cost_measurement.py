@@ -128,7 +128,7 @@ class CostMeasurement:
     def _idle_uw(self, khz: int) -> int:
         self._set(khz)
         now_ns = self.board.timebase.now_ns
-        with self.log.during("idle", "", OperatingPoint(khz), now_ns):
+        with self.log.during("idle", "", OperatingPoint(khz), self.board.timebase):
             start_ns = now_ns()
             self.board.timebase.sleep_until_ns(start_ns + 4 * VISIT_NS)
         return round(self._power_uw(start_ns) or 0.0)
@@ -139,7 +139,7 @@ class CostMeasurement:
             return 0, 0
         now_ns = self.board.timebase.now_ns
         self.board.clock.set_khz(clocks[0])
-        with self.log.during("switch", "", OperatingPoint(clocks[0]), now_ns):
+        with self.log.during("switch", "", OperatingPoint(clocks[0]), self.board.timebase):
             start_ns = now_ns()
             for index in range(SWITCHES):
                 self.board.clock.set_khz(clocks[0] if index % 2 else clocks[-1])
@@ -173,7 +173,7 @@ class CostMeasurement:
         for _ in range(WARM_UP):
             invoke(point)
         times: list[int] = []
-        with self.log.during("stage", stage, point, now_ns):
+        with self.log.during("stage", stage, point, self.board.timebase):
             start_ns = before_ns = now_ns()
             while before_ns - start_ns < VISIT_NS:
                 invoke(point)

@@ -5,7 +5,7 @@ meter sees is high during each visit, warm-up and change of clock left out.
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -13,9 +13,12 @@ from typing import Any, Literal, get_args
 
 from edge_infer.boards.cost_table import CostTable, CostTableError, OperatingPoint
 from edge_infer.boards.errors import DamagedTraceError, TraceError
+from edge_infer.boards.timebase import Timebase
 from edge_infer.files import write_whole
 from edge_infer.runtime.engine_contracts import Marker
 
+LOW_NS = 5_000_000
+"""The line is low for so long between two visits: an instrument of 1 kHz sees it fall."""
 VisitKind = Literal["idle", "switch", "stage"]
 
 
@@ -45,10 +48,13 @@ class VisitLog:
 
     @contextmanager
     def during(
-        self, kind: VisitKind, stage: str, point: OperatingPoint, now_ns: Callable[[], int]
+        self, kind: VisitKind, stage: str, point: OperatingPoint, timebase: Timebase
     ) -> Iterator[None]:
         """Mark what runs inside, and note it."""
+        now_ns = timebase.now_ns
         if self.marker is not None:
+            if self.visits:
+                timebase.sleep_until_ns(self.visits[-1].end_ns + LOW_NS)
             self.marker.set_high()
         start_ns = now_ns()
         try:
