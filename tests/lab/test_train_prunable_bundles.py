@@ -32,8 +32,8 @@ def test_a_bundle_names_the_recipe_that_makes_it(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", BUNDLES)
-def test_the_ratios_are_those_that_the_boards_ask_for(name: str) -> None:
-    """The converted operators are those that the widths were chosen by."""
+def test_the_ratios_are_those_of_the_recipe(name: str) -> None:
+    """The converted operators are those of the widths that it states."""
     manifest, recipe = open_bundle(name).manifest, read_recipe(name)
     height, width, channels = manifest.stages[0].input.frame_shape
     shape = height, width, channels

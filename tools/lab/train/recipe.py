@@ -104,6 +104,9 @@ class PrunablePart:
     kernels that all share; normalisations and biases of its own get all of it."""
     narrowest_weight: float = 1.0
     """The same of the narrowest ratio, which is trained in every step."""
+    widths: Mapping[str, list[int]] = field(default_factory=dict)
+    """The ratios by name, where they were chosen once and stay: the cost models have moved on, the
+    weights that ship have not. Spaced by the boards' cost models if empty."""
     trunk: str = ""
     """Prunable recipe of the same trunk, if only exit heads are to be learned: its trained nets
     stand still, and its ratios are taken."""

@@ -20,7 +20,7 @@ from edge_infer.lab.train.prunable.widths import (
     with_heads,
     works_at,
 )
-from edge_infer.lab.train.recipe import Recipe, read_recipe
+from edge_infer.lab.train.recipe import PrunablePart, Recipe, read_recipe
 from edge_infer.models_tflite.manifest import FULL_RATIO
 
 TOLERANCE = 0.01
@@ -65,7 +65,7 @@ def shares_needed(clocks_khz: Mapping[str, Sequence[int]], spread: float) -> dic
 
 
 def ratios_of(recipe: Recipe, shape: Shape, classes: int) -> tuple[Ratio, ...]:
-    """Return the ratios that a recipe's boards ask for, or those of its trunk.
+    """Return the ratios that a recipe states or its boards ask for, or those of its trunk.
 
     Args:
         recipe: of the kind prunable.
@@ -78,6 +78,8 @@ def ratios_of(recipe: Recipe, shape: Shape, classes: int) -> tuple[Ratio, ...]:
     """
     part = recipe.prunable
     assert part is not None
+    if part.widths:
+        return _chosen_ratios(recipe.net, shape, classes, part)
     if not part.trunk:
         return spaced_ratios(recipe.net, shape, classes, part.boards, part.spread)
     trunk = read_recipe(part.trunk)
@@ -85,6 +87,24 @@ def ratios_of(recipe: Recipe, shape: Shape, classes: int) -> tuple[Ratio, ...]:
         replace(ratio, widths=with_heads(recipe.net, trunk.net, ratio.widths))
         for ratio in ratios_of(trunk, shape, classes)
     )
+
+
+def _chosen_ratios(
+    net: Mapping[str, Any], shape: Shape, classes: int, part: PrunablePart
+) -> tuple[Ratio, ...]:
+    model = CostModel(load_profile(part.boards[0].removeprefix(SIMULATED)))
+    full = _cycles(net, widths_of(net), shape, classes, model)
+    return tuple(
+        Ratio(name, tuple(widths), _cycles(net, widths, shape, classes, model) / full)
+        for name, widths in part.widths.items()
+    )
+
+
+def _cycles(
+    net: Mapping[str, Any], widths: Sequence[int], shape: Shape, classes: int, model: CostModel
+) -> float:
+    found = [model.cycles(work) for work in works_at(net, widths, shape, classes)]
+    return sum(each.kernel + each.overhead for each in found)
 
 
 def spaced_ratios(
@@ -110,8 +130,7 @@ def spaced_ratios(
     for share, board in shares_needed(clocks, spread).items():
 
         def cycles(widths: Sequence[int], model: CostModel = models[board]) -> float:
-            found = [model.cycles(work) for work in works_at(net, widths, shape, classes)]
-            return sum(each.kernel + each.overhead for each in found)
+            return _cycles(net, widths, shape, classes, model)
 
         target = share * cycles(full)
 
