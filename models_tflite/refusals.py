@@ -26,7 +26,11 @@ _REASONS: tuple[tuple[str, str], ...] = (
     (
         r"Node number (\d+) \((\w+)\) failed to (prepare|invoke)",
         "operator {0}, {1}, does not fit its tensors (it fails to {2}): the file is "
-        "damaged, or its converter made a mistake",
+        "damaged, or its converter made a mistake; get it again, or convert the model anew",
+    ),
+    (
+        r"\.(?:cc|h):\d+",
+        "its interpreter cannot run it, -vv logs why: get it again, or convert the model anew",
     ),
 )
 
