@@ -2,6 +2,7 @@
 
 ina219, ina219:1, ina219:1:0x41      INA219 or ina226 on an I2C bus at an address
 kernel, kernel:hwmon2                a chip that a kernel driver holds
+kernel:hwmon2:1, kernel:hwmon2:VDD   one of an INA3221's three supplies, by number or label
 pmic                                 the Raspberry Pi 5's power management chip
 log:power.csv                        a recorded log
 """
@@ -20,7 +21,7 @@ from edge_infer.boards.profile_sections import MeterProfile
 MeterKind = Literal["ina219", "ina226", "kernel", "pmic", "log"]
 _Part = TypeVar("_Part", Calibration, "MeterConfig")
 KINDS: tuple[MeterKind, ...] = get_args(MeterKind)
-FORMS = "ina219[:BUS[:ADDRESS]], ina226[:BUS[:ADDRESS]], kernel[:DEVICE], pmic, log:FILE"
+FORMS = "ina219[:BUS[:ADDRESS]], ina226[:BUS[:ADDRESS]], kernel[:DEVICE[:CHANNEL]], pmic, log:FILE"
 FILE_VARIABLE = "EDGE_INFER_METER_FILE"
 SYSTEM_FILE = Path("/etc/edge-infer/meter.toml")
 

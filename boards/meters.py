@@ -9,7 +9,7 @@ from edge_infer.boards.errors import BusError, MeterError
 from edge_infer.boards.i2c import I2cDevice, i2c_path, open_i2c_bus
 from edge_infer.boards.ina219 import Ina219, Ina219Settings
 from edge_infer.boards.ina226 import Ina226
-from edge_infer.boards.kernel_gauge import KernelDevice, KernelGauge, kernel_devices
+from edge_infer.boards.kernel_gauge import KernelGauge, chosen_device, kernel_devices
 from edge_infer.boards.meter_config import MeterConfig, meter_file, profile_meter, read_meter_file
 from edge_infer.boards.polled_chip import PolledChip
 from edge_infer.boards.power import PowerMeter
@@ -89,7 +89,7 @@ def open_chip(config: MeterConfig, sysfs: Sysfs) -> MeterChip:
             calibration=config.calibration,
         )
     if config.kind == "kernel":
-        gauge = KernelGauge(sysfs, _kernel_device(config.device, sysfs))
+        gauge = KernelGauge(sysfs, chosen_device(config.device, sysfs))
         return _polled(gauge, config, KERNEL_PERIOD_US)
     if config.kind == "pmic":
         return _polled(PmicGauge(VideoCore()), config, PMIC_PERIOD_US)
@@ -118,15 +118,3 @@ def _ina219(config: MeterConfig) -> Ina219:
 def _device(config: MeterConfig) -> I2cDevice:
     path = i2c_path(config.i2c_bus)
     return I2cDevice(open_i2c_bus(config.i2c_bus), config.address, path)
-
-
-def _kernel_device(name: str, sysfs: Sysfs) -> KernelDevice:
-    devices = kernel_devices(sysfs)
-    chosen = next((device for device in devices if name in ("", device.name)), None)
-    if chosen is None:
-        there = ", ".join(f"{d.name} ({d.chip})" for d in devices) or "none"
-        raise MeterError(
-            f"no kernel power monitor {name or 'at all'}; there are: {there}. On a Raspberry Pi: "
-            "dtoverlay=i2c-sensor,ina219 in config.txt"
-        )
-    return chosen

@@ -9,8 +9,15 @@ from tempfile import TemporaryDirectory
 
 import pytest
 from tests.fakes.ina226_chip import Ina226Chip
-from tests.fakes.kernel_power import HWMON_FILES, IIO_FILES, AnsweringFirmware, make_device
-from tests.fakes.networks import resnet_8
+from tests.fakes.kernel_power import (
+    HWMON_FILES,
+    IIO_FILES,
+    INA228_FILES,
+    INA260_FILES,
+    INA3221_FILES,
+    AnsweringFirmware,
+    make_device,
+)
 from tests.fakes.register_bus import TableBus
 from tests.fakes.sysfs_tree import make_tree
 
@@ -43,6 +50,7 @@ from edge_infer.boards.simulated.i2c import BusTime, SimulatedI2cBus
 from edge_infer.boards.sysfs import RealSysfs
 from edge_infer.boards.timebase import MonotonicTimebase
 from edge_infer.boards.videocore import PmicGauge
+from edge_infer.lab.costs.networks import network
 
 OPENABLE = [name for name in board_names() if name == "host" or name.startswith("sim:")]
 
@@ -66,20 +74,20 @@ def test_a_board_lets_time_pass(board: Board) -> None:
     before_ns = board.timebase.now_ns()
     board.timebase.sleep_until_ns(before_ns + 1_000)
     assert board.timebase.now_ns() >= before_ns + 1_000
-    board.spend(resnet_8(), OperatingPoint(board.clock.current_khz()))
+    board.spend(network("resnet-8"), OperatingPoint(board.clock.current_khz()))
     passed_ns = board.timebase.now_ns() - before_ns
     assert (passed_ns > 100_000) or not board.simulated
 
 
 def test_a_boards_cost_table_covers_every_clock_or_there_is_none(board: Board) -> None:
-    table = board.cost_table([resnet_8()])
+    table = board.cost_table([network("resnet-8")])
     if board.profile.cpu is None:
         assert table is None
         return
     assert table is not None
     assert table.board == board.name
     for khz in board.clock.supported_khz():
-        assert table.row(resnet_8().name, OperatingPoint(khz)).time_ns > 0
+        assert table.row(network("resnet-8").name, OperatingPoint(khz)).time_ns > 0
         assert table.idle_uw[khz] >= table.idle_reference_uw
     assert CostTable.from_json(table.to_json()) == table
 
@@ -228,6 +236,9 @@ METERS: dict[str, Callable[[], tuple[PowerMeter, list[PowerSample]]]] = {
     "INA226": ina226_samples,
     "kernel, hwmon": lambda: kernel_samples("class/hwmon/hwmon0", HWMON_FILES),
     "kernel, IIO": lambda: kernel_samples("bus/iio/devices/iio:device0", IIO_FILES),
+    "kernel, INA228": lambda: kernel_samples("class/hwmon/hwmon0", INA228_FILES),
+    "kernel, INA260": lambda: kernel_samples("class/hwmon/hwmon0", INA260_FILES),
+    "kernel, INA3221": lambda: kernel_samples("class/hwmon/hwmon0", INA3221_FILES),
     "Raspberry Pi 5 PMIC": pmic_samples,
     "recorded log": recorded_samples,
 }
@@ -283,5 +294,5 @@ def test_the_host_has_no_meter_no_table_and_one_unknown_clock() -> None:
     with open_board("host") as host:
         assert not host.simulated
         assert host.meter is None
-        assert host.cost_table([resnet_8()]) is None
+        assert host.cost_table([network("resnet-8")]) is None
         assert host.clock.supported_khz() == (0,)

@@ -60,3 +60,42 @@ class AnsweringFirmware:
         if self.broken:
             raise BusError("the firmware is silent")
         return self.answer
+
+
+INA228_FILES = {
+    "name": "ina228",
+    "in0_input": "5",
+    "in1_input": "5000",
+    "curr1_input": "500",
+    "power1_input": "2500400",
+    "energy1_input": "123456789",
+}
+"""0.50008 A at 5 V over 10 mohm, which its driver does not tell."""
+INA260_FILES = {
+    "name": "ina260",
+    "in1_input": "5000",
+    "curr1_input": "500",
+    "power1_input": "2500000",
+    "update_interval": "35",
+}
+"""0.5 A at 5 V; no shunt_resistor: it lies inside."""
+INA3221_FILES = {
+    "name": "ina3221",
+    "in1_label": "VDD_IN",
+    "in2_label": "VDD_CPU_GPU_CV",
+    "in3_label": "VDD_SOC",
+    "in1_input": "5000",
+    "in2_input": "4980",
+    "in3_input": "4990",
+    "curr1_input": "500",
+    "curr2_input": "100",
+    "curr3_input": "50",
+    "shunt1_resistor": "5000",
+    "shunt2_resistor": "5000",
+    "shunt3_resistor": "5000",
+    "in1_enable": "1",
+    "in2_enable": "1",
+    "in3_enable": "1",
+    "update_interval": "7",
+}
+"""A Jetson's three supplies; the first is the board's."""

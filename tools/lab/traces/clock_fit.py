@@ -141,8 +141,8 @@ def _pairs(marks: Numbers, rows: Numbers, step_s: float, name: str) -> Integers:
     seen = int(((rows[:, 0] >= rows[pairs[0, 1], 0]) & (rows[:, 0] <= rows[pairs[-1, 1], 0])).sum())
     if len(pairs) < LEAST_SHARE * max(seen, min(len(marks), len(rows))):
         raise DamagedTraceError(
-            f"{name}: of {len(marks)} marks and {len(rows)} inferences only {len(pairs)} fit "
-            "together: these are marks of another run, or of another line"
+            f"{name}: of its {len(marks)} marks and the run's {len(rows)} windows only "
+            f"{len(pairs)} fit together: these are marks of another run, or of another line"
         )
     return pairs
 
@@ -170,8 +170,8 @@ def _refuse_ambiguous(
         elsewhere = abs(marks[one.mark, 0] - rows[one.row, 0] - offset) > spacing / 2
         if elsewhere and one.as_good_as(best, step_s):
             raise DamagedTraceError(
-                f"{name}: its {len(marks)} marks fit the {len(rows)} inferences at several places "
-                "equally well: record from before the first one to after the last"
+                f"{name}: its {len(marks)} marks fit the run's {len(rows)} windows at several "
+                "places equally well: record from before the first one to after the last"
             )
 
 
