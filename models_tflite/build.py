@@ -112,7 +112,7 @@ def write_bundle(out: Path, draft: BundleDraft, *, replace: bool = False) -> Bun
         FrameError: samples or golden frames do not fit the first stage.
     """
     _check_place(out, replace)
-    vouch(((stage.name, stage.model) for stage in draft.stages), open_backend())
+    vouch(((stage.called, stage.model) for stage in draft.stages), open_backend())
     stages = tuple(_described(stage) for stage in draft.stages)
     files = {stage.file: part.model for stage, part in zip(stages, draft.stages, strict=True)}
     draft = _checked(draft, stages[0])
@@ -195,11 +195,11 @@ def _golden(draft: BundleDraft, stages: Sequence[Stage]) -> tuple[bytes, Golden]
 
 
 def _all_models(draft: BundleDraft) -> Iterator[tuple[str, bytes]]:
-    """Yield every stage at every ratio, each with its name."""
+    """Yield every stage at every ratio, each with what messages call it."""
     for stage in draft.stages:
-        yield stage.name, stage.model
+        yield stage.called, stage.model
         for ratio in draft.prunable.ratios if draft.prunable else ():
-            yield f"{stage.name}@{ratio}", PrunableModel.open(stage.model).materialise(ratio)
+            yield f"{stage.called}@{ratio}", PrunableModel.open(stage.model).materialise(ratio)
 
 
 def _load(

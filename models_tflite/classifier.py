@@ -124,6 +124,7 @@ class Classifier:
             model=self.model,
             preprocess=self.preprocess(options),
             label_offset=label_offset,
+            origin=self.name,
         )
 
     def provenance(self) -> dict[str, Any]:

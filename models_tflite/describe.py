@@ -35,6 +35,13 @@ class StageDraft:
     """Index of the exit head among the model's outputs."""
     label_offset: int = 0
     """Leading values of the head without a label."""
+    origin: str = ""
+    """File that the model is from, for messages; the stage's name if empty."""
+
+    @property
+    def called(self) -> str:
+        """What messages call it."""
+        return self.origin or self.name
 
 
 def describe_stage(draft: StageDraft, graph: Graph) -> Stage:

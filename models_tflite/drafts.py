@@ -228,6 +228,7 @@ def exits_draft(
             features=part.features,
             preprocess=net.preprocess(frames) if part.reads == "frame" else None,
             label_offset=offset,
+            origin=f"{net.name}, {stage_name}",
         )
         for part, stage_name in zip(parts, _stage_names(exits), strict=True)
     ]

@@ -124,8 +124,10 @@ def probe(models: Mapping[str, bytes], backend: "Backend", timeout_s: float = TI
     if child.returncode < 0:
         _fail(models, child.stdout, _death(-child.returncode, backend, timeout_s))
     if child.returncode:
-        last = child.stderr.decode(errors="replace").strip().splitlines()[-1:]
-        reason = " ".join(last) or f"the child process ended with {child.returncode}"
+        *before, last = child.stderr.decode(errors="replace").strip().splitlines() or [""]
+        for line in before:
+            _log.debug("the child process: %s", line)
+        reason = last or f"the child process ended with {child.returncode}"
         if not child.stdout:
             raise BackendError(f"{_named(backend)} does not start in a child process: {reason}")
         _fail(models, child.stdout, reason)
@@ -270,4 +272,5 @@ def main(name: str, resolver: str, seconds: str, *sizes: str) -> int:
 
 
 if __name__ == "__main__":
+    logging.basicConfig(format="%(message)s", level=logging.DEBUG)  # the parent keeps it for -vv
     sys.exit(main(*sys.argv[1:]))

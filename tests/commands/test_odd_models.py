@@ -122,7 +122,8 @@ def test_what_an_interpreter_says_becomes_a_sentence(place: Path, capsys: Captur
     Path("net.tflite").write_bytes(newer_version())
     arguments = ("bundle", "build", "--single", "net.tflite", "--head", "head")
     code, told = refused(capsys, *arguments)
-    assert code == 3 and "no kernel for FULLY_CONNECTED of version 99" in told
+    assert code == 3 and "net.tflite: " in told
+    assert "no kernel for FULLY_CONNECTED of version 99" in told
     assert "Registration failed" not in told
 
 
