@@ -290,7 +290,8 @@ def _check_published(trace: Trace) -> None:
         return
     for window, told_uj in zip(trace.windows, trace.published.windows_uj, strict=False):
         ours = 1e6 * float(trace.energy_j(window.start_s, window.end_s)) / window.inferences
-        if abs(ours - told_uj) > DISAGREES * told_uj:
+        open_share = (window.shift_s + 2 * window.edge_s) / window.length_s
+        if abs(ours - told_uj) > (DISAGREES + open_share) * told_uj:
             raise DamagedTraceError(
                 f"{trace.name}: {ours:.6g} uJ an inference from {window.start_s:g} s on, "
                 f"{told_uj:.6g} by results.txt: they are not of one run"

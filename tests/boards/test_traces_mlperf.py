@@ -9,6 +9,7 @@ from tests.fakes.power_traces import BUSY_W, write_mlperf
 
 from edge_infer.boards.errors import DamagedTraceError, TraceError
 from edge_infer.boards.traces.formats import TraceOptions, open_trace
+from edge_infer.boards.traces.mlperf_text import read_log, read_results
 from edge_infer.boards.traces.trace import Trace
 
 SHARED = Path(__file__).parents[3] / "shared" / "data" / "power" / "v0.5_Nucleo-L4R5ZI"
@@ -151,3 +152,96 @@ def test_a_trace_alone_has_no_windows(tmp_path: Path) -> None:
     empty.mkdir()
     with pytest.raises(TraceError, match=r"holds no \*energy\*\.bin"):
         opened(empty)
+
+
+ROUNDS = {
+    "v0.7, JS110": (
+        """\
+78972.232 parser: Command "emon trace on trace1"
+78972.234 emon: m-dropthresh[0.1]
+78972.237 emon: m-trace[on]
+78972.263 emon: m-lap-us-4999
+78983.407 emon: m-lap-us-11145000
+78983.413 io: [dut]: m-infer-start-350
+78994.939 emon: m-lap-us-22677999
+78994.955 io: [dut]: m-infer-done
+79083.133 emon: m-regfile-fn[trace1-energy.bin]-type[emon]-name[js110]
+79083.139 emon: m-[Dropped 0 packets out of 1759744, 0%]
+79083.151 emon: m-voltage-mv[6939]
+""",
+        """\
+79083.200 ulp-ml: Energy data for window 2 at time 11.14 for 11.53 sec.:
+79083.200 ulp-ml:   Energy       : 25584263.152 uJ
+79083.201 ulp-ml:   Power        :  2218545.192 uW
+79083.201 ulp-ml:   Energy/Inf.  :    73097.895 uJ/inf.
+79083.321 ulp-ml: Median energy cost is 73166.299 uJ/inf.
+79083.325 ulp-ml: Performance results for window 2:
+79083.325 ulp-ml:   # Inferences :          350
+79083.325 ulp-ml:   Runtime      :       11.533 sec.
+""",
+        (350, 11.533, 25584263.152 / 350, 73166.299, "js110", 6939, 2),
+    ),
+    "v1.0, marks of the IO manager": (
+        """\
+00122.455 emon: m-trace[on]
+00122.481 io: m-lap-us-89257636
+00134.228 io: m-lap-us-101025644
+00134.228 io: [dut]: m-infer-start-1000
+00150.291 io: m-lap-us-117104804
+00150.307 io: [dut]: m-infer-done
+00259.076 emon: m-regfile-fn[trace1-energy.bin]-type[emon]-name[lpm01a]
+00259.084 emon: m-voltage-mv[1800]
+""",
+        """\
+00259.178 ulp-ml: Energy data for window 2 at time 11.77 for 16.06 sec.:
+00259.179 ulp-ml:   Energy       :   101897.480 uJ
+00259.179 ulp-ml:   Power        :     6345.195 uW
+00259.179 ulp-ml:   Energy/Inf.  :      101.897 uJ/inf.
+00259.223 ulp-ml: Median energy cost is 101.833 uJ/inf.
+00259.225 ulp-ml: Performance results for window 2:
+00259.225 ulp-ml:   # Inferences :         1000
+00259.226 ulp-ml:   Runtime      :       16.060 sec.
+00259.227 ulp-ml: Runtime requirements have been met.
+""",
+        (1000, 16.060, 101.897480, 101.833, "lpm01a", 1800, 0),
+    ),
+    "v1.3": (
+        "Retrieving name from DUT ...\nCaptured samples:23359 timestamps:2\n",
+        """\
+Power Edition Output
+Energy data for trial 0
+  Elapsed time  : 10.936000000000002
+  Inferences    : 60
+  Power         : 5.2981 mW.
+  Total Energy  : 57939.806 uJ
+  Energy/Inf    : 965.663 uJ/inf
+Median energy cost is 965.5817 uJ/inf.
+""",
+        (60, 10.936, 57939.806 / 60, 965.5817, None, None, 0),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ROUNDS)
+def test_what_the_runners_of_other_rounds_write(name: str) -> None:
+    log_text, results_text, expected = ROUNDS[name]
+    results, log = read_results(results_text), read_log(log_text)
+    (window,) = results.windows.values()
+    assert (window.inferences, window.length_s) == pytest.approx(expected[:2])
+    assert window.per_inference_uj == pytest.approx(expected[2])
+    assert results.median_uj == expected[3]
+    assert (log.meter, log.voltage_mv, max(0, len(log.laps_s) - 1)) == expected[4:]
+
+
+def test_a_window_of_a_tenth_of_a_second_is_not_taken_for_another_runs(tmp_path: Path) -> None:
+    folder = write_mlperf(tmp_path / "a")
+    text = (folder / "results.txt").read_text()
+    data = (folder / "trace1-energy.bin").read_bytes()
+    short = text.replace("for 2.00", "for 0.10").replace("2.000 sec", "0.100 sec")
+    each = f"{1e6 * BUSY_W * 2.0:12.3f}"
+    (folder / "results.txt").write_text(short.replace(each, f"{1e6 * BUSY_W * 0.1:12.3f}"))
+    samples = np.frombuffer(data, "<f4", offset=5).copy()
+    samples[3103:5003] = samples[8103:10003] = samples[13103:15003] = samples[0]
+    (folder / "trace1-energy.bin").write_bytes(data[:5] + samples.tobytes())
+    trace = opened(folder)
+    assert each_uj(trace) == pytest.approx([1e5 * BUSY_W * 0.1] * 3, rel=0.03)
