@@ -219,9 +219,7 @@ class SimulatedBoard(Closing):
             return stage.time_ns
         mean_ns: float = stage.time_ns
         if self._surroundings.crowded:
-            full = threads >= self._model.cpu.cores
-            truth = self._truth
-            mean_ns *= truth.process_crowding if full else truth.process_slowdown
+            mean_ns *= self._truth.slowdown(threads, self._model.cpu.cores)
         return self._jitter.time_ns(mean_ns)
 
     def _spend_with_events(self, stage: StageTruth, threads: int, time_ns: int) -> None:

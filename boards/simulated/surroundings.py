@@ -12,6 +12,35 @@ IDLE_CELSIUS = 54.7
 """Of an idle board: a bare Raspberry Pi 4 (pi-plates.com, THERMOplate)."""
 
 
+class OtherProcesses:
+    """Wakes up now and then, and keeps a core busy for a while.
+
+    Args:
+        truth: how often, and how long.
+        seed: of both.
+    """
+
+    def __init__(self, truth: Truth, seed: int) -> None:
+        self._random = Random(f"{seed} processes")
+        self._truth = truth
+        self.running = False
+        self.due_ns = self._gap_ns() if truth.process_hz else NEVER_NS
+        """When one begins, or ends."""
+
+    def pass_until(self, now_ns: int) -> bool:
+        """Let time pass; return True while one runs."""
+        while now_ns >= self.due_ns:
+            self.running = not self.running
+            self.due_ns += self._length_ns() if self.running else self._gap_ns()
+        return self.running
+
+    def _gap_ns(self) -> int:
+        return 1 + round(self._random.expovariate(self._truth.process_hz / 1e9))
+
+    def _length_ns(self) -> int:
+        return 1 + round(self._random.expovariate(1 / self._truth.process_ns))
+
+
 class Surroundings:
     """Draws power beside the idle power, and holds work up. Time goes by events: see `due_ns`.
 
@@ -24,20 +53,22 @@ class Surroundings:
     def __init__(self, truth: Truth, idle_uw: int, seed: int) -> None:
         self._truth = truth
         self._idle_uw = idle_uw
-        self._random = Random(f"{seed} surroundings")
-        self._phase = 2 * pi * self._random.random()
+        self._phase = 2 * pi * Random(f"{seed} room").random()
         self._warmth_k = 0.0
         """Above `IDLE_CELSIUS`, the room's left out."""
         self._looked_ns = 0
         self._at_ns = 0
-        self.crowded = False
-        """True while another process runs."""
-        self._process_ns = self._gap_ns() if truth.process_hz else NEVER_NS
+        self._processes = OtherProcesses(truth, seed)
 
     @property
     def due_ns(self) -> int:
         """When `pass_until` has to be called next."""
-        return min(self._looked_ns + STEP_NS, self._process_ns)
+        return min(self._looked_ns + STEP_NS, self._processes.due_ns)
+
+    @property
+    def crowded(self) -> bool:
+        """True while another process runs."""
+        return self._processes.running
 
     @property
     def celsius(self) -> float:
@@ -59,9 +90,7 @@ class Surroundings:
             energy_nj: what the board drew since the last look.
         """
         self._at_ns = now_ns
-        if now_ns >= self._process_ns:
-            self.crowded = not self.crowded
-            self._process_ns = now_ns + (self._length_ns() if self.crowded else self._gap_ns())
+        self._processes.pass_until(now_ns)
         looks = now_ns >= self._looked_ns + STEP_NS
         if looks:
             self._warm(now_ns - self._looked_ns, energy_nj)
@@ -80,9 +109,3 @@ class Surroundings:
         turn = 2 * pi * self._at_ns / truth.ambient_ns
         # From 0 on, so that a board begins at the power that its profile states.
         return self._warmth_k + truth.ambient_k * (cos(turn + self._phase) - cos(self._phase))
-
-    def _gap_ns(self) -> int:
-        return round(self._random.expovariate(self._truth.process_hz / 1e9))
-
-    def _length_ns(self) -> int:
-        return 1 + round(self._random.expovariate(1 / self._truth.process_ns))

@@ -92,6 +92,10 @@ class Truth:
         """Whether one invocation takes another time than the next."""
         return bool(self.jitter or self.tail)
 
+    def slowdown(self, threads: int, cores: int) -> float:
+        """Return the factor on a stage's time while another process runs."""
+        return self.process_crowding if threads >= cores else self.process_slowdown
+
 
 DISTURBED = Truth()
 """What a simulated board is by default."""

@@ -14,6 +14,11 @@ from edge_infer.boards.contract import Board
 from edge_infer.boards.power import Origin, PowerMeter
 from edge_infer.runtime.records import InferenceRecord
 
+FAR = 4.0
+"""Standard deviations from which on a sample's error is no noise."""
+MEDIAN_TO_DEVIATION = 1.4826
+"""Standard deviation of normal errors by the median of their size."""
+
 
 @dataclass(frozen=True, slots=True)
 class IdleReference:
@@ -99,10 +104,26 @@ def measure_idle(board: Board, meter: PowerMeter, duration_ns: int) -> IdleRefer
         table = board.cost_table(())
         return IdleReference(table.idle_reference_uw if table else 0, 0)
     mean = math.fsum(powers) / len(powers)
-    # About a slowly moving mean (von Neumann): the reference is the mean of this very time.
-    steps = math.fsum((after - before) ** 2 for before, after in pairwise(powers))
-    variance = steps / 2 / (len(powers) - 1)
+    steps = [after - before for before, after in pairwise(powers)]
+    median_uw = sorted(map(abs, steps))[len(steps) // 2]
+    noise_uw = MEDIAN_TO_DEVIATION * median_uw / math.sqrt(2)
+    variance = math.fsum(step_variance(step, noise_uw) for step in steps) / len(steps)
     return IdleReference(round(mean), math.ceil(math.sqrt(variance / len(powers))))
+
+
+def step_variance(step_uw: float, noise_uw: float) -> float:
+    """Return the variance of the mean between two neighbouring samples, in uW^2.
+
+    Half the square of their difference is the variance of one about a slowly moving mean (von
+    Neumann's successive difference), without a drift being taken for noise. What exceeds the noise
+    is an edge: the straight line puts it in their middle, and it may have been anywhere between.
+
+    Args:
+        step_uw: difference of the samples, less what is known of it.
+        noise_uw: standard deviation of a sample.
+    """
+    noise = min(abs(step_uw), FAR * noise_uw)
+    return noise**2 / 2 + (step_uw**2 - noise**2) / 12
 
 
 class UnmeteredAccount:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.runtime.accounting.account import FAR, MEDIAN_TO_DEVIATION
 from edge_infer.runtime.stage_costs import row_name
 
 PRIOR_SPREAD = 0.3
@@ -24,11 +25,6 @@ PARTS, PART_SPREAD = 4, 0.15
 """Parts of equal length that a stage has a power each in, and by what share of the power above
 idle they differ (one standard deviation): operators differ, and a conversion that is about as long
 as a stage sees its middle more often whole than its ends."""
-FAR = 4.0
-"""Robust standard deviations from which on a sample counts less, beyond what its activities may
-be off by: another process that runs for some milliseconds adds nearly a watt."""
-MEDIAN_TO_DEVIATION = 1.4826
-"""Standard deviation of normal errors by the median of their size."""
 LEAST_NOISE = 1e-4
 """Of a sample, as a share of idle power: no meter is better, and equations stay solvable."""
 LEAST_SPREAD_UW = 1000
@@ -200,7 +196,7 @@ class ActivityPower:
         self._moment = np.append(self._moment, np.zeros(grown))
         self._moment += weighed @ (power_uw - mix @ self._prior_uw)
 
-        noise = self._noise_uw2
+        noise = self.noise_uw**2
         inverse = np.linalg.inv(self._normal / noise + self._weight)
         solved = self._prior_uw + inverse @ (self._moment / noise)
         error_uw = power_uw - mix @ solved
@@ -215,7 +211,11 @@ class ActivityPower:
     def _weights(
         self, mix: NDArray[np.float64], error_uw: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        """Return the weight of each sample, less than 1 for far ones (Huber, 1964)."""
+        """Return the weight of each sample, less than 1 for far ones (Huber, 1964).
+
+        Another process that runs for some milliseconds adds nearly a watt. Far is what lies beyond
+        the noise and what the activities' powers may be off by.
+        """
         size_uw = np.abs(error_uw)
         usual_uw = MEDIAN_TO_DEVIATION * float(np.median(size_uw)) if len(size_uw) else 0.0
         limit_uw = FAR * max(usual_uw, 1.0) + mix @ self._reach_uw
@@ -225,10 +225,11 @@ class ActivityPower:
         return weights
 
     @property
-    def _noise_uw2(self) -> float:
-        """Variance of a sample that counts whole."""
+    def noise_uw(self) -> float:
+        """Standard deviation of a sample that counts whole."""
         least_uw2 = (LEAST_NOISE * self.idle_uw) ** 2 + 1.0
-        return max(self._weighed_squares / self._weighed if self._weighed else 0.0, least_uw2)
+        mean_uw2 = self._weighed_squares / self._weighed if self._weighed else 0.0
+        return math.sqrt(max(mean_uw2, least_uw2))
 
 
 def _enlarged(matrix: NDArray[np.float64], by: int) -> NDArray[np.float64]:

@@ -23,7 +23,7 @@ from functools import lru_cache
 from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.boards.errors import BusError
 from edge_infer.boards.power import UNUSABLE, PowerMeter, PowerSample
-from edge_infer.runtime.accounting.account import EnergyTotals, IdleReference
+from edge_infer.runtime.accounting.account import EnergyTotals, IdleReference, step_variance
 from edge_infer.runtime.accounting.activity_power import Activity, ActivityPower
 from edge_infer.runtime.accounting.seen_mix import SeenMix, whole
 from edge_infer.runtime.records import InferenceEnergy, InferenceRecord
@@ -103,14 +103,15 @@ class MeteredAccount:
         self._apportioned_nj = 0.0
         self._samples = 0
         self._saturated = 0
-        self._squares_of_steps = 0.0
         self._shares: dict[Activity, float] = {}
         """Of the last sample."""
         self._mixes: dict[int, SeenMix] = {WAITING: SeenMix()}
         """By exit."""
         self._counts: dict[int, int] = {}
         self._net_nj: dict[int, int] = {}
-        self._squares_ns2 = 0
+        self._supply = SeenMix()
+        self._scatter: dict[int, float] = {}
+        """Of open records by number: sum of samples' variances times squared times."""
         self._failed = False
 
     def add(self, record: InferenceRecord) -> None:
@@ -167,7 +168,8 @@ class MeteredAccount:
         done = self.drain(end_ns)
         self._give_held()
         if end_ns > self._covered_ns:
-            self._cover(end_ns, self._residual_uw or 0.0, list(self._shares.items()))
+            residual_uw = self._residual_uw or 0.0
+            self._cover(end_ns, residual_uw, residual_uw, list(self._shares.items()))
         return done + self._covered()
 
     def totals(self) -> EnergyTotals:
@@ -175,7 +177,7 @@ class MeteredAccount:
         wall_s = (self._covered_ns - self._start_ns) / 1e9
         gross_nj = round(self._gross_nj)
         net_nj = gross_nj - self._idle.power_uw * wall_s * 1e3
-        mean_uw = self._mean_error_uw(whole(self._mixes.values(), self._squares_ns2))
+        mean_uw = self._mean_error_uw(whole(self._mixes.values(), self._supply))
         net_error_nj = self._net_error_nj(net_nj, wall_s * 1e9, mean_uw)
         statistics = self._meter.statistics()
         return EnergyTotals(
@@ -241,12 +243,11 @@ class MeteredAccount:
         self._saturated += bool(sample.flags & UNUSABLE)
         if before_uw is None:
             before_uw, self._shares = residual_uw, shares
-        self._squares_of_steps += (residual_uw - before_uw) ** 2
         seen = [
             (activity, share / 2) for activity, share in (*self._shares.items(), *shares.items())
         ]
         self._shares = shares
-        self._cover(middle_ns, (before_uw + residual_uw) / 2, seen)
+        self._cover(middle_ns, before_uw, residual_uw, seen)
 
     def _shares_of(self, sample: PowerSample) -> dict[Activity, float]:
         """Return the share of the conversion that each activity filled."""
@@ -262,26 +263,41 @@ class MeteredAccount:
         return shares
 
     def _cover(
-        self, until_ns: int, residual_uw: float, seen: Sequence[tuple[Activity, float]]
+        self,
+        until_ns: int,
+        before_uw: float,
+        after_uw: float,
+        seen: Sequence[tuple[Activity, float]],
     ) -> None:
-        """Give the spans up to `until_ns` their expected power and `residual_uw` beside it."""
+        """Give the spans up to `until_ns` their expected power, and a residual beside it.
+
+        It goes in a straight line from `before_uw` to `after_uw`.
+        """
         from_ns, self._covered_ns = self._covered_ns, until_ns
-        self._squares_ns2 += (until_ns - from_ns) ** 2
+        variance_uw2 = step_variance(after_uw - before_uw, self._powers.noise_uw)
+        self._supply.scatter(until_ns - from_ns, variance_uw2)
+        slope = (after_uw - before_uw) / (until_ns - from_ns)
         whole = not self._spans or self._spans[0].end_ns >= until_ns
         parts_ns: dict[int, int] = {}
         while self._spans:
             span = self._spans[0]
-            overlap_ns = min(span.end_ns, until_ns) - max(span.start_ns, from_ns)
+            begin_ns, end_ns = max(span.start_ns, from_ns), min(span.end_ns, until_ns)
+            overlap_ns = end_ns - begin_ns
             if overlap_ns > 0:
                 exit_ = WAITING if span.record is None else span.record.exit
                 parts_ns[exit_] = parts_ns.get(exit_, 0) + overlap_ns
+                residual_uw = before_uw + slope * ((begin_ns + end_ns) / 2 - from_ns)
                 self._give(span, overlap_ns, residual_uw, whole)
+                if span.record is not None:
+                    own = variance_uw2 * overlap_ns**2
+                    number = span.record.number
+                    self._scatter[number] = self._scatter.get(number, 0.0) + own
                 self._mixes[exit_].run(span.activity, overlap_ns)
             if span.end_ns > until_ns:
                 break
             self._spans.popleft()
         for exit_, ns in parts_ns.items():
-            self._mixes[exit_].see(ns, seen)
+            self._mixes[exit_].see(ns, seen, variance_uw2)
 
     def _give(self, span: Span, overlap_ns: int, residual_uw: float, whole: bool) -> None:
         nj = (self._powers[span.activity] + residual_uw) * overlap_ns / 1e6
@@ -336,6 +352,8 @@ class MeteredAccount:
         busy_ns = record.busy_ns
         own_uw = math.hypot(self._powers.residual_uw, split_fj / max(1, busy_ns))
         own_uw *= energy.apportioned_share
+        seen_uw = math.sqrt(self._scatter.pop(record.number, 0.0)) / max(1, busy_ns)
+        own_uw = math.hypot(own_uw, seen_uw)
         return self._half_width_nj(self._net_error_nj(energy.net_nj, busy_ns, own_uw))
 
     def _exit_half_width_nj(self, exit_: int) -> int:
@@ -370,12 +388,10 @@ class MeteredAccount:
     def _mean_error_uw(self, mix: SeenMix) -> float:
         """Standard error of a mean power: the samples' scatter, and what the meter did not see.
 
-        Half the mean square step between neighbouring residuals is the variance of one about a
-        slowly moving mean (von Neumann's successive difference), without a drift being taken for
-        noise. Where the mix that was seen differs from the mix that ran, the difference carries
-        the error of the learned powers.
+        Where the mix that was seen differs from the mix that ran, the difference carries the error
+        of the learned powers.
         """
         if self._samples < 2 or not mix.total_ns:
             return float(self._powers.idle_uw)
-        scatter_uw2 = self._squares_of_steps / 2 / self._samples * mix.weight
-        return math.sqrt(scatter_uw2 + LEARNING * self._powers.mean_error_uw(mix.unseen()) ** 2)
+        unseen_uw = self._powers.mean_error_uw(mix.unseen())
+        return math.hypot(mix.scatter_uw, math.sqrt(LEARNING) * unseen_uw)

@@ -4,6 +4,7 @@ Samples correct the expected power of what ran by how far they were off themselv
 mixes are the same, an error of the learned powers cancels; where they differ, it does not.
 """
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -15,8 +16,8 @@ class SeenMix:
 
     def __init__(self) -> None:
         self.total_ns = 0
-        self.squares_ns2 = 0
-        """Of the times that single samples stand for."""
+        self._scatter = 0.0
+        """Sum of variances times squared times that single samples stand for."""
         self._ran_ns: Counter[Activity] = Counter()
         self._seen_ns: dict[Activity, float] = {}
 
@@ -24,17 +25,21 @@ class SeenMix:
         """Count time in which an activity ran."""
         self._ran_ns[activity] += ns
 
-    def see(self, ns: int, shares: Sequence[tuple[Activity, float]]) -> None:
-        """Count time that the samples with these shares of activities stand for."""
+    def see(self, ns: int, shares: Sequence[tuple[Activity, float]], variance_uw2: float) -> None:
+        """Count time that samples with these shares of activities, and that variance, stand for."""
         self.total_ns += ns
-        self.squares_ns2 += ns * ns
+        self.scatter(ns, variance_uw2)
         for activity, share in shares:
             self._seen_ns[activity] = self._seen_ns.get(activity, 0.0) + ns * share
 
+    def scatter(self, ns: int, variance_uw2: float) -> None:
+        """Count what a sample's own error adds to that of the mean."""
+        self._scatter += variance_uw2 * ns * ns
+
     @property
-    def weight(self) -> float:
-        """Sum of the squares of the shares that single samples stand for: 1 / their number."""
-        return self.squares_ns2 / self.total_ns**2
+    def scatter_uw(self) -> float:
+        """Standard error of the mean power by the errors of single samples."""
+        return math.sqrt(self._scatter) / self.total_ns
 
     def unseen(self) -> dict[Activity, float]:
         """Return by activity the share that ran less the share that was seen."""
@@ -46,15 +51,15 @@ class SeenMix:
         return difference
 
 
-def whole(mixes: Iterable[SeenMix], squares_ns2: int) -> SeenMix:
+def whole(mixes: Iterable[SeenMix], supply: SeenMix) -> SeenMix:
     """Return the mix of all parts of a run.
 
     Args:
         mixes: of the parts.
-        squares_ns2: of the times that single samples stand for, whatever they saw.
+        supply: has the scatter alone: one sample may stand for several parts.
     """
     mix = SeenMix()
-    mix.squares_ns2 = squares_ns2
+    mix._scatter = supply._scatter
     for part in mixes:
         mix.total_ns += part.total_ns
         mix._ran_ns.update(part._ran_ns)

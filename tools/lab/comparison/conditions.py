@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from edge_infer.boards.simulated.truth import IDEAL, Truth
 from edge_infer.lab.replay.costs import Disturbance
 
 
@@ -33,6 +34,8 @@ class Conditions:
     """Planners learn from finished inferences."""
     disturbances: tuple[Disturbance, ...] = ()
     """How the board leaves its cost table during the run."""
+    truth: Truth = IDEAL
+    """How it differs from its cost table from the beginning on, by `seed`."""
     strict: bool = False
     """Refuse a deadline that no operating point can keep, instead of a warning."""
     budget_uw: int | None = None

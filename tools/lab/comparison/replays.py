@@ -71,7 +71,10 @@ class Replays:
         return self._replay(alone, self._costs([CLASSIC], ratio), {})
 
     def _costs(self, stages: list[str], ratio: str) -> ReplayCosts:
-        return ReplayCosts(self._table, [row_name(stage, ratio) for stage in stages])
+        whole = {row_name(CLASSIC, ratio): [row_name(stage, ratio) for stage in self._stages]}
+        names = [row_name(stage, ratio) for stage in stages]
+        conditions = self._conditions
+        return ReplayCosts(self._table, names, conditions.truth, conditions.seed, whole)
 
     def _replay(
         self,

@@ -13,6 +13,8 @@ from typing import Any, Literal, NamedTuple
 from numpy.typing import NDArray
 
 from edge_infer.boards.cost_table import CostRow, OperatingPoint
+from edge_infer.boards.simulated.surroundings import OtherProcesses
+from edge_infer.boards.simulated.truth import Jitter
 from edge_infer.lab.baselines.kernel_governors import TickingGovernor
 from edge_infer.lab.replay.costs import Disturbance, ReplayCosts
 from edge_infer.lab.replay.result import ReplayResult
@@ -105,6 +107,9 @@ class _Run(FrameLoop):
 
     def __init__(self, replay: Replay, governor: Governor, point: OperatingPoint) -> None:
         self.time_ns = 0
+        truth, seed = replay.costs.truth, replay.costs.seed
+        self._jitter = Jitter(truth, seed) if truth.jitters else None
+        self._processes = OtherProcesses(truth, seed)
         super().__init__(governor, point, lambda: self.time_ns)
         self._asked = point
         self.replay = replay
@@ -203,9 +208,17 @@ class _Run(FrameLoop):
             if self.cap_khz is not None and self._in_force.clock_khz > self.cap_khz:
                 self._cap(self.cap_khz)
             time_ns, power_uw = self.costs.spend[index, self._in_force]
+            if self._jitter is not None:
+                time_ns = self._jitter.time_ns(time_ns * self._slowdown())
             self.time_ns += time_ns
             self.gross_fj += time_ns * power_uw
         return self._decisions[index]
+
+    def _slowdown(self) -> float:
+        """Return what other processes make of a stage that begins now."""
+        if not self._processes.pass_until(self.time_ns):
+            return 1.0
+        return self.costs.truth.slowdown(self._in_force.threads, self.costs.cores)
 
     def _scores(self, index: int, frame: Frame) -> NDArray[Any]:
         """Return the scores of the frame at a stage, at the ratio in force."""
@@ -240,9 +253,13 @@ class _Run(FrameLoop):
 
     def _spend_ticking(self, stage: int, ticking: TickingGovernor) -> None:
         """Run a stage in pieces from tick to tick; the rest takes its share at the new clock."""
-        left = 1.0
+        left, slower = 1.0, 1.0
+        if self._jitter is not None:
+            mean_ns = self.costs.spend[stage, self._in_force][0]
+            slower = self._jitter.time_ns(mean_ns * self._slowdown()) / mean_ns
         while True:
             time_ns, power_uw = self.costs.spend[stage, self._in_force]
+            time_ns = round(time_ns * slower)
             piece_ns = max(1, round(left * time_ns))
             until_tick_ns = max(0, ticking.next_tick_ns - self.time_ns)
             done = piece_ns <= until_tick_ns
