@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from edge_infer.boards.closing import Closing
 from edge_infer.boards.power import PowerSample
+from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.records import InferenceRecord
 
 
@@ -26,6 +27,19 @@ class RunState:
     inferences: int
     misses: int
     dropped_frames: int
+
+
+class PortTakenError(RunError):
+    """A sink cannot listen where it was told to; a run goes on without it.
+
+    Args:
+        name: of the sink.
+        reason: why not.
+    """
+
+    def __init__(self, name: str, reason: str) -> None:
+        super().__init__(f"{name}: {reason}")
+        self.name, self.reason = name, reason
 
 
 class Sink(Closing):
@@ -61,4 +75,8 @@ class Sink(Closing):
 
     def flush(self) -> None:
         """Nothing more comes for now: let out what waits."""
+        return
+
+    def give_up(self) -> None:
+        """The run waits no longer: let calls return. The one method of another thread."""
         return

@@ -18,10 +18,13 @@ class SinkSet(Closing):
 
     Args:
         threads: of the sinks; not yet started.
+        missing: what was asked for and could not be opened, name and reason.
     """
 
-    def __init__(self, threads: Sequence[SinkThread]) -> None:
-        self.threads = tuple(threads)
+    def __init__(
+        self, threads: Sequence[SinkThread], missing: Sequence[tuple[str, str]] = ()
+    ) -> None:
+        self.threads, self._missing = tuple(threads), missing
         self._with_power = [one for one in threads if one.sink.wants_power]
         self._with_state = [one for one in threads if one.sink.wants_state]
         self._state_due_ns = 0
@@ -66,4 +69,8 @@ class SinkSet(Closing):
 
     def document(self) -> list[dict[str, Any]]:
         """Return what came of each: `sinks` of `run --json`."""
-        return [one.document() for one in self.threads]
+        missing = [
+            {"name": name, "written": 0, "dropped": 0, "error": reason}
+            for name, reason in self._missing
+        ]
+        return [*(one.document() for one in self.threads), *missing]

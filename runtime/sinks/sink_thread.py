@@ -24,7 +24,7 @@ LIMIT = 4096
 IMPATIENT_S = 2.0
 """How long an interrupted run waits for a sink."""
 _BATCH = 64
-"""Records between two looks at whether the queue has room again."""
+"""Records that are let out together, at most: what comes without end is not held back."""
 Item = InferenceRecord | RunState | Sequence[PowerSample]
 
 
@@ -110,6 +110,9 @@ class SinkThread:
             return
         self._abandoned = True
         self.error = self.error or f"it did not take all within {patience_s:g} s"
+        self.sink.give_up()
+        if self._closed.wait(min(patience_s or 0.0, IMPATIENT_S)):
+            self._thread.join()
 
     def step(self) -> None:
         """Hand all that waits to the sink; the thread does this each time it is woken."""
@@ -123,8 +126,8 @@ class SinkThread:
                 if self.error is None:
                     self._hand(sink, item)
             self._room.set()
-        if self.error is None:
-            sink.flush()
+            if self.error is None:
+                sink.flush()
 
     def _hand(self, sink: Sink, item: Item) -> None:
         if isinstance(item, InferenceRecord):

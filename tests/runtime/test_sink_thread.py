@@ -18,7 +18,7 @@ LONG_S = 30.0
 """A test that waits this long has failed."""
 
 
-def record(number: int) -> InferenceRecord:
+def numbered(number: int) -> InferenceRecord:
     return record_of(Frame(number, np.zeros(1)), number, number + 1)
 
 
@@ -77,7 +77,7 @@ def test_records_arrive_in_order_and_the_end_waits_for_them() -> None:
     sink = KeepingSink()
     with SinkSet([SinkThread(sink)]) as sinks:
         for number in range(1000):
-            sinks.put(record(number))
+            sinks.put(numbered(number))
         sinks.drained(0, state)
     assert sink.numbers == list(range(1000))
     assert sink.closed and sink.flushes > 0
@@ -88,12 +88,12 @@ def test_a_blocked_sink_delays_no_frame_and_what_gives_way_is_counted() -> None:
     stuck, other = KeepingSink(), KeepingSink()
     threads = [SinkThread(stuck, limit=100), SinkThread(other, limit=10_000)]
     with SinkSet(threads) as sinks, blocked(stuck):
-        sinks.put(record(0))
+        sinks.put(numbered(0))
         sinks.drained(0, state)
         assert stuck.entered.wait(LONG_S)
         # The thread is stuck with the first one; none of these calls waits for it.
         for number in range(1, 1001):
-            sinks.put(record(number))
+            sinks.put(numbered(number))
             sinks.drained(number, state)
         assert stuck.numbers == []
     assert stuck.numbers == [0, *range(901, 1001)]  # the newest are kept
@@ -103,11 +103,25 @@ def test_a_blocked_sink_delays_no_frame_and_what_gives_way_is_counted() -> None:
     assert (full["written"], full["dropped"]) == (1001, 0)
 
 
+def test_what_comes_without_end_is_let_out_meanwhile() -> None:
+    class Endless(KeepingSink):
+        def write(self, record: InferenceRecord) -> None:
+            super().write(record)
+            if record.number < 1000:  # there is always one more
+                thread.put(numbered(record.number + 1))
+
+    sink = Endless()
+    thread = SinkThread(sink)
+    thread.put(numbered(0))
+    thread.step()
+    assert sink.numbers == list(range(1001)) and sink.flushes > 10
+
+
 def test_frames_that_can_wait_do_so_for_a_sink_that_keeps_all() -> None:
     sink = KeepingSink()
     with SinkSet([SinkThread(sink, frames_wait=True, limit=10)]) as sinks:
         for number in range(2000):
-            sinks.put(record(number))
+            sinks.put(numbered(number))
     assert sink.numbers == list(range(2000))
 
 
@@ -117,7 +131,7 @@ def test_what_waits_for_a_sink_ends_with_the_run() -> None:
     with SinkSet([thread]) as sinks, blocked(sink):
         stopping.set()
         for number in range(100):
-            sinks.put(record(number))  # would wait for ever
+            sinks.put(numbered(number))  # would wait for ever
     assert thread.dropped > 0 and len(sink.numbers) + thread.dropped == 100
 
 
@@ -130,7 +144,7 @@ def test_a_sink_that_fails_says_so_once_and_the_others_go_on() -> None:
 
     with SinkSet([SinkThread(one, failed=failed) for one in (failing, other)]) as sinks:
         for number in range(20):
-            sinks.put(record(number))
+            sinks.put(numbered(number))
     assert told == [("kept", "[Errno 28] No space left on device")]
     assert failing.closed
     first, second = sinks.document()
@@ -145,7 +159,7 @@ def test_the_patience_of_a_sink_ends_the_wait_for_it() -> None:
     thread = SinkThread(sink)
     with blocked(sink):
         thread.start()
-        thread.put(record(0))
+        thread.put(numbered(0))
         thread.close()
         thread.close()  # does not wait again
         assert thread.document()["error"] == "it did not take all within 0 s"
@@ -176,5 +190,5 @@ def test_states_come_at_most_four_times_a_second_of_the_boards_time() -> None:
 @pytest.mark.parametrize("sinks", [0, 2])
 def test_any_number_of_sinks_is_a_set(sinks: int) -> None:
     with SinkSet([SinkThread(KeepingSink()) for _ in range(sinks)]) as opened:
-        opened.put(record(0))
+        opened.put(numbered(0))
     assert [one["written"] for one in opened.document()] == [1] * sinks

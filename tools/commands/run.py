@@ -33,7 +33,7 @@ from edge_infer.commands.run_engine import Kernels, checked_labels, open_engine
 from edge_infer.commands.run_loop import RunEnd, run_loop
 from edge_infer.commands.run_options import PolicyText, RunPolicy, policy_help
 from edge_infer.commands.run_report import run_report
-from edge_infer.commands.sink_options import SinkOptions, open_sinks, sink_options
+from edge_infer.commands.sink_options import RunNames, SinkOptions, open_sinks, sink_options
 from edge_infer.commands.source_options import SourceOptions, open_input, source_options
 from edge_infer.runtime.answers import MOST_TOLD, AnswerReader
 from edge_infer.runtime.arrivals import BackToBack, Periodic
@@ -174,7 +174,7 @@ def run_command(
                 going,
                 reader,
                 end,
-                opened.manifest,
+                RunNames(opened.manifest, board, policy),
                 lines=going.answers and not as_json,
                 frames_wait=_frames_wait(board, source, rate),
             )

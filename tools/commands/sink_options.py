@@ -1,8 +1,9 @@
 """Options that say where answers go, and the sinks that they come to."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from edge_infer.commands.run_loop import RunEnd
 from edge_infer.models_tflite.manifest import Manifest
 from edge_infer.runtime.answers import AnswerReader
 from edge_infer.runtime.sinks.row_files import STANDARD_OUTPUT, FileSink, StandardOutputSink
-from edge_infer.runtime.sinks.sink import Sink
+from edge_infer.runtime.sinks.sink import PortTakenError, Sink
 from edge_infer.runtime.sinks.sink_set import SinkSet
 from edge_infer.runtime.sinks.sink_thread import SinkThread, reason_of
 
@@ -27,6 +28,10 @@ class SinkOptions:
     output: tuple[Path, ...] = ()
     answers: bool = False
     top: int = 1
+    mqtt: str | None = None
+    mqtt_password_file: Path | None = None
+    mqtt_ca: Path | None = None
+    prometheus: str | None = None
 
     @property
     def takes_standard_output(self) -> bool:
@@ -78,16 +83,50 @@ sink_options = options_as(
             show_default=True,
             help="Labels to name for each input, the likeliest first.",
         ),
+        option(
+            "--mqtt",
+            help="Publish every answer as JSON: mqtt://broker/topic, mqtts:// for TLS. Home "
+            "Assistant finds it by itself.",
+        ),
+        option(
+            "--mqtt-password-file",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            help="File with the password of the user in --mqtt mqtt://user@broker/topic.",
+        ),
+        option(
+            "--mqtt-ca",
+            type=click.Path(path_type=Path, exists=True, dir_okay=False),
+            help="Certificate (PEM) of who signed the broker's.  [default: the system's]",
+        ),
+        option(
+            "--prometheus",
+            metavar="[HOST]:PORT",
+            help="Serve counts, latencies and energies for Prometheus, as :9099.",
+        ),
     ),
 )
 """Of a command that answers frames; it gets them as the argument `going`."""
+
+
+@dataclass(frozen=True)
+class RunNames:
+    """What a sink says of the run beside its records."""
+
+    manifest: Manifest
+    board: str
+    policy: str
+
+    @property
+    def exits(self) -> tuple[str, ...]:
+        """Of the bundle."""
+        return tuple(stage.name for stage in self.manifest.stages)
 
 
 def open_sinks(
     options: SinkOptions,
     reader: AnswerReader,
     end: RunEnd,
-    manifest: Manifest,
+    names: RunNames,
     *,
     lines: bool,
     frames_wait: bool,
@@ -98,12 +137,13 @@ def open_sinks(
         options: which ones.
         reader: of the bundle.
         end: of the run: told when nobody reads standard output any more.
-        manifest: of the bundle.
+        names: of the run.
         lines: print a line for each answer.
         frames_wait: True where a frame loses nothing by waiting for a sink.
 
     Raises:
-        RunError: a file's suffix is neither .jsonl nor .csv.
+        RunError: a file's suffix is neither .jsonl nor .csv, or a library is not installed.
+        InputError: an address is none.
         OSError: a file cannot be written.
     """
 
@@ -114,23 +154,60 @@ def open_sinks(
         else:
             warn(f"{reason_of(error)}: the run goes on without it")
 
-    exit_names = [stage.name for stage in manifest.stages]
+    missing: list[tuple[str, str]] = []
     with ExitStack() as opening:
-        sinks = [opening.enter_context(sink) for sink in _sinks(options, reader)]
-        if lines:
-            sinks.append(AnswerLines(reader, exit_names))
+        sinks: list[Sink] = []
+        for opener in _openers(options, reader, names, lines):
+            try:
+                sinks.append(opening.enter_context(opener()))
+            except PortTakenError as error:
+                missing.append((error.name, error.reason))
+                warn(f"{error}: the run goes on without it")
         opening.pop_all()  # from here on the threads close them
-    return SinkSet(
-        [
-            SinkThread(sink, frames_wait=frames_wait, gives_up=end.is_near, failed=failed)
-            for sink in sinks
-        ]
-    )
+    threads = [
+        SinkThread(sink, frames_wait=frames_wait, gives_up=end.is_near, failed=failed)
+        for sink in sinks
+    ]
+    return SinkSet(threads, missing)
 
 
-def _sinks(options: SinkOptions, reader: AnswerReader) -> Iterator[Sink]:
+def _openers(
+    options: SinkOptions, reader: AnswerReader, names: RunNames, lines: bool
+) -> Iterator[Callable[[], Sink]]:
     for path in options.output:
         if str(path) == STANDARD_OUTPUT:
-            yield StandardOutputSink(reader)
+            yield lambda: StandardOutputSink(reader)
         else:
-            yield FileSink(path, reader)
+            yield partial(FileSink, path, reader)
+    if lines:
+        yield lambda: AnswerLines(reader, names.exits)
+    if options.prometheus is not None:
+        yield lambda: _prometheus(str(options.prometheus), reader, names)
+    if options.mqtt is not None:
+        yield lambda: _mqtt(options, reader, names)
+    elif options.mqtt_ca or options.mqtt_password_file:
+        raise click.UsageError("--mqtt-ca and --mqtt-password-file go with --mqtt mqtt://...")
+
+
+def _mqtt(options: SinkOptions, reader: AnswerReader, names: RunNames) -> Sink:
+    from edge_infer.runtime.sinks.home_assistant import Device
+    from edge_infer.runtime.sinks.mqtt import MqttSink
+    from edge_infer.runtime.sinks.mqtt_address import mqtt_address
+
+    file, manifest = options.mqtt_password_file, names.manifest
+    password = None if file is None else file.read_text().strip("\r\n")
+    address = mqtt_address(str(options.mqtt), password, options.mqtt_ca)
+    return MqttSink(address, reader, Device(manifest.name, manifest.version, names.board), warn)
+
+
+def _prometheus(text: str, reader: AnswerReader, names: RunNames) -> Sink:
+    from edge_infer.runtime.sinks.prometheus import PrometheusSink, scrape_address
+
+    manifest = names.manifest
+    about = {
+        "bundle": manifest.name,
+        "version": manifest.version,
+        "board": names.board,
+        "policy": names.policy,
+    }
+    return PrometheusSink(scrape_address(text), reader, names.exits, about)
