@@ -54,19 +54,18 @@ def report_command(
     Logs of this project are read up to what is whole; what is not is counted.
     """
     asked = any((*_values(given), *_values(telling), run_log, same_clock))
+    shown: PowerLog | Trace
     if not asked and (not log.exists() or is_power_log(log)):
-        recorded = read_power_log(log, up_to_cut=True)
-        document = report_document(recorded, str(log))
-        points = [(s.timestamp_ns / 1e9, s.power_uw / 1e6) for s in recorded.samples]
+        shown = read_power_log(log, up_to_cut=True)
+        document = report_document(shown, str(log))
         text = _text(document)
     else:
-        trace = read_trace(log, given, telling.inferences)
-        document, text = _apportioned(trace, given, telling, run_log, same_clock)
-        points = list(zip(trace.edges_s[:-1].tolist(), trace.power_w.tolist(), strict=True))
+        shown = read_trace(log, given, telling.inferences)
+        document, text = _apportioned(shown, given, telling, run_log, same_clock)
     for sentence in _said(document):
         warn(sentence)
     if plot is not None:
-        save_plot(points, document, plot)
+        save_plot(_points(shown), document, plot)
     emit(as_json, document, text)
 
 
@@ -122,6 +121,15 @@ def _apportioned(
     document = trace_document(trace, found, asked)
     parts = [_text(document), windows_text(document)]
     return document, "\n\n".join(part for part in parts if part)
+
+
+def _points(shown: "PowerLog | Trace") -> list[tuple[float, float]]:
+    """Return times in s and powers in W, no more than a picture shows."""
+    step = max(1, len(shown.samples if isinstance(shown, PowerLog) else shown.power_w) // POINTS)
+    if isinstance(shown, PowerLog):
+        return [(s.timestamp_ns / 1e9, s.power_uw / 1e6) for s in shown.samples[::step]]
+    times, powers = shown.edges_s[:-1:step].tolist(), shown.power_w[::step].tolist()
+    return list(zip(times, powers, strict=True))
 
 
 def _values(record: TraceGiven | WindowsGiven) -> list[Any]:
@@ -203,14 +211,13 @@ def save_plot(points: Sequence[tuple[float, float]], report: dict[str, Any], pat
         report: the document.
         path: of the picture.
     """
-    shown = points[:: max(1, len(points) // POINTS)]
     start_s = points[0][0]
     with picture(path, 9, 4) as axes:
         for window in (report["windows"] or {"list": []})["list"][:POINTS]:
             axes.axvspan(
                 window["start_s"] - start_s, window["end_s"] - start_s, color="tab:green", alpha=0.2
             )
-        axes.plot([at - start_s for at, _ in shown], [watts for _, watts in shown], linewidth=0.7)
+        axes.plot([at - start_s for at, _ in points], [watts for _, watts in points], linewidth=0.7)
         axes.axhline(report["mean_uw"] / 1e6, color="tab:red", linewidth=0.8)
         axes.set_xlabel("time, s")
         axes.set_ylabel(f"power, W ({report['origin']})")

@@ -8,7 +8,7 @@ import numpy as np
 from edge_infer.boards.errors import DamagedTraceError, TraceError
 from edge_infer.boards.traces.trace import Trace, Window
 from edge_infer.lab.traces.clock_fit import ClockFit, fit_clock
-from edge_infer.lab.traces.marks import marked_spans, marked_windows, toggling
+from edge_infer.lab.traces.marks import cut_marks, marked_spans, marked_windows, toggling
 from edge_infer.lab.traces.run_rows import RunRows
 from edge_infer.lab.traces.window_energy import (
     EnergyFigures,
@@ -69,7 +69,9 @@ def apportion(trace: Trace, options: WindowOptions, run: RunRows | None) -> Appo
     if options.channel is not None:
         each = options.inferences or 1
         windows = marked_windows(trace, options.channel, each)
-        assumed = () if options.inferences else ("1 inference in each marked window",)
+        assumed = cut_marks(trace, options.channel)
+        if options.inferences is None:
+            assumed += ("1 inference in each marked window",)
         return _of(trace, windows, options, f"channel {options.channel}", idle_w, assumed)
     if trace.windows:
         return _of(trace, trace.windows, options, trace.windows_from, idle_w, ())

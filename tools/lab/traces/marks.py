@@ -51,6 +51,16 @@ def marked_windows(trace: Trace, mark: str, inferences: int) -> tuple[Window, ..
     return tuple(Window(float(a), float(b), inferences, half) for a, b in spans)
 
 
+def cut_marks(trace: Trace, mark: str) -> tuple[str, ...]:
+    """Return what to say of marks whose beginning or end the trace does not show."""
+    channel, _, level = mark.partition(":")
+    if level == "falling":
+        return ()
+    bits = trace.channels[channel] if level != "low" else ~trace.channels[channel]
+    places = [name for name, at in (("begins", 0), ("ends", -1)) if bits[at]]
+    return tuple(f"the trace {place} inside a mark of {channel}, left out" for place in places)
+
+
 def toggling(trace: Trace) -> dict[str, int]:
     """Return how often each channel goes high, of those that do."""
     found = {n: len(high_windows(bits, trace.edges_s)) for n, bits in trace.channels.items()}
