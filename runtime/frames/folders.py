@@ -66,11 +66,18 @@ def list_images(folder: Path, labels: Sequence[str]) -> FolderListing:
             found.left_out[suffix or path.name] += 1
         else:
             inside = path.relative_to(folder).parts
-            found.paths.append((path, class_of(inside[0], labels) if len(inside) > 1 else None))
+            found.paths.append((path, _class_below(folder, inside, labels)))
     if not found.paths:
         rest = f"; what lies there: {left_out_text(found.left_out)}" if found.left_out else ""
         raise InputError(f"{folder}: holds no image ({', '.join(sorted(IMAGE_SUFFIXES))}){rest}")
     return found
+
+
+def _class_below(folder: Path, inside: tuple[str, ...], labels: Sequence[str]) -> int | None:
+    try:
+        return class_of(inside[0], labels) if len(inside) > 1 else None
+    except InputError as error:
+        raise InputError(f"{folder}: the subfolder {error}") from None
 
 
 def left_out_text(left_out: Counter[str]) -> str:
@@ -118,11 +125,11 @@ def class_of(name: str, labels: Sequence[str]) -> int:
         return meant[0]
     if name.lower() in _SIDES:
         raise InputError(
-            f"the subfolder {name!r} is a side of a data set, no class of the bundle: give the "
-            "folder inside which each class has one"
+            f"{name!r} is a side of a data set, no class of the bundle: give the folder inside "
+            "which each class has one"
         )
     raise InputError(
-        f"the subfolder {name!r} is no class of the bundle; there are: {', '.join(labels[:20])}"
+        f"{name!r} is no class of the bundle; there are: {', '.join(labels[:20])}"
         + (", ..." if len(labels) > 20 else "")
     )
 

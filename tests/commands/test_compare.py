@@ -183,6 +183,9 @@ def test_a_missing_row_says_which_measure_fills_it(
     ("arguments", "code", "message"),
     [
         (["--deadline", "100us", "--strict"], 1, "the least possible is"),
+        (["--cap", "1"], 2, "cannot be held at 1 MHz; --cap is one of its clocks: 1500, 1600"),
+        (["--cap", "1550"], 2, "cannot be held at 1550 MHz"),
+        (["--disturb-at", "5"], 2, "--disturb-at goes with --slowdown or --cap"),
         (["--workload", "rush"], 2, "unknown workload 'rush'"),
         (["--workload", "trace:none.csv"], 2, "no such workload file"),
         (["--policy", "turbo"], 2, "unknown policy 'turbo'"),

@@ -205,6 +205,10 @@ def test_what_cannot_be_tuned_is_refused_in_one_line(
     arrays = dict(np.load(noisy))
     np.savez("unlabelled.npz", frames=arrays["frames"])
     np.savez("other.npz", frames=arrays["frames"], labels=arrays["labels"] + 5)
+    some = {"few": [0, 0, 1], "one": [0] * 40}
+    for name, classes in some.items():
+        rows = [np.flatnonzero(arrays["labels"] == c)[i] for i, c in enumerate(classes)]
+        np.savez(f"{name}.npz", **{key: values[rows] for key, values in arrays.items()})
     random = np.random.default_rng(0)
     np.savez("wrong.npz", frames=arrays["frames"], labels=random.permutation(arrays["labels"]))
     samples = open_bundle(EARLY).path / "samples.npz"
@@ -213,6 +217,10 @@ def test_what_cannot_be_tuned_is_refused_in_one_line(
         (2, "900 inputs have no label", (EARLY, "--calibration", "unlabelled.npz")),
         (2, "labels from 5 to 14, the bundle's go from 0 to 9",
          (EARLY, "--calibration", "other.npz")),
+        (1, "3 calibration inputs of 2 classes tell nothing of a net: give 10 or more",
+         (EARLY, "--calibration", "few.npz")),
+        (1, "40 calibration inputs of 1 classes tell nothing",
+         (EARLY, "--calibration", "one.npz")),
         (1, "at chance", (EARLY, "--calibration", "wrong.npz")),
         (1, "450 of 450 inputs are test samples of the bundle", (EARLY, "--calibration", samples)),
         (1, "it takes 3744 ", (EARLY, "--calibration", noisy, "--allow", 0.1)),

@@ -191,6 +191,8 @@ def _disturbances(
     slowdown: float, cap_mhz: int | None, at: int | None, frames: int
 ) -> tuple[Disturbance, ...]:
     if slowdown == 1.0 and cap_mhz is None:
+        if at is not None:
+            raise click.UsageError("--disturb-at goes with --slowdown or --cap: what is to change?")
         return ()
     at = frames // 4 if at is None else at
     return (Disturbance(at, slowdown, None if cap_mhz is None else cap_mhz * 1000),)

@@ -30,7 +30,7 @@ from edge_infer.lab.replay.scored_frames import ScoredFrames
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.arrivals import Arrivals, open_workload
-from edge_infer.runtime.errors import PolicyError, RunError
+from edge_infer.runtime.errors import InputError, PolicyError, RunError
 from edge_infer.runtime.governors.governor import FixedGovernor
 from edge_infer.runtime.governors.planned import BinOf
 from edge_infer.runtime.policies.context import PolicySettings
@@ -61,6 +61,7 @@ class Comparison:
 
     Raises:
         RunError: the conditions contradict each other or the table does not fit.
+        InputError: a disturbance holds the board at a clock that it has not.
     """
 
     def __init__(
@@ -86,6 +87,7 @@ class Comparison:
         self.points = tuple(p for p in found.points if p.threads in conditions.threads)
         if not self.points:
             raise RunError(f"{conditions.board} offers none of the threads {conditions.threads}")
+        self._check_caps()
         singles = [p for p in self.points if p.threads == min(q.threads for q in self.points)]
         self.top = singles[-1]
         self.classic_ns = found.row(CLASSIC, self.top).time_ns
@@ -107,6 +109,17 @@ class Comparison:
             bundle, frames.frames, narrower, self.table, self.traffic, conditions
         )
         self.context = self._context()
+
+    def _check_caps(self) -> None:
+        clocks = sorted({point.clock_khz for point in self.points})
+        caps = [d.cap_khz for d in self.conditions.disturbances if d.cap_khz is not None]
+        wrong = [cap for cap in caps if cap not in clocks]
+        if wrong:
+            offered = ", ".join(f"{khz / 1000:g}" for khz in clocks)
+            raise InputError(
+                f"{self.conditions.board} cannot be held at {wrong[0] / 1000:g} MHz; --cap is one "
+                f"of its clocks: {offered}"
+            )
 
     def run(self, policies: Sequence[str]) -> list[ReplayResult]:
         """Replay each policy; then idle all of them to the same wall time.

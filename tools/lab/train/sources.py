@@ -54,7 +54,9 @@ def open_source(where: str) -> Source:
         raise DataError(f"{where} needs {error.name}: pip install 'edge-infer[{extra}]'") from None
     except (InputError, BundleError):
         raise
-    except (SourceError, OSError, EOFError, tarfile.TarError, zlib.error, ValueError) as error:
+    except tarfile.TarError:
+        raise DataError(f"{where}: a .tar.gz in it is no such archive, or cut off") from None
+    except (SourceError, OSError, EOFError, zlib.error, ValueError) as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise DataError(f"{where}: cannot be read as a data set: {reason}") from None
 

@@ -18,6 +18,8 @@ from edge_infer.runtime.frames.sources import ArraySource, open_source
 
 _HELD_BACK = "held-back:"
 """In front of a data set, instead of a file of inputs: held-back:data/mnist."""
+_LEAST = 10
+"""Inputs that even a net without a fault needs to be told from chance."""
 _SPREAD = 4.0
 """Standard errors above chance that an accuracy must be."""
 
@@ -138,6 +140,11 @@ def check_above_chance(answers: NDArray[Any], labels: NDArray[Any], who: str) ->
     shares = [np.bincount(column, minlength=classes) / len(labels) for column in (answers, labels)]
     chance = float(np.dot(*shares))
     accuracy = float((answers == labels).mean())
+    if len(np.unique(labels)) < 2 or len(labels) < _LEAST:
+        raise CalibrationError(
+            f"{len(labels)} calibration inputs of {len(np.unique(labels))} classes tell nothing of "
+            f"a net: give {_LEAST} or more, some of every class"
+        )
     if accuracy <= chance + _SPREAD * (chance * (1 - chance) / len(labels)) ** 0.5:
         raise CalibrationError(
             f"{who} answers {100 * accuracy:.1f} % of {len(labels)} calibration inputs right, at "
