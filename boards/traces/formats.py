@@ -41,6 +41,8 @@ def recognise(path: Path, columns: Sequence[Column] = ()) -> Format:
         return "mlperf-tiny"
     if is_power_log(path):
         return "edge-infer"
+    if path.name in mlperf_tiny.TEXTS and any(path.parent.glob(mlperf_tiny.PATTERN)):
+        raise TraceError(f"{path} says of a trace what ran in it: name the folder, {path.parent}")
     if mlperf_tiny.is_energy_file(path) or mlperf_json.is_list(path):
         return "mlperf-tiny"
     layout = _layout(path)

@@ -14,7 +14,7 @@ from edge_infer.boards.traces.trace import Numbers
 
 LOOKED_AT = 100
 """Lines in which the heading has to end."""
-_ROW = re.compile(r"at row (\d+)")
+_ROW = re.compile(r"\s*\bat row (\d+)")
 _NUMBER = re.compile(
     r"[-+]?(\d+([.,]\d*)?|[.,]\d+)([eE][-+]?\d+)?|[-+]?nan|[-+]?inf", re.IGNORECASE
 )
@@ -48,7 +48,10 @@ def layout_of(path: Path) -> Layout:
         comma = delimiter != "," and any("," in cell for cell in cells)
         heading = _heading(lines[:number], delimiter, len(cells))
         return Layout(delimiter, heading, len(cells), number, comma, encoding)
-    raise TraceError(f"{path}: its first {len(lines)} lines hold no row of numbers")
+    raise TraceError(
+        f"{path} is no table: its first {len(lines)} lines hold no row of numbers, and it begins "
+        "as no trace does"
+    )
 
 
 def read_columns(path: Path, layout: Layout, columns: Sequence[int]) -> Numbers:
