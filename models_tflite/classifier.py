@@ -83,7 +83,10 @@ class Classifier:
             background=options.background,
         )
         tensors = (tensor_spec(self.graph.tensors[self.graph.inputs[0]]),)
-        refuse_unit_constants(StageInput("frame", tensors, found), options.mean, options.std)
+        try:
+            refuse_unit_constants(StageInput("frame", tensors, found), options.mean, options.std)
+        except ModelNotSupportedError as error:
+            raise ModelNotSupportedError(f"{self.name}: {error}") from None
         return found
 
     def _check_options(self, options: FrameOptions) -> None:

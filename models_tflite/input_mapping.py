@@ -1,6 +1,7 @@
 """What becomes of pixel values on their way into a model: the range that reaches it, and doubts."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -39,7 +40,7 @@ def mapping_text(spec: StageInput) -> str:
     return f"{shown} ({spec.dtype} takes {low:.4g} to {high:.4g})"
 
 
-def input_document(spec: StageInput) -> dict[str, object]:
+def input_document(spec: StageInput) -> dict[str, Any]:
     """Return the mapping as `bundle build --json` has it."""
     takes = None if spec.dtype == "float32" else list(_limits(spec))
     values = dict(zip(map(str, frame_values(spec)), real_values(spec), strict=True))

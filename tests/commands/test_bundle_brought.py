@@ -91,6 +91,20 @@ def test_a_pair_of_any_kinds_becomes_a_bundle(name: str, place: Path) -> None:
     assert (scores[0].argmax(axis=1) == labels).mean() > 0.9
 
 
+def test_a_pair_says_how_frames_enter_each_net(place: Path) -> None:
+    kinds = Kind(noise=0.2), Kind(dtype="float32")
+    result = invoke(*pair(*map(template_model, kinds), "--big-std", "2", "--json"))
+    assert result.exit_code == 0, result.output
+    little, big = json.loads(result.stdout)["inputs"]
+    assert little["values"] == {"0": 0, "128": 128, "255": 255} and big["values"]["255"] == 127.5
+    assert (little["takes"], big["takes"]) == ([0, 255], None)
+    arguments = pair(*map(template_model, kinds))
+    doubted = invoke(*arguments, "--std", "25.5", "--replace")
+    assert "little: pixels become 0 to 10, the input takes 0 to 255: 3.9 %" in doubted.output
+    unfit = invoke(*arguments, "--std", "0.01", "--replace")
+    assert "little.tflite: --std 0.01 is for pixels of 0 to 1" in str(unfit.exception)
+
+
 def test_saturated_scores_are_counted(place: Path) -> None:
     kinds = Kind(softmax=True), Kind(dtype="float32")
     document = built(*pair(*map(template_model, kinds)))

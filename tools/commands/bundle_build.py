@@ -5,6 +5,7 @@ Beside it what `bundle cut` does in the same way: how frames enter, the labels, 
 
 import re
 import tempfile
+from collections.abc import Sequence
 from dataclasses import fields
 from dataclasses import replace as replaced
 from functools import partial
@@ -29,6 +30,7 @@ from edge_infer.models_tflite.drafts import pair_draft, single_draft
 from edge_infer.models_tflite.input_mapping import input_document, mapping_doubts, mapping_text
 from edge_infer.models_tflite.label_file import read_label_file
 from edge_infer.models_tflite.self_test import self_test
+from edge_infer.models_tflite.stage_spec import Stage
 from edge_infer.runtime.exit_criterion import exit_criteria
 from edge_infer.runtime.frames.array_files import read_arrays
 
@@ -161,12 +163,8 @@ def build_command(
         net = read_classifier(model, head=head, labels=given)
         draft = single_draft(net, given or labels_inside(net), str(name), frames, **more)
         bundle = write_bundle(out or Path(draft.name), draft, replace=replace)
-        (stage,) = bundle.manifest.stages
-        for doubt in mapping_doubts(stage.input):
-            warn(f"{stage.name}: {doubt}")
-        what = "integers" if frames.source == "int8" else "pixels"
-        text = f"{what:<12}{mapping_text(stage.input)}"
-        emit_built(bundle, as_json, text, {"input": input_document(stage.input)})
+        text, (mapping,) = _tell_mapping(bundle.manifest.stages)
+        emit_built(bundle, as_json, text, {"input": mapping})
         return
     if big and not given:
         given = labels_inside(read_classifier(big, several_outputs=True))
@@ -240,6 +238,20 @@ def labels_inside(net: Classifier) -> list[str] | None:
     return list(net.inside.labels)
 
 
+def _tell_mapping(stages: Sequence[Stage]) -> tuple[str, list[dict[str, Any]]]:
+    """Warn of what is odd about how frames enter; return how they do, as text and documents."""
+    reading = [stage for stage in stages if stage.input.reads == "frame"]
+    lines = []
+    for stage in reading:
+        for doubt in mapping_doubts(stage.input):
+            warn(f"{stage.name}: {doubt}")
+        preprocess = stage.input.preprocess
+        what = "integers" if preprocess and preprocess.source == "int8" else "pixels"
+        whose = f"{stage.name}: " if len(reading) > 1 else ""
+        lines.append(f"{what:<12}{whose}{mapping_text(stage.input)}")
+    return "\n".join(lines), [input_document(stage.input) for stage in reading]
+
+
 def write_tuned(
     draft: BundleDraft, options: TuneOptions, out: Path, replace: bool, as_json: bool
 ) -> None:
@@ -257,6 +269,7 @@ def write_tuned(
     refuse_existing(out, replace)
     with tempfile.TemporaryDirectory() as folder:
         untuned = write_bundle(Path(folder) / draft.name, draft)
+        text, mappings = _tell_mapping(untuned.manifest.stages)
         tuning = options.tune(untuned)
         document = tune_document(tuning)
         bundle = write_bundle(out, tuned_draft(tuning, document), replace=replace)
@@ -264,5 +277,5 @@ def write_tuned(
     backend = open_backend(options.backend, options.resolver)
     passed = self_test(bundle, backend, partial(exit_criteria, bundle.manifest)).passed
     verdict = f"self-test {'passed' if passed else 'FAILED'}"
-    more = {"tuning": document, "self_test_passed": passed}
-    emit_built(bundle, as_json, f"{tune_report(document)}\n\n{verdict}", more)
+    more = {"tuning": document, "self_test_passed": passed, "inputs": mappings}
+    emit_built(bundle, as_json, f"{text}\n\n{tune_report(document)}\n\n{verdict}", more)
