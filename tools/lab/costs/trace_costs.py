@@ -7,10 +7,11 @@ import numpy as np
 
 from edge_infer.boards.cost_table import CostOrigin, CostRow, CostTable, OperatingPoint
 from edge_infer.boards.errors import DamagedTraceError, TraceError
-from edge_infer.boards.traces.trace import Numbers, Trace
+from edge_infer.boards.traces.trace import Numbers, Trace, Window
 from edge_infer.lab.costs.visits import Visit
 from edge_infer.lab.traces.clock_fit import ClockFit, fit_clock
 from edge_infer.lab.traces.marks import marked_spans
+from edge_infer.lab.traces.window_energy import window_energies
 
 UNMETERED = "no meter:"
 """How the note of a table begins whose energies nothing measured."""
@@ -78,14 +79,9 @@ class _Powers:
         self._visits = [visits[n] for n in chosen]
         self.used = len(chosen)
         starts, ends = spans[chosen, 0], spans[chosen, 1]
-        if chosen:
-            trace.check_covered(starts, ends, "a visit")
-        if chosen and float((ends - starts).min()) < 2 * trace.step_s:
-            raise DamagedTraceError(
-                f"{trace.name}: {trace.step_s:.3g} s from reading to reading are too coarse for "
-                f"visits of {float((ends - starts).min()):.3g} s"
-            )
-        self._powers_w = trace.energy_j(starts, ends) / (ends - starts)
+        windows = [Window(float(a), float(b), 1) for a, b in zip(starts, ends, strict=True)]
+        energies_j = window_energies(trace, windows).gross_j if windows else np.zeros(0)
+        self._powers_w = energies_j / (ends - starts)
 
     def of(self, kind: str, stage: str, at: OperatingPoint | int | None) -> tuple[float, float]:
         """Return mean and spread in W of the visits of one kind. Raises DamagedTraceError."""
