@@ -15,42 +15,61 @@ from dataclasses import dataclass, field
 
 from edge_infer.boards.cost_table import OperatingPoint
 
-BOARD_GAIN, POINT_GAIN = 0.4, 0.1
+BOARD_GAIN, POINT_GAIN, STAGE_GAIN = 0.4, 0.1, 0.1
+MOST_SURPRISE = 0.25
+"""Logarithm that a stage counts for at most: one that was held up by the system is no trend."""
 POINT_FORGETTING = 0.02
 """Part of what a point differs by that is forgotten with each stage seen there."""
 CAPPED = 1.15
 """A higher clock that is slower than its table by this factor against a lower clock in the same
 frame is not really given."""
 LEAST_FACTOR, MOST_FACTOR = 0.25, 8.0
-DRIFT = 0.04
-"""Relative change of the slowdown that a plan is solved anew for."""
+DRIFT = 0.06
+"""Relative change of the slowdown that a plan is solved anew for: another process that shares the
+memory for some milliseconds makes stages about 5 % slower."""
+StageKey = tuple[str, int]
+"""Pruning ratio and index of a stage."""
 
 
 @dataclass
 class Slowdown:
-    """Measured over tabled time: one factor for the board, times one for each point.
+    """Measured over tabled time: one factor for the board, times one for each point and stage.
 
     Least mean squares on the logarithms (Widrow and Hoff, 1960): of each surprise the board takes
-    the larger part, so that points that were not seen follow what slows all of them.
+    the larger part, so that points that were not seen follow what slows all of them. A stage keeps
+    what its row is off by, or else the board would go up and down with where frames leave.
     """
 
     board: float = 0.0
     """Logarithm of the common factor."""
     points: dict[OperatingPoint, float] = field(default_factory=dict)
     """Logarithms of what single points differ by."""
+    stages: dict[StageKey, float] = field(default_factory=dict)
+    """Logarithms of what single stages differ by."""
 
-    def add(self, point: OperatingPoint, ratio: float) -> None:
+    def add(self, point: OperatingPoint, ratio: float, stage: StageKey | None = None) -> None:
         """Take the ratio of one stage's measured to its tabled time at a point."""
         seen = math.log(min(max(ratio, LEAST_FACTOR), MOST_FACTOR))
         own = self.points.get(point, 0.0)
-        surprise = seen - self.board - own
+        surprise = seen - self._logarithm(point, stage)
+        surprise = min(max(surprise, -MOST_SURPRISE), MOST_SURPRISE)
         self.board += BOARD_GAIN * surprise
         self.points[point] = (1 - POINT_FORGETTING) * own + POINT_GAIN * surprise
+        if stage is not None:
+            self.stages[stage] = self.stages.get(stage, 0.0) + STAGE_GAIN * surprise
 
-    def factor(self, point: OperatingPoint) -> float:
-        """Return the factor to plan with at a point."""
-        factor = math.exp(self.board + self.points.get(point, 0.0))
+    def factor(self, point: OperatingPoint, stage: StageKey | None = None) -> float:
+        """Return the factor to plan with at a point; of one stage, or of all alike."""
+        factor = math.exp(self._logarithm(point, stage))
         return min(max(factor, LEAST_FACTOR), MOST_FACTOR)
+
+    def copy(self) -> "Slowdown":
+        """Return what is known now, to compare with later."""
+        return Slowdown(self.board, dict(self.points), dict(self.stages))
+
+    def _logarithm(self, point: OperatingPoint, stage: StageKey | None) -> float:
+        own = 0.0 if stage is None else self.stages.get(stage, 0.0)
+        return self.board + self.points.get(point, 0.0) + own
 
 
 @dataclass

@@ -34,6 +34,9 @@ _log = logging.getLogger(__name__)
 BinOf = Callable[[Frame, NDArray[Any]], int]
 """From a frame and its first exit's raw scores, shape [classes], to the predictor's bin."""
 
+SETTLING_FRAMES = 50
+"""Frames, at most, whose misses are taken for those of a change of plan: where a deadline is no
+longer than a change of clock takes, each of them costs several, which no reserve would avoid."""
 DRIFT_FRAMES = 3
 """Frames in a row that must differ from what was solved for, so that an odd one does not count."""
 
@@ -86,7 +89,8 @@ class PlannedGovernor(Governor):
         self.arrivals = ArrivalRate(mean_gap_ns)
         self.cap = ClockCap()
         self.solutions = 0
-        self._solved_for: dict[OperatingPoint, float] = {}
+        self._solved_for = Slowdown()
+        self._settling, self._last_end_ns = SETTLING_FRAMES, 0
         self._stale = self._cheapest = False
         self._executor = executor
         self._solving: Future[Solution] | None = None
@@ -107,6 +111,7 @@ class PlannedGovernor(Governor):
     def take(self, plans: PlanSet) -> None:
         """Take newly solved plans into use."""
         self.plans = plans
+        self._settling = SETTLING_FRAMES
         self.solutions += 1
         _log.info("plans solved, number %d", self.solutions)
         self.adopt(self._due())
@@ -228,13 +233,15 @@ class PlannedGovernor(Governor):
                 tabled_ns = nominal.time_ns[stage][self._index_of[point]]
                 real_ns = record.stage_end_ns[stage] - record.stage_start_ns[stage]
                 ratios[point.clock_khz] = real_ns / tabled_ns
-                self.slowdown.add(point, real_ns / tabled_ns)
+                self.slowdown.add(point, real_ns / tabled_ns, (nominal.ratio, stage))
             self._stale |= self.cap.add(self._asked[stage].clock_khz, point.clock_khz)
         if len(ratios) > 1:
             self._stale |= self.cap.infer(ratios, nominal.clocks_khz)
         self._stale |= self.cap.frame()
         self._stale |= self.arrivals.add(record.arrival_ns)
-        if record.deadline_ns is not None and self.plan is not self.plans.cheaper:
+        self._settle(record)
+        counts = not self._settling and self.plan is not self.plans.cheaper
+        if record.deadline_ns is not None and counts:
             self.reserve.add(record.missed)  # the cheaper plan's misses are in the bound
             self._stale |= self.reserve.level != self._level
         self._drifting = self._drifting + 1 if self._drifted(record) else 0
@@ -251,17 +258,26 @@ class PlannedGovernor(Governor):
 
     def _drifted(self, record: InferenceRecord) -> bool:
         """Return True when a point that was just used is not as slow as was solved for."""
-        return any(
-            abs(self.slowdown.factor(p) / self._solved_for.get(p, 1.0) - 1) > DRIFT
-            for p in record.points
-        )
+        now, before = self.slowdown, self._solved_for
+        for index, point in enumerate(record.points):
+            stage = record.ratio, index
+            if abs(now.factor(point, stage) / before.factor(point, stage) - 1) > DRIFT:
+                return True
+        return False
+
+    def _settle(self, record: InferenceRecord) -> None:
+        """Note when what a change of plan held up is done with."""
+        waited = record.arrival_ns < self._last_end_ns
+        self._last_end_ns = record.end_ns
+        if self._settling:
+            self._settling = self._settling - 1 if waited or record.switches else 0
 
     def _solve(self) -> None:
         """Have the board as it is now solved for: at once, or by the executor."""
         self._stale, self._drifting = False, 0
-        factors = [self.slowdown.factor(p) for p in self.nominal.points]
-        self._solved_for = dict(zip(self.nominal.points, factors, strict=True))
-        problem = self.nominal.slower(factors).with_gaps(self.arrivals.factor)
+        self._solved_for = self.slowdown.copy()
+        problem = self.nominal.slower(self.slowdown.factor)
+        problem = problem.with_gaps(self.arrivals.factor)
         if self.cap.khz is not None:
             problem = problem.capped(self.cap.khz)
         bound = None if self._cheapest else self.miss_bound

@@ -1,6 +1,6 @@
 """What a planner has to solve: numbers about stages, points, exits and arrivals, nothing else."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from edge_infer.boards.cost_table import CostRow, CostTable, OperatingPoint
@@ -86,22 +86,27 @@ class PlanProblem:
         """Index of each point's clock."""
         return tuple(self.clocks_khz.index(point.clock_khz) for point in self.points)
 
-    def slower(self, factors: Sequence[float]) -> "PlanProblem":
+    def slower(self, factor: Callable[[OperatingPoint, tuple[str, int]], float]) -> "PlanProblem":
         """Return the problem with stages that take a factor of their time at the same power.
 
         Args:
-            factors: by point.
+            factor: by point, and by ratio and index of the stage.
         """
+        factors = [
+            [factor(point, (self.ratio, stage)) for point in self.points]
+            for stage in range(self.stages)
+        ]
         return replace(
             self,
             time_ns=tuple(
-                tuple(round(t * f) for t, f in zip(row, factors, strict=True))
-                for row in self.time_ns
+                tuple(round(t * f) for t, f in zip(row, own, strict=True))
+                for row, own in zip(self.time_ns, factors, strict=True)
             ),
             net_nj=tuple(
-                tuple(e * f for e, f in zip(row, factors, strict=True)) for row in self.net_nj
+                tuple(e * f for e, f in zip(row, own, strict=True))
+                for row, own in zip(self.net_nj, factors, strict=True)
             ),
-            narrower=tuple(other.slower(factors) for other in self.narrower),
+            narrower=tuple(other.slower(factor) for other in self.narrower),
         )
 
     def with_gaps(self, factor: float) -> "PlanProblem":
