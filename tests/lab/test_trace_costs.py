@@ -76,7 +76,8 @@ def test_energies_are_the_traces_and_times_the_boards(
     fastjsonschema.compile(json.loads(SCHEMA.read_text()))(document)
     visits, times = read_visits(measured / "visits.jsonl")
     assert document["input"]["visits"] == len(visits)
-    assert document["input"]["clock"]["drift_ppm"] == pytest.approx(40, abs=200)
+    clock = document["input"]["clock"]
+    assert clock["drift_ppm"] == pytest.approx(1e6 * DRIFT, abs=4 * clock["drift_error_ppm"])
     found = CostTable.from_json(table.read_text())
     assert found.has_energies and found.idle_reference_uw == pytest.approx(2e6, rel=1e-3)
     for (stage, point), row in found.rows.items():

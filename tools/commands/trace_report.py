@@ -152,7 +152,8 @@ def _told(report: Mapping[str, Any]) -> list[list[str]]:
     clock, published = report["clock"], report["published"]
     if clock is not None:
         text = (
-            f"offset {clock['offset_s']:.6f} s, drift {clock['drift_ppm']:+.1f} ppm, off by "
+            f"offset {clock['offset_s']:.6f} s, drift {clock['drift_ppm']:+.1f} "
+            f"+- {clock['drift_error_ppm'] or 0:.1f} ppm, off by "
             f"{time_text(1e6 * clock['residual_s'])} rms; {clock['matched']} pairs of "
             f"{clock['marks']} marks and {clock['rows']} inferences, {clock['dropped']} dropped"
         )

@@ -44,6 +44,7 @@ class ClockFit:
         origin_ns: run time at which the offset holds.
         offset_s: the trace's time then.
         drift_ppm: how much faster the trace's clock goes.
+        drift_error_ppm: half width of it, with about 95 %; None where one mark tells no drift.
         residual_s: root mean square of what the line leaves of the marks' starts.
         greatest_s: the greatest of it, among those that count.
         marks: in the trace.
@@ -55,6 +56,7 @@ class ClockFit:
     origin_ns: int
     offset_s: float
     drift_ppm: float
+    drift_error_ppm: float | None
     residual_s: float
     greatest_s: float
     marks: int
@@ -92,11 +94,14 @@ def fit_clock(marks_s: Numbers, rows_ns: Integers, step_s: float, name: str) -> 
             "are marks of another run"
         )
     left = taken[kept] - (offset + slope * at[kept])
+    residual_s, wide_s = float(np.sqrt(np.mean(left**2))), float(np.std(at[kept]))
+    error = 2 * max(residual_s, step_s / 12**0.5) / (wide_s * kept.sum() ** 0.5) if wide_s else None
     return ClockFit(
         origin_ns=origin,
         offset_s=float(offset),
         drift_ppm=float(1e6 * (slope - 1)),
-        residual_s=float(np.sqrt(np.mean(left**2))),
+        drift_error_ppm=None if error is None else 1e6 * error,
+        residual_s=residual_s,
         greatest_s=float(np.abs(left).max()),
         marks=len(marks_s),
         rows=len(rows),
