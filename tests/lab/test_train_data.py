@@ -172,6 +172,15 @@ def test_npz_as_keras_writes_them(tmp_path: Path) -> None:
         open_source(str(tmp_path / "b.npz"))
 
 
+def test_images_in_no_class_folder_are_no_class(tmp_path: Path) -> None:
+    for side in ("train", "test"):
+        (tmp_path / side / "cat").mkdir(parents=True)
+        for name in ("a.png", "cat/b.png"):
+            Image.new("L", (4, 4)).save(tmp_path / side / name)
+    with pytest.raises(TrainError, match="1 of 2 images lie in no class folder"):
+        open_source(str(tmp_path))
+
+
 def test_images_need_the_small_extra_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     place = tmp_path / "train" / "cat"
     place.mkdir(parents=True)

@@ -177,6 +177,12 @@ def _read_image_folder(path: Path) -> tuple[Dataset, tuple[str, ...]]:
     if not found:
         raise DataError(f"{path}: no images ({', '.join(sorted(_SUFFIXES))}) in class folders")
     names = tuple(sorted({name.parent.name for name, _ in found}))
+    if "" in names:
+        flat = sum(not name.parent.name for name, _ in found)
+        raise DataError(
+            f"{path}: {flat} of {len(found)} images lie in no class folder: make one subfolder a "
+            "class"
+        )
     reader = ImageReader(_COLOUR, advice="lay the images of a data set on one first")
     images = [reader.read(io.BytesIO(data), f"{path}: {name}") for name, data in found]
     sizes = {image.shape[:2] for image in images}
