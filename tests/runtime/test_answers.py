@@ -59,6 +59,20 @@ def test_without_scores_there_is_a_label_and_no_confidence(manifest: Manifest) -
     assert answer == (manifest.labels[1], None, None, ())
 
 
+@pytest.mark.parametrize("classes", [10, 65, 1000])
+def test_one_row_and_many_give_the_same(manifest: Manifest, classes: int) -> None:
+    scores = np.random.default_rng(classes).integers(-128, 128, classes).astype(np.int8)
+    labels = tuple(map(str, range(classes)))
+    wide = replace(with_temperatures(manifest, 3.0, 1.0, 1.0), labels=labels)
+    record = answered(scores)
+    record.answer = int(scores.argmax())
+    top = AnswerReader(wide, 5).read(record).top
+    shares = softmax(logits(scores, manifest.stages[0].scores), 3.0)
+    order = np.argsort(-shares, kind="stable")[:5]
+    assert [choice.label for choice in top] == [str(at) for at in order]
+    assert [choice.confidence for choice in top] == pytest.approx(shares[order])
+
+
 def test_a_softmax_head_tells_what_it_says(manifest: Manifest) -> None:
     head = Scores(0, 3, "uint8", 1 / 256, 0, "softmax")
     shares = softmax(logits(np.array([[192, 64, 0]], np.uint8), head))

@@ -63,12 +63,21 @@ def _report(document: dict[str, Any]) -> str:
             f"{document['decision_us']['1000']:.2f} us for 1,000",
             f"one plan            {_plan_text(document['plan_us'], 'nothing to predict')}",
             f"one joint plan      {_plan_text(document['joint_plan_us'], 'no ratios to choose')}",
+            *_sink_lines(document["sinks_us"]),
             f"memory              {document['memory_mib']:.0f} MiB at most (resident)",
             f"cold start          {time_text(document['cold_start_ms'] * 1000)} from a new process "
             "to the first answer",
             f"start-up            {_start_up_text(document['start_up_cpu_ms'])} (processor time)",
         ]
     )
+
+
+def _sink_lines(added: dict[str, dict[str, float]]) -> list[str]:
+    return [
+        f"{('sink ' + name.replace('_', ' ')).ljust(20)}{figures['p50']:+.2f} us an inference "
+        f"(median), p99 {figures['p99']:+.2f} us, frames back to back"
+        for name, figures in added.items()
+    ]
 
 
 def _plan_text(quartiles: dict[str, float] | None, why_none: str) -> str:

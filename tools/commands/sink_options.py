@@ -32,6 +32,7 @@ class SinkOptions:
     mqtt_password_file: Path | None = None
     mqtt_ca: Path | None = None
     prometheus: str | None = None
+    trace: Path | None = None
 
     @property
     def takes_standard_output(self) -> bool:
@@ -102,6 +103,12 @@ sink_options = options_as(
             "--prometheus",
             metavar="[HOST]:PORT",
             help="Serve counts, latencies and energies for Prometheus, as :9099.",
+        ),
+        option(
+            "--trace",
+            type=click.Path(path_type=Path),
+            help="Write stages, decisions, waits, clock and power as a trace (.json) that "
+            "ui.perfetto.dev and chrome://tracing open.",
         ),
     ),
 )
@@ -181,12 +188,22 @@ def _openers(
             yield partial(FileSink, path, reader)
     if lines:
         yield lambda: AnswerLines(reader, names.exits)
+    if options.trace is not None:
+        yield lambda: _trace(options.trace, reader, names)
     if options.prometheus is not None:
         yield lambda: _prometheus(str(options.prometheus), reader, names)
     if options.mqtt is not None:
         yield lambda: _mqtt(options, reader, names)
     elif options.mqtt_ca or options.mqtt_password_file:
         raise click.UsageError("--mqtt-ca and --mqtt-password-file go with --mqtt mqtt://...")
+
+
+def _trace(path: Path | None, reader: AnswerReader, names: RunNames) -> Sink:
+    from edge_infer.runtime.sinks.trace import TraceSink
+
+    assert path is not None
+    title = f"{names.manifest.name} on {names.board}, policy {names.policy}"
+    return TraceSink(path, reader, names.exits, title)
 
 
 def _mqtt(options: SinkOptions, reader: AnswerReader, names: RunNames) -> Sink:

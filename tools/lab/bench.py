@@ -10,14 +10,17 @@ import math
 import resource
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.boards import open_board
+from edge_infer.lab.sink_bench import sinks_us
 from edge_infer.models_tflite import Backend, Bundle, load_stages
 from edge_infer.models_tflite.stage import LoadedStage
 from edge_infer.runtime.arrivals import Periodic
@@ -44,7 +47,7 @@ PROCESSES = {
     "import": ("-c", "import edge_infer"),
     "version": ("-m", "edge_infer", "--version"),
     "help": ("-m", "edge_infer", "--help"),
-    "run_one_frame": ("-m", "edge_infer", "run", "{bundle}", "--frames", "1"),
+    "run_one_frame": ("-m", "edge_infer", "run", "{bundle}", "{frame}"),
 }
 """What a new process is asked for, by the name of its figure."""
 STARTS = 5
@@ -86,9 +89,10 @@ def bench(bundle: Bundle, name: str, backend: Backend, threads: int, runs: int) 
         "decision_us": {str(classes): _decision_us(classes) for classes in (10, 1000)},
         "plan_us": None if plans is None else _quartiles(plans),
         "joint_plan_us": None if joint is None else _quartiles(joint),
+        "sinks_us": sinks_us(bundle, backend, threads, runs),
         "memory_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
         "cold_start_ms": _cold_start_ms(name),
-        "start_up_cpu_ms": {what: _start_up_ms(words, name) for what, words in PROCESSES.items()},
+        "start_up_cpu_ms": _start_ups_ms(name, bundle.golden().frames[:1]),
     }
 
 
@@ -196,9 +200,20 @@ def _quartiles(values: NDArray[np.float64]) -> dict[str, float]:
     return {f"p{rank}": float(np.percentile(values, rank)) for rank in (25, 50, 75, 95)}
 
 
-def _start_up_ms(words: Sequence[str], bundle: str) -> float:
+def _start_ups_ms(bundle: str, frame: NDArray[Any]) -> dict[str, float]:
+    """Return the processor time of each kind of new process in ms."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "frame.npy"
+        np.save(path, frame)
+        return {
+            what: _start_up_ms([word.format(bundle=bundle, frame=path) for word in words])
+            for what, words in PROCESSES.items()
+        }
+
+
+def _start_up_ms(words: Sequence[str]) -> float:
     """Return the processor time of a new process in ms: the median of some."""
-    command = [sys.executable, *(word.format(bundle=bundle) for word in words)]
+    command = [sys.executable, *words]
     times = []
     for _ in range(STARTS):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)
