@@ -173,8 +173,12 @@ def _test_side(data: Path, spec: FrameSpec, names: tuple[str, ...]) -> ArraySour
 
     found = open_source(str(data))
     if found.test is None:
-        raise InputError(f"{data}: has no test side to compare on: put one below {data / 'test'}")
+        where = "x_test and y_test" if data.is_file() else f"a folder {data / 'test'}"
+        raise InputError(f"{data}: has no test side to compare on: add {where}")
     # A data set counts its classes in the order of their names, a bundle may have another.
-    order = np.array([class_of(name, names) for name in found.class_names])
+    try:
+        order = np.array([class_of(name, names) for name in found.class_names])
+    except InputError as error:
+        raise InputError(f"{data}: {error}") from None
     labels = check_labels(found.test.labels, len(found.test), len(order), str(data))
     return ArraySource(found.test.images, order[labels], spec, f"{data.name}, test side")
