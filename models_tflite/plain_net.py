@@ -1,4 +1,4 @@
-"""The plain net of an adaptive bundle: its last exit alone, in one model, without earlier heads."""
+"""The plain net of an adaptive bundle: one exit alone, in one model, without earlier heads."""
 
 from typing import Any
 
@@ -17,17 +17,23 @@ PLAIN = "net"
 """Name of the one stage."""
 
 
-def plain_net(bundle: Bundle, ratio: str = FULL_RATIO) -> StageDraft:
+def plain_net(bundle: Bundle, ratio: str = FULL_RATIO, leaving: int = -1) -> StageDraft:
     """Return the net that a bundle's exits are there to spare, as one stage.
 
     The stages from the last one that reads the frame are joined to one graph again, and what only
     earlier exit heads need is dropped. Bit-exact against the stages.
+
+    Args:
+        bundle: an open bundle.
+        ratio: one of its ratios.
+        leaving: index of the exit that is left alone; the last by default.
 
     Raises:
         UnknownRatioError: the bundle has no such ratio.
         ModelError: a stage is not as the manifest says.
     """
     stages = bundle.manifest.stages
+    stages = stages[: range(len(stages))[leaving] + 1]
     first = max(i for i, stage in enumerate(stages) if stage.input.reads == "frame")
     models = [bundle.stage_model(index, ratio) for index in range(first, len(stages))]
     model = _joined(models, stages[first:])

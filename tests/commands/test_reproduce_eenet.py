@@ -1,6 +1,7 @@
 """`reproduce eenet`: the ids that readers rely on, met or not, and the grid printed whole."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from edge_infer.commands.reproduce_eenet import grid_report
 from edge_infer.commands.root import run_line
-from edge_infer.lab.reproduce import eenet_grid
+from edge_infer.lab.comparison import sensitivity
+from edge_infer.lab.reproduce import eenet, eenet_grid
 
 ROOT = Path(__file__).parents[2]
 LINE = ["reproduce", "eenet", "--bundle", "digits-early-exit", "--time-scale", "50",
@@ -47,6 +49,27 @@ def test_every_simulated_board_has_every_claim(capsys: pytest.CaptureFixture[str
     flat = {c["id"]: c for c in document["claims"] if c["board"] == "sim:raspberry-pi-4b"}
     # Lower clocks save nothing where the voltage is flat: the claim is printed as not met.
     assert flat["net_saving_vs_early_exit_percent"]["met"] is False
+
+
+def test_a_sweep_has_a_row_for_each_load_and_sensitivity_an_interval(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(eenet, "LOADS", (0.3, 0.9))
+    monkeypatch.setattr(eenet, "intervals", partial(sensitivity.intervals, count=4))
+    document = reproduced(capsys, "--board", "sim:raspberry-pi-4b", "--sweep", "--sensitivity",
+                          "--static", "digits-little-big")  # fmt: skip
+    assert "digits-little-big:little" in document["static"]
+    rows = {(c["id"], c["load"]): c for c in document["claims"]}
+    assert {load for _, load in rows} == {0.3, 0.9}
+    for (name, _), row in rows.items():
+        if name in eenet.OF_ACCURACY:
+            assert "interval" not in row
+            continue
+        low, high = row["interval"]
+        assert low <= high
+        if row["claimed"] is not None and low < row["claimed"] < high:
+            assert row["met"] is None
+    assert rows["accuracy_images", 0.3]["ours"] == 100  # half of 200 are compared on
 
 
 def test_the_ablation_adds_one_part_at_a_time(capsys: pytest.CaptureFixture[str]) -> None:

@@ -22,6 +22,8 @@ from edge_infer.commands.options import (
     queue_option,
     replayed_option,
     resolver_option,
+    sensitivity_option,
+    static_option,
     time_scale_option,
 )
 from edge_infer.commands.quantities import RATE, SEED, Duration, Number
@@ -118,6 +120,8 @@ from edge_infer.runtime.stage_costs import measured_table
     type=Duration(),
     help="Time of an answer that stable-latency keeps to.  [default: the deadline]",
 )
+@static_option
+@sensitivity_option
 @option("--cost-table", type=click.Path(path_type=Path), help="A table that measure wrote.")
 @option("--strict", is_flag=True, help="Fail if no operating point can meet the deadline.")
 @option("--plot", type=click.Path(path_type=Path), help="Write a picture: .png, .svg or .pdf.")
@@ -149,6 +153,8 @@ def compare_command(
     seed: int,
     loss: float,
     target: int | None,
+    static: tuple[str, ...],
+    sensitivity: bool,
     cost_table: Path | None,
     strict: bool,
     plot: Path | None,
@@ -178,6 +184,7 @@ def compare_command(
     )  # fmt: skip
     document = compare(
         opened, conditions, policies, data=data, images=images, backend=kernels, table=own_table,
+        static=[open_named_bundle(name) for name in static] or None, sensitivity=sensitivity,
         progress=note,
     )  # fmt: skip
     for message in document["warnings"]:

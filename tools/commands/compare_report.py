@@ -41,9 +41,61 @@ def compare_report(document: dict[str, Any]) -> str:
             heading + "\n" + origin,
             table(rows, names),
             *_disturbance(document),
+            *_static(document["static"]),
+            *_sensitivity(document.get("sensitivity")),
             foot,
         ]
     )
+
+
+def _static(static: dict[str, Any] | None) -> list[str]:
+    """Return the table of static nets, and the best of them, if there are any."""
+    if static is None:
+        return []
+    rows = [
+        [
+            net["net"], energy_text(net["net_uj"]), energy_text(net["gross_uj"]),
+            f"{net['clock_khz'] / 1000:g} MHz x {net['threads']}", f"{net['miss_percent']:.2f} %",
+            share_text(net["accuracy"], 2), "no" if net["not_less_accurate"] else "yes",
+        ]
+        for net in static["nets"]
+    ]  # fmt: skip
+    names = ["static net", "net", "gross", "at", "missed", "accuracy", "less accurate"]
+    return [
+        table(rows, names),
+        f"of {static['images']} images the adaptive net answers "
+        f"{share_text(static['accuracy'], 2)} right; less accurate: shown by a one-sided test on "
+        f"the same images, at 5 %\n{_best('best static', static['best'])}\n"
+        f"{_best('best of equal estimate', static['best_equal_estimate'])}",
+    ]
+
+
+def _best(what: str, best: dict[str, Any] | None) -> str:
+    if best is None:
+        return f"{what}: none"
+    parts = " + ".join(
+        name if share == 1 else f"{share:.0%} {name}"
+        for name, share in zip(best["members"], best["shares"], strict=True)
+    )
+    saved = best["planned_saves_percent"]
+    against = "" if saved is None else f"; planned saves {saved:.1f} % against it"
+    return f"{what}: {parts}, {energy_text(best['net_uj'])} at {best['clock_khz'] / 1000:g} MHz" + (
+        against
+    )
+
+
+def _sensitivity(rows: list[dict[str, Any]] | None) -> list[str]:
+    """Return the interval of each policy's saving, if it was asked for."""
+    if rows is None:
+        return []
+    lines = [
+        [
+            row["policy"], f"{row['value']:.1f} %",
+            "{:.1f} to {:.1f} %".format(*row["interval"]), row["hangs_on"] or "nothing",
+        ]
+        for row in rows
+    ]  # fmt: skip
+    return [table(lines, ["policy", "saving", "interval", "hangs on"])]
 
 
 def _pruned(net: dict[str, Any]) -> str:

@@ -145,6 +145,18 @@ operator_key_option = option(
     help="Private key of an operator, for a device that wants one before it changes something. "
     "Nothing is encrypted: across a network use ssh -L.",
 )
+static_option = option(
+    "--static",
+    multiple=True,
+    help="A bundle whose nets are rivals that answer every frame alike, each at its best clock; "
+    "may be repeated.  [default of reproduce: those that ship]",
+)
+sensitivity_option = option(
+    "--sensitivity",
+    is_flag=True,
+    help="Also how far each figure hangs on figures of the board that nobody settled: the middle "
+    "90 % over their ranges.",
+)
 time_scale_option = option(
     "--time-scale",
     type=Number(0.01, 1000),

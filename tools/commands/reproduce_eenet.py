@@ -14,6 +14,8 @@ from edge_infer.commands.options import (
     option,
     replayed_option,
     resolver_option,
+    sensitivity_option,
+    static_option,
     time_scale_option,
 )
 from edge_infer.commands.quantities import energy_text
@@ -37,9 +39,9 @@ from edge_infer.models_tflite.backend import open_backend
 @option(
     "--images",
     type=click.IntRange(2),
-    default=2_000,
+    default=5_000,
     show_default=True,
-    help="Images to score, at most.",
+    help="Images to score, at most; half of them are compared on, predictors are fitted on others.",
 )
 @option(
     "--threads",
@@ -50,6 +52,9 @@ from edge_infer.models_tflite.backend import open_backend
 )
 @time_scale_option
 @option("--board", "boards", multiple=True, help="May be repeated.  [default: every simulated]")
+@option("--sweep", is_flag=True, help="Loads from 0.3 to 0.95 instead of --load.")
+@static_option
+@sensitivity_option
 @option("--grid", is_flag=True, help="Also every board, workload and deadline, losses included.")
 @option(
     "--grid-bundle",
@@ -70,6 +75,9 @@ def eenet_command(
     threads: tuple[int, ...],
     time_scale: float,
     boards: tuple[str, ...],
+    sweep: bool,
+    static: tuple[str, ...],
+    sensitivity: bool,
     grid: bool,
     others: tuple[str, ...],
     ablation: bool,
@@ -83,6 +91,9 @@ def eenet_command(
         data,
         boards,
         load=load,
+        sweep=sweep,
+        static=[open_bundle(name) for name in static] or None,
+        sensitivity=sensitivity,
         frames=frames,
         images=images,
         threads=threads,
@@ -131,6 +142,7 @@ def grid_report(cells: Sequence[dict[str, Any]]) -> str:
             f"{cell['miss_percent']:.2f} %",
             cell["best_baseline"] or "none",
             _ratio(cell["over_best_baseline"]),
+            _ratio(cell["over_best_static"]),
             _ratio(cell["over_oracle"]),
             _ratio(cell["best_fixed_over_oracle"])
             + (" >" if (cell["best_fixed_over_oracle"] or 0) >= EARNABLE else ""),
@@ -140,7 +152,7 @@ def grid_report(cells: Sequence[dict[str, Any]]) -> str:
     ]
     heading = [
         "bundle", "board", "workload", "deadline", "missed", "best baseline", "/ best",
-        "/ oracle", "fixed / oracle", "",
+        "/ static", "/ oracle", "fixed / oracle", "",
     ]  # fmt: skip
     kept = sum(cell["kept"] for cell in cells)
     foot = (

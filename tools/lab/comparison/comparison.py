@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.boards.cost_table import CostTable
+from edge_infer.boards.profile import BoardProfile
 from edge_infer.lab.baselines.policies import KERNEL, LIMITS, MOST_FRAMES
 from edge_infer.lab.baselines.replay_context import ReplayContext
 from edge_infer.lab.comparison.comparison_frames import ComparisonFrames
@@ -20,6 +21,12 @@ from edge_infer.lab.comparison.replays import (
     Replays,
     best_pruned,
     pruned_nets,
+)
+from edge_infer.lab.comparison.static_nets import (
+    StaticNet,
+    best_points,
+    right_answers,
+    static_document,
 )
 from edge_infer.lab.costs.board_costs import CLASSIC, board_table
 from edge_infer.lab.progress import Progress, silent
@@ -42,6 +49,8 @@ MULTI = ("planned", "planned-zero-pad", "planned-perfect")
 """Policies that need a later exit to predict."""
 CLASSIC_POLICY = "classic"
 """The net without early exits at the top clock, one thread."""
+SHORTER = 2_000
+"""Frames of a comparison that is made again and again on boards with other figures."""
 NETS = (CLASSIC_POLICY, PRUNING)
 """Names that stand for another net at a fixed point, not for a governor."""
 JOINT, STABLE, WITHOUT_FEEDBACK = "planned-joint", "stable-latency", "planned-uncalibrated"
@@ -57,6 +66,8 @@ class Comparison:
         table: a cost table of your own; the simulated board's if None. It must have the classic
             net's row, or the classic net is taken as the sum of the stages.
         narrower: the same frames scored at other pruning ratios; then there is a joint policy.
+        statics: nets that answer every frame alike, scored on the same frames.
+        profile: the simulated board with other figures than its own.
         progress: called with the policy that is replayed.
 
     Raises:
@@ -72,15 +83,20 @@ class Comparison:
         table: CostTable | None = None,
         narrower: Mapping[str, ScoredFrames] = MappingProxyType({}),
         progress: Progress = silent,
+        *,
+        statics: Sequence[StaticNet] = (),
+        profile: BoardProfile | None = None,
     ) -> None:
         self._progress = progress
+        self.statics = statics
         self.bundle = bundle
         self.narrower = narrower
         self.scored = frames
         self.conditions = conditions
         stages = bundle.manifest.stages
         self.stages = tuple(stage.name for stage in stages)
-        found = table or board_table(bundle, conditions.board)
+        works = [net.work for net in statics]
+        found = table or board_table(bundle, conditions.board, works, profile)
         if conditions.time_scale != 1.0:
             found = scaled_table(found, conditions.time_scale)
         self.table = found
@@ -150,6 +166,27 @@ class Comparison:
         if state is not None:
             self.states[policy] = {**state, "predicts": governor.predicts}
         return result
+
+    def on(self, profile: BoardProfile, frames: int = SHORTER) -> "Comparison":
+        """Return the same comparison on a board with other figures, over fewer frames.
+
+        A load stays a load: of what that board can do.
+        """
+        conditions = replace(self.conditions, frames=min(frames, self.conditions.frames))
+        return Comparison(
+            self.bundle, self.scored, conditions, narrower=self.narrower, statics=self.statics,
+            profile=profile,
+        )  # fmt: skip
+
+    def static(self) -> dict[str, Any] | None:
+        """Return what the static nets come to (`static_document`); None where there are none."""
+        if not self.statics:
+            return None
+        bound = self.conditions.miss_bound
+        self._progress(f"{self.conditions.board}: {len(self.statics)} static nets")
+        found = best_points(self.statics, self.table, self.points, self.replays.static, bound)
+        ours = right_answers(self.scored.frames)
+        return static_document(ours, found, self.replays.static, bound)
 
     @property
     def disturbed_at(self) -> int | None:

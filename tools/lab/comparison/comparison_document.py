@@ -1,21 +1,30 @@
 """What a comparison came to, as one document (schemas/compare.schema.json)."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from edge_infer.boards.cost_table import CostTable
+from edge_infer.boards.profile import BoardProfile, load_profile
 from edge_infer.lab.comparison.comparison import CLASSIC_POLICY, NETS, Comparison
-from edge_infer.lab.comparison.comparison_frames import read_frames, read_ratios
+from edge_infer.lab.comparison.comparison_frames import (
+    ComparisonFrames,
+    read_frames,
+    read_ratios,
+    read_static,
+)
 from edge_infer.lab.comparison.conditions import Conditions
 from edge_infer.lab.comparison.replays import PRUNING, PrunedNet
+from edge_infer.lab.comparison.sensitivity import intervals
+from edge_infer.lab.comparison.static_nets import StaticNet, static_nets
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.replay.result import ReplayResult
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.runtime.errors import InputError, RunError
 from edge_infer.runtime.policies.policy import find_policy
 
 SETTLING, SETTLED = 50, 2000
@@ -35,6 +44,8 @@ def compare(
     images: int = 2_000,
     backend: Backend | None = None,
     table: CostTable | None = None,
+    static: Sequence[Bundle] | None = None,
+    sensitivity: bool = False,
     progress: Progress = silent,
 ) -> dict[str, Any]:
     """Compare policies on one board, with the same frames and the same arrivals for all.
@@ -50,6 +61,9 @@ def compare(
         images: to score, at most; frames are drawn from them.
         backend: the platform's default if None.
         table: measured costs, with the classic net (`with_classic`); the board's model if None.
+        static: also what static nets come to: this bundle's exits alone, and these bundles' at all
+            their ratios. None for none.
+        sensitivity: also how far the figures hang on those that nobody settled.
         progress: called with what is scored and replayed.
 
     Returns:
@@ -65,8 +79,60 @@ def compare(
     narrower = {}
     if not policies or any(policy.partition(":")[0] in BY_RATIO for policy in policies):
         narrower = read_ratios(bundle, kernels, data, images, progress)
-    comparison = Comparison(bundle, scored, conditions, table, narrower, progress)
-    return compare_document(comparison, comparison.run(policies or comparison.policies()))
+    if table is not None and (static is not None or sensitivity):
+        raise RunError(
+            "a measured cost table is of this bundle alone, as it is: static nets and "
+            "--sensitivity need a simulated board's model; leave --cost-table out"
+        )
+    nets = []
+    if static is not None:
+        nets = read_statics(bundle, scored, static, kernels, data, images, progress)
+    comparison = Comparison(bundle, scored, conditions, table, narrower, progress, statics=nets)
+    chosen = policies or comparison.policies()
+    document = compare_document(comparison, comparison.run(chosen))
+    if sensitivity:
+        document["sensitivity"] = _sensitivity(comparison, chosen)
+    return document
+
+
+def read_statics(
+    bundle: Bundle,
+    scored: ComparisonFrames,
+    others: Sequence[Bundle],
+    backend: Backend,
+    data: Path | None,
+    images: int,
+    progress: Progress,
+) -> list[StaticNet]:
+    """Return a bundle's own exits alone, and other bundles' nets at all their ratios.
+
+    Raises:
+        InputError: the frames have no labels, or another bundle has other classes.
+    """
+    if scored.frames.labels is None:
+        raise InputError("static nets are compared by accuracy: the frames have no labels")
+    nets = static_nets(bundle, scored.frames, FULL_RATIO, bundle.manifest.name)
+    for other in others:
+        for ratio in other.manifest.ratios:
+            frames = read_static(bundle, other, backend, data, images, ratio, progress)
+            nets += static_nets(other, frames, ratio, other.manifest.name)
+    return nets
+
+
+def _sensitivity(comparison: Comparison, policies: Sequence[str]) -> list[dict[str, Any]]:
+    """Return the interval of each policy's saving against the classic net."""
+    names = [CLASSIC_POLICY, *(p for p in policies if p != CLASSIC_POLICY)]
+
+    def figures(profile: BoardProfile) -> dict[str, float]:
+        results = {r.policy: r.net_nj for r in comparison.on(profile).run(names)}
+        classic = results.pop(CLASSIC_POLICY)
+        return {policy: 100 * (1 - nj / classic) for policy, nj in results.items()}
+
+    board = comparison.conditions.board.removeprefix("sim:")
+    return [
+        {"policy": name, **interval}
+        for name, interval in intervals(figures, load_profile(board)).items()
+    ]
 
 
 def compare_document(comparison: Comparison, results: Sequence[ReplayResult]) -> dict[str, Any]:
@@ -108,7 +174,22 @@ def compare_document(comparison: Comparison, results: Sequence[ReplayResult]) ->
         "best_pruned": comparison.pruned and _pruned(comparison.pruned),
         "disturbed_at": comparison.disturbed_at,
         "calibration": comparison.states,
+        "static": _static(comparison, by_name),
     }
+
+
+def _static(comparison: Comparison, results: Mapping[str, ReplayResult]) -> dict[str, Any] | None:
+    """Return what the static nets come to, and what `planned` saves against the best of them."""
+    document = comparison.static()
+    if document is None:
+        return None
+    planned = results.get("planned")
+    for kind in ("best", "best_equal_estimate"):
+        best = document[kind]
+        if best is not None:
+            ours = planned and _saving(planned.net_nj_per_inference, 1e3 * best["net_uj"])
+            document[kind] = {**best, "planned_saves_percent": ours}
+    return document
 
 
 FIXED = ("fixed:", "performance", "powersave")

@@ -104,6 +104,31 @@ def read_ratios(
     return found
 
 
+def read_static(
+    bundle: Bundle,
+    other: Bundle,
+    backend: Backend,
+    data: Path | None,
+    most: int,
+    ratio: str,
+    progress: Progress = silent,
+) -> ScoredFrames:
+    """Score another bundle on the frames that a bundle is compared on, in the same order.
+
+    Raises:
+        InputError: it has other classes.
+        FrameError: the frames do not fit it.
+    """
+    classes = bundle.manifest.labels
+    if set(other.manifest.labels) != set(classes):
+        raise InputError(
+            f"{other.manifest.name} tells {len(other.manifest.labels)} classes apart, "
+            f"{bundle.manifest.name} {len(classes)}, and not the same ones: it is no rival"
+        )
+    judged = _judged(other, backend, data, most, ratio, progress, of=bundle)[0]
+    return judged.taken(_compared_on(bundle, len(judged)))
+
+
 def _judged(
     bundle: Bundle,
     backend: Backend,
@@ -111,9 +136,10 @@ def _judged(
     most: int,
     ratio: str,
     progress: Progress,
+    of: Bundle | None = None,
 ) -> tuple[ScoredFrames, ArraySource]:
-    """Score and judge frames; return them and where they are from."""
-    source = _source(bundle, data)
+    """Score and judge frames, those of another bundle if one is given; return where from, too."""
+    source = _source(bundle, data) if of is None else _source_of(bundle, of, data)
     frames = list(source)
     draw = np.random.default_rng(SPLIT_SEED).permutation(len(frames))[:most]
     progress(f"scoring {len(draw)} frames of {source.name} at ratio {ratio}")
@@ -164,6 +190,18 @@ def _source(bundle: Bundle, data: Path | None) -> ArraySource:
     inside = data / DATA_FOLDERS.get(bundle.manifest.name.partition("-")[0], ".")
     data = inside if inside.is_dir() else data
     return _test_side(data, FrameSpec.of(bundle), bundle.manifest.labels)
+
+
+def _source_of(bundle: Bundle, of: Bundle, data: Path | None) -> ArraySource:
+    """Return the source of another bundle's frames, as this bundle takes and counts them."""
+    if data is not None:
+        return _source(bundle, data)
+    samples = of.samples()
+    if samples is None:
+        return _source(of, data)  # says what is missing
+    order = np.array([bundle.manifest.labels.index(name) for name in of.manifest.labels])
+    name = f"samples of {of.manifest.name}"
+    return ArraySource(samples[0], order[samples[1]], FrameSpec.of(bundle), name)
 
 
 @lru_cache(maxsize=1)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.lab.comparison.conditions import Conditions
+from edge_infer.lab.comparison.static_nets import StaticNet
 from edge_infer.lab.costs.board_costs import CLASSIC
 from edge_infer.lab.replay.costs import ReplayCosts
 from edge_infer.lab.replay.replay import Replay, Traffic
@@ -16,6 +17,7 @@ from edge_infer.lab.replay.result import ReplayResult
 from edge_infer.lab.replay.scored_frames import ScoredFrames
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.runtime.governors.governor import FixedGovernor
 from edge_infer.runtime.policies.context import PLAN_OVERHEADS
 from edge_infer.runtime.stage_costs import row_name, switch_work
 
@@ -69,6 +71,11 @@ class Replays:
             frames.scores[-1:], tuple(last), np.zeros_like(frames.exits), frames.labels
         )
         return self._replay(alone, self._costs([CLASSIC], ratio), {})
+
+    def static(self, net: StaticNet, point: OperatingPoint) -> ReplayResult:
+        """Return what a static net comes to at one operating point."""
+        replay = self._replay(net.frames, self._costs([net.name], FULL_RATIO), {})
+        return replay.run(FixedGovernor(net.name, point), point)
 
     def _costs(self, stages: list[str], ratio: str) -> ReplayCosts:
         whole = {row_name(CLASSIC, ratio): [row_name(stage, ratio) for stage in self._stages]}

@@ -18,6 +18,8 @@ from edge_infer.boards.cost_table import (
     OpWork,
     Work,
 )
+from edge_infer.boards.profile import BoardProfile
+from edge_infer.boards.simulated import SimulatedBoard
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.manifest import FULL_RATIO, BackendInfo
@@ -30,18 +32,26 @@ CLASSIC = "classic"
 """Name of the classic net's one stage, at full width."""
 
 
-def board_table(bundle: Bundle, board: str) -> CostTable:
+def board_table(
+    bundle: Bundle, board: str, more: Sequence[Work] = (), profile: BoardProfile | None = None
+) -> CostTable:
     """Return a board's cost table of a bundle's stages and of its classic net, at all ratios.
+
+    Args:
+        bundle: an open bundle.
+        board: its name.
+        more: further works to price.
+        profile: the simulated board with other figures than those that come with this package.
 
     Raises:
         RunError: the board has no cost table.
         UnknownBoardError: there is no such board.
     """
+    works = [*bundle_works(bundle), *more]
+    if profile is not None:
+        return SimulatedBoard(profile, name=board).cost_table(works)
     with open_board(board) as opened:
-        classic = [_classic_work(bundle, ratio) for ratio in bundle.manifest.ratios]
-        table = opened.cost_table(
-            [*all_works(bundle), *classic, switch_work(bundle.manifest, FULL_RATIO)]
-        )
+        table = opened.cost_table(works)
     if table is None:
         raise RunError(
             f"{board} has no cost table: simulated boards have one, for others run "
@@ -50,12 +60,17 @@ def board_table(bundle: Bundle, board: str) -> CostTable:
     return table
 
 
-def _classic_work(bundle: Bundle, ratio: str) -> Work:
-    """Return the work of the last exit alone: one invocation, no exit heads, no decision."""
-    ops = list_ops(Graph(plain_net(bundle, ratio).model))
-    arithmetic = bundle.manifest.stages[-1].arithmetic
-    works = tuple(OpWork(*op) for op in ops)
-    return Work(row_name(CLASSIC, ratio), works, decides=False, dtype=arithmetic)
+def bundle_works(bundle: Bundle) -> list[Work]:
+    """Return the stages of a bundle and its classic net, at all ratios, and a change of ratio."""
+    classic = [plain_work(bundle, r, row_name(CLASSIC, r)) for r in bundle.manifest.ratios]
+    return [*all_works(bundle), *classic, switch_work(bundle.manifest, FULL_RATIO)]
+
+
+def plain_work(bundle: Bundle, ratio: str, name: str, leaving: int = -1) -> Work:
+    """Return the work of one exit alone: one invocation, no other exit heads, no decision."""
+    ops = list_ops(Graph(plain_net(bundle, ratio, leaving).model))
+    arithmetic = bundle.manifest.stages[leaving].arithmetic
+    return Work(name, tuple(OpWork(*op) for op in ops), decides=False, dtype=arithmetic)
 
 
 def with_classic(table: CostTable, bundle: Bundle) -> CostTable:

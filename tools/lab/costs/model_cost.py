@@ -43,7 +43,7 @@ def model_works(name: str, model: bytes) -> tuple[Work, ...]:
     return (Work(name, ops, decides=False, dtype=arithmetic_of(graph)),)
 
 
-def bundle_works(bundle: Bundle) -> tuple[Work, ...]:
+def path_works(bundle: Bundle) -> tuple[Work, ...]:
     """Return all stages of a bundle at full width, as an inference that leaves at the last."""
     return works_of(bundle)
 

@@ -186,8 +186,12 @@ def _price(bundle: Bundle, board: str, share: float, costs: ExitCosts) -> NetCos
     # A width of w times the channels is about w^2 of the multiply-accumulates, w of the elements.
     ops = tuple(
         OpWork(
-            op.op, round(op.macs * share), round(op.elements * share**0.5),
-            round(op.channels * share**0.5), op.taps, round(op.inputs * share**0.5),
+            op.op,
+            round(op.macs * share),
+            round(op.elements * share**0.5),
+            round(op.channels * share**0.5),
+            op.taps,
+            round(op.inputs * share**0.5),
         )
         for op in stage.ops
     )

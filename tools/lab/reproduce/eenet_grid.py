@@ -9,6 +9,7 @@ from edge_infer.lab.comparison.comparison import Comparison
 from edge_infer.lab.comparison.comparison_document import best_row, compare_document
 from edge_infer.lab.comparison.comparison_frames import ComparisonFrames
 from edge_infer.lab.comparison.conditions import Conditions
+from edge_infer.lab.comparison.static_nets import StaticNet
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.models_tflite import Bundle
 from edge_infer.runtime.planning.problem import marginal_exits
@@ -30,7 +31,7 @@ TOLERATED = 1.02
 
 
 def grid_cells(
-    pairs: Sequence[tuple[Bundle, ComparisonFrames]],
+    pairs: Sequence[tuple[Bundle, ComparisonFrames, Sequence[StaticNet]]],
     boards: Sequence[str],
     time_scale: float,
     progress: Progress = silent,
@@ -38,17 +39,17 @@ def grid_cells(
     """Return every cell of the grid.
 
     Args:
-        pairs: bundles and their frames.
+        pairs: bundles, their frames and the static nets that are their rivals.
         boards: names of boards with a cost table.
         time_scale: stage times and energies times this.
         progress: called with the policy that is replayed.
     """
     return [
-        _cell(bundle, frames, progress, Conditions(
+        _cell(bundle, frames, nets, progress, Conditions(
             board, workload, load, deadline_periods=periods, time_scale=time_scale,
             frames=RANDOM_FRAMES if workload in RANDOM else FRAMES,
         ))
-        for bundle, frames in pairs
+        for bundle, frames, nets in pairs
         for board in boards
         for workload, load in WORKLOADS
         for periods in DEADLINE_PERIODS
@@ -56,9 +57,10 @@ def grid_cells(
 
 
 def _cell(
-    bundle: Bundle, frames: ComparisonFrames, progress: Progress, conditions: Conditions
-) -> dict[str, Any]:
-    whole = Comparison(bundle, frames, conditions, progress=progress)
+    bundle: Bundle, frames: ComparisonFrames, nets: Sequence[StaticNet], progress: Progress,
+    conditions: Conditions,
+) -> dict[str, Any]:  # fmt: skip
+    whole = Comparison(bundle, frames, conditions, progress=progress, statics=nets)
     document, rows = _compared(whole, COMPARED)
     best, ours = best_row(document["policies"], "baseline"), rows["planned"]
     limits, limited = document, rows
@@ -67,7 +69,7 @@ def _cell(
         shorter = Comparison(bundle, frames, fewer, progress=progress)
         limits, limited = _compared(shorter, ("planned", "oracle"))
     fixed, oracle = limited.get(limits["best_fixed"] or ""), limited.get("oracle")
-    against = _over(ours, best)
+    against, static = _over(ours, best), document["static"] and document["static"]["best"]
     return {
         "bundle": document["bundle"],
         "board": conditions.board,
@@ -79,6 +81,8 @@ def _cell(
         "meets_bound": ours["meets_bound"],
         "best_baseline": document["best_baseline"],
         "over_best_baseline": against,
+        "best_static": static and " + ".join(static["members"]),
+        "over_best_static": static and ours["net_uj_per_inference"] / static["net_uj"],
         "over_oracle": _over(limited["planned"], oracle),
         "best_fixed_over_oracle": _over(fixed, oracle),
         "kept": _kept(ours, best),

@@ -1,5 +1,6 @@
 """What all reproductions share: a paper's claim beside our figure, and the paper's data set."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -21,6 +22,8 @@ def claim(
     unit: str,
     better: Better,
     origin: str,
+    interval: Mapping[str, Any] | None = None,
+    **conditions: float,
 ) -> dict[str, Any]:
     """Return a claim of a paper as every reproduction's document has it.
 
@@ -32,14 +35,23 @@ def claim(
         unit: "%", or nothing.
         better: on which side of the claim it is met.
         origin: of our figure.
+        interval: how far it hangs on figures of the board that nobody settled
+            (`sensitivity.intervals`). A claim inside it is neither met nor not: not decided.
+        **conditions: under which it is found: load, time_scale.
     """
+    ends = [ours] if interval is None else [ours, *interval["interval"]]
     met = None
     if claimed is not None:
-        met = ours >= claimed if better == "higher" else ours <= claimed
-    return {
+        sides = {end >= claimed if better == "higher" else end <= claimed for end in ends}
+        met = sides.pop() if len(sides) == 1 else None
+    row = {
         "id": name, "board": board, "claimed": claimed, "ours": ours, "unit": unit,
-        "better": better, "origin": origin, "met": met,
+        "better": better, "origin": origin, "met": met, **conditions,
     }  # fmt: skip
+    if interval is not None:
+        row["interval"] = interval["interval"]
+        row["hangs_on"] = interval["hangs_on"]
+    return row
 
 
 def simulated_boards() -> list[str]:

@@ -147,7 +147,8 @@ def _pairs(marks: Numbers, rows: Numbers, step_s: float, name: str) -> Integers:
     if len(pairs) < LEAST_SHARE * max(seen, min(len(marks), len(rows))):
         raise DamagedTraceError(
             f"{name}: of its {len(marks)} marks and the run's {len(rows)} windows only "
-            f"{len(pairs)} fit together: these are marks of another run, or of another line"
+            f"{len(pairs)} fit together: these are marks of another run or line, or readings "
+            f"{step_s:.3g} s apart are too coarse to show the line low between two"
         )
     return pairs
 

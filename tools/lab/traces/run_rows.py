@@ -44,7 +44,7 @@ def read_run_rows(path: Path) -> RunRows:
     for number, row in _rows(path):
         try:
             found.append([int(row[name]) for name in FIELDS])
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise DamagedTraceError(
                 f"{path} line {number}: it is no inference of run -o: {error!r} is not there"
                 if isinstance(error, KeyError)
@@ -53,6 +53,8 @@ def read_run_rows(path: Path) -> RunRows:
         origins.add(row.get("energy_origin"))
     if not found:
         raise TraceError(f"{path} holds no inferences; write it with run -o {path.name}")
+    if max(abs(value) for row in found for value in row) >= 1 << 62:
+        raise DamagedTraceError(f"{path}: a time or an exit that cannot be")
     table = np.array(found, np.int64)
     table = table[np.argsort(table[:, 0], kind="stable")]
     wrong = np.flatnonzero(table[:, 1] <= table[:, 0])
