@@ -145,7 +145,7 @@ def run_document(
         "exits": {
             name: left.count for name, left in zip(summary.exit_names, summary.exits, strict=True)
         },
-        "per_exit": _per_exit(summary, energy is not None),
+        "per_exit": _per_exit(summary, energy),
         "latency_us": {
             "mean": _mean_us(summary.latency_total_ns, summary.inferences),
             **_percentiles_us(summary.latency_ns, (50, 95, 99)),
@@ -169,15 +169,19 @@ def run_document(
     }
 
 
-def _per_exit(summary: RunSummary, with_energy: bool) -> dict[str, dict[str, float | None]]:
+def _per_exit(
+    summary: RunSummary, totals: EnergyTotals | None
+) -> dict[str, dict[str, float | None]]:
     document: dict[str, dict[str, float | None]] = {}
-    for name, left in zip(summary.exit_names, summary.exits, strict=True):
-        count = left.count
-        energy = with_energy and count
+    widths_nj = totals.exit_uncertainty_nj if totals else {}
+    for index, (name, left) in enumerate(zip(summary.exit_names, summary.exits, strict=True)):
+        count, width_nj = left.count, widths_nj.get(index)
+        energy = totals is not None and count
         document[name] = {
             "accuracy": left.correct / left.labelled if left.labelled else None,
             "mean_busy_us": left.busy_ns / count / 1000 if count else None,
             "mean_net_uj": left.net_nj / count / 1000 if energy else None,
+            "net_uncertainty_uj": None if width_nj is None else width_nj / 1000,
             "mean_gross_uj": left.gross_nj / count / 1000 if energy else None,
         }
     return document

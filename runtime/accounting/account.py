@@ -12,12 +12,8 @@ from typing import Protocol
 
 from edge_infer.boards.contract import Board
 from edge_infer.boards.power import Origin, PowerMeter
+from edge_infer.runtime.accounting.uncertainty import MEDIAN_TO_DEVIATION, step_variance
 from edge_infer.runtime.records import InferenceRecord
-
-FAR = 4.0
-"""Standard deviations from which on a sample's error is no noise."""
-MEDIAN_TO_DEVIATION = 1.4826
-"""Standard deviation of normal errors by the median of their size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +22,10 @@ class IdleReference:
 
     power_uw: int
     standard_error_uw: int
+    clock_khz: int = 0
+    """At which it was measured; 0 where that is not known."""
+    time_ns: int = 0
+    """How long it was measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,22 +108,8 @@ def measure_idle(board: Board, meter: PowerMeter, duration_ns: int) -> IdleRefer
     median_uw = sorted(map(abs, steps))[len(steps) // 2]
     noise_uw = MEDIAN_TO_DEVIATION * median_uw / math.sqrt(2)
     variance = math.fsum(step_variance(step, noise_uw) for step in steps) / len(steps)
-    return IdleReference(round(mean), math.ceil(math.sqrt(variance / len(powers))))
-
-
-def step_variance(step_uw: float, noise_uw: float) -> float:
-    """Return the variance of the mean between two neighbouring samples, in uW^2.
-
-    Half the square of their difference is the variance of one about a slowly moving mean (von
-    Neumann's successive difference), without a drift being taken for noise. What exceeds the noise
-    is an edge: the straight line puts it in their middle, and it may have been anywhere between.
-
-    Args:
-        step_uw: difference of the samples, less what is known of it.
-        noise_uw: standard deviation of a sample.
-    """
-    noise = min(abs(step_uw), FAR * noise_uw)
-    return noise**2 / 2 + (step_uw**2 - noise**2) / 12
+    error_uw = math.ceil(math.sqrt(variance / len(powers)))
+    return IdleReference(round(mean), error_uw, clock.current_khz(), duration_ns)
 
 
 class UnmeteredAccount:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.models_tflite.manifest import FULL_RATIO
-from edge_infer.runtime.accounting.account import FAR, MEDIAN_TO_DEVIATION
+from edge_infer.runtime.accounting.uncertainty import FAR, MEDIAN_TO_DEVIATION
 from edge_infer.runtime.stage_costs import row_name
 
 PRIOR_SPREAD = 0.3

@@ -16,22 +16,19 @@ the parts always add up to the board's energy.
 
 import math
 from collections import deque
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Sequence
 
 from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.boards.errors import BusError
 from edge_infer.boards.power import UNUSABLE, PowerMeter, PowerSample
-from edge_infer.runtime.accounting.account import EnergyTotals, IdleReference, step_variance
+from edge_infer.runtime.accounting.account import EnergyTotals, IdleReference
 from edge_infer.runtime.accounting.activity_power import Activity, ActivityPower
+from edge_infer.runtime.accounting.idle_time import IdleTime
 from edge_infer.runtime.accounting.seen_mix import SeenMix, whole
+from edge_infer.runtime.accounting.span import Span
+from edge_infer.runtime.accounting.uncertainty import MeterBounds, half_width_nj, step_variance
 from edge_infer.runtime.records import InferenceEnergy, InferenceRecord
 
-CONFIDENCE_FACTOR = 2.0
-"""Standard errors in a half width: about 95 % for a normal error."""
-BOUND = math.sqrt(1 / 3)
-"""Standard error of what is only known to lie within a bound (GUM, JCGM 100:2008, 4.3.7)."""
 LEARNING = 2.0
 """Variance of a learned power's mean over a run by that at its end: the integral of ln^2."""
 HOLD_NS = 1_000_000_000
@@ -39,36 +36,6 @@ HOLD_NS = 1_000_000_000
 else a table that is off, or another process in the first ten samples, stays in the records."""
 WAITING = -1
 """Stands for an exit where no inference runs."""
-
-
-@lru_cache(maxsize=1024)
-def _parts(activity: Activity) -> tuple[Activity, ...]:
-    return activity.parts
-
-
-@dataclass(slots=True)
-class Span:
-    """A stretch of time in which one thing happened."""
-
-    start_ns: int
-    end_ns: int
-    activity: Activity
-    record: InferenceRecord | None
-    """The inference it belongs to, None while waiting."""
-
-    def within(self, from_ns: int, to_ns: int) -> Iterator[tuple[Activity, float]]:
-        """Yield how long each part of the activity ran in a window, in ns."""
-        parts = _parts(self.activity)
-        length_ns = (self.end_ns - self.start_ns) / len(parts)
-        if from_ns <= self.start_ns and self.end_ns <= to_ns:
-            for part in parts:
-                yield part, length_ns
-            return
-        for number, part in enumerate(parts):
-            start_ns = self.start_ns + number * length_ns
-            overlap_ns = min(start_ns + length_ns, to_ns) - max(start_ns, from_ns)
-            if overlap_ns > 0:
-                yield part, overlap_ns
 
 
 class MeteredAccount:
@@ -84,7 +51,8 @@ class MeteredAccount:
         idle_khz: int,
     ) -> None:
         self._meter = meter
-        self._idle = idle
+        self._bounds = MeterBounds(meter)
+        self._idle = IdleTime(idle)
         self._start_ns = self._covered_ns = start_ns
         self._powers = ActivityPower(table, stages, idle.power_uw)
         self._idle_khz = idle_khz
@@ -174,22 +142,21 @@ class MeteredAccount:
 
     def totals(self) -> EnergyTotals:
         """Return the board's energy so far, with its uncertainty."""
-        wall_s = (self._covered_ns - self._start_ns) / 1e9
-        gross_nj = round(self._gross_nj)
-        net_nj = gross_nj - self._idle.power_uw * wall_s * 1e3
+        wall_ns = self._covered_ns - self._start_ns
+        reference = self._idle.reference
         mean_uw = self._mean_error_uw(whole(self._mixes.values(), self._supply))
-        net_error_nj = self._net_error_nj(net_nj, wall_s * 1e9, mean_uw)
+        gross_error_nj = self._bounds.gross_error_nj(self._gross_nj, wall_ns, mean_uw)
+        net_nj = self._gross_nj - reference.power_uw * wall_ns / 1e6
+        other_uw = self._idle.net_error_uw(wall_ns, mean_uw)
         statistics = self._meter.statistics()
         return EnergyTotals(
             origin=self._meter.origin,
             start_ns=self._start_ns,
             end_ns=self._covered_ns,
-            gross_nj=gross_nj,
-            idle_reference=self._idle,
-            gross_uncertainty_nj=self._half_width_nj(
-                self._gross_error_nj(gross_nj, wall_s * 1e9, mean_uw)
-            ),
-            net_uncertainty_nj=self._half_width_nj(net_error_nj),
+            gross_nj=round(self._gross_nj),
+            idle_reference=reference,
+            gross_uncertainty_nj=half_width_nj(gross_error_nj),
+            net_uncertainty_nj=half_width_nj(self._bounds.net_error_nj(net_nj, wall_ns, other_uw)),
             apportioned_share=self._apportioned_nj / self._inference_nj
             if self._inference_nj
             else 0.0,
@@ -287,29 +254,34 @@ class MeteredAccount:
                 exit_ = WAITING if span.record is None else span.record.exit
                 parts_ns[exit_] = parts_ns.get(exit_, 0) + overlap_ns
                 residual_uw = before_uw + slope * ((begin_ns + end_ns) / 2 - from_ns)
-                self._give(span, overlap_ns, residual_uw, whole)
+                nj = self._give(span, overlap_ns, residual_uw, whole)
                 if span.record is not None:
                     own = variance_uw2 * overlap_ns**2
                     number = span.record.number
                     self._scatter[number] = self._scatter.get(number, 0.0) + own
                 self._mixes[exit_].run(span.activity, overlap_ns)
+                if exit_ == WAITING:
+                    khz = span.activity.point.clock_khz
+                    self._idle.wait(overlap_ns, khz, nj, variance_uw2)
             if span.end_ns > until_ns:
                 break
             self._spans.popleft()
         for exit_, ns in parts_ns.items():
             self._mixes[exit_].see(ns, seen, variance_uw2)
 
-    def _give(self, span: Span, overlap_ns: int, residual_uw: float, whole: bool) -> None:
+    def _give(self, span: Span, overlap_ns: int, residual_uw: float, whole: bool) -> float:
+        """Give a part of a span its energy, and return it."""
         nj = (self._powers[span.activity] + residual_uw) * overlap_ns / 1e6
         self._gross_nj += nj
         energy = span.record.energy if span.record else None
         if energy is None:
-            return
+            return nj
         energy.gross_nj += round(nj)
         self._inference_nj += nj
         if not whole:
             energy.apportioned_share += nj
             self._apportioned_nj += nj
+        return nj
 
     def _covered(self) -> list[InferenceRecord]:
         done: list[InferenceRecord] = []
@@ -328,7 +300,7 @@ class MeteredAccount:
         energy = record.energy
         assert energy is not None  # add() made it
         busy_ns = record.busy_ns
-        energy.net_nj = energy.gross_nj - self._idle.power_uw * busy_ns // 1_000_000
+        energy.net_nj = energy.gross_nj - self._idle.reference.power_uw * busy_ns // 1_000_000
         if energy.gross_nj:
             energy.apportioned_share = min(1.0, energy.apportioned_share / energy.gross_nj)
         energy.uncertainty_nj = self._uncertainty_nj(record, energy)
@@ -353,37 +325,16 @@ class MeteredAccount:
         own_uw = math.hypot(self._powers.residual_uw, split_fj / max(1, busy_ns))
         own_uw *= energy.apportioned_share
         seen_uw = math.sqrt(self._scatter.pop(record.number, 0.0)) / max(1, busy_ns)
-        own_uw = math.hypot(own_uw, seen_uw)
-        return self._half_width_nj(self._net_error_nj(energy.net_nj, busy_ns, own_uw))
+        own_uw = math.hypot(own_uw, seen_uw, self._idle.reference.standard_error_uw)
+        return half_width_nj(self._bounds.net_error_nj(energy.net_nj, busy_ns, own_uw))
 
     def _exit_half_width_nj(self, exit_: int) -> int:
         """Return the half width of the mean net energy of the inferences that left at an exit."""
         mix, count = self._mixes[exit_], self._counts[exit_]
-        mean_uw = self._mean_error_uw(mix)
-        error_nj = self._net_error_nj(self._net_nj[exit_], mix.total_ns, mean_uw)
-        return self._half_width_nj(error_nj / count)
-
-    def _gross_error_nj(self, gross_nj: float, wall_ns: float, mean_uw: float) -> float:
-        """Return the standard error of a gross energy whose mean power has that of `mean_uw`."""
-        meter = self._meter
-        steady_uw = math.hypot(meter.offset_uncertainty_uw, meter.resolution_uw) * BOUND
-        gain_nj = meter.gain_uncertainty_ppm / 1e6 * gross_nj * BOUND
-        return math.hypot(gain_nj, math.hypot(steady_uw, mean_uw) * wall_ns / 1e6)
-
-    def _net_error_nj(self, net_nj: float, wall_ns: float, mean_uw: float) -> float:
-        """Return the same of a net energy.
-
-        The meter read the idle reference too, so its offset cancels, and its gain scales the net.
-        """
-        meter = self._meter
-        steady_uw = math.hypot(
-            meter.resolution_uw * BOUND, meter.resolution_uw * BOUND, self._idle.standard_error_uw
-        )
-        gain_nj = meter.gain_uncertainty_ppm / 1e6 * net_nj * BOUND
-        return math.hypot(gain_nj, math.hypot(steady_uw, mean_uw) * wall_ns / 1e6)
-
-    def _half_width_nj(self, error_nj: float) -> int:
-        return math.ceil(CONFIDENCE_FACTOR * error_nj)
+        idle_uw = self._idle.reference.standard_error_uw
+        mean_uw = math.hypot(self._mean_error_uw(mix), idle_uw)
+        error_nj = self._bounds.net_error_nj(self._net_nj[exit_], mix.total_ns, mean_uw)
+        return half_width_nj(error_nj / count)
 
     def _mean_error_uw(self, mix: SeenMix) -> float:
         """Standard error of a mean power: the samples' scatter, and what the meter did not see.

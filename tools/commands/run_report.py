@@ -43,7 +43,9 @@ def _exits(document: dict[str, Any]) -> str:
             share_text(exit_["accuracy"], 2),
             time_text(exit_["mean_busy_us"]),
         ]
-        rows.append(row + [energy_text(exit_["mean_net_uj"])] * with_energy)
+        net, width = energy_text(exit_["mean_net_uj"]), exit_["net_uncertainty_uj"]
+        net += "" if width is None else f" +- {energy_text(width)}"
+        rows.append(row + [net] * with_energy)
     heading = ["exit", "frames", "share", "accuracy", "mean time"]
     return table(rows, heading + ["net energy"] * with_energy)
 
