@@ -10,27 +10,28 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-_FIGURE = r"\s*:\s*([\d.eE+-]+)"
+_NUMBER = r"(\d{1,15}(?:\.\d{0,15})?(?:[eE][+-]?\d{1,2})?)(?![\d.])"
+_FIGURE = rf"\s*:\s*{_NUMBER}"
 _RESULTS = {
     "window": re.compile(
-        r"Energy data for window\s+(\d+)\s+at time\s+([\d.]+)\D*?for\s+([\d.]+)\s*s"
+        rf"Energy data for window\s+(\d{{1,6}})\s+at time\s+{_NUMBER}\D*?for\s+{_NUMBER}\s*s"
     ),
-    "trial": re.compile(r"Energy data for trial\s+(\d+)"),
-    "performance": re.compile(r"Performance results for window\s+(\d+)"),
+    "trial": re.compile(r"Energy data for trial\s+(\d{1,6})"),
+    "performance": re.compile(r"Performance results for window\s+(\d{1,6})"),
     "energy_uj": re.compile(rf"(?<!\w)(?:Total )?Energy{_FIGURE}\s*uJ(?!/)"),
     "power_uw": re.compile(rf"Power{_FIGURE}\s*uW"),
     "each_uj": re.compile(rf"Energy/Inf\.?{_FIGURE}\s*uJ"),
-    "inferences": re.compile(r"Inferences\s*:\s*(\d+)"),
+    "inferences": re.compile(r"Inferences\s*:\s*(\d{1,12})(?!\d)"),
     "length_s": re.compile(rf"(?:Runtime|Elapsed time){_FIGURE}"),
-    "median_uj": re.compile(r"Median energy cost is\s+([\d.eE+-]+)\s*uJ"),
+    "median_uj": re.compile(rf"Median energy cost is\s+{_NUMBER}\s*uJ"),
 }
-_STAMP = re.compile(r"^(\d+\.\d{3})\s")
-_LAP = re.compile(r"emon: m-lap-us-(\d+)")
+_STAMP = re.compile(r"^(\d{1,9}\.\d{3})\s")
+_LAP = re.compile(r"emon: m-lap-us-(\d{1,15})(?!\d)")
 _METER = re.compile(r"m-regfile-fn\[([^\]]+)\]-type\[emon\]-name\[([^\]]+)\]")
-_VOLTAGE = re.compile(r"m-voltage-mv\[(\d+)\]")
-_BEGUN, _DONE = re.compile(r"m-infer-start-(\d+)"), re.compile(r"m-infer-done")
+_VOLTAGE = re.compile(r"m-voltage-mv\[(\d{1,6})\]")
+_BEGUN, _DONE = re.compile(r"m-infer-start-(\d{1,9})(?!\d)"), re.compile(r"m-infer-done")
 _TRACING = re.compile(r"emon: m-trace\[on\]")
-_DROPPED = re.compile(r"Dropped (\d+) packets")
+_DROPPED = re.compile(r"Dropped (\d{1,15}) packets")
 
 
 @dataclass(slots=True)

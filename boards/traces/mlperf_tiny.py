@@ -68,6 +68,10 @@ def energy_trace(path: Path, inferences: int | None = None) -> Trace:
     session = _session(path.parent)
     windows, told = session_windows(session, str(path), 0.5 / rate_hz, inferences)
     for window in windows:
+        if window.length_s <= 0:
+            raise DamagedTraceError(
+                f"{path}: a window of {window.length_s:g} s at {window.start_s:g} s ({told})"
+            )
         if window.end_s > edges[-1] or window.start_s < 0:
             raise DamagedTraceError(
                 f"{path} ends at {edges[-1]:.3f} s, inside a window from {window.start_s:.3f} to "
@@ -109,7 +113,8 @@ def _samples(path: Path) -> tuple[float, Numbers]:
             f"{max(0, len(data) - HEADER) / 4:g} samples: it is cut short"
         )
     rate = float(np.frombuffer(data, "<f4", 1, 1)[0])
-    samples = np.frombuffer(data, "<f4", offset=HEADER).astype(np.float64)
+    with np.errstate(invalid="ignore"):  # of what is no number, told below
+        samples = np.frombuffer(data, "<f4", offset=HEADER).astype(np.float64)
     if not np.isfinite(samples).all():
         bad = np.flatnonzero(~np.isfinite(samples))
         raise DamagedTraceError(f"{path}: sample {bad[0]} is no number ({bad.size} are not)")

@@ -45,8 +45,8 @@ def ppk2_trace(path: Path, layout: Layout, supply_v: float | None) -> Trace:
 def _together(path: Path, layout: Layout, count: int) -> dict[str, NDArray[np.bool_]]:
     """Return the channels of a column of eight digits, which reads as a decimal number."""
     digits = read_columns(path, layout, [layout.heading.index(TOGETHER)])[:, 0]
-    if len(digits) != count or not np.isfinite(digits).all():
-        raise DamagedTraceError(f"{path}: {TOGETHER} is no number in places")
+    if len(digits) != count or not ((digits >= 0) & (digits < 10**8)).all():
+        raise DamagedTraceError(f"{path}: {TOGETHER} is no eight digits in places")
     whole = digits.astype(np.int64)
     bits = {name: whole // 10 ** (7 - number) % 10 for number, name in enumerate(CHANNELS)}
     if any((bit > 1).any() for bit in bits.values()):

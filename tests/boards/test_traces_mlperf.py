@@ -245,3 +245,24 @@ def test_a_window_of_a_tenth_of_a_second_is_not_taken_for_another_runs(tmp_path:
     (folder / "trace1-energy.bin").write_bytes(data[:5] + samples.tobytes())
     trace = opened(folder)
     assert each_uj(trace) == pytest.approx([1e5 * BUSY_W * 0.1] * 3, rel=0.03)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "message"),
+    [
+        ("for 2.00", "for 0.00", "a window of 0 s at"),
+        ("uJ/inf.\n", "uJ/inf..\n", None),
+        ("# Inferences :           10", "# Inferences :            0", "they are of two runs"),
+    ],
+)
+def test_damaged_results(tmp_path: Path, before: str, after: str, message: str | None) -> None:
+    folder = write_mlperf(tmp_path / "a")
+    text = (folder / "results.txt").read_text().replace(before, after)
+    text = text.replace("2.000 sec", "0.000 sec") if "0.00" in after else text
+    text = text.replace(f"{1e6 * BUSY_W:12.3f} uW", "0 uW") if "0.00" in after else text
+    (folder / "results.txt").write_text(text)
+    if message is None:
+        assert len(opened(folder).windows) == 3
+        return
+    with pytest.raises(DamagedTraceError, match=message):
+        opened(folder)

@@ -138,6 +138,8 @@ def test_visits_of_another_bundle_and_damaged_ones(
         ("".join(text.splitlines(keepends=True)[:-1]), DamagedTraceError),
         ("{}\n", TraceError),
         (text.replace('"start_ns"', '"begin_ns"'), DamagedTraceError),
+        (text.replace('"start_ns": ', '"start_ns": 9'), DamagedTraceError),
+        (text.replace('"start_ns": ', '"start_ns": 0.'), DamagedTraceError),
     ]:
         (tmp_path / "v.jsonl").write_text(cut)
         with pytest.raises(kind):

@@ -114,7 +114,7 @@ def _figures(figures: EnergyFigures) -> dict[str, Any]:
 
 def _published(trace: Trace, figures: EnergyFigures) -> dict[str, Any] | None:
     told = trace.published
-    if told is None or told.median_uj is None:
+    if told is None or not told.median_uj:
         return None
     off = 100 * (figures.median_uj / told.median_uj - 1)
     return {"source": told.source, "median_uj": told.median_uj, "off_percent": off}

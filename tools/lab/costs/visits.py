@@ -110,4 +110,7 @@ def read_visits(path: Path) -> tuple[tuple[Visit, ...], CostTable]:
 
 def _visit(row: Mapping[str, Any]) -> Visit:
     fields = dict(row)
+    times = fields["start_ns"], fields["end_ns"]
+    if not all(type(at) is int for at in times) or not 0 <= times[0] < times[1] < 1 << 62:
+        raise TypeError(f"a visit from {times[0]!r} to {times[1]!r}")
     return Visit(**{**fields, "point": OperatingPoint(**fields["point"])})
