@@ -6,7 +6,13 @@ from typing import Any
 
 import click
 
-from edge_infer.commands.options import backend_option, json_option, option, resolver_option
+from edge_infer.commands.options import (
+    backend_option,
+    json_option,
+    option,
+    resolver_option,
+    sensitivity_option,
+)
 from edge_infer.commands.render import emit, note, table
 from edge_infer.commands.reproduce import claims_report
 from edge_infer.lab.reproduce.big_little import BOARDS, reproduce_big_little
@@ -29,6 +35,7 @@ from edge_infer.models_tflite.backend import open_backend
     show_default=True,
     help="Images to measure times with on this computer.",
 )
+@sensitivity_option
 @backend_option
 @resolver_option
 @json_option
@@ -37,6 +44,7 @@ def big_little_command(
     data: Path | None,
     boards: tuple[str, ...],
     timed: int,
+    sensitivity: bool,
     backend: str | None,
     resolver: str,
     as_json: bool,
@@ -47,6 +55,7 @@ def big_little_command(
         data,
         boards,
         timed=timed,
+        sensitivity=sensitivity,
         backend=open_backend(backend, resolver),
         progress=note,
     )
@@ -79,6 +88,12 @@ def _board_text(figures: dict[str, Any], escalated: float) -> str:
         f"{100 * escalated:.1f} %; decision and runtime another "
         f"{figures['execution_saving_percent'] - figures['end_to_end_saving_percent']:.1f} points"
     )
+    if figures["best_static"] is not None:
+        saved = figures["saving_vs_best_static_percent"]
+        limit += (
+            f"\nbest static net of at least that accuracy, end to end: {figures['best_static']}, "
+            f"{saved:.1f} % saved against it"
+        )
     return f"{limit}\n{_sizes(figures['against'])}" if figures["against"] else limit
 
 

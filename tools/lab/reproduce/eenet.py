@@ -183,7 +183,7 @@ def _claims(comparison: Comparison, sensitivity: bool) -> list[dict[str, Any]]:
     return [
         claim(
             name, conditions.board, claimed, figures[name], unit, better,
-            "images, on this computer" if name in OF_ACCURACY else origin,
+            "measured" if name in OF_ACCURACY else origin,
             None if name in OF_ACCURACY else found.get(name),
             load=conditions.load or 0.0, time_scale=conditions.time_scale,
         )
