@@ -215,12 +215,10 @@ class SimulatedBoard(Closing):
 
     def _invocation_ns(self, stage: StageTruth, threads: int) -> int:
         """Return the time of the invocation that begins now."""
-        if self._jitter is None:
-            return stage.time_ns
         mean_ns: float = stage.time_ns
         if self._surroundings.crowded:
             mean_ns *= self._truth.slowdown(threads, self._model.cpu.cores)
-        return self._jitter.time_ns(mean_ns)
+        return round(mean_ns) if self._jitter is None else self._jitter.time_ns(mean_ns)
 
     def _spend_with_events(self, stage: StageTruth, threads: int, time_ns: int) -> None:
         """Spend with events falling due meanwhile, each of which may change the clock."""

@@ -251,7 +251,8 @@ def test_a_board_without_figures_cannot_be_simulated() -> None:
 
 
 def test_a_pi_4_races_to_idle_and_a_pi_5_does_not() -> None:
-    # Net energy of one frame in a fixed period, by clock: flat on the Pi 4, falling on the Pi 5.
+    # Net energy of one frame in a fixed period, by clock: no less at a low clock on the Pi 4, whose
+    # voltage stays; falling on the Pi 5.
     def net_nj(profile_name: str, khz: int) -> int:
         place = SimulatedBoard(load_profile(profile_name), truth=IDEAL)
         place.clock.set_khz(khz)
@@ -260,5 +261,5 @@ def test_a_pi_4_races_to_idle_and_a_pi_5_does_not() -> None:
         place.timebase.sleep_until_ns(start_ns + 10_000_000)
         return place.energy_nj(start_ns, start_ns + 10_000_000) - idle_uw * 10
 
-    assert net_nj(PI_4.name, 600_000) == pytest.approx(net_nj(PI_4.name, 1_500_000), rel=1e-3)
-    assert net_nj(PI_5.name, 1_500_000) < 0.7 * net_nj(PI_5.name, 2_400_000)
+    assert net_nj(PI_4.name, 600_000) >= 0.999 * net_nj(PI_4.name, 1_500_000)
+    assert net_nj(PI_5.name, 1_500_000) < 0.75 * net_nj(PI_5.name, 2_400_000)
