@@ -90,6 +90,8 @@ class JpegSource(_Pipe):
 
     stream: PeekedStream
     spec: FrameSpec
+    strict: bool = False
+    """Raise at the first picture that cannot be decoded, instead of skipping it."""
     skipped: list[str] = field(default_factory=list)
     _reader: ImageReader = field(init=False)
 
@@ -97,7 +99,7 @@ class JpegSource(_Pipe):
         self._reader = ImageReader(self.spec)
 
     def _frames(self) -> Iterator[NDArray[Any]]:
-        return read_jpegs(self.stream, self._reader, self.skipped)
+        return read_jpegs(self.stream, self._reader, self.skipped, self.strict)
 
     def document(self) -> dict[str, Any]:
         """See Source."""
@@ -130,8 +132,16 @@ class Y4mSource(_Pipe):
         return input_document("Y4M", self.name, done)
 
 
-def open_pipe(stream: ByteStream, spec: FrameSpec, options: RawOptions) -> Source:
+def open_pipe(
+    stream: ByteStream, spec: FrameSpec, options: RawOptions, *, strict: bool = False
+) -> Source:
     """Open a stream as frames, by its first bytes and what was said of it.
+
+    Args:
+        stream: read as frames are asked for.
+        spec: what the bundle takes.
+        options: what was said of raw frames.
+        strict: raise at the first picture that cannot be decoded.
 
     Raises:
         InputError: the bytes are of a kind that is not read; or size, layout or stride must be
@@ -142,7 +152,7 @@ def open_pipe(stream: ByteStream, spec: FrameSpec, options: RawOptions) -> Sourc
     if kind is not None:
         _check_pictures(spec)
     if kind == JPEG:
-        return JpegSource(peeked, spec)
+        return JpegSource(peeked, spec, strict)
     if kind == Y4M:
         y4m = read_y4m_header(peeked)
         if options.size and options.size != (y4m.width, y4m.height):

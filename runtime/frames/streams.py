@@ -203,7 +203,7 @@ def _widened(values: NDArray[np.uint8], zero: int, span: int, onto: int) -> NDAr
 
 
 def read_jpegs(
-    stream: PeekedStream, reader: ImageReader, skipped: list[str]
+    stream: PeekedStream, reader: ImageReader, skipped: list[str], strict: bool = False
 ) -> Iterator[NDArray[Any]]:
     """Yield JPEG pictures that follow each other (MJPEG) as pixels.
 
@@ -211,17 +211,20 @@ def read_jpegs(
         stream: their bytes.
         reader: decodes them.
         skipped: is told of each that cannot be decoded, and of a last one that is cut off.
+        strict: raise for these instead.
 
     Raises:
         SourceError: what follows a picture is none, or there is no whole picture.
     """
     given = 0
-    for number, content in enumerate(_jpegs(stream, skipped)):
+    for number, content in enumerate(_jpegs(stream, skipped, strict)):
         try:
             pixels = reader.read(io.BytesIO(content), f"frame {number}")
         except InputError:
             raise
         except SourceError as error:
+            if strict:
+                raise stream_error(str(error), given) from None
             skipped.append(str(error))
             continue
         yield pixels
@@ -230,13 +233,15 @@ def read_jpegs(
         raise InputError(f"standard input gave no whole JPEG: {'; '.join(skipped[:2])}")
 
 
-def _jpegs(stream: PeekedStream, skipped: list[str]) -> Iterator[bytes]:
+def _jpegs(stream: PeekedStream, skipped: list[str], strict: bool) -> Iterator[bytes]:
     number = 0
     try:
         while content := _next_jpeg(stream, number):
             yield content
             number += 1
     except EOFError as error:
+        if strict:
+            raise stream_error(str(error), number) from None
         skipped.append(str(error))
 
 

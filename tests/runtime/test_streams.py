@@ -110,6 +110,18 @@ def test_jpeg_pictures_are_decoded_and_a_cut_one_is_named() -> None:
     assert source.document()["left_out"] == {"unreadable": 1}
     with pytest.raises(SourceError, match="no whole JPEG"):
         read(parts[0][:-40])
+    strict = open_pipe(io.BytesIO(content), GREY, RawOptions(), strict=True)
+    with pytest.raises(SourceError, match="ended within frame 3 of JPEG"):
+        list(strict)
+
+
+def test_a_picture_that_cannot_be_decoded_is_left_out_or_ends_a_strict_run() -> None:
+    good, bad = jpegs(1)[0], b"\xff\xd8\xff\xe0\0\4ab\xff\xd9"
+    source = open_pipe(io.BytesIO(good + bad + good), GREY, RawOptions())
+    assert len(list(source)) == 2 and "frame 1: not a readable image" in source.skipped[0]
+    strict = open_pipe(io.BytesIO(good + bad + good), GREY, RawOptions(), strict=True)
+    with pytest.raises(SourceError, match="frame 1: not a readable image"):
+        list(strict)
 
 
 def y4m(colour: str, *planes: np.ndarray[Any, Any], more: str = "") -> bytes:

@@ -143,4 +143,4 @@ def open_input(bundle: Bundle, path: str | None, options: SourceOptions) -> Sour
 def _pipe(options: SourceOptions, spec: FrameSpec) -> Source:
     if options.labels is not None:
         raise InputError("--labels are of a file: standard input has no end to count them against")
-    return open_pipe(standard_input().buffer, spec, options.raw)
+    return open_pipe(standard_input().buffer, spec, options.raw, strict=options.strict)
