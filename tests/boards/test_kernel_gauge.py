@@ -14,6 +14,7 @@ from edge_infer.boards.errors import BusError, MeterError
 from edge_infer.boards.kernel_gauge import KernelGauge, chosen_device, kernel_devices
 from edge_infer.boards.meter_config import parse_meter
 from edge_infer.boards.meters import open_meter
+from edge_infer.boards.power import PowerSample
 from edge_infer.boards.sysfs import RealSysfs
 
 HWMON, IIO = "class/hwmon/hwmon3", "bus/iio/devices/iio:device0"
@@ -130,7 +131,7 @@ def test_they_are_meters_like_the_others(
     meter = open_meter(parse_meter(text), RealSysfs(tmp_path))
     meter.start()
     try:
-        samples = []
+        samples: list[PowerSample] = []
         while not samples:
             samples = list(meter.drain(1 << 62))
     finally:

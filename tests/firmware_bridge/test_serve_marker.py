@@ -10,8 +10,11 @@ from click.testing import CliRunner
 from tests.fakes.gpio_kernel import GpioKernel
 
 from edge_infer.boards.gpio import open_line
-from edge_infer.commands import marker, serve
+from edge_infer.commands import marker
+from edge_infer.commands.root import run_line
 from edge_infer.commands.serve import serve_command
+from edge_infer.firmware_bridge.device import server
+from edge_infer.firmware_bridge.device.server import LineProtocol
 from edge_infer.firmware_bridge.wire.edge import RunSamples
 from edge_infer.firmware_bridge.worker import worker
 from edge_infer.firmware_bridge.worker.worker_pipe import Done, Job, WorkerSettings
@@ -28,19 +31,31 @@ def kernel(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> GpioKernel:
     return played
 
 
-def test_mlperf_tiny_raises_the_line_for_each_inference(kernel: GpioKernel) -> None:
-    with serve._mlperf("digits-early-exit", "host", "performance", "ic01", "GPIO4") as dut:
-        assert kernel.levels == [0]
-        dut.feed(b"db load 64%", 0)
+class PlayedServer:
+    """Stands for the server: loads a frame, asks for two warm-ups and three inferences."""
+
+    said = b""
+
+    def __init__(self, served: LineProtocol, *rest: Any) -> None:
+        self._served = served
+
+    def stop(self) -> None: ...
+
+    def run(self) -> None:
+        self._served.feed(b"db load 64%" + 4 * (b"db " + b"7f" * 16 + b"%"), 0)
+        PlayedServer.said = self._served.feed(b"infer 3 2%", 0)
         for _ in range(4):
-            dut.feed(b"db " + b"7f" * 16 + b"%", 0)
-        said = dut.feed(b"infer 3 2%", 0)
-        assert b"m-warmup-start-2" in said
-        for _ in range(4):
-            said += dut.poll(0)
-        assert b"m-infer-done" in said
-        assert kernel.levels == [0, *[1, 0] * 5]  # the warm-up's two are marked too
-    assert kernel.levels[-1] == 0
+            PlayedServer.said += self._served.poll(0)
+
+
+def test_mlperf_tiny_raises_the_line_for_each_inference(
+    kernel: GpioKernel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "Server", PlayedServer)
+    line = ["serve", "-p", "/dev/x", "--protocol", "mlperf-tiny", "--bundle", "digits-early-exit"]
+    assert run_line([*line, "--marker", "GPIO4"]) == 0
+    assert b"m-infer-done" in PlayedServer.said
+    assert kernel.levels == [0, *[1, 0] * 5, 0]  # the warm-up's two are marked too
 
 
 class ClosingPipe:
@@ -67,7 +82,7 @@ def test_the_worker_raises_the_line_and_lowers_it_at_the_end(
     kernel: GpioKernel, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ended: list[int] = []
-    monkeypatch.setattr(worker.os, "_exit", ended.append)
+    monkeypatch.setattr("os._exit", ended.append)
     pipe = ClosingPipe([Job(1, RunSamples(4, 1))])
     settings = WorkerSettings(str(BUNDLE), "host", marker="GPIO4")
     worker.run_worker(cast(Any, pipe), settings)
