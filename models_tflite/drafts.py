@@ -212,8 +212,11 @@ def exits_draft(
     """
     if len(exits) < 2:
         raise CutError(f"{len(exits)} exit: an adaptive bundle has two or more")
-    parts = cut(net.model, exits)
-    _check_order(net.model, exits)
+    try:
+        parts = cut(net.model, exits)
+        _check_order(net.model, exits)
+    except CutError as error:
+        raise CutError(f"{net.name}: {error}") from None
     heads = [_head(Graph(part.model)) for part in parts]
     sizes = {head.elements for head in heads}
     if len(sizes) > 1:

@@ -157,7 +157,7 @@ def test_a_model_is_cut_at_its_exits_and_tuned(place: Path) -> None:
     calibration = write_noisy_digits(source, place)
     heads = [output_name(source.stage_model(index)) for index in range(3)]
     document = built(
-        "cut", "whole.tflite", "--exits", ",".join(heads), "--calibration", calibration,
+        "cut", "whole.tflite", "--exits", ", ".join(heads), "--calibration", calibration,
         "--mean", 0, "--std", 16, "--allow", 3, "--name", "mine",
     )  # fmt: skip
     assert document["tuning"]["pays"]
@@ -214,7 +214,7 @@ def test_cuts_that_cannot_be_are_refused(place: Path) -> None:
     Path("whole.tflite").write_bytes(early_exit_model())
     asked = ("cut", "whole.tflite", "--calibration", "data.npz", "--exits")
     missing = refused(CutError, *asked, "exit_1,nothing")
-    assert "no output 'nothing': the model has exit_1 [1, 5] int8, exit_2" in missing
+    assert "whole.tflite: no output 'nothing': the model has exit_1 [1, 5] int8, exit_2" in missing
     assert "first to last" in refused(CutError, *asked, "exit_2,exit_1")
     assert "two or more" in refused(CutError, *asked, "exit_1")
     assert exit_code_of(CutError("")) == 2

@@ -65,7 +65,7 @@ def cut_command(
     refuse_existing(out or Path(name), replace)
     draft = exits_draft(
         net,
-        [part for given in exits for part in given.split(",")],
+        [part.strip() for given in exits for part in given.split(",") if part.strip()],
         read_labels(labels) if labels else labels_inside(net),
         name,
         frames,
