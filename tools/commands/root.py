@@ -47,6 +47,12 @@ COMMANDS = {
         "Install edge-infer serve as a systemd service.",
     ),
     "train": (".train", "train_command", "Train a bundle from a recipe."),
+    "init": (".init", "init_command", "Write an edge-infer.toml for what is found here."),
+    "completion": (
+        ".completion",
+        "completion_command",
+        "Print or install what completes commands in a shell.",
+    ),
     "config": (".config", "config_group", "Show the options' values, and where each is from."),
 }
 """Name -> module, object, one line of help (so that listing imports nothing)."""
