@@ -122,3 +122,11 @@ def test_int8_frames_of_the_samples_are_the_same_pictures(tmp_path: Path, capsys
     document = json.loads(out)
     assert code == 0 and document["accuracy"] > 0.9
     assert document["input"]["done"] == {"int64 frames taken as uint8": None}
+
+
+def test_a_folder_of_nothing_readable_is_a_wrong_input(tmp_path: Path, capsys: Capture) -> None:
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "a.png").write_bytes(b"no image")
+    code, _, err = outcome(capsys, DIGITS, str(tmp_path))
+    assert code == 2 and "no frame could be read from the input" in err
+    assert "a.png: not a readable image" in err

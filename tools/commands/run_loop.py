@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.errors import InputError
 from edge_infer.runtime.event_loop import DRAIN_EVERY_NS, EventLoop
 
 _DRAIN_EVERY_S = DRAIN_EVERY_NS / 1e9
@@ -49,7 +49,7 @@ def run_loop(loop: EventLoop, pass_time: Callable[[int], None] | None) -> Except
     except Exception as error:
         return error
     if not loop.counts.arrived and not loop.stopping:
-        return RunError("no frame could be read from the input, see the lines above")
+        return InputError("no frame could be read from the input, see the lines above")
     return None
 
 
