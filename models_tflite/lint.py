@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from edge_infer.models_tflite.bundle import Bundle
 from edge_infer.models_tflite.errors import ModelError
-from edge_infer.models_tflite.graph import NO_TENSOR, Graph, Tensor
+from edge_infer.models_tflite.graph import NO_TENSOR, Graph, Node, Tensor
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.ops import activation, node_macs
 from edge_infer.models_tflite.stage import SCALE_TOLERANCE
@@ -20,6 +20,8 @@ from edge_infer.models_tflite.tensors import described, is_vector, output_name, 
 Severity = Literal["error", "warning", "note"]
 """error: cannot run as a stage; warning: runs, and not as one expects; note: not on a target."""
 
+_PICKING = ("ARG_MAX", "ARG_MIN", "TOPK_V2")
+"""Operators that give an answer, no scores of every class."""
 _PASSES_ON = {"RESHAPE", "SQUEEZE", "QUANTIZE", "DEQUANTIZE"}
 """Operators that a head's values go through without changing their order."""
 
@@ -54,7 +56,9 @@ def lint_model(graph: Graph, where: str) -> list[Finding]:
         graph: the model.
         where: name of the file, for the messages.
     """
-    return _run((_operators, _ends, _one_input, _one_output, *_STAGE_CHECKS[1:]), graph, where)
+    return _run(
+        (_operators, _answers, _ends, _one_input, _one_output, *_STAGE_CHECKS[2:]), graph, where
+    )
 
 
 def lint_stage(graph: Graph, where: str) -> list[Finding]:
@@ -162,25 +166,30 @@ def _one_output(graph: Graph) -> Iterator[_Entry]:
     yield "error", "", what, advice
 
 
+def _answers(graph: Graph) -> Iterator[_Entry]:
+    """Outputs that are picked from the scores, which no exit can be judged by."""
+    for index, node in _picked(graph).items():
+        scores, tensor = graph.operand(node, 0), graph.tensors[index]
+        if is_vector(scores):
+            what = f"{list(tensor.shape)} is the answer, not the scores"
+            advice = f"name these, {list(scores.shape)} before it: --head {scores.name}"
+        else:
+            what, advice = f"{list(tensor.shape)} is a map of classes", "no classifier"
+        yield "error", tensor.name, what, advice
+
+
+def _picked(graph: Graph) -> dict[int, Node]:
+    """Return the outputs that are the largest of some values or where these lie, with the node."""
+    return {
+        index: node for node in graph.nodes if node.op in _PICKING for index in node.outputs
+        if index in graph.outputs
+    }  # fmt: skip
+
+
 def _boundaries(graph: Graph) -> Iterator[_Entry]:
     for index in dict.fromkeys((*graph.inputs, *graph.outputs)):
-        answer = _answer_of(graph, index)
-        if answer is None:
+        if index not in _picked(graph):
             yield from _boundary(graph.tensors[index])
-        else:
-            yield "error", graph.tensors[index].name, *answer
-
-
-def _answer_of(graph: Graph, index: int) -> tuple[str, str] | None:
-    """Return what to say of an output that is the index of the largest score, None of others."""
-    node = next((node for node in graph.nodes if index in node.outputs), None)
-    if node is None or node.op not in ("ARG_MAX", "ARG_MIN"):
-        return None
-    scores, shape = graph.operand(node, 0), list(graph.tensors[index].shape)
-    if not is_vector(scores):
-        return f"{shape} is a map of classes", "no classifier"
-    what = f"{shape} is the class, not its scores"
-    return what, f"name these, {list(scores.shape)} before it: --head {scores.name}"
 
 
 def _boundary(tensor: Tensor) -> Iterator[_Entry]:
@@ -245,7 +254,7 @@ def _targets(graph: Graph) -> Iterator[_Entry]:
             yield "note", ", ".join(missing), f"not run by {target['name']}", target["source"]
 
 
-_STAGE_CHECKS = (_operators, _boundaries, _quantisation, _per_channel, _softmax, _targets)
+_STAGE_CHECKS = (_operators, _answers, _boundaries, _quantisation, _per_channel, _softmax, _targets)
 
 
 def _run(

@@ -23,7 +23,8 @@ SAID = {
     "keypoints": (2, "keypoints [1, 1, 17, 3] int8 is a map or a table"),
     "embedding": (2, "head [1, 1024] int8 has no softmax and came without labels"),
     "regression": (2, "head [1, 1] int8 has 1 value: not a classifier"),
-    "class index": (2, "[1] is the class, not its scores: name these, [1, 5] before it: --head"),
+    "class index": (2, "[1] is the answer, not the scores: name these, [1, 5] before it: --head"),
+    "best three": (2, "[1, 3] is the answer, not the scores: name these, [1, 5] before it: --head"),
     "text": (2, "[1, 4] is string: wants int8, uint8, float32"),
     "int32 input": (2, "[1, 4] is int32: wants int8, uint8, float32"),
     "int8 input without scale": (3, "input frame [1, 4] is int8 and has no quantisation"),
@@ -127,8 +128,9 @@ def test_what_an_interpreter_says_becomes_a_sentence(place: Path, capsys: Captur
     assert "Registration failed" not in told
 
 
-def test_scores_before_the_class_index_are_taken_by_name(place: Path) -> None:
-    Path("net.tflite").write_bytes(ODD["class index"]())
+@pytest.mark.parametrize("name", ["class index", "best three"])
+def test_scores_before_the_answer_are_taken_by_name(name: str, place: Path) -> None:
+    Path("net.tflite").write_bytes(ODD[name]())
     assert run_line(["bundle", "build", "--single", "net.tflite", "--head", "head"]) == 0
     assert open_bundle(Path("net")).manifest.stages[0].scores.classes == CLASSES
 

@@ -84,6 +84,18 @@ def class_index() -> bytes:
     return b.build([frame], [answer])
 
 
+def best_three() -> bytes:
+    """Ends in TOPK_V2: the best scores and their classes."""
+    b = ModelBuilder()
+    frame = frame_tensor(b)
+    scores = b.head("head", b.conv("map", frame, 4))
+    count = b.tensor("k", [], "int32", 0.0, data=np.array(3, np.int32))
+    best = b.tensor("best", [1, 3], "int8", 0.4, 3)
+    classes = b.tensor("classes", [1, 3], "int32", 0.0)
+    b.op("TOPK_V2", [scores, count], [best, classes], "TopKV2Options", version=2)
+    return b.build([frame], [best, classes])
+
+
 def takes(dtype: str = "int8", scale: float = 0.05, name: str = "frame") -> bytes:
     """A dense layer's worth of scores of an input [1, 4] of some type."""
     b = ModelBuilder()
@@ -286,6 +298,7 @@ ODD: dict[str, Callable[[], bytes]] = {
     "embedding": embedding,
     "regression": regression,
     "class index": class_index,
+    "best three": best_three,
     "text": lambda: takes("string", 0.0),
     "int32 input": lambda: takes("int32", 0.0),
     "int8 input without scale": lambda: takes("int8", 0.0),
