@@ -1,5 +1,6 @@
 """Which column of a table holds what, and its unit: `time_s=0,current_ma=Current,marker=D0`."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -12,7 +13,10 @@ UNITS: Mapping[str, Mapping[str, float]] = {
     "voltage": {"v": 1.0, "mv": 1e-3, "uv": 1e-6},
 }
 """Quantity -> unit -> what one of it is in s, W, A or V."""
+_UNIT = re.compile(r"[(\[]\s*(\w+)\s*[)\]]")
 MARKER = "marker"
+SUPPLY_V = (0.5, 60.0)
+"""Supplies of boards lie between."""
 FORM = "--columns time_s=0,current_ma=2,voltage_v=3,marker=D0"
 
 
@@ -45,12 +49,23 @@ class Column:
         named = [number for number, cell in enumerate(heading) if cell == self.at]
         if len(named) > 1:
             raise TraceError(f"{name} has {len(named)} columns {self.at!r}: give its number from 0")
+        if not named and self.at.isdecimal() and int(self.at) < width:
+            named = [int(self.at)]
         if named:
+            self._check_unit(heading[named[0]] if heading else "", name)
             return named[0]
-        if self.at.isdecimal() and int(self.at) < width:
-            return int(self.at)
         there = ", ".join(heading) if heading else f"numbers 0 to {width - 1}, no headings"
         raise TraceError(f"{name} has no column {self.at!r} for {self.key}; it has: {there}")
+
+    def _check_unit(self, heading: str, name: str) -> None:
+        """Raise TraceError where a heading states another unit of the quantity."""
+        stated = _UNIT.search(heading)
+        unit = stated[1].lower().replace("\N{MICRO SIGN}", "u") if stated else self.unit
+        if unit != self.unit and unit in UNITS.get(self.quantity, {}):
+            raise TraceError(
+                f"{name}: its heading {heading!r} says {unit}, --columns {self.unit}: which is it? "
+                f"write {self.quantity}_{unit}={self.at}, or mend the heading"
+            )
 
 
 def parse_columns(text: str) -> tuple[Column, ...]:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.boards.errors import DamagedTraceError, TraceError
-from edge_infer.boards.traces.columns import MARKER, Column
+from edge_infer.boards.traces.columns import MARKER, SUPPLY_V, Column
 from edge_infer.boards.traces.table import Layout, read_columns
 from edge_infer.boards.traces.trace import Numbers, Trace, checked, edges_around
 
@@ -44,6 +44,7 @@ def table_trace(
     wanted = [*(c for c in columns if c.quantity != MARKER), *digital.values()]
     numbers = read_columns(path, layout, [_index(c, layout, path) for c in wanted])
     found = {c.quantity: numbers[:, at] * c.scale for at, c in enumerate(wanted) if c.unit}
+    _check_supply(path, found)
     power = _power(found, supply_v)
     kept = np.isfinite(power) & np.isfinite(found["time"])
     edges = edges_around(
@@ -76,6 +77,18 @@ def _check_voltage(path: Path, columns: Sequence[Column], supply_v: float | None
     if supply_v is None:
         raise TraceError(
             f"{path} has currents and no voltage: give the board's supply, as --supply 3.3V"
+        )
+
+
+def _check_supply(path: Path, found: Mapping[str, Numbers]) -> None:
+    """Raise DamagedTraceError for a column of voltages that no board runs on."""
+    volts = found.get("voltage")
+    if volts is None or not np.isfinite(volts).any():
+        return
+    usual = float(np.nanmedian(volts))
+    if not SUPPLY_V[0] <= usual <= SUPPLY_V[1]:
+        raise DamagedTraceError(
+            f"{path}: a supply of {usual:.3g} V (median): is that the column, and its unit?"
         )
 
 

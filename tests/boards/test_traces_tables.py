@@ -158,6 +158,13 @@ def test_columns_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(TraceError, match="2 columns 'p': give its number"):
         with_columns(path, "time_ms=t,power_w=p")
     assert with_columns(path, "time_ms=t,power_w=2").mean_w == 6
+    units = table(tmp_path / "units.csv", "t [ms],i (mA),u", [f"{n},100,5" for n in range(40)])
+    assert with_columns(units, "time_ms=0,current_ma=1,voltage_v=u").mean_w == pytest.approx(0.5)
+    for columns in ("time_s=0,current_ma=1,voltage_v=u", "time_ms=0,current_a=1,voltage_v=u"):
+        with pytest.raises(TraceError, match="which is it"):
+            with_columns(units, columns)
+    with pytest.raises(DamagedTraceError, match=r"a supply of 100 V \(median\)"):
+        with_columns(units, "time_ms=0,current_ma=1,voltage_v=1")
     with pytest.raises(TraceError, match="Name what stands where"):
         open_trace(path, TraceOptions())
     with pytest.raises(TraceError, match="needs --columns"):

@@ -217,7 +217,7 @@ def test_logs_of_runs_are_read_and_damaged_ones_named(tmp_path: Path) -> None:
     for text, message in [
         (row + row[:20], "line 2: it is cut short"),
         ("", "holds no inferences"),
-        ('{"start_ns": 5}\n', "line 1: it is no inference"),
+        ('{"start_ns": 5}\n', "line 1 is no inference of run -o: it has no end_ns"),
         (row.replace("9", "2"), "end before they begin"),
         ("[1]\n", "line 1: it is no object"),
         (row.replace("1,", "-1,"), "an exit of -1"),

@@ -7,14 +7,12 @@ from typing import Any
 import click
 
 from edge_infer.boards.errors import TraceError
-from edge_infer.boards.traces.columns import FORM, Column, parse_columns
+from edge_infer.boards.traces.columns import FORM, SUPPLY_V, Column, parse_columns
 from edge_infer.boards.units import UnitError, parse_duration_ns, parse_voltage_uv
 from edge_infer.commands.options import option, options_as
 from edge_infer.commands.quantities import Number, Power
 
 FORMATS = ("edge-infer", "mlperf-tiny", "ppk2", "joulescope", "columns")
-SUPPLY_V = (0.5, 60.0)
-"""Supplies of boards lie between."""
 
 
 class Supply(click.ParamType[float]):

@@ -45,10 +45,9 @@ def read_run_rows(path: Path) -> RunRows:
         try:
             found.append([int(row[name]) for name in FIELDS])
         except (KeyError, TypeError, ValueError, OverflowError) as error:
+            what = f"it has no {error.args[0]}" if isinstance(error, KeyError) else str(error)
             raise DamagedTraceError(
-                f"{path} line {number}: it is no inference of run -o: {error!r} is not there"
-                if isinstance(error, KeyError)
-                else f"{path} line {number}: {error}"
+                f"{path} line {number} is no inference of run -o: {what}"
             ) from error
         origins.add(row.get("energy_origin"))
     if not found:
