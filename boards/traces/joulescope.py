@@ -28,9 +28,9 @@ _DIGITAL = re.compile(r"(gpi|general purpose input|in|current_lsb|voltage_lsb|tr
 
 
 def is_joulescope(layout: Layout) -> bool:
-    """Return whether a table has the headings: a time, a current and a voltage in that order."""
-    signals = [_signal(cell)[0] for cell in layout.heading[:3]]
-    return signals == ["time", "current", "voltage"]
+    """Return whether a table has the headings: a time first, then a current and a voltage."""
+    signals = [_signal(cell)[0] for cell in layout.heading]
+    return signals[:1] == ["time"] and {"current", "voltage"} <= set(signals[1:])
 
 
 def joulescope_trace(path: Path, layout: Layout, supply_v: float | None) -> Trace:

@@ -218,7 +218,9 @@ def _walked(
     marks: Numbers, rows: Numbers, mark: int, row: int, tolerance: float, steps: int
 ) -> Integers:
     """Return the pairs found from one on, forwards; a walk that finds few early on ends."""
-    starts, begins = marks[:, 0].tolist(), rows[row : row + steps, 0].tolist()
+    # A walk of few steps sees few marks: no more of them than that are looked at.
+    starts = marks[: mark + 2 * steps, 0].tolist()
+    begins = rows[row : row + steps, 0].tolist()
     offset, last = starts[mark] - begins[0], begins[0]
     pairs: list[tuple[int, int]] = []
     for number, begun in enumerate(begins, row):
