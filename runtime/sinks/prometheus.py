@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from edge_infer.runtime.answers import AnswerReader
 from edge_infer.runtime.errors import InputError, RunError
 from edge_infer.runtime.records import InferenceRecord
-from edge_infer.runtime.sinks.sink import PortTakenError, RunState, Sink
+from edge_infer.runtime.sinks.sink import MissingPlaceError, RunState, Sink
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry
@@ -54,7 +54,7 @@ class PrometheusSink(Sink):
 
     Raises:
         RunError: prometheus-client is not installed.
-        PortTakenError: the port is taken, or the address is none of this computer's.
+        MissingPlaceError: the port is taken, or the address is none of this computer's.
     """
 
     wants_state = True
@@ -84,7 +84,7 @@ class PrometheusSink(Sink):
                 address.port, address.host or "0.0.0.0", self.registry
             )
         except OSError as error:
-            raise PortTakenError(self.name, error.strerror or str(error)) from error
+            raise MissingPlaceError(self.name, error.strerror or str(error)) from error
 
     def write(self, record: InferenceRecord) -> None:
         """Count one record."""

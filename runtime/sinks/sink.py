@@ -29,8 +29,8 @@ class RunState:
     dropped_frames: int
 
 
-class PortTakenError(RunError):
-    """A sink cannot listen where it was told to; a run goes on without it.
+class MissingPlaceError(RunError):
+    """There is no such port or terminal for a sink; a run goes on without it.
 
     Args:
         name: of the sink.

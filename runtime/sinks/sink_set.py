@@ -32,6 +32,11 @@ class SinkSet(Closing):
             one.start()
 
     @property
+    def wants_state(self) -> bool:
+        """Whether any sink takes states of the run."""
+        return bool(self._with_state)
+
+    @property
     def wants_power(self) -> bool:
         """Whether any sink takes the meter's samples."""
         return bool(self._with_power)
@@ -70,7 +75,7 @@ class SinkSet(Closing):
     def document(self) -> list[dict[str, Any]]:
         """Return what came of each: `sinks` of `run --json`."""
         missing = [
-            {"name": name, "written": 0, "dropped": 0, "error": reason}
+            {"name": name, "written": 0, "dropped": 0, "error": reason, "cpu_us": None}
             for name, reason in self._missing
         ]
         return [*(one.document() for one in self.threads), *missing]

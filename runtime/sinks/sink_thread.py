@@ -62,6 +62,7 @@ class SinkThread:
         self._queue: deque[Item] = deque()
         self._wanted, self._room, self._closed = (threading.Event() for _ in range(3))
         self._ending = self._abandoned = False
+        self._cpu_ns: int | None = None
         self._thread = threading.Thread(target=self._serve, name=sink.name, daemon=True)
 
     def start(self) -> None:
@@ -103,6 +104,7 @@ class SinkThread:
             "written": self.sink.delivered,
             "dropped": self.dropped,
             "error": self.error,
+            "cpu_us": None if self._cpu_ns is None else self._cpu_ns / 1000,
         }
 
     def close(self) -> None:
@@ -158,6 +160,7 @@ class SinkThread:
             if self._ending and not self._queue:
                 break
         self._guard(self.sink.close)
+        self._cpu_ns = time.thread_time_ns()
         self._closed.set()
 
     def _guard(self, action: Callable[[], None]) -> None:

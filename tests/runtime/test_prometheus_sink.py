@@ -11,7 +11,7 @@ from edge_infer.runtime.answers import AnswerReader
 from edge_infer.runtime.errors import InputError
 from edge_infer.runtime.records import Frame, InferenceEnergy, InferenceRecord
 from edge_infer.runtime.sinks.prometheus import PrometheusSink, ScrapeAddress, scrape_address
-from edge_infer.runtime.sinks.sink import PortTakenError, RunState
+from edge_infer.runtime.sinks.sink import MissingPlaceError, RunState
 
 US = 1000
 EXITS = ("exit1", "exit2", "exit3")
@@ -68,7 +68,7 @@ def test_a_scraper_reads_what_ran() -> None:
 def test_a_port_that_is_taken_is_named() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        with pytest.raises(PortTakenError, match="Address already in use") as error:
+        with pytest.raises(MissingPlaceError, match="Address already in use") as error:
             opened(port)
     assert error.value.name == f"prometheus 127.0.0.1:{port}"
 

@@ -81,10 +81,10 @@ def _confidence_name(answers: Sequence[dict[str, Any]]) -> str:
 
 
 def _confidence(answer: dict[str, Any]) -> str:
-    return _share(answer["confidence"], answer["confidence_kind"])
+    return confidence_text(answer["confidence"], answer["confidence_kind"])
 
 
-def _share(confidence: float | None, kind: str | None) -> str:
+def confidence_text(confidence: float | None, kind: str | None) -> str:
     """Return a probability as per cent; a score, which is none, as a number."""
     if confidence is None:
         return "-"
@@ -100,5 +100,6 @@ def _verdict(answer: dict[str, Any]) -> str:
 def _next(answer: dict[str, Any]) -> str:
     kind = answer["confidence_kind"]
     return ", ".join(
-        f"{choice['label']} {_share(choice['confidence'], kind)}" for choice in answer["top"][1:]
+        f"{choice['label']} {confidence_text(choice['confidence'], kind)}"
+        for choice in answer["top"][1:]
     )

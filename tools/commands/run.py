@@ -37,11 +37,12 @@ from edge_infer.commands.sink_options import RunNames, SinkOptions, open_sinks, 
 from edge_infer.commands.source_options import SourceOptions, open_input, source_options
 from edge_infer.runtime.answers import MOST_TOLD, AnswerReader
 from edge_infer.runtime.arrivals import BackToBack, Periodic
-from edge_infer.runtime.event_loop import EventLoop
+from edge_infer.runtime.event_loop import LONGEST_WAIT_NS, EventLoop
 from edge_infer.runtime.first_answers import FirstAnswers
 from edge_infer.runtime.frame_reader import LoopCounts
 from edge_infer.runtime.frames.source import Source
 from edge_infer.runtime.run_watch import RunWatch
+from edge_infer.runtime.sinks.sink_set import STATE_EVERY_NS
 from edge_infer.runtime.summary import RunSummary, run_document
 
 METERED_DURATION_NS = 10_000_000_000
@@ -164,9 +165,12 @@ def run_command(
     source = open_input(opened, input, reading)
     arrivals = BackToBack() if rate is None else Periodic(rate)
     kernels = Kernels(backend, resolver, threads, ratio, warmup)
-    budget = budget_uw(power_budget, battery, hours)
+    watched = going.live and hours is None  # then a battery is no budget: its hours are shown
+    budget = budget_uw(power_budget, None if watched else battery, hours)
     chosen = RunPolicy(policy, target, misses, loss, budget, cost_table)
-    chosen.refuse(name for name in ctx.params if _typed(ctx, name))
+    chosen.refuse(
+        name for name in ctx.params if _typed(ctx, name) and not (watched and name == "battery")
+    )
     with ExitStack() as stack:
         end, reader = RunEnd(), AnswerReader(opened.manifest, going.top)
         sinks = stack.enter_context(
@@ -174,7 +178,7 @@ def run_command(
                 going,
                 reader,
                 end,
-                RunNames(opened.manifest, board, policy),
+                RunNames(opened.manifest, board, policy, battery),
                 lines=going.answers and not as_json,
                 frames_wait=_frames_wait(board, source, rate),
             )
@@ -206,6 +210,7 @@ def run_command(
             max_frames=frames,
             duration_ns=_duration(duration, input, place.metered),
             counts=counts,
+            longest_wait_ns=STATE_EVERY_NS if sinks.wants_state else LONGEST_WAIT_NS,
         )
         failure = run_loop(loop, place.pass_time)
         recording.close(loop)

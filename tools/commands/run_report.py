@@ -88,7 +88,8 @@ def input_text(read: dict[str, Any]) -> str:
 def _sink(sink: dict[str, Any]) -> str:
     dropped = f", {sink['dropped']} dropped" if sink["dropped"] else ""
     error = f": {sink['error']}" if sink["error"] else ""
-    return f"{sink['name']}: {sink['written']} answers{dropped}{error}"
+    cost = f" ({time_text(sink['cpu_us'])} of processor time)" if sink["cpu_us"] else ""
+    return f"{sink['name']}: {sink['written']} answers{dropped}{error}{cost}"
 
 
 def _governor(state: dict[str, Any]) -> str:

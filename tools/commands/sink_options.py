@@ -16,7 +16,7 @@ from edge_infer.commands.run_loop import RunEnd
 from edge_infer.models_tflite.manifest import Manifest
 from edge_infer.runtime.answers import AnswerReader
 from edge_infer.runtime.sinks.row_files import STANDARD_OUTPUT, FileSink, StandardOutputSink
-from edge_infer.runtime.sinks.sink import PortTakenError, Sink
+from edge_infer.runtime.sinks.sink import MissingPlaceError, Sink
 from edge_infer.runtime.sinks.sink_set import SinkSet
 from edge_infer.runtime.sinks.sink_thread import SinkThread, reason_of
 
@@ -33,6 +33,7 @@ class SinkOptions:
     mqtt_ca: Path | None = None
     prometheus: str | None = None
     trace: Path | None = None
+    live: bool = False
 
     @property
     def takes_standard_output(self) -> bool:
@@ -110,6 +111,12 @@ sink_options = options_as(
             help="Write stages, decisions, waits, clock and power as a trace (.json) that "
             "ui.perfetto.dev and chrome://tracing open.",
         ),
+        option(
+            "--live",
+            is_flag=True,
+            help="Show the run on the terminal: the answer now, the last minute of power and "
+            "latency, exits, energy, and what is left of a --battery.",
+        ),
     ),
 )
 """Of a command that answers frames; it gets them as the argument `going`."""
@@ -122,11 +129,17 @@ class RunNames:
     manifest: Manifest
     board: str
     policy: str
+    battery_mwh: int | None = None
 
     @property
     def exits(self) -> tuple[str, ...]:
         """Of the bundle."""
         return tuple(stage.name for stage in self.manifest.stages)
+
+    @property
+    def title(self) -> str:
+        """What runs where."""
+        return f"{self.manifest.name} on {self.board}, policy {self.policy}"
 
 
 def open_sinks(
@@ -167,7 +180,7 @@ def open_sinks(
         for opener in _openers(options, reader, names, lines):
             try:
                 sinks.append(opening.enter_context(opener()))
-            except PortTakenError as error:
+            except MissingPlaceError as error:
                 missing.append((error.name, error.reason))
                 warn(f"{error}: the run goes on without it")
         opening.pop_all()  # from here on the threads close them
@@ -188,6 +201,8 @@ def _openers(
             yield partial(FileSink, path, reader)
     if lines:
         yield lambda: AnswerLines(reader, names.exits)
+    if options.live:
+        yield lambda: _live(reader, names)
     if options.trace is not None:
         yield lambda: _trace(options.trace, reader, names)
     if options.prometheus is not None:
@@ -198,12 +213,20 @@ def _openers(
         raise click.UsageError("--mqtt-ca and --mqtt-password-file go with --mqtt mqtt://...")
 
 
+def _live(reader: AnswerReader, names: RunNames) -> Sink:
+    from edge_infer.commands.live_figures import LiveFigures
+    from edge_infer.commands.live_view import LiveView, has_terminal
+
+    if not has_terminal():
+        raise MissingPlaceError("--live", "standard error is no terminal to draw on")
+    return LiveView(names.title, reader, LiveFigures(names.exits, names.battery_mwh))
+
+
 def _trace(path: Path | None, reader: AnswerReader, names: RunNames) -> Sink:
     from edge_infer.runtime.sinks.trace import TraceSink
 
     assert path is not None
-    title = f"{names.manifest.name} on {names.board}, policy {names.policy}"
-    return TraceSink(path, reader, names.exits, title)
+    return TraceSink(path, reader, names.exits, names.title)
 
 
 def _mqtt(options: SinkOptions, reader: AnswerReader, names: RunNames) -> Sink:
