@@ -16,7 +16,7 @@ COVERAGE_FLOOR := 88
 SEED ?= $(shell $(PYTHON) -c 'import random; print(random.randrange(2**32))')
 
 .DEFAULT_GOAL := help
-.PHONY: help run test test-tflite test-slow test-hostile coverage types test-vm test-vm-systemd test-arm64 test-mcu bench-serial setup setup-dev clean
+.PHONY: help run test test-tflite test-slow test-hostile coverage types test-vm test-vm-systemd test-arm64 test-kernels test-mcu bench-serial setup setup-dev clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 18
@@ -61,6 +61,9 @@ test-mcu: $(REFERENCE)/dev.stamp ## firmware: sanitizers, QEMU, power cuts, fuzz
 
 test-arm64: $(REFERENCE)/dev.stamp ## install and run on aarch64 under qemu-user; skips where it is not installed
 	$(REFERENCE)/bin/python -m tests.beds.arm64.run
+
+test-kernels: $(REFERENCE)/dev.stamp ## count the aarch64 kernels' instructions under qemu-user; skips without its packages
+	$(REFERENCE)/bin/python -m tests.beds.kernels.run
 
 bench-serial: $(VENV)/dev.stamp ## flash rates on a paced port, and what streaming costs; about five minutes
 	$(BIN)/python -m benchmarks.bench_serial

@@ -65,7 +65,7 @@ def main() -> int:
     """Install, run, compare; return 0 when everything is equal."""
     need(PROGRAMS)
     root = unpacked_root(CACHE)
-    _install(root / SITE)
+    install(root / SITE)
     there = Machine("aarch64", _entered(root), root, {"PYTHONPATH": f"/{SITE}"})
     here = Machine("this computer", [sys.executable], Path("/"), {})
     print(f"Debian {RELEASE} arm64: {there.run('--version').strip()}")
@@ -96,7 +96,7 @@ def _entered(root: Path) -> list[str]:
     return command
 
 
-def _install(site: Path) -> None:
+def install(site: Path) -> None:
     """Install this project and its aarch64 wheels, as pyproject.toml asks for them."""
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet", "install"]
     target = ["--target", str(site), "--upgrade", "--implementation", "cp"]
