@@ -84,10 +84,10 @@ class RawFileSource:
 def open_raw_files(
     folder: Path, spec: FrameSpec, labels_path: Path | None, options: RawOptions
 ) -> RawFileSource:
-    """Open a folder of .bin files.
+    """Open a folder of .bin files, or one of them alone.
 
     Args:
-        folder: where they lie.
+        folder: where they lie, or the file.
         spec: what the bundle takes.
         labels_path: the labels file; y_labels.csv of the folder if None.
         options: what was said of the files.
@@ -99,7 +99,10 @@ def open_raw_files(
     int8 = None if options.pixels is None else options.pixels == "int8"
     dtype = raw_dtype(spec, int8, str(folder))
     left_out: Counter[str] = Counter()
-    files = list_raw_files(folder, spec, labels_path, left_out)
+    if folder.is_file():
+        files = [RawFile(folder, None)]
+    else:
+        files = list_raw_files(folder, spec, labels_path, left_out)
     source = RawFileSource(files, spec, str(folder), dtype, left_out, raw)
     for path, _ in files[:1]:
         source.read(path)
@@ -160,14 +163,21 @@ def list_raw_files(
         folder: where they lie.
         spec: what the bundle takes.
         labels_path: the labels file; y_labels.csv of the folder if None.
-        left_out: counts the .bin files that the labels file does not name.
+        left_out: counts the .bin files that the labels file does not name, and other files.
 
     Raises:
         InputError: the labels file cannot be read, is of another form, names files that are not
             there, or has other classes than the bundle.
     """
-    files = sorted(path for path in folder.glob("*.bin") if not path.name.startswith("."))
     labels_path = labels_path or folder / LABELS_FILE
+    files = []
+    for path in sorted(folder.iterdir()):
+        if path.name.startswith("."):
+            left_out["hidden"] += 1
+        elif path.suffix == ".bin" and path.is_file():
+            files.append(path)
+        elif path != labels_path:
+            left_out[f"{path.name}/" if path.is_dir() else path.suffix or path.name] += 1
     if not labels_path.exists():
         return [RawFile(path, None) for path in files]
     rows = _rows(labels_path)

@@ -172,8 +172,8 @@ def open_source(
     """Open a file or folder as frames, by its kind.
 
     Args:
-        path: .npy, .npz, an IDX file (.gz too), an image, a folder of images, or one of raw .bin
-            files with y_labels.csv.
+        path: .npy, .npz, an IDX file (.gz too), an image, a raw .bin file, a folder of images, or
+            one of raw .bin files with y_labels.csv.
         spec: what the bundle takes.
         labels: the bundle's class names, to match subfolders by.
         labels_path: labels of an .npy or IDX file or of raw files; an IDX file's own and
@@ -201,13 +201,17 @@ def open_source(
     if path.suffix.lower() in IMAGE_SUFFIXES:
         _refuse_unused(path, labels_path, raw)
         return ImageSource(FolderListing([(path, None)]), spec, str(path), True, background)
+    if path.suffix.lower() == ".bin":
+        _refuse_unused(path, labels_path, NOTHING_STATED)
+        return open_raw_files(path, spec, None, raw)
     _refuse_unused(path, None, raw)
     arrays = read_arrays(path, labels_path)
     if arrays is not None:
         return ArraySource(arrays.frames, arrays.labels, spec, path.name, arrays.unread)
     raise InputError(
         f"{path}: not a kind of input; give .npy, .npz, an IDX file (ubyte, .gz), an image, "
-        "a folder of images or of raw .bin files, or - for raw frames on standard input"
+        "a folder of images or of raw .bin files, or - for raw frames, Y4M or MJPEG on standard "
+        "input (- < FILE)"
     )
 
 

@@ -29,6 +29,27 @@ def first(place: Path, spec: FrameSpec, options: RawOptions) -> NDArray[np.gener
     return frame.data
 
 
+def test_one_file_alone_is_a_frame_without_a_label(tmp_path: Path) -> None:
+    folder(tmp_path, PIXELS.tobytes())
+    source = open_source(tmp_path / "f.bin", GREY, ["a", "b"])
+    (frame,) = source
+    assert np.array_equal(frame.data[..., 0], PIXELS)
+    assert frame.label is None and source.document()["unlabelled"] == 1
+
+
+def test_what_lies_beside_the_files_is_counted(tmp_path: Path) -> None:
+    folder(tmp_path, PIXELS.tobytes())
+    (tmp_path / "g.bin").write_bytes(PIXELS.tobytes())
+    (tmp_path / "sub").mkdir()
+    for name in ("a.png", "b.png", "notes.txt", ".DS_Store", "README"):
+        (tmp_path / name).write_text("x")
+    source = open_source(tmp_path, GREY, ["a", "b"])
+    assert source.document()["left_out"] == {
+        ".png": 2, ".txt": 1, "hidden": 1, "README": 1, "sub/": 1,
+        ".bin without a line in y_labels.csv": 1,
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize("stride", [None, 9])
 def test_gray_files_are_spread_over_three_channels(stride: int | None, tmp_path: Path) -> None:
     rows = PIXELS if stride is None else np.pad(PIXELS, [(0, 0), (0, stride - 6)])
