@@ -16,17 +16,22 @@ from dataclasses import dataclass, field
 from edge_infer.boards.cost_table import OperatingPoint
 
 BOARD_GAIN, POINT_GAIN, STAGE_GAIN = 0.4, 0.1, 0.1
-MOST_SURPRISE = 0.25
-"""Logarithm that a stage counts for at most: one that was held up by the system is no trend."""
+MOST_SURPRISE = 0.05
+"""Logarithm that a stage counts for at most, since one that was held up by the system is no trend;
+twice as much with each in turn that goes beyond on the same side."""
 POINT_FORGETTING = 0.02
 """Part of what a point differs by that is forgotten with each stage seen there."""
 CAPPED = 1.15
 """A higher clock that is slower than its table by this factor against a lower clock in the same
 frame is not really given."""
+CAP_FRAMES = 3
+"""Frames in a row that must say so: a stage may be held up once by the system."""
 LEAST_FACTOR, MOST_FACTOR = 0.25, 8.0
 DRIFT = 0.06
 """Relative change of the slowdown that a plan is solved anew for: another process that shares the
 memory for some milliseconds makes stages about 5 % slower."""
+SLIGHT_DRIFT, SLIGHT_FRAMES = 0.02, 300
+"""The same where it lasts that many frames: solved for in a moment that was not like the others."""
 StageKey = tuple[str, int]
 """Pruning ratio and index of a stage."""
 
@@ -46,13 +51,14 @@ class Slowdown:
     """Logarithms of what single points differ by."""
     stages: dict[StageKey, float] = field(default_factory=dict)
     """Logarithms of what single stages differ by."""
+    _beyond: int = 0
+    """How many stages in turn were more of a surprise than may count, below 0 for faster ones."""
 
     def add(self, point: OperatingPoint, ratio: float, stage: StageKey | None = None) -> None:
         """Take the ratio of one stage's measured to its tabled time at a point."""
         seen = math.log(min(max(ratio, LEAST_FACTOR), MOST_FACTOR))
         own = self.points.get(point, 0.0)
-        surprise = seen - self._logarithm(point, stage)
-        surprise = min(max(surprise, -MOST_SURPRISE), MOST_SURPRISE)
+        surprise = self._clipped(seen - self._logarithm(point, stage))
         self.board += BOARD_GAIN * surprise
         self.points[point] = (1 - POINT_FORGETTING) * own + POINT_GAIN * surprise
         if stage is not None:
@@ -66,6 +72,13 @@ class Slowdown:
     def copy(self) -> "Slowdown":
         """Return what is known now, to compare with later."""
         return Slowdown(self.board, dict(self.points), dict(self.stages))
+
+    def _clipped(self, surprise: float) -> float:
+        side = 1 if surprise > 0 else -1
+        in_turn = max(0, self._beyond * side)
+        most: float = MOST_SURPRISE * 2.0**in_turn
+        self._beyond = side * (in_turn + 1) if abs(surprise) > most else 0
+        return min(max(surprise, -most), most)
 
     def _logarithm(self, point: OperatingPoint, stage: StageKey | None) -> float:
         own = 0.0 if stage is None else self.stages.get(stage, 0.0)
@@ -154,6 +167,7 @@ class ClockCap:
     patience: int = 500
     """Frames until higher clocks are tried again."""
     _waited: int = 0
+    _suspected: int = 0
 
     def add(self, asked_khz: int, got_khz: int) -> bool:
         """Take one stage's asked and real clock; return True when the cap has changed."""
@@ -166,16 +180,17 @@ class ClockCap:
         """Find a cap that the board does not tell of; return True when the cap has changed.
 
         Args:
-            ratios: measured over tabled time in one frame, by clock.
+            ratios: measured over tabled time in one frame, by clock; of one number of threads.
             clocks_khz: that there are, ascending.
         """
         lowest = min(ratios)
-        for khz, ratio in ratios.items():
-            if ratio > CAPPED * ratios[lowest]:
-                real_khz = 1.03 * khz * ratios[lowest] / ratio
-                given = [own for own in clocks_khz if own <= real_khz]
-                return self.add(khz, max(given, default=clocks_khz[0]))
-        return False
+        slow = [khz for khz, ratio in ratios.items() if ratio > CAPPED * ratios[lowest]]
+        self._suspected = self._suspected + 1 if slow else 0
+        if self._suspected < CAP_FRAMES:
+            return False
+        real_khz = 1.03 * slow[0] * ratios[lowest] / ratios[slow[0]]
+        given = [own for own in clocks_khz if own <= real_khz]
+        return self.add(slow[0], max(given, default=clocks_khz[0]))
 
     def frame(self) -> bool:
         """Count a frame; return True when the cap is lifted for a trial."""

@@ -17,6 +17,8 @@ from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.runtime.energy_budget import EnergyBudget
 from edge_infer.runtime.governors.feedback import (
     DRIFT,
+    SLIGHT_DRIFT,
+    SLIGHT_FRAMES,
     ArrivalRate,
     ClockCap,
     MissBucket,
@@ -98,7 +100,7 @@ class PlannedGovernor(Governor):
         self._asked: list[OperatingPoint] = []
         self._bin = 0
         self._level = 0.0
-        self._drifting = 0
+        self._drifting = self._slightly = 0
         self._clock = 0
         self._idle: OperatingPoint | None = None
         self.take(plans or solve_within(problem, miss_bound))
@@ -232,7 +234,8 @@ class PlannedGovernor(Governor):
             if point in self._index_of:
                 tabled_ns = nominal.time_ns[stage][self._index_of[point]]
                 real_ns = record.stage_end_ns[stage] - record.stage_start_ns[stage]
-                ratios[point.clock_khz] = real_ns / tabled_ns
+                if point.threads == record.points[0].threads:
+                    ratios[point.clock_khz] = real_ns / tabled_ns
                 self.slowdown.add(point, real_ns / tabled_ns, (nominal.ratio, stage))
             self._stale |= self.cap.add(self._asked[stage].clock_khz, point.clock_khz)
         if len(ratios) > 1:
@@ -244,26 +247,26 @@ class PlannedGovernor(Governor):
         if record.deadline_ns is not None and counts:
             self.reserve.add(record.missed)  # the cheaper plan's misses are in the bound
             self._stale |= self.reserve.level != self._level
-        self._drifting = self._drifting + 1 if self._drifted(record) else 0
+        drift = self._drift(record)
+        self._drifting = self._drifting + 1 if drift > DRIFT else 0
+        self._slightly = self._slightly + 1 if drift > SLIGHT_DRIFT else 0
+        drifted = self._drifting >= DRIFT_FRAMES or self._slightly >= SLIGHT_FRAMES
         cheapest = self.budget is not None and self.budget.effort >= 1.0
         if self._solving is not None:
             if self._solving.done():
                 self._take(self._solving.result())
             return
-        if self._stale or cheapest != self._cheapest or self._drifting >= DRIFT_FRAMES:
+        if self._stale or cheapest != self._cheapest or drifted:
             self._cheapest = cheapest
             if self._drifting >= DRIFT_FRAMES:
                 self.miss_bucket.forfeit()
             self._solve()
 
-    def _drifted(self, record: InferenceRecord) -> bool:
-        """Return True when a point that was just used is not as slow as was solved for."""
+    def _drift(self, record: InferenceRecord) -> float:
+        """Return how far, as a share, a stage that just ran is from what was solved for."""
         now, before = self.slowdown, self._solved_for
-        for index, point in enumerate(record.points):
-            stage = record.ratio, index
-            if abs(now.factor(point, stage) / before.factor(point, stage) - 1) > DRIFT:
-                return True
-        return False
+        stages = [(point, (record.ratio, stage)) for stage, point in enumerate(record.points)]
+        return max(abs(now.factor(*key) / before.factor(*key) - 1) for key in stages)
 
     def _settle(self, record: InferenceRecord) -> None:
         """Note when what a change of plan held up is done with."""
@@ -274,7 +277,7 @@ class PlannedGovernor(Governor):
 
     def _solve(self) -> None:
         """Have the board as it is now solved for: at once, or by the executor."""
-        self._stale, self._drifting = False, 0
+        self._stale, self._drifting, self._slightly = False, 0, 0
         self._solved_for = self.slowdown.copy()
         problem = self.nominal.slower(self.slowdown.factor)
         problem = problem.with_gaps(self.arrivals.factor)

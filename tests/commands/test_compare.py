@@ -97,6 +97,7 @@ def test_a_board_that_changes_in_mid_run_is_followed_by_calibration_alone(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     line = ["--load", "0.55", "--slowdown", "1.25", "--disturb-at", "100", "--threads", "1"]
+    line.append("--ideal")  # nothing else happens to it
     ours = ["--policy", "planned", "--policy", "planned-uncalibrated"]
     document = compared(capsys, *line, *ours)
     assert document["disturbed_at"] == 100
@@ -106,6 +107,16 @@ def test_a_board_that_changes_in_mid_run_is_followed_by_calibration_alone(
     assert after["planned"]["settled_miss_percent"] <= 1
     assert after["planned-uncalibrated"]["settled_miss_percent"] > 1
     assert document["calibration"]["planned"]["slowdown"] == pytest.approx(1.25, rel=0.05)
+
+
+def test_a_disturbed_board_is_the_default_and_its_seed_gives_the_same_again(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    line = ["--policy", "performance", "--policy", "planned"]
+    found = [compared(capsys, *line, *more) for more in ([], [], ["--seed", "1"], ["--ideal"])]
+    assert found[0] == found[1]
+    assert found[0]["policies"] != found[2]["policies"] != found[3]["policies"]
+    assert [document["ideal"] for document in found] == [False, False, False, True]
 
 
 def test_what_is_left_to_earn_is_said(capsys: pytest.CaptureFixture[str]) -> None:

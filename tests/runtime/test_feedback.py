@@ -45,6 +45,33 @@ def test_the_slowdown_tells_the_board_from_the_point() -> None:
     assert slowdown.factor(OTHER) == pytest.approx(1.8, rel=0.05)
 
 
+def test_a_stage_keeps_what_its_row_is_off_by() -> None:
+    """So where frames leave does not move the board."""
+    slowdown, draw = Slowdown(), np.random.default_rng(4)
+    for _ in range(500):
+        slowdown.add(POINT, 1.06, ("1.0", 0))
+        if draw.random() < 0.5:
+            slowdown.add(POINT, 0.94, ("1.0", 1))
+    boards = []
+    for _ in range(200):
+        slowdown.add(POINT, 1.06, ("1.0", 0))
+        boards.append(slowdown.board)
+    assert max(boards) - min(boards) < 0.02
+    assert slowdown.factor(POINT, ("1.0", 0)) == pytest.approx(1.06, rel=0.01)
+    assert slowdown.factor(POINT, ("1.0", 1)) == pytest.approx(0.94, rel=0.02)
+
+
+def test_one_stage_that_is_held_up_hardly_moves_the_slowdown_and_three_do() -> None:
+    slowdown = Slowdown()
+    for _ in range(50):
+        slowdown.add(POINT, 1.0)
+    slowdown.add(POINT, 1.5)
+    assert slowdown.factor(POINT) < 1.03
+    for _ in range(6):
+        slowdown.add(POINT, 1.5)
+    assert slowdown.factor(POINT) > 1.3
+
+
 def test_what_a_point_differs_by_is_forgotten_by_two_percent_a_stage() -> None:
     slowdown = Slowdown(points={POINT: 1.0})
     slowdown.add(POINT, slowdown.factor(POINT))  # no surprise
@@ -105,12 +132,20 @@ def test_a_cap_is_learnt_at_once_and_tried_again_more_and_more_rarely() -> None:
     assert [cap.frame() for _ in range(6)] == [False] * 5 + [True]
 
 
-def test_a_cap_that_nobody_tells_of_is_inferred_within_one_frame() -> None:
+def test_a_cap_that_nobody_tells_of_is_inferred_within_three_frames() -> None:
     clocks = (500_000, 1_000_000, 1_500_000, 2_000_000)
     cap = ClockCap()
     assert not cap.infer({500_000: 1.25, 2_000_000: 1.25}, clocks)  # all slow: no cap
-    assert cap.infer({500_000: 1.0, 2_000_000: 4 / 3}, clocks)
+    capped = {500_000: 1.0, 2_000_000: 4 / 3}
+    assert [cap.infer(capped, clocks) for _ in range(3)] == [False, False, True]
     assert cap.khz == 1_500_000
+
+
+def test_a_stage_that_is_held_up_now_and_then_is_no_cap() -> None:
+    cap, clocks = ClockCap(), (500_000, 2_000_000)
+    for number in range(300):
+        held_up = 1.5 if number % 3 else 1.0
+        assert not cap.infer({500_000: 1.0, 2_000_000: held_up}, clocks)
 
 
 class LaterExecutor(Executor):

@@ -5,6 +5,7 @@ from typing import Literal
 
 import click
 
+from edge_infer.boards.simulated.truth import DISTURBED, IDEAL
 from edge_infer.commands.budget_options import (
     battery_option,
     budget_uw,
@@ -16,6 +17,7 @@ from edge_infer.commands.compare_report import compare_report, save_plot
 from edge_infer.commands.options import (
     Threads,
     backend_option,
+    ideal_option,
     json_option,
     load_option,
     option,
@@ -41,6 +43,7 @@ from edge_infer.runtime.stage_costs import measured_table
 @click.command("compare", short_help="Compare policies on the same frames and arrivals.")
 @click.argument("bundle")
 @option("--board", default="sim:raspberry-pi-5", show_default=True, help="A simulated board.")
+@ideal_option
 @option(
     "--workload",
     default="periodic",
@@ -134,6 +137,7 @@ from edge_infer.runtime.stage_costs import measured_table
 def compare_command(
     bundle: str,
     board: str,
+    ideal: bool,
     workload: str,
     load: float,
     rate: float | None,
@@ -181,6 +185,7 @@ def compare_command(
         threads=threads, time_scale=time_scale, late=late, queue=queue, strict=strict,
         budget_uw=budget_uw(power_budget, battery, hours), loss_points=loss,
         target_ns=target, disturbances=_disturbances(slowdown, cap, disturb_at, frames),
+        truth=IDEAL if ideal else DISTURBED,
     )  # fmt: skip
     document = compare(
         opened, conditions, policies, data=data, images=images, backend=kernels, table=own_table,

@@ -17,7 +17,10 @@ def compare_report(document: dict[str, Any]) -> str:
         f"{workload['load']:.2f} of the classic net, deadline "
         f"{time_text(document['deadline_us'])}, {workload['frames']} frames"
     )
-    origin = f"energies are {document['origin']}; predictors fitted on {document['fitted_on']}"
+    truth = "an ideal board" if document["ideal"] else "a board that is not quite its cost table"
+    origin = (
+        f"{truth}; energies are {document['origin']}; predictors fitted on {document['fitted_on']}"
+    )
     rows = [_cells(row) for row in document["policies"]]
     names = (
         "policy", "net", "gross", "saving", "missed", "p99", "switches", "accuracy", "/ oracle",

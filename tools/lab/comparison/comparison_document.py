@@ -8,6 +8,7 @@ import numpy as np
 
 from edge_infer.boards.cost_table import CostTable
 from edge_infer.boards.profile import BoardProfile, load_profile
+from edge_infer.boards.simulated.truth import IDEAL
 from edge_infer.lab.comparison.comparison import CLASSIC_POLICY, NETS, Comparison
 from edge_infer.lab.comparison.comparison_frames import (
     ComparisonFrames,
@@ -147,6 +148,7 @@ def compare_document(comparison: Comparison, results: Sequence[ReplayResult]) ->
         "bundle": comparison.bundle.manifest.name,
         "board": conditions.board,
         "simulated": comparison.table.board.startswith("sim:"),
+        "ideal": conditions.truth == IDEAL,
         "origin": energy_origin(comparison),
         "notes": list(comparison.table.notes),
         "warnings": comparison.warnings,
