@@ -38,6 +38,9 @@ _OPTIONS: tuple[tuple[tuple[str, ...], tuple[str, ...]], ...] = (
      ("--plan-rate", "--plan-deadline", "--security-counter", "--image-version", "--plan-board")),
     (("tune", "digits-early-exit"), ("--allow", "--clock", "--seed", "--rate", "--board")),
     (("device", "status", "-p", "/dev/null"), ("--baud", "--timeout")),
+    (("power", "report", "/dev/null"),
+     ("--supply", "--columns", "--gain-error", "--between", "--channel", "--inferences",
+      "--windows", "--idle", "--idle-window", "--format", "--run")),
 )  # fmt: skip
 _WEIGHTS = [4 if line[0] in ("run", "device") else 2 if line[0] == "bundle" else 0.5
             for line, _ in _OPTIONS]  # fmt: skip
