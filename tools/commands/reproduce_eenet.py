@@ -9,6 +9,7 @@ import click
 from edge_infer.commands.options import (
     Threads,
     backend_option,
+    ideal_option,
     json_option,
     load_option,
     option,
@@ -55,6 +56,7 @@ from edge_infer.models_tflite.backend import open_backend
 @option("--sweep", is_flag=True, help="Loads from 0.3 to 0.95 instead of --load.")
 @static_option
 @sensitivity_option
+@ideal_option
 @option("--grid", is_flag=True, help="Also every board, workload and deadline, losses included.")
 @option(
     "--grid-bundle",
@@ -78,6 +80,7 @@ def eenet_command(
     sweep: bool,
     static: tuple[str, ...],
     sensitivity: bool,
+    ideal: bool,
     grid: bool,
     others: tuple[str, ...],
     ablation: bool,
@@ -94,6 +97,7 @@ def eenet_command(
         sweep=sweep,
         static=[open_bundle(name) for name in static] or None,
         sensitivity=sensitivity,
+        ideal=ideal,
         frames=frames,
         images=images,
         threads=threads,
