@@ -107,7 +107,8 @@ def measure_idle(board: Board, meter: PowerMeter, duration_ns: int) -> IdleRefer
     steps = [after - before for before, after in pairwise(powers)]
     median_uw = sorted(map(abs, steps))[len(steps) // 2]
     noise_uw = MEDIAN_TO_DEVIATION * median_uw / math.sqrt(2)
-    variance = math.fsum(step_variance(step, noise_uw) for step in steps) / len(steps)
+    seen = math.fsum(s.interval_ns for s in drained) / duration_ns
+    variance = math.fsum(step_variance(step, noise_uw, seen) for step in steps) / len(steps)
     error_uw = math.ceil(math.sqrt(variance / len(powers)))
     return IdleReference(round(mean), error_uw, clock.current_khz(), duration_ns)
 

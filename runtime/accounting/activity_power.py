@@ -21,7 +21,7 @@ from edge_infer.runtime.stage_costs import row_name
 PRIOR_SPREAD = 0.3
 """Standard deviation of a modelled power above idle, as a share of it: what a model of a board
 that was never measured may well be off by."""
-PARTS, PART_SPREAD = 4, 0.15
+PARTS, PART_SPREAD = 6, 0.15
 """Parts of equal length that a stage has a power each in, and by what share of the power above
 idle they differ (one standard deviation): operators differ, and a conversion that is about as long
 as a stage sees its middle more often whole than its ends."""

@@ -29,8 +29,9 @@ from edge_infer.runtime.accounting.span import Span
 from edge_infer.runtime.accounting.uncertainty import MeterBounds, half_width_nj, step_variance
 from edge_infer.runtime.records import InferenceEnergy, InferenceRecord
 
-LEARNING = 2.0
-"""Variance of a learned power's mean over a run by that at its end: the integral of ln^2."""
+LEARNING = 1.5
+"""Variance of a learned power's mean over a run by that at its end: 2, the integral of ln^2, if it
+were used from the first sample on; 1 if it were used at the end alone."""
 HOLD_NS = 1_000_000_000
 """Time of samples, at most, that the powers are first learned from before any energy is given:
 else a table that is off, or another process in the first ten samples, stays in the records."""
@@ -214,7 +215,7 @@ class MeteredAccount:
             (activity, share / 2) for activity, share in (*self._shares.items(), *shares.items())
         ]
         self._shares = shares
-        self._cover(middle_ns, before_uw, residual_uw, seen)
+        self._cover(middle_ns, before_uw, residual_uw, seen, sample.interval_ns)
 
     def _shares_of(self, sample: PowerSample) -> dict[Activity, float]:
         """Return the share of the conversion that each activity filled."""
@@ -235,13 +236,17 @@ class MeteredAccount:
         before_uw: float,
         after_uw: float,
         seen: Sequence[tuple[Activity, float]],
+        interval_ns: int = 0,
     ) -> None:
         """Give the spans up to `until_ns` their expected power, and a residual beside it.
 
-        It goes in a straight line from `before_uw` to `after_uw`.
+        It goes in a straight line from `before_uw` to `after_uw`, of which conversions filled
+        `interval_ns`.
         """
         from_ns, self._covered_ns = self._covered_ns, until_ns
-        variance_uw2 = step_variance(after_uw - before_uw, self._powers.noise_uw)
+        variance_uw2 = step_variance(
+            after_uw - before_uw, self._powers.noise_uw, interval_ns / (until_ns - from_ns)
+        )
         self._supply.scatter(until_ns - from_ns, variance_uw2)
         slope = (after_uw - before_uw) / (until_ns - from_ns)
         whole = not self._spans or self._spans[0].end_ns >= until_ns

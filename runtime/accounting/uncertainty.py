@@ -4,12 +4,14 @@ import math
 
 from edge_infer.boards.power import PowerMeter
 
-CONFIDENCE_FACTOR = 2.0
-"""Standard errors in a half width: about 95 % for a normal error."""
+CONFIDENCE_FACTOR = 1.96
+"""Standard errors in a half width: 95 % for a normal error."""
 BOUND = math.sqrt(1 / 3)
 """Standard error of what is only known to lie within a bound (GUM, 4.3.7)."""
 FAR = 4.0
 """Standard deviations from which on a sample's error is no noise."""
+LEAST_UNSEEN = 0.25
+"""Share of a sample's noise that counts in any case: a meter has noise of its own."""
 MEDIAN_TO_DEVIATION = 1.4826
 """Standard deviation of normal errors by the median of their size."""
 
@@ -19,19 +21,22 @@ def half_width_nj(error_nj: float) -> int:
     return math.ceil(CONFIDENCE_FACTOR * error_nj)
 
 
-def step_variance(step_uw: float, noise_uw: float) -> float:
+def step_variance(step_uw: float, noise_uw: float, seen: float) -> float:
     """Return the variance of the mean between two neighbouring samples, in uW^2.
 
     Half the square of their difference is the variance of one about a slowly moving mean (von
     Neumann's successive difference), without a drift being taken for noise. What exceeds the noise
     is an edge: the straight line puts it in their middle, and it may have been anywhere between.
+    Of the noise, what a sample saw of its time is no error (Cochran's finite population).
 
     Args:
         step_uw: difference of the samples, less what is known of it.
         noise_uw: standard deviation of a sample.
+        seen: share of the time that conversions fill.
     """
     noise = min(abs(step_uw), FAR * noise_uw)
-    return noise**2 / 2 + (step_uw**2 - noise**2) / 12
+    unseen = max(1 - seen, LEAST_UNSEEN)
+    return noise**2 / 2 * unseen + (step_uw**2 - noise**2) / 12
 
 
 class MeterBounds:
