@@ -54,6 +54,9 @@ class RawFileSource:
     repeatable = True
     skipped: list[str] = field(default_factory=list)
 
+    def __len__(self) -> int:
+        return len(self.files)
+
     def __iter__(self) -> Iterator[RawFrame]:
         for path, label in self.files:
             yield RawFrame(self.read(path), label, path.name)

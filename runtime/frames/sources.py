@@ -107,6 +107,9 @@ class ImageSource:
     def __post_init__(self) -> None:
         self._reader = ImageReader(self.spec, self.background)
 
+    def __len__(self) -> int:
+        return len(self.listing.paths)
+
     def __iter__(self) -> Iterator[RawFrame]:
         self.skipped.clear()
         self._range_warning = None

@@ -54,6 +54,8 @@ class Sink(Closing):
     """How long the end of a run waits for it; None for as long as it takes."""
     keeps_all: bool = True
     """Frames that can wait do so for it; else the oldest records give way."""
+    shows: bool = False
+    """It shows a person what happens, and keeps nothing: no result tells of it."""
     wants_power: bool = False
     """It takes the meter's samples."""
     wants_state: bool = False

@@ -78,4 +78,5 @@ class SinkSet(Closing):
             {"name": name, "written": 0, "dropped": 0, "error": reason, "cpu_us": None}
             for name, reason in self._missing
         ]
-        return [*(one.document() for one in self.threads), *missing]
+        kept = [one.document() for one in self.threads if not one.sink.shows or one.error]
+        return [*kept, *missing]

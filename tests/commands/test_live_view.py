@@ -149,6 +149,7 @@ def test_on_a_terminal_it_is_drawn_and_the_report_follows() -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "edge_infer", "run", "digits-early-exit", "--live"]
     line = [*command, "--board", "sim:raspberry-pi-5", "--frames", "300", "--battery", "18Wh"]
+    line += ["-o", "-"]
     done = subprocess.Popen(
         line, stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "xterm"}
     )
@@ -163,9 +164,10 @@ def test_on_a_terminal_it_is_drawn_and_the_report_follows() -> None:
             break
         screen += piece
     os.close(ours)
-    report, _ = done.communicate()
+    rows, _ = done.communicate()
     text = ESCAPE.sub("", screen.decode())
     assert done.returncode == 0
     assert "answers 300" in text and "h left" in text
-    assert b"accuracy" in report
-    assert screen.rstrip().endswith(b"\x1b[?25h")  # the cursor is back
+    assert "accuracy" in text.split("h left")[-1]
+    assert [json.loads(row)["number"] for row in rows.splitlines()] == list(range(300))
+    assert screen.count(b"\x1b[?25h") == screen.count(b"\x1b[?25l") > 0  # the cursor is back

@@ -38,6 +38,7 @@ class AnswerLines(Sink):
     """
 
     name = "answers"
+    shows = True
 
     def __init__(self, reader: AnswerReader, exit_names: Sequence[str]) -> None:
         self._reader, self._exit_names = reader, exit_names

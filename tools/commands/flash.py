@@ -1,9 +1,5 @@
 """`edge-infer flash`: put a bundle on a device and see it run."""
 
-import sys
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 
@@ -11,9 +7,9 @@ import click
 
 from edge_infer.commands.link_options import Line, line_options
 from edge_infer.commands.options import json_option, option
-from edge_infer.commands.render import emit, end_line, note
+from edge_infer.commands.progress import bar
+from edge_infer.commands.render import emit, note
 from edge_infer.firmware_bridge.host.flashing import FlashReport, flash
-from edge_infer.firmware_bridge.host.link import Progress
 
 
 @click.command("flash", short_help="Put a bundle on a device over a serial line.")
@@ -33,7 +29,7 @@ def flash_command(bundle: str, line: Line, confirm: bool, key: Path | None, as_j
     after a reset. Lost chunks are sent again; an unplugged device may be plugged in again.
     """
     file = _bundle_bytes(bundle, key)
-    with line.link() as link, _progress_bar() as progress:
+    with line.link() as link, bar("bytes") as progress:
         report = flash(link, file, confirm=confirm, progress=progress, say=note)
     emit(as_json, asdict(report), _text(report))
 
@@ -53,32 +49,6 @@ def _bundle_bytes(bundle: str, key: Path | None) -> bytes:
         return read_bundle_file(path)
     except OSError as error:
         raise click.FileError(bundle, error.strerror) from error
-
-
-@contextmanager
-def _progress_bar() -> Iterator[Progress]:
-    """Show bytes, rate and time left on a terminal; nothing elsewhere."""
-    shown = [False]
-    start_s = time.monotonic()
-
-    def show(done: int, total: int) -> None:
-        if not sys.stderr.isatty():
-            return
-        shown[0] = True
-        passed_s = max(time.monotonic() - start_s, 1e-3)
-        rate = done / passed_s
-        left_s = (total - done) / rate if rate else 0.0
-        note(
-            f"{100 * done // total:3d} %  {done:,} of {total:,} bytes  {rate / 1000:,.1f} kB/s  "
-            f"{left_s:.0f} s left",
-            over=True,
-        )
-
-    try:
-        yield show
-    finally:
-        if shown[0]:
-            end_line(err=True)
 
 
 def _text(report: FlashReport) -> str:

@@ -4,7 +4,6 @@ Drawn by the sink's own thread on standard error; NO_COLOR is honoured, and a te
 in UTF-8 gets ASCII. What else is printed meanwhile stands above it.
 """
 
-import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -40,6 +39,7 @@ class LiveView(Sink):
     """
 
     name = "live view"
+    shows = True
     keeps_all = False
     patience_s = 2.0
     wants_power = wants_state = True
@@ -58,7 +58,10 @@ class LiveView(Sink):
         self._title, self._reader, self._figures = title, reader, figures
         self._console = console or Console(stderr=True)
         self._clock_s, self._drawn_s = clock_s, -EVERY_S
-        self._live = Live(console=self._console, auto_refresh=False)
+        # Rows for a file or a pipe must not end up on the terminal.
+        self._live = Live(
+            console=self._console, auto_refresh=False, redirect_stdout=sys.stdout.isatty()
+        )
         self._live.start()
 
     def write(self, record: InferenceRecord) -> None:
@@ -90,11 +93,6 @@ class LiveView(Sink):
         self._live.update(
             live_picture(self._title, self._reader, self._figures, plain), refresh=True
         )
-
-
-def has_terminal() -> bool:
-    """Return whether standard error is a terminal that can be drawn on."""
-    return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
 
 
 def live_picture(

@@ -56,6 +56,7 @@ def json_text(document: Any, indent: int | None = None) -> str:
 
 def show(text: str, *, over: bool = False) -> None:
     """Print lines to standard output; with `over`, one in the place of the one before."""
+    end_progress()
     _print(printable(text, lines=True), err=False, over=over)
 
 
@@ -70,9 +71,24 @@ def warn(message: str) -> None:
 
 
 def note(message: str, *, over: bool = False) -> None:
-    """Print one line of progress to standard error, on a terminal only."""
+    """Print one line of progress to standard error, on a terminal only.
+
+    Unless the next line comes soon, it is shown below how long this has been under way.
+    """
     if sys.stderr.isatty():
         _print(printable(message), err=True, over=over)
+        if not over:
+            from edge_infer.commands.progress import can_draw, under_way  # on a terminal only
+
+            if can_draw():
+                under_way.begin(printable(message))
+
+
+def end_progress() -> None:
+    """Take away what `note` shows: a result follows, or the end."""
+    drawn = sys.modules.get("edge_infer.commands.progress")
+    if drawn is not None:
+        drawn.under_way.end()
 
 
 def end_line(*, err: bool) -> None:

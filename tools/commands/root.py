@@ -18,7 +18,7 @@ import click
 from edge_infer.commands import exit_codes
 from edge_infer.commands.lazy_group import LazyGroup
 from edge_infer.commands.logs import log_from, verbose_option
-from edge_infer.commands.render import printable, say
+from edge_infer.commands.render import end_progress, printable, say
 from edge_infer.commands.settings import default_map
 from edge_infer.commands.standard_streams import drop_output, open_standard_streams
 
@@ -118,6 +118,7 @@ def run_line(arguments: Sequence[str] | None) -> int:
         say(printable(f"error: {_cause(error)}"))
         return exit_codes.FAILURE
     finally:
+        end_progress()
         drop_output()
 
 

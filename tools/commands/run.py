@@ -1,5 +1,6 @@
 """`edge-infer run`: a bundle on a board, frames in, answers with their energy out."""
 
+from collections.abc import Sized
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -178,7 +179,13 @@ def run_command(
                 going,
                 reader,
                 end,
-                RunNames(opened.manifest, board, policy, battery),
+                RunNames(
+                    opened.manifest,
+                    board,
+                    policy,
+                    battery,
+                    frames or (None if input is None or duration else _length(source)),
+                ),
                 lines=going.answers and not as_json,
                 frames_wait=_frames_wait(board, source, rate),
             )
@@ -235,6 +242,7 @@ def run_command(
         warn(line)
     if summary.inferences or failure is None:
         going.report(as_json, document, run_report(document))
+        going.write_page(sinks, opened, source, document)
     if failure is not None:
         raise failure
     if end.reader_left:
@@ -258,3 +266,8 @@ def _duration(asked_ns: int | None, path: str | None, metered: bool) -> int:
     if asked_ns is not None:
         return asked_ns
     return METERED_DURATION_NS if path is None and metered else 0
+
+
+def _length(source: Source) -> int | None:
+    """Return how many frames a source has, None where nobody knows."""
+    return len(source) if isinstance(source, Sized) else None

@@ -11,10 +11,13 @@ import click
 
 from edge_infer.commands.answer_lines import AnswerLines
 from edge_infer.commands.options import option, options_as
+from edge_infer.commands.progress import Bar, RunProgress, can_draw
 from edge_infer.commands.render import emit, say, warn
 from edge_infer.commands.run_loop import RunEnd
+from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import Manifest
 from edge_infer.runtime.answers import AnswerReader
+from edge_infer.runtime.frames.source import Source
 from edge_infer.runtime.sinks.row_files import STANDARD_OUTPUT, FileSink, StandardOutputSink
 from edge_infer.runtime.sinks.sink import MissingPlaceError, Sink
 from edge_infer.runtime.sinks.sink_set import SinkSet
@@ -33,6 +36,7 @@ class SinkOptions:
     mqtt_ca: Path | None = None
     prometheus: str | None = None
     trace: Path | None = None
+    report_page: Path | None = None
     live: bool = False
 
     @property
@@ -59,6 +63,16 @@ class SinkOptions:
             say(text)
         else:
             emit(as_json, document, text)
+
+    def write_page(
+        self, sinks: SinkSet, bundle: Bundle, source: Source, document: Mapping[str, Any]
+    ) -> None:
+        """Write the page of --report, if there is anything to tell. Raises OSError."""
+        if self.report_page is None or not document["inferences"]:
+            return
+        from edge_infer.commands.report_sink import write_page
+
+        write_page(sinks, bundle, source, document)
 
 
 sink_options = options_as(
@@ -112,6 +126,13 @@ sink_options = options_as(
             "ui.perfetto.dev and chrome://tracing open.",
         ),
         option(
+            "--report",
+            "report_page",
+            type=click.Path(path_type=Path, dir_okay=False),
+            help="Write a page (.html) of the run: power, latency, energy, clocks, confusion, odd "
+            "frames.",
+        ),
+        option(
             "--live",
             is_flag=True,
             help="Show the run on the terminal: the answer now, the last minute of power and "
@@ -130,6 +151,8 @@ class RunNames:
     board: str
     policy: str
     battery_mwh: int | None = None
+    frames: int | None = None
+    """How many there will be, None where nobody knows."""
 
     @property
     def exits(self) -> tuple[str, ...]:
@@ -203,8 +226,12 @@ def _openers(
         yield lambda: AnswerLines(reader, names.exits)
     if options.live:
         yield lambda: _live(reader, names)
+    elif can_draw() and not lines and not options.takes_standard_output:
+        yield lambda: RunProgress(names.frames, Bar("frames"))
     if options.trace is not None:
         yield lambda: _trace(options.trace, reader, names)
+    if options.report_page is not None:
+        yield lambda: _report(options.report_page, reader)
     if options.prometheus is not None:
         yield lambda: _prometheus(str(options.prometheus), reader, names)
     if options.mqtt is not None:
@@ -215,9 +242,9 @@ def _openers(
 
 def _live(reader: AnswerReader, names: RunNames) -> Sink:
     from edge_infer.commands.live_figures import LiveFigures
-    from edge_infer.commands.live_view import LiveView, has_terminal
+    from edge_infer.commands.live_view import LiveView
 
-    if not has_terminal():
+    if not can_draw():
         raise MissingPlaceError("--live", "standard error is no terminal to draw on")
     return LiveView(names.title, reader, LiveFigures(names.exits, names.battery_mwh))
 
@@ -227,6 +254,13 @@ def _trace(path: Path | None, reader: AnswerReader, names: RunNames) -> Sink:
 
     assert path is not None
     return TraceSink(path, reader, names.exits, names.title)
+
+
+def _report(path: Path | None, reader: AnswerReader) -> Sink:
+    from edge_infer.commands.report_sink import ReportSink
+
+    assert path is not None
+    return ReportSink(path, reader)
 
 
 def _mqtt(options: SinkOptions, reader: AnswerReader, names: RunNames) -> Sink:

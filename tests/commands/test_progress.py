@@ -1,0 +1,90 @@
+"""Progress: drawn after two seconds, on a terminal, with rate and time left."""
+
+import io
+import re
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from edge_infer.commands.progress import Bar, RunProgress, _UnderWay, bar
+from edge_infer.commands.render import end_progress, note
+
+ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+
+
+def terminal() -> tuple[Console, io.StringIO]:
+    screen = io.StringIO()
+    return Console(file=screen, width=80, height=24, force_terminal=True), screen
+
+
+def test_a_bar_says_share_count_rate_and_time_left() -> None:
+    console, screen = terminal()
+    now = [0.0]
+    drawn = Bar("frames", console, lambda: now[0])
+    now[0] = 1.9
+    drawn.show(10, 400)
+    assert screen.getvalue() == ""  # quick commands are quiet
+    now[0] = 4.0
+    drawn.show(100, 400)
+    assert drawn._progress is not None
+    drawn._progress.refresh()
+    drawn.close()
+    text = ESCAPE.sub("", screen.getvalue())
+    assert " 25%" in text and "100 frames" in text and "25/s" in text and "left" in text
+    before = len(screen.getvalue())
+    drawn.show(200, 400)  # nothing more, once it is closed
+    assert len(screen.getvalue()) == before
+
+
+def test_bytes_have_their_rate_and_an_unknown_total_is_no_trouble() -> None:
+    console, screen = terminal()
+    now = [0.0]
+    drawn = Bar("bytes", console, lambda: now[0])
+    now[0] = 10.0
+    drawn.show(50_000, None)
+    assert drawn._progress is not None
+    drawn._progress.refresh()
+    drawn.close()
+    assert "5.0 kB/s" in screen.getvalue()
+
+
+def test_nothing_is_drawn_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    with bar("frames") as show:
+        show(1, 2)
+    sink = RunProgress(2, Bar("frames", clock_s=lambda: 1e6))
+    sink.flush()
+    sink.close()
+    note("a sentence")
+    end_progress()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_what_is_under_way_is_shown_with_its_time_until_it_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    console, screen = terminal()
+    timers: list[Any] = []
+
+    class Timer:
+        def __init__(self, after_s: float, action: Any, arguments: tuple[str, ...]) -> None:
+            self.after_s, self.fire = after_s, lambda: action(*arguments)
+            timers.append(self)
+
+        def start(self) -> None: ...
+
+        def cancel(self) -> None: ...
+
+    monkeypatch.setattr("threading.Timer", Timer)
+    monkeypatch.setattr("rich.console.Console", lambda stderr: console)
+    job = _UnderWay()
+    job.begin("scoring [5000] inputs")
+    job.begin("choosing thresholds")
+    assert [timer.after_s for timer in timers] == [2.0, 2.0]
+    timers[1].fire()
+    assert "... choosing thresholds 0:00:00" in ESCAPE.sub("", screen.getvalue())
+    job.end()
+    job.end()
+    size = len(screen.getvalue())
+    timers[0].fire()  # it came too late
+    assert len(screen.getvalue()) == size

@@ -1,0 +1,190 @@
+"""Progress on a terminal, by rich: a bar with rate and time left, or what is under way since when.
+
+Nothing is drawn before two seconds have passed, and nothing at all where standard error is no
+terminal: so a quick command stays quiet, and a log has no bars.
+"""
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from edge_infer.runtime.records import InferenceRecord
+from edge_infer.runtime.sinks.sink import Sink
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+
+QUIET_S = 2.0
+"""How long a command may take without a word."""
+_REFRESH_HZ = 2
+
+
+def can_draw() -> bool:
+    """Return whether standard error is a terminal that can be drawn on."""
+    return sys.stderr.isatty() and os.environ.get("TERM", "") not in ("", "dumb")
+
+
+class Bar:
+    """How much of a job is done, with its rate and the time left.
+
+    Args:
+        unit: of what is counted, in the plural; "bytes" are shown in kB and MB.
+        console: where to draw; standard error if None.
+        clock_s: real time.
+    """
+
+    def __init__(
+        self,
+        unit: str,
+        console: "Console | None" = None,
+        clock_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._unit, self._console, self._clock_s = unit, console, clock_s
+        self._begin_s = clock_s()
+        self._draws = console is not None or can_draw()
+        self._progress: RichProgress | None = None
+        self._task: Any = None
+
+    def show(self, done: int, total: int | None) -> None:
+        """Show how far it is; `total` is None where nobody knows."""
+        if not self._draws:
+            return
+        if self._progress is None:
+            if self._clock_s() - self._begin_s < QUIET_S:
+                return
+            self._start()
+        assert self._progress is not None
+        self._progress.update(self._task, completed=done, total=total, rate=self._rate(done))
+
+    def close(self) -> None:
+        """Take the bar away."""
+        if self._progress is not None:
+            self._progress.stop()
+            self._progress, self._draws = None, False
+
+    def _rate(self, done: int) -> str:
+        rate = done / max(self._clock_s() - self._begin_s, 1e-3)
+        return f"{rate / 1000:,.1f} kB/s" if self._unit == "bytes" else f"{rate:,.3g}/s"
+
+    def _start(self) -> None:
+        from rich.console import Console  # few commands take so long
+        from rich.progress import (
+            BarColumn,
+            Progress,
+            TaskProgressColumn,
+            TextColumn,
+            TimeElapsedColumn,
+            TimeRemainingColumn,
+        )
+
+        self._progress = Progress(
+            TaskProgressColumn(),
+            BarColumn(20),
+            TextColumn("{task.completed:,} {task.description}"),
+            TextColumn("{task.fields[rate]}"),
+            TimeElapsedColumn(),
+            TextColumn("left"),
+            TimeRemainingColumn(),
+            console=self._console or Console(stderr=True),
+            transient=True,
+            refresh_per_second=_REFRESH_HZ,
+            redirect_stdout=sys.stdout.isatty(),
+        )
+        self._task = self._progress.add_task(self._unit, total=None, rate="")
+        self._progress.start()
+
+
+@contextmanager
+def bar(unit: str) -> Iterator[Callable[[int, int | None], None]]:
+    """Give out a function that shows how much is done of how much; see `Bar`."""
+    shown = Bar(unit)
+    try:
+        yield shown.show
+    finally:
+        shown.close()
+
+
+class RunProgress(Sink):
+    """Shows how many frames of a run are answered.
+
+    Args:
+        total: frames of the run, None where nobody knows.
+        drawn: the bar.
+    """
+
+    name = "progress"
+    shows = True
+    keeps_all = False
+    patience_s = 2.0
+
+    def __init__(self, total: int | None, drawn: Bar) -> None:
+        self._total, self._bar = total, drawn
+
+    def write(self, record: InferenceRecord) -> None:
+        """Count one record."""
+        self.delivered += 1
+
+    def flush(self) -> None:
+        """Show the count."""
+        self._bar.show(self.delivered, self._total)
+
+    def close(self) -> None:
+        """Take the bar away."""
+        self._bar.close()
+
+
+class _UnderWay:
+    """What a command is at, and since when, below what it prints."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._timer: threading.Timer | None = None
+        self._status: Any = None
+
+    def begin(self, sentence: str) -> None:
+        """Take up a job; it is shown once it has lasted `QUIET_S`."""
+        with self._lock:
+            self._end()
+            self._timer = threading.Timer(QUIET_S, self._show, (sentence,))
+            self._timer.daemon = True
+            self._timer.start()
+
+    def end(self) -> None:
+        """Nothing is under way any more."""
+        with self._lock:
+            self._end()
+
+    def _end(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._status is not None:
+            self._status.stop()
+            self._status = None
+
+    def _show(self, sentence: str) -> None:
+        from rich.console import Console
+        from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+        with self._lock:
+            if self._timer is None:  # it has ended meanwhile
+                return
+            self._status = Progress(
+                TextColumn("... {task.description}", markup=False),
+                TimeElapsedColumn(),
+                console=Console(stderr=True),
+                transient=True,
+                refresh_per_second=_REFRESH_HZ,
+                redirect_stdout=sys.stdout.isatty(),
+            )
+            self._status.add_task(sentence, total=None)
+            self._status.start()
+
+
+under_way = _UnderWay()
+"""Of this process: `note` of `render` begins, what is printed last ends."""
