@@ -32,6 +32,7 @@ COMMANDS = {
         "Compare policies on the same frames and arrivals.",
     ),
     "tune": (".tune", "tune_command", "Choose a bundle's exit thresholds for a board."),
+    "report": (".report", "report_command", "Make a page of a run's log, or of two side by side."),
     "reproduce": (".reproduce", "reproduce_group", "Print a paper's figures beside ours."),
     "bench": (".bench", "bench_command", "Measure the runtime's own cost on this computer."),
     "boards": (".boards", "boards_group", "List boards and show what is known of them."),
