@@ -65,10 +65,11 @@ def mqtt_address(
     topic = unquote(parts.path.strip("/"))
     if parts.scheme not in PORTS or not parts.hostname or parts.query or parts.fragment:
         raise InputError(f"{_shown(text)} is no address of a broker; write {FORM}")
-    if not topic or set("+#\0") & set(topic) or "//" in topic or len(topic.encode()) > 1000:
+    unfit = not topic or topic[0] == "$" or "//" in topic or len(topic.encode()) > 1000
+    if unfit or set("+#\0") & set(topic) or "#" in text:
         raise InputError(
-            f"{_shown(text)}: {topic!r} is no topic to publish to; write one without +, # or empty "
-            "levels, as mqtt://broker/home/camera"
+            f"{_shown(text)}: {topic!r} is no topic to publish to; write one without +, #, $ or "
+            "empty levels, as mqtt://broker/home/camera"
         )
     encrypted = parts.scheme == "mqtts"
     if authority is not None and not encrypted:

@@ -2,6 +2,8 @@
 
 import json
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -75,6 +77,8 @@ def test_a_taken_port_is_one_line_and_the_run_goes_on(capsys: Capture) -> None:
         (["--mqtt-ca", __file__], "go with --mqtt"),
         (["--mqtt", "mqtts://broker/t", "--mqtt-ca", __file__], "no certificate"),
         (["--mqtt", "mqtt://broker/t", "--mqtt-password-file", "absent"], "does not exist"),
+        (["-o", "a.jsonl", "-o", "./a.jsonl"], "named twice"),
+        (["-o", "a.json", "--trace", "a.json"], "named twice"),
         (["--prometheus", "9099"], "no address to listen at"),
         (["--prometheus", ":70000"], "no address to listen at"),
     ],
@@ -85,3 +89,16 @@ def test_what_is_none_is_refused_before_anything_runs(
     code, out, err = outcome(capsys, *arguments)
     assert code == 2 and message in err and out == ""
     assert "secret" not in err and "Traceback" not in err
+
+
+def test_a_signal_ends_a_run_whose_reader_is_stuck() -> None:
+    """Nobody reads standard output, which is full: SIGTERM still ends the run."""
+    command = [sys.executable, "-m", "edge_infer", "run", DIGITS, "--frames", "1000000", "-o", "-"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert process.stdout is not None and process.stderr is not None
+    assert process.stdout.read(1) == b"{"  # it runs, and from now on nobody reads
+    process.terminate()
+    assert process.wait(30) == 143
+    assert b"Traceback" not in process.stderr.read()
+    process.stdout.close()
+    process.stderr.close()

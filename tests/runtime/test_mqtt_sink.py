@@ -263,6 +263,8 @@ def test_outages_of_a_long_run_leave_no_answer_unaccounted(hours: int, outages: 
         ("mqtt://broker/", "no topic"),
         ("mqtt://broker/home/+", "no topic"),
         ("mqtt://broker/a//b", "no topic"),
+        ("mqtt://broker/a/#", "no topic"),
+        ("mqtt://broker/$SYS/x", "no topic"),
         ("mqtt://broker:abc/topic", "no address of a broker"),
         ("mqtt://broker:99999/topic", "no address of a broker"),
         ("mqtt://broker/topic?x=1", "no address of a broker"),

@@ -103,7 +103,7 @@ def run_line(arguments: Sequence[str] | None) -> int:
     except click.ClickException as error:
         told = io.StringIO()
         error.show(told)
-        say(told.getvalue().rstrip("\n"))
+        say(told.getvalue().rstrip("\n").expandtabs(4))  # click lists choices so
         return error.exit_code
     except click.Abort:
         return exit_codes.INTERRUPTED

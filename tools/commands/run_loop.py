@@ -48,6 +48,9 @@ def run_loop(loop: EventLoop, pass_time: Callable[[int], None] | None) -> Except
         loop.stopping = True
     except Exception as error:
         return error
+    except BaseException:  # SIGTERM: the sinks have no time to lose
+        loop.stopping = True
+        raise
     if not loop.counts.arrived and not loop.stopping:
         return InputError("no frame could be read from the input, see the lines above")
     return None

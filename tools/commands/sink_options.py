@@ -1,5 +1,6 @@
 """Options that say where answers go, and the sinks that they come to."""
 
+import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -45,7 +46,12 @@ class SinkOptions:
         return any(str(path) == STANDARD_OUTPUT for path in self.output)
 
     def refuse_mixed_output(self, as_json: bool) -> None:
-        """Refuse two kinds of text on standard output. Raises click.UsageError."""
+        """Refuse two kinds of text in one place. Raises click.UsageError."""
+        files = [path for path in (*self.output, self.trace) if path and path.name != "-"]
+        places = [os.path.realpath(path) for path in files]
+        for path, place in zip(files, places, strict=True):
+            if places.count(place) > 1:
+                raise click.UsageError(f"{path} is named twice: each sink needs a file of its own")
         if not self.takes_standard_output:
             return
         others = [("--json", as_json), ("--answers", self.answers)]
