@@ -8,6 +8,7 @@ tell apart is corrected, and one that they do not keeps its modelled power.
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -45,12 +46,13 @@ class Activity(NamedTuple):
     part: int | None = None
     """Of a stage: its number from 0 on; None stands for the whole of it."""
 
-    @property
-    def parts(self) -> "tuple[Activity, ...]":
-        """The parts of a whole stage; of anything else itself."""
-        if not isinstance(self.kind, int) or self.part is not None:
-            return (self,)
-        return tuple(self._replace(part=part) for part in range(PARTS))
+
+@lru_cache(maxsize=4096)
+def parts_of(activity: Activity) -> tuple[Activity, ...]:
+    """Return the parts of a whole stage; of anything else itself."""
+    if not isinstance(activity.kind, int) or activity.part is not None:
+        return (activity,)
+    return tuple(activity._replace(part=part) for part in range(PARTS))
 
 
 class ActivityPower:
@@ -62,6 +64,7 @@ class ActivityPower:
         self.idle_uw = idle_uw
         self._index: dict[Activity, int] = {}
         self._whole_uw: dict[Activity, float] = {}
+        self._deviation_uw: dict[Activity, float] = {}
         self._prior_uw = np.zeros(0)
         self._reach_uw = np.zeros(0)
         """Standard deviation of the prior, by column."""
@@ -82,7 +85,7 @@ class ActivityPower:
         """Return the power of an activity; of a whole stage, the mean of its parts."""
         known_uw = self._whole_uw.get(activity)
         if known_uw is None:
-            mine = [self._column(part) for part in activity.parts]
+            mine = [self._column(part) for part in parts_of(activity)]
             known_uw = self._whole_uw[activity] = float(self._power_uw[mine].mean())
         return known_uw
 
@@ -124,14 +127,17 @@ class ActivityPower:
 
     def deviation_uw(self, activity: Activity) -> float:
         """Return the standard deviation of an activity's power, in uW."""
-        return self.mean_error_uw({activity: 1.0})
+        known_uw = self._deviation_uw.get(activity)
+        if known_uw is None:
+            known_uw = self._deviation_uw[activity] = self.mean_error_uw({activity: 1.0})
+        return known_uw
 
     def mean_error_uw(self, shares: Mapping[Activity, float]) -> float:
         """Return the standard error of the power of a mix, in uW; shares may be negative."""
         columns = [
-            (self._column(part), share / len(activity.parts))
+            (self._column(part), share / len(parts_of(activity)))
             for activity, share in shares.items()
-            for part in activity.parts
+            for part in parts_of(activity)
         ]
         if len(self._covariance) < len(self._prior_uw):
             self.solve()
@@ -149,7 +155,7 @@ class ActivityPower:
         return column
 
     def _add(self, activity: Activity) -> None:
-        parts, prior_uw = activity.parts, self._modelled_uw(activity)
+        parts, prior_uw = parts_of(activity), self._modelled_uw(activity)
         known = prior_uw is not None
         power_uw = float(self.idle_uw) if prior_uw is None else prior_uw
         above_uw = max(power_uw - self.idle_uw, 0.1 * power_uw, LEAST_SPREAD_UW)
@@ -207,6 +213,7 @@ class ActivityPower:
         self._covariance = inverse @ (self._scores / noise**2 + self._weight) @ inverse
         self._power_uw = np.maximum(solved, 0.01 * self._prior_uw)
         self._whole_uw.clear()
+        self._deviation_uw.clear()
 
     def _weights(
         self, mix: NDArray[np.float64], error_uw: NDArray[np.float64]

@@ -8,7 +8,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
-from edge_infer.runtime.accounting.activity_power import Activity
+from edge_infer.runtime.accounting.activity_power import Activity, parts_of
 
 
 class SeenMix:
@@ -45,8 +45,9 @@ class SeenMix:
         """Return by activity the share that ran less the share that was seen."""
         difference = {name: -ns / self.total_ns for name, ns in self._seen_ns.items()}
         for activity, ns in self._ran_ns.items():
-            for part in activity.parts:
-                share = ns / len(activity.parts) / self.total_ns
+            parts = parts_of(activity)
+            for part in parts:
+                share = ns / len(parts) / self.total_ns
                 difference[part] = difference.get(part, 0.0) + share
         return difference
 

@@ -2,15 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 
-from edge_infer.runtime.accounting.activity_power import Activity
+from edge_infer.runtime.accounting.activity_power import Activity, parts_of
 from edge_infer.runtime.records import InferenceRecord
-
-
-@lru_cache(maxsize=1024)
-def _parts(activity: Activity) -> tuple[Activity, ...]:
-    return activity.parts
 
 
 @dataclass(slots=True)
@@ -25,7 +19,7 @@ class Span:
 
     def within(self, from_ns: int, to_ns: int) -> Iterator[tuple[Activity, float]]:
         """Yield how long each part of the activity ran in a window, in ns."""
-        parts = _parts(self.activity)
+        parts = parts_of(self.activity)
         length_ns = (self.end_ns - self.start_ns) / len(parts)
         if from_ns <= self.start_ns and self.end_ns <= to_ns:
             for part in parts:
