@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from tests.commands.test_standard_streams import sh
+from tests.fakes.noisy_digits import write_noisy_digits
 
 from edge_infer.commands.root import run_line
 from edge_infer.models_tflite import open_bundle
@@ -102,6 +103,21 @@ def test_temperatures_in_the_manifest_make_it_a_probability(
     assert run_line(["run", str(folder), "--frames", "3"]) == 0
     out = capsys.readouterr().out
     assert "probability" in out.splitlines()[0] and " %" in out.splitlines()[2]
+
+
+def test_a_probability_of_tune_is_how_often_it_is_right(tmp_path: Path, capsys: Capture) -> None:
+    inputs = write_noisy_digits(open_bundle(DIGITS), tmp_path, copies=3)
+    tuned, rows = tmp_path / "tuned", tmp_path / "rows.jsonl"
+    line = ["tune", DIGITS, "--calibration", str(inputs), "-o", str(tuned), "--allow", "5"]
+    assert run_line(line) == 0
+    assert run_line(["run", str(tuned), str(inputs), "-o", str(rows)]) == 0
+    capsys.readouterr()
+    told = [json.loads(line) for line in rows.read_text().splitlines()]
+    assert {row["confidence_kind"] for row in told} == {"probability"}
+    for exit_ in {row["exit"] for row in told}:
+        here = [row for row in told if row["exit"] == exit_]
+        right = np.mean([row["label"] == row["true_label"] for row in here])
+        assert np.mean([row["confidence"] for row in here]) == pytest.approx(right, abs=0.05)
 
 
 def test_rows_in_every_form_carry_name_label_and_the_likeliest(
