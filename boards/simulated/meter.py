@@ -134,4 +134,5 @@ def _driver(
         shunt_uohm=profile.shunt_uohm,
         settings=settings,
         calibration=calibration,
+        sure=True,
     )

@@ -59,10 +59,11 @@ class Truth:
     process_crowding: float = 1.5
     """Instead of that where the stage's threads take up every core: one of them has half a core,
     and the others wait for it half of the time."""
-    idle_clock: float = 0.02
-    """Power of an idle core at a clock over that of a busy one there: timer ticks and the clock
-    tree. 70 mW on a Raspberry Pi 5 at 2400 MHz, 30 at 1500: no 'significant power savings' at a
-    lower clock, as its documentation has it, and not none."""
+    idle_clock: float = 0.005
+    """Power of an idle core at a clock over that of a busy one there: 250 timer ticks a second of
+    some 20 us (Linux, CONFIG_HZ_250 of Raspberry Pi OS). It is about 10 mW between the lowest and
+    the highest clock of a Raspberry Pi 5: no 'significant power savings' at a lower clock, as its
+    documentation has it, and not none."""
     leakage: float = 0.05
     """Leakage at the temperature of an idle board, as a share of idle power."""
     doubling_k: float = 30.0
