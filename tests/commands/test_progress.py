@@ -9,6 +9,7 @@ from rich.console import Console
 
 from edge_infer.commands.progress import Bar, RunProgress, _UnderWay, bar
 from edge_infer.commands.render import end_progress, note
+from edge_infer.commands.root import COMMANDS, LONG, run_line
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 
@@ -88,3 +89,12 @@ def test_what_is_under_way_is_shown_with_its_time_until_it_ends(
     size = len(screen.getvalue())
     timers[0].fire()  # it came too late
     assert len(screen.getvalue()) == size
+
+
+def test_a_long_command_is_not_silent_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[str] = []
+    monkeypatch.setattr("edge_infer.commands.root.begin_progress", begun.append)
+    assert run_line(["tune", "no-such-bundle", "--calibration", "x", "-o", "y"]) == 2
+    assert run_line(["boards", "list"]) == 0
+    assert begun == ["tune"]
+    assert set(COMMANDS) >= LONG

@@ -78,10 +78,16 @@ def note(message: str, *, over: bool = False) -> None:
     if sys.stderr.isatty():
         _print(printable(message), err=True, over=over)
         if not over:
-            from edge_infer.commands.progress import can_draw, under_way  # on a terminal only
+            begin_progress(message)
 
-            if can_draw():
-                under_way.begin(printable(message))
+
+def begin_progress(message: str) -> None:
+    """Show what is under way, once it has lasted; on a terminal only."""
+    if sys.stderr.isatty():
+        from edge_infer.commands.progress import can_draw, under_way
+
+        if can_draw():
+            under_way.begin(printable(message))
 
 
 def end_progress() -> None:

@@ -18,7 +18,7 @@ import click
 from edge_infer.commands import exit_codes
 from edge_infer.commands.lazy_group import LazyGroup
 from edge_infer.commands.logs import log_from, verbose_option
-from edge_infer.commands.render import end_progress, printable, say
+from edge_infer.commands.render import begin_progress, end_progress, printable, say
 from edge_infer.commands.settings import default_map
 from edge_infer.commands.standard_streams import drop_output, open_standard_streams
 
@@ -57,6 +57,8 @@ COMMANDS = {
     "config": (".config", "config_group", "Show the options' values, and where each is from."),
 }
 """Name -> module, object, one line of help (so that listing imports nothing)."""
+LONG = frozenset({"measure", "compare", "tune", "reproduce", "bench", "train"})
+"""They compute for a while, and ask nothing: a terminal shows that they are at it."""
 
 
 @click.group(
@@ -74,6 +76,8 @@ COMMANDS = {
 def root(ctx: click.Context) -> None:
     """Run quantised TFLite models that adapt, on small boards, for the fewest joules."""
     ctx.default_map = default_map(root, ctx)
+    if ctx.invoked_subcommand in LONG:
+        begin_progress(ctx.invoked_subcommand)
 
 
 class Terminated(BaseException):
