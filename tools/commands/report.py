@@ -68,7 +68,7 @@ def report_command(
     place = output_place(logs, output)
     for name, given in (("--bundle", bundles), ("--input", inputs)):
         if len(given) > len(pairs):
-            raise click.UsageError(f"{name} is given {len(given)} times for {len(pairs)} logs")
+            raise click.UsageError(f"{name} is given {len(given)} times, runs {len(pairs)}")
     opened = _each(len(pairs), [open_named_bundle(name) for name in bundles])
     runs = [
         read_run(*pair, bundle, read)

@@ -7,7 +7,7 @@ from edge_infer.lab.report.axes import chart, label, text_width
 from edge_infer.lab.report.figures import share_figure
 from edge_infer.lab.report.markup import clipped, element
 
-WIDTH, _ROW, _BAR, _LONGEST = 640.0, 24.0, 15.0, 40
+WIDTH, _ROW, _BAR, _LONGEST = 560.0, 24.0, 15.0, 40
 _FIGURE = 58.0
 """Room for the share at the right."""
 

@@ -21,8 +21,8 @@ from edge_infer.lab.report.histograms import Range, common_range, histograms
 from edge_infer.lab.report.markup import clipped, element
 from edge_infer.lab.report.reported_run import ReportedRun
 from edge_infer.lab.report.run_tally import ExitTally
-from edge_infer.lab.report.tables import legend, missing, remark, table
-from edge_infer.lab.report.time_chart import shade, time_chart
+from edge_infer.lab.report.tables import legend, missing, remark, scrolled, table
+from edge_infer.lab.report.time_chart import power_limits, shade, time_chart
 
 _MOST_CLOCKS = 10
 NO_POWER = (
@@ -52,14 +52,20 @@ ENERGY = Spread(
 )
 
 
-def power_section(run: ReportedRun) -> list[ET.Element]:
+def power_range(runs: Sequence[ReportedRun]) -> tuple[int, int] | None:
+    """Return one range of power for all runs."""
+    known = [found for run in runs if (found := power_limits(run.tally, run.power))]
+    return (min(low for low, _ in known), max(high for _, high in known)) if known else None
+
+
+def power_section(run: ReportedRun, limits: tuple[int, int] | None) -> list[ET.Element]:
     """Return power over time with marks of the inferences."""
-    drawn = time_chart(run.tally, run.power)
+    drawn = time_chart(run.tally, run.power, limits)
     exits = [(shade(at), run.exit_name(at)) for at in sorted(run.tally.exits)]
     keys = [*exits, ("missed", "deadline missed")] if run.tally.missed else exits
-    made = [legend(keys), drawn.chart]
+    made = [legend(keys), scrolled(drawn.chart)]
     if run.power is None:
-        known = " The line shows each inference's gross energy over its time."
+        known = " Shown is each inference's gross energy over its time."
         has_energy = run.tally.all.net_nj.count
         return [
             *made,
@@ -92,7 +98,7 @@ def spread_section(run: ReportedRun, spread: Spread, shown: Range | None) -> lis
         max(abs(shown.low), abs(shown.high))
     )
     rows = [(run.exit_name(at), shade(at), spread.of(tally)) for at, tally in exits]
-    made = [histograms(rows, shown, scale, spread.name), _spread_table(run, spread)]
+    made = [scrolled(histograms(rows, shown, scale, spread.name)), _spread_table(run, spread)]
     beyond = shown.beyond(whole)
     if beyond:
         made.append(remark(f"{count_figure(beyond)} inferences lie beyond the axis."))

@@ -13,7 +13,7 @@ from edge_infer.lab.report.distribution import Distribution
 from edge_infer.lab.report.figures import Scale
 from edge_infer.lab.report.markup import clipped, element
 
-WIDTH, CELLS = 640.0, 56
+WIDTH, CELLS = 560.0, 56
 _RIGHT, _TOP, _ROW, _GAP = 14.0, 8.0, 40.0, 14.0
 _LONGEST_NAME = 14
 _WIDE = 30

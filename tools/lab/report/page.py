@@ -12,6 +12,7 @@ from edge_infer.lab.report.chart_sections import (
     Spread,
     clock_section,
     confusion_section,
+    power_range,
     power_section,
     spread_range,
     spread_section,
@@ -33,6 +34,8 @@ Section = Callable[[ReportedRun], list[ET.Element]]
 MARK = "edge-infer report"
 """Name of the generator, by which a page of ours is known."""
 LETTERS = "AB"
+POWER, ORIGIN = "Power over time", "Origin of each figure"
+"""Sections that take the whole width for each run."""
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
 _TILES = ("inferences", "accuracy", "latency_p50_us", "latency_p99_us", "net_mean_uj", "missed")
 
@@ -88,8 +91,9 @@ def is_page(path: Path) -> bool:
 
 
 def _sections(runs: Sequence[ReportedRun]) -> list[tuple[str, Section]]:
+    limits = power_range(runs)
     return [
-        ("Power over time", power_section),
+        (POWER, lambda run: power_section(run, limits)),
         ("Latency by exit", _spread(LATENCY, runs)),
         ("Net energy by exit", _spread(ENERGY, runs)),
         ("Clocks", clock_section),
@@ -97,7 +101,7 @@ def _sections(runs: Sequence[ReportedRun]) -> list[tuple[str, Section]]:
         ("Thresholds", threshold_section),
         ("Wrong frames", wrong_section),
         ("Least certain frames", doubtful_section),
-        ("Origin of each figure", origin_section),
+        (ORIGIN, origin_section),
     ]
 
 
@@ -109,7 +113,7 @@ def _spread(spread: Spread, runs: Sequence[ReportedRun]) -> Section:
 def _section(name: str, make: Section, runs: Sequence[ReportedRun]) -> ET.Element:
     if len(runs) == 1:
         return element("section", element("h2", name), *make(runs[0]))
-    wide = make is power_section or make is origin_section
+    wide = name in (POWER, ORIGIN)
     columns = [
         element("div", element("h3", f"{letter}: {clipped(_title(run))}"), *make(run))
         for letter, run in zip(LETTERS, runs, strict=True)

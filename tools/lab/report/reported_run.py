@@ -15,10 +15,12 @@ from edge_infer.lab.report.power_line import (
     read_power_line,
 )
 from edge_infer.lab.report.run_log import read_run_log
+from edge_infer.lab.report.run_row import INDEX
 from edge_infer.lab.report.run_tally import RunTally
 from edge_infer.models_tflite import Bundle, open_bundle
 from edge_infer.models_tflite.bundle import shipped_names
 from edge_infer.models_tflite.frame_spec import FrameSpec
+from edge_infer.models_tflite.manifest import Manifest
 from edge_infer.runtime.frames.sources import open_source
 
 _SAMPLES = " samples["
@@ -102,10 +104,15 @@ def _power_of(path: Path, run: ReportedRun) -> PowerLine:
 
 def _named_bundle(tally: RunTally) -> Bundle | None:
     """Return the bundle that ships under the name that samples bear."""
-    names = {key.name.partition(_SAMPLES) for key in wanted_frames(tally)}
-    named = {name for name, found, _ in names if found}
-    shipped = named.intersection(shipped_names())
-    return open_bundle(shipped.pop()) if len(names) and len(shipped) == len(named) == 1 else None
+    named = _sampled(tally)
+    known = len(named) == 1 and named <= set(shipped_names())
+    return open_bundle(named.pop()) if known else None
+
+
+def _sampled(tally: RunTally) -> set[str]:
+    """Return the bundles whose samples frames are called."""
+    parts = (key.name.partition(_SAMPLES) for key in wanted_frames(tally))
+    return {name for name, found, _ in parts if found}
 
 
 def _check_bundle(run: ReportedRun, given: bool) -> None:
@@ -115,12 +122,12 @@ def _check_bundle(run: ReportedRun, given: bool) -> None:
     reason = None
     if max(tally.exits) >= len(manifest.stages):
         reason = f"frames left at exit {max(tally.exits)}, it has {len(manifest.stages)} stages"
-    elif unknown := sorted(
-        tally.labels - {*manifest.labels, *map(str, range(len(manifest.labels)))}
-    ):
+    elif unknown := sorted(tally.labels - _words(manifest)):
         reason = f"{unknown[0][:40]!r} is none of its labels"
     elif unknown := sorted(set(tally.ratios) - set(manifest.ratios)):
         reason = f"it has no ratio {unknown[0][:20]}"
+    elif others := _sampled(tally) - {manifest.name}:
+        reason = f"its frames are samples of {sorted(others)[0][:40]}"
     if reason is None:
         return
     told = f"{run.name} is no run of {manifest.name} {manifest.version}: {reason}"
@@ -128,6 +135,11 @@ def _check_bundle(run: ReportedRun, given: bool) -> None:
         raise TraceError(f"{told}; name the one that ran")
     run.notes.append(told)
     run.bundle = None
+
+
+def _words(manifest: Manifest) -> set[str]:
+    """Return what a log may call a label: its name, or its index in older ones."""
+    return {*manifest.labels, *(f"{INDEX}{at}" for at in range(len(manifest.labels)))}
 
 
 def _pictures(run: ReportedRun, folder: Path, input_: Path | None) -> Pictures:

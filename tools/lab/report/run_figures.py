@@ -37,9 +37,13 @@ class RunFigure(NamedTuple):
         """Return how far another run's figure is off this one's."""
         if self.value is None or other.value is None:
             return ABSENT
-        if self.is_share:
+        if self.is_share and self.value != other.value:
             return f"{100 * (other.value - self.value):+.2f} points"
-        return f"{100 * (other.value / self.value - 1):+.1f} %" if self.value > 0 else ABSENT
+        if other.value == self.value:
+            return "same"
+        if self.value <= 0:
+            return ABSENT
+        return f"{100 * (other.value / self.value - 1):+.1f} %".replace("-0.0", "+0.0")
 
 
 def run_figures(run: ReportedRun) -> list[RunFigure]:
@@ -69,7 +73,7 @@ def _energies(run: ReportedRun) -> Iterator[RunFigure]:
     whole, known = run.tally.all, run.tally.all.net_nj.count
     gross = whole.gross_nj / known if known else None
     yield RunFigure("net_mean_uj", "net energy, mean", whole.net_nj.mean, 1e3, energy_figure)
-    yield RunFigure("gross_mean_uj", "gross energy in its time, mean", gross, 1e3, energy_figure)
+    yield RunFigure("gross_mean_uj", "gross energy of answering, mean", gross, 1e3, energy_figure)
     power = run.power.mean_uw if run.power else None
     yield RunFigure("power_mean_mw", "power of the board, mean", power, 1e3, power_figure)
 

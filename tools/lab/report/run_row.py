@@ -7,6 +7,8 @@ from typing import Any, NamedTuple, cast
 
 REQUIRED = ("exit", "start_ns", "end_ns")
 """Fields without which a line is no inference."""
+INDEX = "class "
+"""What a class is called, with its index, where the log has no words."""
 _LIMIT = 1 << 62
 _MOST_EXITS = 1000
 _INTEGERS = frozenset(
@@ -32,7 +34,7 @@ class RunRow(NamedTuple):
     number: int | None
     name: str
     answer: str | None
-    """In words; its index where the log has no words."""
+    """In words."""
     true_label: str | None
     confidence: float | None
     """0 to 1."""
@@ -144,7 +146,7 @@ def _text(fields: Mapping[str, Any], name: str) -> str | None:
 
 
 def _word(index: int | None) -> str | None:
-    return None if index is None else str(index)
+    return None if index is None else f"{INDEX}{index}"
 
 
 def _clocks(value: Any) -> tuple[int, ...]:

@@ -21,6 +21,11 @@ def table(
     )
 
 
+def scrolled(wide: ET.Element) -> ET.Element:
+    """Return what is scrolled aside on a narrow screen."""
+    return element("div", wide, class_="scroll")
+
+
 def missing(text: str) -> ET.Element:
     """Return a sentence that says why something is not there."""
     return element("p", text, class_="missing")

@@ -27,15 +27,28 @@ class Drawn:
     words: str
 
 
-def time_chart(run: RunTally, power: PowerLine | None) -> Drawn:
-    """Return power over the run's time; without a meter's samples that of the inferences alone."""
-    marks = run.marks.parts
-    spans = _spans_within(run, power) if power else inference_powers(marks)
+def power_limits(run: RunTally, power: PowerLine | None) -> tuple[int, int] | None:
+    """Return the least and the greatest power that a chart has to show, None if there is none."""
+    spans = _spans(run, power)
+    if not spans:
+        return None
+    return min(span.least_uw for span in spans), max(span.greatest_uw for span in spans)
+
+
+def time_chart(run: RunTally, power: PowerLine | None, limits: tuple[int, int] | None) -> Drawn:
+    """Return power over the run's time; without a meter's samples that of the inferences alone.
+
+    Args:
+        run: its inferences.
+        power: of a meter.
+        limits: of the axis of power; None where none is known.
+    """
+    marks, spans = run.marks.parts, _spans(run, power)
     times = _time_axis(run)
     parts: list[ET.Element] = []
     top = _TOP
-    if spans:
-        parts += _power_panel(spans, times, top, steps=power is not None)
+    if spans and limits:
+        parts += _power_panel(spans, times, _power_axis(limits, top), steps=power is not None)
         top += _POWER + _GAP
     parts += _strip(marks, times, top)
     bottom = top + _STRIP
@@ -73,21 +86,30 @@ def _time_axis(run: RunTally) -> Axis:
     return Axis(low, run.end_ns + margin, LEFT, WIDTH - RIGHT)
 
 
-def _spans_within(run: RunTally, power: PowerLine) -> list[PowerSpan]:
+def _spans(run: RunTally, power: PowerLine | None) -> list[PowerSpan]:
+    """Return what is known of the power in the run's time: steps that are half lost are not."""
+    if power is None:
+        return inference_powers(run.marks.parts)
     times = _time_axis(run)
     return [
-        span for span in power.line.parts if span.end_ns > times.low and span.begin_ns < times.high
+        span
+        for span in power.line.parts
+        if span.end_ns > times.low
+        and span.begin_ns < times.high
+        and 2 * span.covered_ns >= span.end_ns - span.begin_ns
     ]
 
 
-def _power_panel(
-    spans: Sequence[PowerSpan], times: Axis, top: float, steps: bool
-) -> list[ET.Element]:
-    low = min(span.least_uw for span in spans)
-    high = max(span.greatest_uw for span in spans)
+def _power_axis(limits: tuple[int, int], top: float) -> Axis:
+    low, high = limits
     pad = 0.06 * (high - low) or max(1.0, 0.02 * abs(high))
-    powers = Axis(low - pad, high + pad, top + _POWER, top)
-    scale = power_scale(max(abs(low), abs(high)))
+    return Axis(low - pad, high + pad, top + _POWER, top)
+
+
+def _power_panel(
+    spans: Sequence[PowerSpan], times: Axis, powers: Axis, steps: bool
+) -> list[ET.Element]:
+    scale = power_scale(max(abs(powers.low), abs(powers.high)))
     name = "power" if steps else "mean power while answering"
     made = left_axis(powers, LEFT, WIDTH - RIGHT, scale, name)
     made.append(element("path", class_="band", d=_band(spans, times, powers)))
