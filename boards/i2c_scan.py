@@ -1,20 +1,17 @@
-"""Which power monitors answer on the I2C buses of this computer; looks, and changes nothing."""
+"""Which power monitors answer on the I2C buses of this computer; registers are read, none written.
+
+Even a read sends a chip the register's number: `chip_identity` says which it can be told without
+harm. Where that is too much, name the meter: then no other address is asked.
+"""
 
 import errno
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from edge_infer.boards.chip_identity import ADDRESSES, identify
 from edge_infer.boards.errors import BusError
 from edge_infer.boards.i2c import I2cDevice, RegisterBus, open_i2c_bus
-from edge_infer.boards.ina226 import DIE_ID, INA226_DIE
-
-ADDRESSES = range(0x40, 0x50)
-"""Where INA219 and INA226 can be; others may answer there as well."""
-CONFIGURATION = 0x00
-INA219_RESERVED = 0xC000
-"""Bits 15 and 14 of the INA219's configuration: reset and a reserved one, both read as 0."""
-INA219_ADC_MODE = 0x0007
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +21,10 @@ class Answer:
     bus: int
     address: int
     chip: str
-    """ina226, "ina219 or alike", or "kernel driver" where one holds the address."""
+    """ina226, "ina219 or alike" (an INA220 is), "kernel driver" where one holds the
+    address, or "another chip"."""
+    reason: str = ""
+    """Why it is none that is known."""
 
 
 def bus_numbers(dev: Path = Path("/dev")) -> tuple[int, ...]:
@@ -50,14 +50,10 @@ def scan(
 
 def _look(device: I2cDevice, bus: int, address: int) -> Answer | None:
     try:
-        word = device.read(CONFIGURATION)
+        found = identify(device)
     except BusError as error:
         held = error.errno == errno.EBUSY
         return Answer(bus, address, "kernel driver") if held else None
-    try:
-        if device.read(DIE_ID) == INA226_DIE:
-            return Answer(bus, address, "ina226")
-    except BusError:
-        pass
-    looks_right = not word & INA219_RESERVED and word & INA219_ADC_MODE
-    return Answer(bus, address, "ina219 or alike" if looks_right else "another chip")
+    if found.chip == "ina219":
+        return Answer(bus, address, "ina219 or alike")
+    return Answer(bus, address, found.chip or "another chip", found.reason)

@@ -6,6 +6,7 @@ TI datasheet SBOS448G, August 2008, revised December 2015.
 from dataclasses import dataclass
 
 from edge_infer.boards.calibration import Calibration, check_shunt_uohm
+from edge_infer.boards.chip_identity import check_identity
 from edge_infer.boards.errors import MeterError
 from edge_infer.boards.i2c import I2cDevice
 from edge_infer.boards.shunt_monitor import TYPICAL_SUPPLY_MV, Reading, ShuntMonitor
@@ -122,6 +123,7 @@ class Ina219(ShuntMonitor):
         shunt_tolerance_ppm: its tolerance.
         settings: ranges and ADC.
         calibration: correction of the power; without one the bounds are the datasheet's.
+        sure: nobody need look which chip it is before the reset: it is a model of one.
     """
 
     shunt_step_nv = SHUNT_STEP_UV * 1000
@@ -136,9 +138,11 @@ class Ina219(ShuntMonitor):
         shunt_tolerance_ppm: int = 10_000,
         settings: Ina219Settings | None = None,
         calibration: Calibration | None = None,
+        sure: bool = False,
     ) -> None:
         check_shunt_uohm(shunt_uohm)
         self.settings = settings or Ina219Settings()
+        self._sure = sure
         if calibration is None:
             calibration = _uncalibrated(self.settings, shunt_uohm, shunt_tolerance_ppm)
         pair_ns = 2 * self.settings.conversion_ns
@@ -147,6 +151,8 @@ class Ina219(ShuntMonitor):
         self._bus_word = 0
 
     def _configure(self) -> None:
+        if not self._sure:
+            check_identity(self._device, "ina219")
         word = self._reset()
         if word != CONFIGURATION_AT_RESET:
             raise MeterError(

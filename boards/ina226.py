@@ -6,6 +6,7 @@ TI datasheet SBOS547A, June 2011, revised August 2015.
 from dataclasses import dataclass
 
 from edge_infer.boards.calibration import Calibration, check_shunt_uohm
+from edge_infer.boards.chip_identity import check_identity
 from edge_infer.boards.errors import MeterError
 from edge_infer.boards.i2c import I2cDevice
 from edge_infer.boards.shunt_monitor import TYPICAL_SUPPLY_MV, Reading, ShuntMonitor
@@ -16,14 +17,11 @@ CONFIGURATION = 0x00  # 16 bit rw: RST 15, AVG 11..9, VBUSCT 8..6, VSHCT 5..3, M
 SHUNT_VOLTAGE = 0x01  # 16 bit signed r, 2.5 uV
 BUS_VOLTAGE = 0x02  # 15 bit r, 1.25 mV
 MASK_ENABLE = 0x06  # CVRF 3, cleared when the register is read
-MANUFACTURER_ID = 0xFE  # 16 bit r
-DIE_ID = 0xFF  # 16 bit r
 
 RESET = 0x8000
 CONFIGURATION_FIXED = 0x4000
 """Bit 14 always reads as one."""
 CONVERSION_READY = 0x0008
-TEXAS_INSTRUMENTS, INA226_DIE = 0x5449, 0x2260
 MODE_SHUNT_AND_BUS_CONTINUOUS = 0b111
 SHUNT_LIMIT = 0x7FFF
 """81.92 mV: the end of the only shunt range."""
@@ -113,12 +111,7 @@ class Ina226(ShuntMonitor):
         super().__init__(device, timebase, shunt_uohm, self.settings.pair_ns, calibration)
 
     def _configure(self) -> None:
-        found = self._device.read(MANUFACTURER_ID), self._device.read(DIE_ID)
-        if found != (TEXAS_INSTRUMENTS, INA226_DIE):
-            raise MeterError(
-                f"{self._device} is no INA226: its manufacturer and die read 0x{found[0]:04x} "
-                f"0x{found[1]:04x}, not 0x{TEXAS_INSTRUMENTS:04x} 0x{INA226_DIE:04x}"
-            )
+        check_identity(self._device, "ina226")
         self._device.write(CONFIGURATION, RESET)
         self._device.write(CONFIGURATION, self.settings.word)
         word = self._device.read(CONFIGURATION)

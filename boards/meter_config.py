@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from edge_infer.boards.calibration import Calibration, check_shunt_uohm
+from edge_infer.boards.chip_identity import ADDRESSES
 from edge_infer.boards.errors import MeterError
 from edge_infer.boards.profile_sections import MeterProfile
 
@@ -50,8 +51,10 @@ class MeterConfig:
 
     def __post_init__(self) -> None:
         check_shunt_uohm(self.shunt_uohm)
-        if not 0x08 <= self.address <= 0x77:
-            raise MeterError(f"I2C addresses go from 0x08 to 0x77, not {self.address:#x}")
+        if self.address not in ADDRESSES:
+            raise MeterError(
+                f"INA219 and INA226 answer at 0x40 to 0x4f by their pins, not at {self.address:#x}"
+            )
         if min(self.i2c_bus, self.shunt_tolerance_ppm, self.period_us) < 0:
             raise MeterError("i2c_bus, shunt_tolerance_ppm and period_us are at least 0")
 
@@ -156,8 +159,6 @@ def _numbers(rest: str, text: str) -> list[int]:
         raise MeterError(f"{text!r}: bus and address are numbers; write {FORMS}") from None
     if len(numbers) > 2:
         raise MeterError(f"{text!r}: too much; write {FORMS}")
-    if len(numbers) == 2 and not 0x08 <= numbers[1] <= 0x77:
-        raise MeterError(f"{text!r}: I2C addresses go from 0x08 to 0x77")
     return numbers
 
 

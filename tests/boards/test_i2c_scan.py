@@ -32,8 +32,8 @@ class Addresses:
 def test_chips_are_told_apart_and_nothing_is_written() -> None:
     bus = Addresses(
         {
-            0x40: {0x00: 0x399F},
-            0x41: {0x00: 0x4127, 0xFF: 0x2260},
+            0x40: {0x00: 0x399F, 0x02: 0x2712},
+            0x41: {0x00: 0x4127, 0xFE: 0x5449, 0xFF: 0x2260},
             0x44: {0x00: 0xFFFF},
             0x48: errno.EBUSY,
         }
@@ -41,7 +41,12 @@ def test_chips_are_told_apart_and_nothing_is_written() -> None:
     assert scan(1, open_bus=lambda number: bus) == [
         Answer(1, 0x40, "ina219 or alike"),
         Answer(1, 0x41, "ina226"),
-        Answer(1, 0x44, "another chip"),
+        Answer(
+            1,
+            0x44,
+            "another chip",
+            "its registers are of 8 bits, as a servo or LED driver has them",
+        ),
         Answer(1, 0x48, "kernel driver"),
     ]
     assert bus.closed and not bus.wrote

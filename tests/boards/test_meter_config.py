@@ -29,7 +29,7 @@ CONFIGS = st.builds(
     MeterConfig,
     kind=st.sampled_from(KINDS),
     i2c_bus=st.integers(0, 30),
-    address=st.integers(0x08, 0x77),
+    address=st.integers(0x40, 0x4F),
     shunt_uohm=st.integers(200, 10**8),
     device=st.text(
         st.characters(codec="utf-8", min_codepoint=0x20, exclude_characters="\x7f"), max_size=20
@@ -72,7 +72,7 @@ def test_short_texts_name_meters(text: str, config: MeterConfig) -> None:
         ("log", "write one of"),
         ("ina219:x", "bus and address are numbers"),
         ("ina219:1:0x40:3", "too much"),
-        ("ina219:1:0x78", "from 0x08 to 0x77"),
+        ("ina219:1:0x78", "answer at 0x40 to 0x4f by their pins, not at 0x78"),
         ("pmic:1", "takes nothing more"),
     ],
 )
@@ -94,7 +94,7 @@ def test_other_texts_are_refused(text: str, reason: str) -> None:
         ('kind = "ina219"\nshunt_uohm = 0', "a shunt of 0 uohm: from 200 to"),
         ('kind = "ina226"\nshunt_uohm = -100000', "a shunt of -100000 uohm"),
         ('kind = "kernel"\nshunt_uohm = 100', "0.1 ohm is 100000"),
-        ('kind = "ina219"\naddress = 8192', "I2C addresses go from 0x08 to 0x77, not 0x2000"),
+        ('kind = "ina219"\naddress = 8192', "answer at 0x40 to 0x4f by their pins, not at 0x2000"),
         ('kind = "ina219"\ni2c_bus = -1', "at least 0"),
         ('kind = "ina219"\n[calibration]\ngain_ppm = -999500', "a gain of 0.0005 is no calib"),
         ('kind = "ina219"\n[calibration]\ngain_ppm = 9000000', "a gain of 10 is no calibration"),

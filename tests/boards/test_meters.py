@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 from tests.fakes.kernel_power import HWMON_FILES, IIO_FILES, make_device
-from tests.fakes.register_bus import TableBus
+from tests.fakes.register_bus import INA219_AT_RESET, TableBus
 
 from edge_infer.boards import meters
 from edge_infer.boards.errors import BusError, MeterError
@@ -21,7 +21,7 @@ COOL = LinuxThermometer(NO_SYSFS)
 def bus(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> TableBus:
     """A bus file that exists, and what opens from it."""
     (tmp_path / "i2c-1").write_text("")
-    table = TableBus({})
+    table = TableBus(dict(INA219_AT_RESET))
     monkeypatch.setattr(meters, "i2c_path", lambda number: str(tmp_path / f"i2c-{number}"))
     monkeypatch.setattr(meters, "open_i2c_bus", lambda number: table)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
@@ -48,6 +48,7 @@ def test_a_chip_that_a_driver_holds_is_an_error_and_not_silently_no_meter(bus: T
 
 
 def test_another_chip_at_the_address_is_an_error(bus: TableBus) -> None:
+    bus.registers = dict.fromkeys(range(256), 0x1111)
     with pytest.raises(MeterError, match="is no INA219"):
         meters.board_meter(PI_5, NO_SYSFS, COOL)
 

@@ -1,18 +1,22 @@
 """Register model of an INA226 in virtual time (TI datasheet SBOS547A), for the driver's tests."""
 
+from edge_infer.boards.chip_identity import (
+    CALIBRATION,
+    CURRENT,
+    DIE_ID,
+    INA226_DIE,
+    MANUFACTURER_ID,
+    TEXAS_INSTRUMENTS,
+)
 from edge_infer.boards.ina226 import (
     AVERAGES,
     BUS_VOLTAGE,
     CONFIGURATION,
     CONVERSION_READY,
     CONVERSION_US,
-    DIE_ID,
-    INA226_DIE,
-    MANUFACTURER_ID,
     MASK_ENABLE,
     RESET,
     SHUNT_VOLTAGE,
-    TEXAS_INSTRUMENTS,
 )
 
 AT_RESET = 0x4127
@@ -52,6 +56,8 @@ class Ina226Chip:
             CONFIGURATION: self.word,
             SHUNT_VOLTAGE: self._shunt if pairs else 0,
             BUS_VOLTAGE: self._bus if pairs else 0,
+            CURRENT: 0,
+            CALIBRATION: 0,
             MANUFACTURER_ID: TEXAS_INSTRUMENTS,
             DIE_ID: self._die,
         }[register]

@@ -3,6 +3,9 @@
 import os
 from collections import deque
 
+INA219_AT_RESET = {0x00: 0x399F, 0x01: 5000, 0x02: 1250 << 3 | 2, 0x03: 0, 0x04: 0, 0x05: 0}
+"""50 mV over the shunt, 5 V."""
+
 
 class TableBus:
     """Answers from a table of registers, high byte first as a chip means them.

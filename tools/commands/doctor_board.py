@@ -62,7 +62,9 @@ def i2c_findings(dev: Path = Path("/dev")) -> Iterator[Finding]:
         except BusError as error:
             yield Finding(name, "problem", str(error).partition(";")[0], _i2c_mend())
             continue
-        found = ", ".join(f"0x{a.address:02x} {a.chip}" for a in answers)
+        found = ", ".join(
+            f"0x{a.address:02x} {a.chip}" + (f" ({a.reason})" if a.reason else "") for a in answers
+        )
         yield Finding(name, "ok", f"at 0x40 to 0x4f: {found or 'nothing answers'}")
 
 
