@@ -80,6 +80,8 @@ class ActivityPower:
         self._count = 0
         self._residual_squares = 0.0
         self._weighed = self._weighed_squares = 0.0
+        self.solved = False
+        """Whether the samples that there were have corrected the powers yet."""
 
     def __getitem__(self, activity: Activity) -> float:
         """Return the power of an activity; of a whole stage, the mean of its parts."""
@@ -119,11 +121,6 @@ class ActivityPower:
         due = self._count // 4 if self._count else MOST_BATCH
         if len(self._batch) >= min(MOST_BATCH, max(LEAST_BATCH, due)):
             self.solve()
-
-    @property
-    def solved(self) -> bool:
-        """Whether samples have corrected the powers yet."""
-        return self._count > 0
 
     def deviation_uw(self, activity: Activity) -> float:
         """Return the standard deviation of an activity's power, in uW."""
@@ -193,6 +190,7 @@ class ActivityPower:
             for activity, share in shares.items():
                 mix[row, self._column(activity)] = share
             power_uw[row] = sample_uw
+        self.solved = True
         self._count += len(self._batch)
         self._batch.clear()
         grown = count - len(self._moment)

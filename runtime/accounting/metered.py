@@ -18,14 +18,14 @@ import math
 from collections import deque
 from collections.abc import Sequence
 
-from edge_infer.boards.cost_table import CostTable, OperatingPoint
+from edge_infer.boards.cost_table import CostTable
 from edge_infer.boards.errors import BusError
 from edge_infer.boards.power import UNUSABLE, PowerMeter, PowerSample
 from edge_infer.runtime.accounting.account import EnergyTotals, IdleReference
 from edge_infer.runtime.accounting.activity_power import Activity, ActivityPower
 from edge_infer.runtime.accounting.idle_time import IdleTime
 from edge_infer.runtime.accounting.seen_mix import SeenMix, whole
-from edge_infer.runtime.accounting.span import Span
+from edge_infer.runtime.accounting.timeline import Span, Timeline
 from edge_infer.runtime.accounting.uncertainty import MeterBounds, half_width_nj, step_variance
 from edge_infer.runtime.records import InferenceEnergy, InferenceRecord
 
@@ -56,12 +56,7 @@ class MeteredAccount:
         self._idle = IdleTime(idle)
         self._start_ns = self._covered_ns = start_ns
         self._powers = ActivityPower(table, stages, idle.power_uw)
-        self._idle_khz = idle_khz
-        self._until_ns = start_ns
-        self._spans: deque[Span] = deque()
-        """Without energy."""
-        self._ahead: deque[Span] = deque()
-        """Of them, those that samples to come may see."""
+        self._timeline = Timeline(start_ns, idle_khz)
         self._open: deque[InferenceRecord] = deque()
         self._residual_uw: float | None = None
         self._pending: deque[PowerSample] = deque()
@@ -85,28 +80,15 @@ class MeteredAccount:
 
     def add(self, record: InferenceRecord) -> None:
         """Take up a finished inference; its energy stays None until `drain` returns it."""
-        self._wait(record.start_ns)
         record.energy = InferenceEnergy(self._meter.origin, 0, 0, 0, 0.0)
-        at_ns = record.start_ns
-        for stage, (start_ns, end_ns, point) in enumerate(
-            zip(record.stage_start_ns, record.stage_end_ns, record.points, strict=True)
-        ):
-            if start_ns > at_ns:
-                self._span(at_ns, start_ns, Activity("switch", point), record)
-            self._span(start_ns, end_ns, Activity(stage, point, record.ratio), record)
-            at_ns = end_ns
-        if record.end_ns > at_ns:
-            self._span(at_ns, record.end_ns, Activity("idle", record.points[-1]), record)
-        self._idle_khz = record.points[-1].clock_khz
-        self._until_ns = record.end_ns
+        self._timeline.add(record)
         if record.exit not in self._mixes:
             self._mixes[record.exit] = SeenMix()
         self._open.append(record)
 
     def waited(self, until_ns: int, clock_khz: int) -> None:
         """Note that nothing ran until `until_ns`, from now on at `clock_khz`."""
-        self._wait(until_ns)
-        self._idle_khz = clock_khz
+        self._timeline.wait(until_ns, clock_khz)
 
     def drain(self, until_ns: int) -> list[InferenceRecord]:
         """Read the meter up to `until_ns` and return the records that are now covered.
@@ -119,7 +101,7 @@ class MeteredAccount:
         except BusError:
             self._failed = True
             raise
-        while self._pending and self._pending[0].timestamp_ns <= self._until_ns:
+        while self._pending and self._pending[0].timestamp_ns <= self._timeline.until_ns:
             self._learn(self._pending.popleft())
         if self._powers.solved:
             self._give_held()
@@ -133,7 +115,7 @@ class MeteredAccount:
         if self._failed:
             self._give_held()
             return self._covered() + self._without_energy()
-        self._wait(end_ns)
+        self._timeline.wait(end_ns)
         done = self.drain(end_ns)
         self._give_held()
         if end_ns > self._covered_ns:
@@ -168,25 +150,8 @@ class MeteredAccount:
             exit_uncertainty_nj={exit_: self._exit_half_width_nj(exit_) for exit_ in self._counts},
         )
 
-    # -- spans ---------------------------------------------------------------------------------
-
-    def _wait(self, until_ns: int) -> None:
-        if until_ns > self._until_ns:
-            idle = Activity("idle", OperatingPoint(self._idle_khz))
-            self._span(self._until_ns, until_ns, idle, None)
-            self._until_ns = until_ns
-
-    def _span(
-        self, start_ns: int, end_ns: int, activity: Activity, record: InferenceRecord | None
-    ) -> None:
-        span = Span(start_ns, end_ns, activity, record)
-        self._spans.append(span)
-        self._ahead.append(span)
-
-    # -- samples -------------------------------------------------------------------------------
-
     def _learn(self, sample: PowerSample) -> None:
-        shares = self._shares_of(sample)
+        shares = self._timeline.shares(sample)
         self._held.append((sample, shares))
         if not sample.flags & UNUSABLE:
             self._powers.learn(shares, sample.power_uw)
@@ -217,19 +182,6 @@ class MeteredAccount:
         self._shares = shares
         self._cover(middle_ns, before_uw, residual_uw, seen, sample.interval_ns)
 
-    def _shares_of(self, sample: PowerSample) -> dict[Activity, float]:
-        """Return the share of the conversion that each activity filled."""
-        start_ns, end_ns = sample.timestamp_ns - sample.interval_ns, sample.timestamp_ns
-        shares: dict[Activity, float] = {}
-        while self._ahead and self._ahead[0].end_ns <= start_ns:
-            self._ahead.popleft()
-        for span in self._ahead:
-            if span.start_ns >= end_ns:
-                break
-            for activity, overlap_ns in span.within(start_ns, end_ns):
-                shares[activity] = shares.get(activity, 0.0) + overlap_ns / sample.interval_ns
-        return shares
-
     def _cover(
         self,
         until_ns: int,
@@ -249,30 +201,26 @@ class MeteredAccount:
         )
         self._supply.scatter(until_ns - from_ns, variance_uw2)
         slope = (after_uw - before_uw) / (until_ns - from_ns)
-        whole = not self._spans or self._spans[0].end_ns >= until_ns
+        whole = self._timeline.one_span_until(until_ns)
         parts_ns: dict[int, int] = {}
-        while self._spans:
-            span = self._spans[0]
-            begin_ns, end_ns = max(span.start_ns, from_ns), min(span.end_ns, until_ns)
-            overlap_ns = end_ns - begin_ns
-            if overlap_ns > 0:
-                exit_ = WAITING if span.record is None else span.record.exit
-                parts_ns[exit_] = parts_ns.get(exit_, 0) + overlap_ns
-                residual_uw = before_uw + slope * ((begin_ns + end_ns) / 2 - from_ns)
-                nj = self._give(span, overlap_ns, residual_uw, whole)
-                if span.record is not None:
-                    own = variance_uw2 * overlap_ns**2
-                    number = span.record.number
-                    self._scatter[number] = self._scatter.get(number, 0.0) + own
-                self._mixes[exit_].run(span.activity, overlap_ns)
-                if exit_ == WAITING:
-                    khz = span.activity.point.clock_khz
-                    self._idle.wait(overlap_ns, khz, nj, variance_uw2)
-            if span.end_ns > until_ns:
-                break
-            self._spans.popleft()
+        for span, begin_ns, end_ns in self._timeline.taken(from_ns, until_ns):
+            residual_uw = before_uw + slope * ((begin_ns + end_ns) / 2 - from_ns)
+            nj = self._give(span, end_ns - begin_ns, residual_uw, whole)
+            self._note(span, end_ns - begin_ns, nj, variance_uw2)
+            exit_ = WAITING if span.record is None else span.record.exit
+            parts_ns[exit_] = parts_ns.get(exit_, 0) + end_ns - begin_ns
         for exit_, ns in parts_ns.items():
             self._mixes[exit_].see(ns, seen, variance_uw2)
+
+    def _note(self, span: Span, ns: int, nj: float, variance_uw2: float) -> None:
+        """Count what the uncertainty of a part of a span needs."""
+        record = span.record
+        self._mixes[WAITING if record is None else record.exit].run(span.activity, ns)
+        if record is None:
+            self._idle.wait(ns, span.activity.point.clock_khz, nj, variance_uw2)
+            return
+        own = variance_uw2 * ns**2
+        self._scatter[record.number] = self._scatter.get(record.number, 0.0) + own
 
     def _give(self, span: Span, overlap_ns: int, residual_uw: float, whole: bool) -> float:
         """Give a part of a span its energy, and return it."""
@@ -313,8 +261,6 @@ class MeteredAccount:
         self._counts[exit_] = self._counts.get(exit_, 0) + 1
         self._net_nj[exit_] = self._net_nj.get(exit_, 0) + energy.net_nj
         return record
-
-    # -- uncertainty ---------------------------------------------------------------------------
 
     def _uncertainty_nj(self, record: InferenceRecord, energy: InferenceEnergy) -> int:
         """Return the half width of one inference's net energy.

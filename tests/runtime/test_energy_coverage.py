@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import pytest
 from tests.runtime.test_energy_truth import Run, run
 
-LENGTH_US, DUTY, SECONDS = 1_000, 0.5, 3
+LENGTH_US, DUTY, SECONDS = 1_000, 0.5, 2
 
 
 def boards(seeds: Sequence[int]) -> list[Run]:

@@ -239,6 +239,52 @@ def test_saturated_samples_are_counted_and_not_learned_from() -> None:
     assert account.totals().saturated == 5
 
 
+def test_a_meter_that_is_saturated_all_the_time_holds_nothing_back() -> None:
+    truth = Truth()
+    for number in range(300):
+        truth.infer(number * 10 * MS, [5 * MS])
+    meter = IdealMeter(truth.energy_nj, MS)
+    plain = meter.drain
+    meter.drain = lambda until_ns: [  # type: ignore[method-assign]
+        s._replace(flags=SampleFlag.SATURATED) for s in plain(until_ns)
+    ]
+    account, drained = account_for(meter, table()), 0
+    for record in truth.records:
+        account.add(record)
+        drained += len(account.drain(record.end_ns))
+    assert drained > 290
+    account.close(3000 * MS)
+    assert account.totals().saturated > 2900
+
+
+def test_energies_are_held_back_until_a_second_was_learned_from_and_no_longer() -> None:
+    truth = Truth()
+    for number in range(300):
+        truth.infer(number * 10 * MS, [5 * MS])
+    account = account_for(IdealMeter(truth.energy_nj, MS), table(1.2))
+    counts = []
+    for record in truth.records:
+        account.add(record)
+        counts.append(len(account.drain(record.end_ns)))
+    assert sum(counts[:90]) == 0
+    assert counts[110:] == [1] * 190
+
+
+def test_waits_at_the_clock_of_the_reference_count_for_it() -> None:
+    """The second before the run was unlike the others: a process ran, or the board was cold."""
+    truth = Truth()
+    for number in range(300):
+        truth.infer(number * 10 * MS, [MS])
+    idle = IdleReference(round(1.02 * IDLE_UW), 0, POINT.clock_khz, 1000 * MS)
+    meter = IdealMeter(truth.energy_nj, MS)
+    account = MeteredAccount(meter, idle, 0, table(), ("a", "b"), POINT.clock_khz)
+    drain_all(account, truth, 3000 * MS)
+    totals = account.totals()
+    # One second of that, 2.7 of waits that are as they should be.
+    assert totals.idle_reference.power_uw == pytest.approx(IDLE_UW * (1 + 0.02 / 3.7), rel=1e-3)
+    assert totals.idle_reference.time_ns == pytest.approx(3700 * MS, rel=0.01)
+
+
 @settings(max_examples=examples(15))
 @given(st.integers(0, 1000))
 def test_the_stated_uncertainty_covers_the_supply(seed: int) -> None:
