@@ -45,6 +45,10 @@ class Thermometer(Protocol):
         """Return True while the board caps its clock (heat or under-voltage)."""
         ...
 
+    def flags(self) -> int | None:
+        """Return the bits of the Raspberry Pi firmware's get_throttled, None without such."""
+        ...
+
 
 class Board(Protocol):
     """A board: its abilities, its profile, and the time it lives in.

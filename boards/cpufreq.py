@@ -68,6 +68,22 @@ class CpufreqClock:
         """
         return self._running().current_khz()
 
+    def running_khz(self) -> int:
+        """Return the clock in kHz that the hardware reports now, where it may be read.
+
+        Costs more than `current_khz`. Raises ClockError.
+        """
+        return self._running().real_khz()
+
+    def found_governor(self) -> str:
+        """Return the kernel's governor in force now. Raises ClockError."""
+        return self._main.read(GOVERNOR)
+
+    def check_writable(self) -> None:
+        """Raise ClockError, with what helps, where this process may not set the clock."""
+        for policy in self._policies:
+            policy.check_writable()
+
     def stay(self) -> None:
         """Keep the process on the cores whose clock is told here, until `reset`."""
         self._staying.begin(" and ".join(policy.name for policy in self._group))

@@ -3,6 +3,7 @@
 Linux documentation: admin-guide/pm/cpufreq.rst. A policy is written, never a single processor.
 """
 
+import os
 from collections.abc import Mapping
 
 from edge_infer.boards.errors import ClockError
@@ -70,15 +71,24 @@ class CpufreqPolicy:
         try:
             self._sysfs.write(f"{self._folder}/{name}", text)
         except PermissionError as error:
-            raise ClockError(
-                f"no permission to write {self._where(name)}: run as root, or let a udev rule give "
-                f"your group the right (RUN+=\"/bin/sh -c 'chgrp gpio {self._where('scaling_*')}; "
-                f"chmod g+w {self._where('scaling_*')}'\")"
-            ) from error
+            raise self._forbidden(name) from error
         except OSError as error:
             raise ClockError(
                 f"the kernel refused {text!r} in {self._where(name)}: {error.strerror}"
             ) from error
+
+    def check_writable(self) -> None:
+        """Raise ClockError where this process may not write what sets the clock."""
+        for name in (GOVERNOR, SETSPEED) if self.has_userspace else (MIN_KHZ, MAX_KHZ):
+            if not os.access(self._where(name), os.W_OK):
+                raise self._forbidden(name)
+
+    def _forbidden(self, name: str) -> ClockError:
+        return ClockError(
+            f"no permission to write {self._where(name)}: run as root, or let a udev rule give "
+            f"your group the right (RUN+=\"/bin/sh -c 'chgrp gpio {self._where('scaling_*')}; "
+            f"chmod g+w {self._where('scaling_*')}'\")"
+        )
 
     def write_limits(self, min_khz: str, max_khz: str) -> None:
         """Write both limits, in the order in which neither crosses the other."""

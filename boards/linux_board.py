@@ -5,7 +5,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from types import FrameType
-from typing import NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from edge_infer.boards.closing import Closing
 from edge_infer.boards.contract import Clock
@@ -18,6 +18,9 @@ from edge_infer.boards.sysfs import Sysfs
 from edge_infer.boards.thermal import LinuxThermometer
 from edge_infer.boards.timebase import MonotonicTimebase
 
+if TYPE_CHECKING:  # drivers of clocks: the host needs none
+    from edge_infer.boards.cpufreq import CpufreqClock
+
 
 class LinuxBoard(Closing):
     """The board this program runs on.
@@ -27,10 +30,16 @@ class LinuxBoard(Closing):
         clock: its clock, put back when the board is closed.
         meter: its power meter, stopped then; None without one.
         sysfs: the kernel's files.
+        lacks: what it could have and has not.
     """
 
     def __init__(
-        self, profile: BoardProfile, clock: Clock, meter: PowerMeter | None, sysfs: Sysfs
+        self,
+        profile: BoardProfile,
+        clock: Clock,
+        meter: PowerMeter | None,
+        sysfs: Sysfs,
+        lacks: Sequence[str] = (),
     ) -> None:
         self.name = profile.name
         self.simulated = False
@@ -39,14 +48,19 @@ class LinuxBoard(Closing):
         self.clock = clock
         self.meter = meter
         self.thermometer = LinuxThermometer(sysfs)
+        self.lacks = tuple(lacks)
+        """What is missing on a board that was detected, each with the command that mends it."""
         self._signals = ExitStack()
 
     def cost_table(self, works: Sequence[Work]) -> CostTable | None:
-        """Return the cost modelled from the profile; None where it states no such figures."""
-        cpu = self.profile.cpu
-        if cpu is None:
+        """Return the cost modelled from the profile.
+
+        None where it states no such figures, or where the clock is left to the kernel.
+        """
+        cpu, clocks_khz = self.profile.cpu, self.clock.supported_khz()
+        if cpu is None or not clocks_khz[0]:
             return None
-        threads, clocks_khz = range(1, cpu.cores + 1), self.clock.supported_khz()
+        threads = range(1, cpu.cores + 1)
         return modelled_cost_table(self.profile, works, self.name, threads, clocks_khz)
 
     def spend(self, work: Work, point: OperatingPoint) -> None:
@@ -115,3 +129,27 @@ class FixedClock:
 
     def reset(self) -> None:
         """Nothing to put back."""
+
+
+class KernelsClock(FixedClock):
+    """A clock that is left to the kernel's governor: nothing is written to it.
+
+    Args:
+        clock: to look at; None where the kernel has none.
+    """
+
+    def __init__(self, clock: "CpufreqClock | None" = None) -> None:
+        super().__init__()
+        self._clock = clock
+
+    @property
+    def governor(self) -> str | None:
+        """The kernel's governor, as the kernel calls it; None where it has none."""
+        return None if self._clock is None else self._clock.found_governor()
+
+    def running_khz(self) -> int:
+        """Return the clock in kHz that the kernel reports now; 0 where it does not."""
+        try:
+            return 0 if self._clock is None else self._clock.running_khz()
+        except ClockError:
+            return 0

@@ -54,14 +54,7 @@ def board_meter(profile: BoardProfile, sysfs: Sysfs, thermometer: Thermometer) -
     """
     file = meter_file()
     if file is not None:
-        config = read_meter_file(file)
-        meter = open_meter(config, sysfs, thermometer.throttled)
-        if isinstance(meter, RecordedMeter) and not meter.bounds_stated:
-            raise MeterError(
-                f"{config.device} is a log of power stream, which does not say how far off its "
-                "meter may be: no energy can be accounted from it; play one of power record"
-            )
-        return meter
+        return accountable_meter(read_meter_file(file), sysfs, thermometer.throttled)
     if profile.meter is None or not Path(i2c_path(profile.meter.i2c_bus)).exists():
         return None
     chip = open_chip(profile_meter(profile.meter), sysfs)
@@ -74,6 +67,37 @@ def board_meter(profile: BoardProfile, sysfs: Sysfs, thermometer: Thermometer) -
             return open_meter(MeterConfig("kernel"), sysfs, thermometer.throttled)
         raise
     return ThreadSampler(chip, thermometer.throttled)
+
+
+def accountable_meter(
+    config: MeterConfig, sysfs: Sysfs, throttled: Callable[[], bool]
+) -> PowerMeter:
+    """Open a meter that energy can be accounted from. Raises MeterError or BusError."""
+    meter = open_meter(config, sysfs, throttled)
+    if isinstance(meter, RecordedMeter) and not meter.bounds_stated:
+        raise MeterError(
+            f"{config.device} is a log of power stream, which does not say how far off its "
+            "meter may be: no energy can be accounted from it; play one of power record"
+        )
+    return meter
+
+
+def named_meter(sysfs: Sysfs) -> MeterConfig | None:
+    """Return the meter that the meter file or a kernel driver names; None where neither does.
+
+    Raises MeterError: the file is no meter file, or the kernel measures several supplies.
+    """
+    file = meter_file()
+    if file is not None:
+        return read_meter_file(file)
+    devices = kernel_devices(sysfs)
+    if len(devices) > 1:
+        names = ", ".join(f"kernel:{d.name}" + f" ({d.label})" * bool(d.label) for d in devices)
+        raise MeterError(
+            f"the kernel measures several supplies: {names}; edge-infer power calibrate --meter "
+            f"kernel:{devices[0].name} --known-load ... names the board's"
+        )
+    return MeterConfig("kernel", device=devices[0].name) if devices else None
 
 
 def open_chip(config: MeterConfig, sysfs: Sysfs) -> MeterChip:

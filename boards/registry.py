@@ -1,12 +1,19 @@
 """Boards by name: this computer, the board it is, or a simulated one."""
 
-from edge_infer.boards.contract import Board
+from typing import TYPE_CHECKING
+
+from edge_infer.boards.contract import Board, Thermometer
 from edge_infer.boards.errors import BoardError, NotSimulatedError, UnknownBoardError
 from edge_infer.boards.profile import BoardProfile, load_profile, profile_names
 from edge_infer.boards.sysfs import RealSysfs, Sysfs
 
+if TYPE_CHECKING:
+    from edge_infer.boards.cpufreq import CpufreqClock
+
 DEVICE_TREE = "firmware/devicetree/base/compatible"
 """What the board is, as the firmware told the kernel: strings, each ended by a zero byte."""
+AUTO, AUTO_MOVED = "auto", "auto:clock"
+"""The board that is there: its clock is left to the kernel, or policies move it."""
 HOST = "host"
 SIMULATED = "sim:"
 
@@ -15,13 +22,16 @@ def board_names() -> tuple[str, ...]:
     """Return every name that `open_board` takes."""
     profiles = [load_profile(name) for name in profile_names() if name != HOST]
     real = [profile.name for profile in profiles if profile.place == "here"]
-    return (HOST, *real, *(SIMULATED + p.name for p in profiles if _can_be_simulated(p)))
+    return (AUTO, HOST, *real, *(SIMULATED + p.name for p in profiles if _can_be_simulated(p)))
 
 
 def open_board(name: str, *, ideal: bool = False, seed: int = 0) -> Board:
-    """Open a board: "host", a profile's name on that very board, or "sim:" and a profile's name.
+    """Open a board: "auto", "host", a profile's name on that very board, or "sim:" and one.
 
-    The meter is the one that the user's meter file states, else the profile's.
+    "auto" is the board that is there, else the host: its clock is left to the kernel's governor
+    ("auto:clock": policies move it), its meter the one of the meter file or of a kernel driver. It
+    opens without what is missing; `lacks` of it says what that is. A board that is named has the
+    meter file's meter, else its profile's.
 
     Args:
         name: of the board.
@@ -35,6 +45,11 @@ def open_board(name: str, *, ideal: bool = False, seed: int = 0) -> Board:
         NotSimulatedError: a board that is not simulated cannot be ideal.
     """
     check_ideal(name, ideal)
+    if name in (AUTO, AUTO_MOVED):
+        # Its drivers: simulated boards need none of them.
+        from edge_infer.boards.auto_board import open_auto_board
+
+        return open_auto_board(RealSysfs(), moves_clock=name == AUTO_MOVED)
     simulated = name.startswith(SIMULATED)
     profile = _profile(name, simulated)
     return _simulated_board(profile, ideal, seed) if simulated else _board_here(profile)
@@ -81,17 +96,24 @@ def _board_here(profile: BoardProfile) -> Board:
         return LinuxBoard(profile, FixedClock(), None, sysfs)
     _check_compatible(profile, sysfs)
     # Drivers of clocks and meters: the host and simulated boards need none of them.
-    from edge_infer.boards.clock_lease import ClockLease
-    from edge_infer.boards.cpufreq import CpufreqClock
     from edge_infer.boards.meters import board_meter
     from edge_infer.boards.thermal import LinuxThermometer
-    from edge_infer.boards.videocore import drop_clocks_that_lie
 
     thermometer = LinuxThermometer(sysfs)
+    clock = moved_clock(sysfs, thermometer)
+    return LinuxBoard(profile, clock, board_meter(profile, sysfs, thermometer), sysfs)
+
+
+def moved_clock(sysfs: Sysfs, thermometer: Thermometer) -> "CpufreqClock":
+    """Open a board's clock for policies to set. Raises ClockError."""
+    from edge_infer.boards.clock_lease import ClockLease
+    from edge_infer.boards.cpufreq import CpufreqClock
+    from edge_infer.boards.videocore import drop_clocks_that_lie
+
     clock = CpufreqClock(sysfs, ClockLease())
     drop_clocks_that_lie(clock, thermometer)
     clock.stay()
-    return LinuxBoard(profile, clock, board_meter(profile, sysfs, thermometer), sysfs)
+    return clock
 
 
 def _can_be_simulated(profile: BoardProfile) -> bool:

@@ -46,6 +46,11 @@ class FrameLoop(ABC):
         self._invoke_ns = 0
         self._since_ns = now_ns()
 
+    @property
+    def asked_khz(self) -> int:
+        """The clock in kHz that the governor asked for last; 0 where it leaves the clock alone."""
+        return 0 if self._asked is None else self._asked.clock_khz
+
     @abstractmethod
     def _run_stage(self, index: int, frame: Frame, begin_ns: int) -> ExitDecision:
         """Run a stage at the point in force from now on, let its time pass, judge its scores."""

@@ -24,7 +24,7 @@ from edge_infer.boards.meter_config import meter_file, read_meter_file
 from edge_infer.boards.profile import load_profile
 from edge_infer.boards.registry import detect_board
 from edge_infer.boards.sysfs import Sysfs
-from edge_infer.boards.thermal import THROTTLED
+from edge_infer.boards.thermal import flags_file
 from edge_infer.boards.videocore import VideoCore, measured_clock_khz
 from edge_infer.commands.doctor_system import Finding, Status
 
@@ -143,7 +143,7 @@ def lying_clock_findings(sysfs: Sysfs) -> Iterator[Finding]:
 def throttle_findings(sysfs: Sysfs) -> Iterator[Finding]:
     """Say what the firmware remembers of throttling."""
     try:
-        bits = int(sysfs.read(THROTTLED), 16)
+        bits = int(sysfs.read(flags_file(sysfs)), 16)
     except (OSError, ValueError):
         return
     seen = [text for bit, text in THROTTLE_BITS.items() if bits >> bit & 1]

@@ -62,6 +62,7 @@ def playing(
     def play(say: Callable[[str], None]) -> None:
         chip = StubChip(address)
         ready = bus_mv // 4 << 3 | CONVERSION_READY
+        chip.write(CONFIGURATION, CONFIGURATION_AT_RESET)
         chip.write(SHUNT_VOLTAGE, shunt_code & 0xFFFF)
         chip.write(BUS_VOLTAGE, ready)
         say("playing")
