@@ -105,15 +105,16 @@ def test_a_stream_holds_no_more_than_a_portion_open(board: Board) -> None:
 
         def frames() -> Iterator[Frame]:
             nonlocal given
-            for number in range(5_000):
+            for number in range(12_000):
                 given += 1
                 yield Frame(number, FRAMES[number % len(FRAMES)])
 
         behind = 0
         for taken, _ in enumerate(engine.stream(frames()), 1):
             behind = max(behind, given - taken)
-    assert given == 5_000
-    assert behind < 1_000  # a portion, and what the meter's conversion has not covered yet
+    assert given == 12_000
+    # What the meter is first learned from, a portion, and what a conversion has not covered yet.
+    assert behind < 5_000
 
 
 def test_an_engine_that_ended_says_so(board: Board) -> None:

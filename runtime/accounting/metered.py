@@ -32,9 +32,9 @@ from edge_infer.runtime.records import InferenceEnergy, InferenceRecord
 LEARNING = 1.5
 """Variance of a learned power's mean over a run by that at its end: 2, the integral of ln^2, if it
 were used from the first sample on; 1 if it were used at the end alone."""
-HOLD_NS = 1_000_000_000
-"""Time of samples, at most, that the powers are first learned from before any energy is given:
-else a table that is off, or another process in the first ten samples, stays in the records."""
+HOLD_NS, HOLD_RECORDS = 1_000_000_000, 4096
+"""Time and inferences, at most, that powers are learned from before any energy is given: else a
+table that is off, or another process in the first ten samples, stays in the first records."""
 WAITING = -1
 """Stands for an exit where no inference runs."""
 
@@ -155,7 +155,8 @@ class MeteredAccount:
         self._held.append((sample, shares))
         if not sample.flags & UNUSABLE:
             self._powers.learn(shares, sample.power_uw)
-        if not self._powers.solved and sample.timestamp_ns - self._start_ns >= HOLD_NS:
+        long = sample.timestamp_ns - self._start_ns >= HOLD_NS or len(self._open) >= HOLD_RECORDS
+        if not self._powers.solved and long:
             self._powers.solve()
 
     def _give_held(self) -> None:
