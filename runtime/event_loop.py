@@ -8,11 +8,11 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from edge_infer.boards.timebase import Timebase
+from edge_infer.boards.timebase import MonotonicTimebase, Timebase
 from edge_infer.runtime.arrivals import Arrivals
 from edge_infer.runtime.engine_contracts import LocalEngine
 from edge_infer.runtime.frame_reader import FrameReader, LoopCounts
-from edge_infer.runtime.frames.source import Source
+from edge_infer.runtime.frames.source import RawFrame, Source
 from edge_infer.runtime.records import Frame, InferenceRecord
 
 DRAIN_EVERY_NS = 100_000_000
@@ -115,13 +115,19 @@ class EventLoop:
         # A frame of a file arrives when it has been read; a schedule says otherwise, but not to a
         # live stream.
         scheduled = self.arrivals.paced and self.source.repeatable
-        arrival_ns = due_ns if scheduled else self.timebase.now_ns()
+        arrival_ns = due_ns if scheduled else self._came_ns(raw)
         if len(queue) == self.queue_limit:
             queue.popleft()
             self.counts.dropped += 1
         queue.append(raw.arriving(self.counts.arrived, arrival_ns, self.deadline_ns))
         self.counts.arrived += 1
         return True
+
+    def _came_ns(self, raw: RawFrame) -> int:
+        """Return when a frame came: a camera's when it was read, by the clock that is ours too."""
+        if raw.read_ns is not None and isinstance(self.timebase, MonotonicTimebase):
+            return raw.read_ns
+        return self.timebase.now_ns()
 
     def _read_ahead(self, reader: FrameReader) -> bool:
         self.interruptible = True

@@ -109,6 +109,10 @@ class InferenceRecord:
     """Raw scores that the answer was taken from, shape [classes]; on request."""
     reading: "Answer | None" = None
     """The answer in words, once an `AnswerReader` has read it."""
+    gated: bool = False
+    """The picture was almost unchanged: no stage ran, answer and exit are those of the last one."""
+    net_answer: int | None = None
+    """What the net said where smoothing gave another answer."""
 
     @property
     def latency_ns(self) -> int:

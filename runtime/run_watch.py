@@ -62,7 +62,8 @@ class RunWatch:
         else:
             self._keep((record.ratio, record.exit, record.confidence), self._kept)
         if record.label is not None:
-            self.confusion.add(record.label, record.answer)
+            said = record.answer if record.net_answer is None else record.net_answer
+            self.confusion.add(record.label, said)
 
     @property
     def shift(self) -> InputShift:

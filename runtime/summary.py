@@ -42,6 +42,10 @@ class RunSummary:
     exits: list[ExitTotals] = field(init=False)
     ratios: dict[str, int] = field(default_factory=dict)
     """Inferences by pruning ratio."""
+    gated: ExitTotals = field(default_factory=ExitTotals)
+    """Answers without the net; in no exit."""
+    smoothed: int = 0
+    """Answers that smoothing changed."""
     switches: int = 0
     misses: int = 0
     uncertainty_nj: int = 0
@@ -58,10 +62,10 @@ class RunSummary:
 
     def add(self, record: InferenceRecord) -> None:
         """Count one record whose energy is known."""
-        left = self.exits[record.exit]
+        left = self.gated if record.gated else self.exits[record.exit]
         left.count += 1
         left.busy_ns += record.end_ns - record.start_ns
-        if self.watch is not None:
+        if self.watch is not None and not record.gated:
             self.watch.add(record)
         if record.label is not None:
             left.labelled += 1
@@ -69,13 +73,15 @@ class RunSummary:
         if record.energy is not None:
             left.net_nj += record.energy.net_nj
             left.gross_nj += record.energy.gross_nj
-        self.ratios[record.ratio] = self.ratios.get(record.ratio, 0) + 1
+        self.smoothed += record.net_answer is not None
+        if not record.gated:
+            self.ratios[record.ratio] = self.ratios.get(record.ratio, 0) + 1
         self.switches += record.switches
         self.misses += record.missed
         latency_ns = record.end_ns - record.arrival_ns
         self.latency_ns.add(latency_ns)
         self.latency_total_ns += latency_ns
-        if self.overhead_known:
+        if self.overhead_known and not record.gated:
             self.overhead_ns.add(self._overhead_of(record))
 
     def _overhead_of(self, record: InferenceRecord) -> int:
@@ -101,8 +107,9 @@ class RunSummary:
     @property
     def accuracy(self) -> float | None:
         """Share of labelled frames answered right, or None without labels."""
-        labelled = sum(left.labelled for left in self.exits)
-        return sum(left.correct for left in self.exits) / labelled if labelled else None
+        every = [*self.exits, self.gated]
+        labelled = sum(left.labelled for left in every)
+        return sum(left.correct for left in every) / labelled if labelled else None
 
 
 @dataclass(frozen=True)

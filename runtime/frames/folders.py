@@ -27,6 +27,11 @@ IMAGE_SUFFIXES = frozenset(
         ".tiff",
     }
 )
+VIDEO_SUFFIXES = (
+    ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".h264", ".264", ".h265", ".hevc", ".ts",
+    ".mpg", ".mpeg", ".3gp", ".flv", ".wmv",
+)  # fmt: skip
+"""What ffmpeg reads for us."""
 _NO_CLASSES = frozenset({"__macosx", "__pycache__", "checkpoint", "checkpoints", "lost+found"})
 """Folders that no inputs lie in, unless a class is called so; and all that begin with a dot."""
 _SIDES = frozenset({"train", "test", "val", "valid", "validation"})

@@ -16,6 +16,8 @@ class RawFrame(NamedTuple):
     """Shape [height, width, channels]."""
     label: int | None = None
     name: str = ""
+    read_ns: int | None = None
+    """When a live source had read it, by `time.monotonic_ns`; None for others."""
 
     def arriving(self, number: int, arrival_ns: int, within_ns: int | None) -> Frame:
         """Return the frame that arrives now, to be answered within a time if one is given."""

@@ -20,6 +20,7 @@ from edge_infer.runtime.errors import InputError, SourceError, SourceMissingErro
 from edge_infer.runtime.frames.array_files import LABEL_NAMES, read_arrays
 from edge_infer.runtime.frames.folders import (
     IMAGE_SUFFIXES,
+    VIDEO_SUFFIXES,
     FolderListing,
     list_images,
 )
@@ -175,8 +176,8 @@ def open_source(
     """Open a file or folder as frames, by its kind.
 
     Args:
-        path: .npy, .npz, an IDX file (.gz too), an image, a raw .bin file, a folder of images, or
-            one of raw .bin files with y_labels.csv.
+        path: .npy, .npz, an IDX file (.gz too), an image, a video, a raw .bin file, a folder of
+            images, or one of raw .bin files with y_labels.csv.
         spec: what the bundle takes.
         labels: the bundle's class names, to match subfolders by.
         labels_path: labels of an .npy or IDX file or of raw files; an IDX file's own and
@@ -201,6 +202,8 @@ def open_source(
         if labelled:
             _refuse_unlabelled(listing, path)
         return ImageSource(listing, spec, str(path), strict, background)
+    if path.suffix.lower() in VIDEO_SUFFIXES:
+        return _video(path, spec, labels_path, raw, strict, labelled)
     if path.suffix.lower() in IMAGE_SUFFIXES:
         _refuse_unused(path, labels_path, raw)
         return ImageSource(FolderListing([(path, None)]), spec, str(path), True, background)
@@ -213,9 +216,29 @@ def open_source(
         return ArraySource(arrays.frames, arrays.labels, spec, path.name, arrays.unread)
     raise InputError(
         f"{path}: not a kind of input; give .npy, .npz, an IDX file (ubyte, .gz), an image, "
-        "a folder of images or of raw .bin files, or - for raw frames, Y4M or MJPEG on standard "
-        "input (- < FILE)"
+        "a video, a folder of images or of raw .bin files, or - for raw frames, Y4M or MJPEG on "
+        "standard input (- < FILE)"
     )
+
+
+def _video(
+    path: Path,
+    spec: FrameSpec,
+    labels_path: Path | None,
+    raw: RawOptions,
+    strict: bool,
+    labelled: bool,
+) -> Source:
+    # Imported here: few runs start another program.
+    from edge_infer.runtime.frames.camera import open_video
+
+    _refuse_unused(path, None, raw)
+    if labelled or labels_path is not None:
+        raise InputError(
+            f"{path}: a video has no classes: take its frames out (ffmpeg -i VIDEO %05d.png) and "
+            "make one subfolder a class"
+        )
+    return open_video(path, spec, strict=strict)
 
 
 def _refuse_unused(path: Path, labels_path: Path | None, raw: RawOptions) -> None:

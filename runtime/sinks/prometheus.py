@@ -93,7 +93,8 @@ class PrometheusSink(Sink):
         if counter is None:
             counter = self._answers[label] = metrics.answers.labels(label=label)
         counter.inc()
-        self._exits[record.exit].inc()
+        if not record.gated:
+            self._exits[record.exit].inc()
         metrics.latency.observe(record.latency_ns / 1e9)
         if record.missed:
             metrics.misses.inc()

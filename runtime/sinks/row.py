@@ -29,10 +29,14 @@ COLUMNS = (
     "net_nj",
     "uncertainty_nj",
     "apportioned_share",
+    "gated",
+    "net_answer",
 )
 """The fields of a row, the same in every format. `label` is the answer in words and `answer` its
 index, `confidence` how sure the net is (0 to 1), `criterion` what the exit's threshold was held
-against, in score units; `top` and `clock_khz` have several values, the latter one a stage."""
+against, in score units; `top` and `clock_khz` have several values, the latter one a stage. A gated
+row had no stage and no energy of its own; `net_answer` is what the net said where smoothing gave
+another answer."""
 
 
 def row_of(record: InferenceRecord, reader: AnswerReader) -> dict[str, Any]:
@@ -62,6 +66,8 @@ def row_of(record: InferenceRecord, reader: AnswerReader) -> dict[str, Any]:
         "net_nj": energy.net_nj if energy else None,
         "uncertainty_nj": energy.uncertainty_nj if energy else None,
         "apportioned_share": round(energy.apportioned_share, 4) if energy else None,
+        "gated": record.gated,
+        "net_answer": record.net_answer,
     }
 
 
@@ -82,7 +88,16 @@ def answer_document(record: InferenceRecord, reader: AnswerReader, exit_: str) -
         exit_: name of the exit.
     """
     row, energy = row_of(record, reader), record.energy
-    told = ("number", "name", "label", "confidence", "confidence_kind", "top", "true_label")
+    told = (
+        "number",
+        "name",
+        "label",
+        "confidence",
+        "confidence_kind",
+        "top",
+        "true_label",
+        "gated",
+    )
     return {
         **{key: row[key] for key in told},
         "exit": exit_,

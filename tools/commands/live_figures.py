@@ -65,7 +65,7 @@ class LiveFigures:
     def write(self, record: InferenceRecord) -> None:
         """Take one record."""
         self.now = record
-        self.exits[record.exit] += 1
+        self.exits[record.exit] += not record.gated
         self.misses += record.missed
         self.latency_us.add(record.end_ns, record.latency_ns / 1000)
 

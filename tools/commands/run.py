@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 from click.core import ParameterSource
 
+from edge_infer.boards.closing import Closing
 from edge_infer.boards.gpio import FORMS
 from edge_infer.boards.registry import SIMULATED
 from edge_infer.commands.budget_options import (
@@ -35,7 +36,14 @@ from edge_infer.commands.run_loop import RunEnd, run_loop
 from edge_infer.commands.run_options import PolicyText, RunPolicy, policy_help
 from edge_infer.commands.run_report import run_report
 from edge_infer.commands.sink_options import RunNames, SinkOptions, open_sinks, sink_options
-from edge_infer.commands.source_options import SourceOptions, open_input, source_options
+from edge_infer.commands.source_options import (
+    SourceOptions,
+    has_own_clock,
+    named_input,
+    open_input,
+    source_options,
+)
+from edge_infer.commands.steady_options import SteadyOptions, steady_options
 from edge_infer.runtime.answers import MOST_TOLD, AnswerReader
 from edge_infer.runtime.arrivals import BackToBack, Periodic
 from edge_infer.runtime.event_loop import LONGEST_WAIT_NS, EventLoop
@@ -115,7 +123,9 @@ METERED_DURATION_NS = 10_000_000_000
     type=click.Path(path_type=Path),
     help="Plan with a table that measure wrote.  [default: the board's model]",
 )
+@option("--source", "origin", help="The same as INPUT, for those who like names: camera.")
 @source_options
+@steady_options
 @option(
     "--marker",
     help=f"GPIO line that is high while an inference runs, for an external meter: {FORMS}.",
@@ -148,7 +158,9 @@ def run_command(
     battery: int | None,
     hours: float | None,
     cost_table: Path | None,
+    origin: str | None,
     reading: SourceOptions,
+    steady: SteadyOptions,
     marker: str | None,
     operator_key: Path | None,
     going: SinkOptions,
@@ -158,12 +170,14 @@ def run_command(
 
     BUNDLE is a folder or the name of a bundle that ships with edge-infer. INPUT is an .npy, .npz
     or IDX file, an image, a folder of images (one subfolder a class) or of raw .bin files with
-    y_labels.csv, or - for frames on standard input (raw, Y4M, MJPEG); without it, the bundle's own
-    samples.
+    y_labels.csv, a video, camera (camera:1, v4l2:/dev/video0), or - for frames on standard input
+    (raw, Y4M, MJPEG); without it, the bundle's own samples.
     """
     going.refuse_mixed_output(as_json)
     opened = open_named_bundle(bundle)
-    source = open_input(opened, input, reading)
+    steady.check(opened)
+    input = named_input(input, origin)
+    source = open_input(opened, input, reading, rate)
     arrivals = BackToBack() if rate is None else Periodic(rate)
     kernels = Kernels(backend, resolver, threads, ratio, warmup)
     watched = going.live and hours is None  # then a battery is no budget: its hours are shown
@@ -173,6 +187,8 @@ def run_command(
         name for name in ctx.params if _typed(ctx, name) and not (watched and name == "battery")
     )
     with ExitStack() as stack:
+        if isinstance(source, Closing):
+            stack.enter_context(source)
         end, reader = RunEnd(), AnswerReader(opened.manifest, going.top)
         sinks = stack.enter_context(
             open_sinks(
@@ -206,10 +222,10 @@ def run_command(
         first = FirstAnswers(counts, None if going.answers and as_json else MOST_TOLD)
         recording = Recording(place, counts, summary, first, sinks)
         end.loop = loop = EventLoop(
-            engine,
+            steady.around(engine, engine.timebase, opened),
             engine.timebase,
             source,
-            arrivals,
+            BackToBack() if has_own_clock(source) else arrivals,
             recording.emit,
             drained=recording.drained,
             deadline_ns=deadline,
@@ -233,6 +249,7 @@ def run_command(
         )
         document["calibration"] = place.calibration()
         document["input"] = source.document()
+        document |= steady.document(summary)
         told = [*(f"skipped: {line}" for line in source.skipped), *source.warnings()]
         verdict = checked_labels(watch, place, source, counts)
         document["labels_check"] = verdict.document()

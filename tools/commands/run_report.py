@@ -68,6 +68,7 @@ def _facts(document: dict[str, Any]) -> str:
         facts.append(("model", _model(document)))
     if document["input"]["done"] or document["input"]["left_out"]:
         facts.append(("input", input_text(document["input"])))
+    facts += _steady(document)
     if document["input_shift"] is not None and document["inferences"]:
         facts.append(("calibration", document["input_shift"]["text"]))
     facts += [("sink", _sink(sink)) for sink in document["sinks"]]
@@ -83,6 +84,18 @@ def input_text(read: dict[str, Any]) -> str:
     left_out = [f"{count} {what}" for what, count in read["left_out"].items()]
     parts = [read["kind"], *done]
     return ", ".join(parts) + (f"; left out: {', '.join(left_out)}" if left_out else "")
+
+
+def _steady(document: dict[str, Any]) -> list[tuple[str, str]]:
+    gate, smooth, facts = document["gate"], document["smooth"], []
+    if gate is not None:
+        told = f"{gate['gated']} frames ({share_text(gate['share'])}) answered without the net"
+        facts.append(("gate", f"{told}: at most {gate['threshold']:g} grey levels from the last"))
+    if smooth is not None:
+        told = f"{smooth['changed']} answers ({share_text(smooth['share'])}) changed to those that"
+        told += f" {smooth['agree']} of the last {smooth['of']} frames agreed on"
+        facts.append(("smooth", told))
+    return facts
 
 
 def _sink(sink: dict[str, Any]) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from edge_infer.boards.closing import Closing
 from edge_infer.commands.options import option, options_as
 from edge_infer.commands.quantities import FrameSize
 from edge_infer.commands.standard_streams import standard_input
@@ -19,6 +20,8 @@ from edge_infer.runtime.frames.source import Source
 from edge_infer.runtime.frames.sources import open_samples, open_source
 
 STANDARD_INPUT = "-"
+CAMERA_NAME = re.compile(r"camera(:.*)?|v4l2:.*", re.DOTALL)
+"""Inputs that are cameras; `open_camera` says which of them there are."""
 _NAMED = {"black": (0,), "white": (255,), "gray": (128,), "grey": (128,)}
 
 
@@ -107,13 +110,17 @@ source_options = options_as(
 """Of a command that reads an input; it gets them as the argument `reading`."""
 
 
-def open_input(bundle: Bundle, path: str | None, options: SourceOptions) -> Source:
+def open_input(
+    bundle: Bundle, path: str | None, options: SourceOptions, rate_hz: float | None = None
+) -> Source:
     """Open the input that a path names, in the frames that the bundle takes.
 
     Args:
         bundle: what the frames are for.
-        path: of a file or folder, - for standard input, None for the bundle's samples.
+        path: of a file or folder, - for standard input, camera or v4l2:DEVICE, None for the
+            bundle's samples.
         options: how to read it.
+        rate_hz: frames per second that a camera shall give.
 
     Raises:
         click.UsageError: no input is named, and the bundle carries no samples; or an option is for
@@ -129,6 +136,8 @@ def open_input(bundle: Bundle, path: str | None, options: SourceOptions) -> Sour
         return open_samples(bundle)
     if path == STANDARD_INPUT:
         return _pipe(options, spec)
+    if CAMERA_NAME.fullmatch(path):
+        return _camera(path, options, spec, rate_hz)
     return open_source(
         Path(path),
         spec,
@@ -138,6 +147,32 @@ def open_input(bundle: Bundle, path: str | None, options: SourceOptions) -> Sour
         background=options.background,
         raw=options.raw,
     )
+
+
+def named_input(argument: str | None, option: str | None) -> str | None:
+    """Return what INPUT or --source names. Raises click.UsageError where both do."""
+    if argument is not None and option is not None:
+        raise click.UsageError(f"two inputs: {argument} and --source {option}; give one of them")
+    return option if argument is None else argument
+
+
+def has_own_clock(source: Source) -> bool:
+    """Return whether frames come when they come, each with the time at which it was read."""
+    return isinstance(source, Closing) and not source.repeatable
+
+
+def _camera(name: str, options: SourceOptions, spec: FrameSpec, rate_hz: float | None) -> Source:
+    # Imported here: few runs start another program.
+    from edge_infer.runtime.frames.camera import open_camera
+
+    if Path(name).exists():
+        raise InputError(
+            f"{name} is a camera's name, and a file or folder here has it too: write ./{name} for "
+            "that, camera:0 for the camera"
+        )
+    if options.labels is not None:
+        raise InputError(f"--labels are of a file: {name} has no end to count them against")
+    return open_camera(name, spec, options.raw, rate_hz=rate_hz, strict=options.strict)
 
 
 def _pipe(options: SourceOptions, spec: FrameSpec) -> Source:
