@@ -48,7 +48,7 @@ def test_a_password_comes_from_a_file(tmp_path: Path, capsys: Capture) -> None:
 def test_a_broker_that_is_not_there_takes_nothing_and_the_exit_code_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
-    monkeypatch.setattr(mqtt.MqttSink, "patience_s", 0.2)
+    monkeypatch.setattr(mqtt.MqttSink, "patience_s", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     code, out, err = outcome(capsys, "--mqtt", f"mqtt://127.0.0.1:{port}/t", "--json")

@@ -4,6 +4,7 @@ import datetime
 import json
 import socket
 import ssl
+import threading
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,6 +37,18 @@ DEVICE = Device("digits-early-exit", "1.0.0", "sim:raspberry-pi-5")
 HOUR_NS = 3600 * 10**9
 
 
+class Told(list[str]):
+    """What a sink says, and a way to wait for the first of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = threading.Event()
+
+    def take(self, text: str) -> None:
+        self.append(text)
+        self.first.set()
+
+
 def record(number: int) -> InferenceRecord:
     found = record_of(Frame(number, np.zeros(1)), number, number + 1)
     found.name = f"frame {number}"
@@ -46,10 +59,10 @@ def reader() -> AnswerReader:
     return AnswerReader(open_bundle("digits-early-exit").manifest)
 
 
-def sink_to(broker: FakeBroker, told: list[str], **more: str) -> MqttSink:
+def sink_to(broker: FakeBroker, told: Told, **more: str) -> MqttSink:
     address = mqtt_address(f"mqtt://127.0.0.1:{broker.port}/home/door")
     address = replace(address, **more)  # type: ignore[arg-type]
-    return MqttSink(address, reader(), DEVICE, told.append, new_client(address, FAST))
+    return MqttSink(address, reader(), DEVICE, told.take, new_client(address, FAST))
 
 
 def numbers(broker: FakeBroker, topic: str = "home/door") -> list[int]:
@@ -57,7 +70,7 @@ def numbers(broker: FakeBroker, topic: str = "home/door") -> list[int]:
 
 
 def test_every_answer_arrives_and_the_broker_knows_who_is_there() -> None:
-    told: list[str] = []
+    told = Told()
     with FakeBroker() as broker:
         thread = SinkThread(sink_to(broker, told))
         with SinkSet([thread]) as sinks:
@@ -80,7 +93,7 @@ def test_every_answer_arrives_and_the_broker_knows_who_is_there() -> None:
 
 def test_home_assistant_finds_sensors_whose_topics_exist() -> None:
     with FakeBroker() as broker:
-        with SinkSet([SinkThread(sink_to(broker, []))]) as sinks:
+        with SinkSet([SinkThread(sink_to(broker, Told()))]) as sinks:
             sinks.put(record(0))
         answer = json.loads(broker.messages["home/door"][0])
     configs = {
@@ -99,7 +112,7 @@ def test_home_assistant_finds_sensors_whose_topics_exist() -> None:
 
 
 def test_outages_lose_nothing_that_waits_and_repeat_what_was_not_confirmed() -> None:
-    told: list[str] = []
+    told = Told()
     with FakeBroker(cut_after=(10, 25, 40)) as broker:
         thread = SinkThread(sink_to(broker, told))
         with SinkSet([thread]) as sinks:
@@ -115,7 +128,7 @@ def test_outages_lose_nothing_that_waits_and_repeat_what_was_not_confirmed() -> 
 
 def test_a_client_that_dies_is_offline_by_its_will() -> None:
     with FakeBroker() as broker:
-        sink = sink_to(broker, [])
+        sink = sink_to(broker, Told())
         assert broker.wait_for(lambda found: "home/door/availability" in found.retained)
         client = sink._client
         assert client.socket() is not None
@@ -127,7 +140,7 @@ def test_a_client_that_dies_is_offline_by_its_will() -> None:
 
 
 def test_a_wrong_password_is_one_line_and_what_waits_is_counted() -> None:
-    told: list[str] = []
+    told = Told()
     with FakeBroker(password="right") as broker:
         sink = sink_to(broker, told, user="me", password="wrong")
         sink.patience_s = 0.2
@@ -143,14 +156,15 @@ def test_a_wrong_password_is_one_line_and_what_waits_is_counted() -> None:
 
 
 def test_an_absent_broker_is_one_line() -> None:
-    told: list[str] = []
+    told = Told()
     with FakeBroker() as broker:
         pass
     sink = sink_to(broker, told)
-    sink.patience_s = 0.2
+    sink.patience_s = 0.1
     thread = SinkThread(sink)
     with SinkSet([thread]) as sinks:
         sinks.put(record(0))
+        assert told.first.wait(30)
     assert (
         len(told) == 1
         and f"no connection to 127.0.0.1:{broker.port}: Connection refused" in (told[0])
@@ -162,15 +176,16 @@ def test_an_absent_broker_is_one_line() -> None:
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_unknown_certificate_is_one_line_and_its_authority_mends_it(tmp_path: Path) -> None:
     certificate, context = self_signed(tmp_path)
-    told: list[str] = []
+    told = Told()
     with FakeBroker(context=context) as broker:
         for authority in (None, certificate):
             address = mqtt_address(f"mqtts://localhost:{broker.port}/t", None, authority)
-            sink = MqttSink(address, reader(), None, told.append, new_client(address, FAST))
-            sink.patience_s = 30.0 if authority else 0.2
+            sink = MqttSink(address, reader(), None, told.take, new_client(address, FAST))
+            sink.patience_s = 30.0 if authority else 0.1
             thread = SinkThread(sink)
             with SinkSet([thread]) as sinks:
                 sinks.put(record(0))
+                assert told.first.wait(30)
             assert thread.dropped == (authority is None)
         assert numbers(broker, "t") == [0]
     assert len(told) == 1
