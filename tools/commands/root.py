@@ -31,6 +31,11 @@ COMMANDS = {
         "compare_command",
         "Compare policies on the same frames and arrivals.",
     ),
+    "design": (
+        ".design",
+        "design_command",
+        "The cheapest cascade, exits or plain net of some candidates.",
+    ),
     "tune": (".tune", "tune_command", "Choose a bundle's exit thresholds for a board."),
     "report": (".report", "report_command", "Make a page of a run's log, or of two side by side."),
     "reproduce": (".reproduce", "reproduce_group", "Print a paper's figures beside ours."),

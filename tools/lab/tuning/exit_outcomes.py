@@ -21,6 +21,9 @@ class ExitOutcomes:
     """Shape [K - 1, n]: more is surer, whatever the criterion (entropy is negated)."""
     right: NDArray[np.bool_]
     """Shape [K, n]."""
+    reference: NDArray[np.bool_] | None = None
+    """Right answers of the net that a loss is counted against, shape [n]; the last exit's if
+    None."""
 
     @classmethod
     def of_scores(
@@ -52,12 +55,14 @@ class ExitOutcomes:
 
     def taken(self, which: NDArray[Any]) -> "ExitOutcomes":
         """Return some of the inputs, by index or mask."""
-        return ExitOutcomes(self.confidence[:, which], self.right[:, which])
+        reference = None if self.reference is None else self.reference[which]
+        return ExitOutcomes(self.confidence[:, which], self.right[:, which], reference)
 
     @property
     def harm(self) -> NDArray[np.int8]:
         """Loss of leaving at each exit, shape [K, n]: 1 harmed, -1 helped, else 0."""
-        found: NDArray[np.int8] = self.right[-1].astype(np.int8) - self.right.astype(np.int8)
+        against = self.right[-1] if self.reference is None else self.reference
+        found: NDArray[np.int8] = against.astype(np.int8) - self.right.astype(np.int8)
         return found
 
     def exits(self, thresholds: Thresholds) -> NDArray[np.int64]:

@@ -1,0 +1,1 @@
+"""One search over nets, exits, cascades, ratios, clocks and threads: what to ship for a board."""
