@@ -92,8 +92,8 @@ class BoardWatch:
         hot = _celsius(self._most_millicelsius)
         heat = "" if hot is None else f" (up to {hot:.0f} C)"
         return (
-            f"the firmware held the clock down {self._when(self._capped)}{heat}: times and energies "
-            "are those of a throttled board; cool it, or look at its supply"
+            f"the firmware held the clock down {self._when(self._capped)}{heat}: times and "
+            "energies are a throttled board's; cool it, or look at its supply"
         )
 
     def _clock_text(self) -> str:
@@ -119,7 +119,7 @@ class BoardWatch:
         return looks / self._looks if self._looks else None
 
     def _began(self, flags: int) -> bool:
-        return bool(self._new_flags() and self._new_flags() & flags)
+        return bool((self._new_flags() or 0) & flags)
 
     def _new_flags(self) -> int | None:
         """Return the flags that the firmware keeps since boot and that were not set at first."""

@@ -11,7 +11,10 @@ import click
 from edge_infer.boards import open_board
 from edge_infer.boards.contract import Board
 from edge_infer.boards.cost_table import CostTable, OperatingPoint
+from edge_infer.boards.errors import ClockError
+from edge_infer.boards.registry import AUTO, AUTO_MOVED
 from edge_infer.commands.bundle_place import open_named_bundle
+from edge_infer.commands.found_board import board_option, tell_board
 from edge_infer.commands.marker import marker_option, open_marker
 from edge_infer.commands.options import (
     Threads,
@@ -36,7 +39,7 @@ IDLE_FACTOR = 5
 
 @click.command("measure", short_help="Measure what a bundle's stages cost on a board.")
 @click.argument("bundle")
-@option("--board", default="host", show_default=True, help="Board; sim:NAME for a simulated one.")
+@board_option
 @option(
     "--threads", type=Threads(), default="1,2,4", show_default=True, help="Thread counts to try."
 )
@@ -91,7 +94,7 @@ def measure_command(
         raise click.UsageError("--marker needs --visits, the file that says what was marked")
     kernels, log = open_backend(backend, resolver), VisitLog()
     with ExitStack() as stack:
-        place = stack.enter_context(open_board(board))
+        place = stack.enter_context(_opened(board))
         log.marker = open_marker(stack, marker, board)
         found = measure_costs(opened, kernels, place, threads, note, log)
     if visits is not None:
@@ -99,6 +102,19 @@ def measure_command(
     _finish(found, output)
     _warn_of_implausible_idle(found, place)
     emit(as_json, measure_document(found), measure_report(found))
+
+
+def _opened(board: str) -> Board:
+    """Open a board, with its clocks where they may be set."""
+    if board != AUTO:
+        return open_board(board)
+    try:
+        place = open_board(AUTO_MOVED)
+    except ClockError as error:
+        warn(f"measured at the clock that is found: {error}")
+        place = open_board(AUTO)
+    tell_board(place)
+    return place
 
 
 def _finish(found: CostTable, output: Path | None) -> None:

@@ -4,6 +4,7 @@ from typing import Any
 
 from edge_infer.commands.run_engine import RunPlace
 from edge_infer.runtime.answers import AnswerReader
+from edge_infer.runtime.board_watch import running_khz
 from edge_infer.runtime.event_loop import EventLoop
 from edge_infer.runtime.first_answers import FirstAnswers
 from edge_infer.runtime.frame_reader import LoopCounts
@@ -44,7 +45,10 @@ class Recording:
 
     def drained(self) -> None:
         """Nothing comes for a moment."""
-        self._sinks.drained(self._place.engine.timebase.now_ns(), self.state)
+        now_ns, watch = self._place.engine.timebase.now_ns(), self._place.board_watch
+        if watch is not None:
+            watch.look(now_ns)
+        self._sinks.drained(now_ns, self.state)
 
     def state(self) -> RunState:
         """Return where the run stands."""
@@ -52,7 +56,7 @@ class Recording:
         energy = engine.energy()
         return RunState(
             at_ns=engine.timebase.now_ns(),
-            clock_khz=board.clock.current_khz() if board else 0,
+            clock_khz=running_khz(board) if board else 0,
             millicelsius=board.thermometer.millicelsius() if board else None,
             throttled=board.thermometer.throttled() if board else False,
             gross_nj=energy.gross_nj if energy else None,
@@ -65,6 +69,8 @@ class Recording:
 
     def close(self, loop: EventLoop) -> None:
         """Let the sinks have the last state and what waits."""
+        if self._place.board_watch is not None:
+            self._place.board_watch.look_now()
         if loop.counts.arrived:
             self._sinks.last_state(self.state())
         self._sinks.close()

@@ -18,6 +18,12 @@ from edge_infer.commands.budget_options import (
 )
 from edge_infer.commands.bundle_place import open_named_bundle
 from edge_infer.commands.exit_codes import FAILURE, INTERRUPTED, OK
+from edge_infer.commands.found_board import (
+    board_option,
+    board_to_open,
+    shown_board,
+    shown_policy,
+)
 from edge_infer.commands.options import (
     backend_option,
     ideal_option,
@@ -35,7 +41,8 @@ from edge_infer.commands.run_engine import Kernels, checked_labels, open_engine
 from edge_infer.commands.run_loop import RunEnd, run_loop
 from edge_infer.commands.run_options import PolicyText, RunPolicy, policy_help
 from edge_infer.commands.run_report import run_report
-from edge_infer.commands.sink_options import RunNames, SinkOptions, open_sinks, sink_options
+from edge_infer.commands.sink_openers import RunNames, open_sinks
+from edge_infer.commands.sink_options import SinkOptions, sink_options
 from edge_infer.commands.source_options import (
     SourceOptions,
     has_own_clock,
@@ -61,7 +68,7 @@ METERED_DURATION_NS = 10_000_000_000
 @click.command("run", short_help="Answer frames with a bundle on a board.")
 @click.argument("bundle")
 @click.argument("input", required=False, type=str)
-@option("--board", default="host", show_default=True, help="Board; sim:NAME for a simulated one.")
+@board_option
 @ideal_option
 @option(
     "--policy",
@@ -174,7 +181,7 @@ def run_command(
     (raw, Y4M, MJPEG); without it, the bundle's own samples.
     """
     going.refuse_mixed_output(as_json)
-    opened = open_named_bundle(bundle)
+    board, opened = board_to_open(ctx, board), open_named_bundle(bundle)
     steady.check(opened)
     input = named_input(input, origin)
     source = open_input(opened, input, reading, rate)
@@ -197,8 +204,8 @@ def run_command(
                 end,
                 RunNames(
                     opened.manifest,
-                    board,
-                    policy,
+                    shown_board(board),
+                    shown_policy(board, policy),
                     battery,
                     frames or (None if input is None or duration else _length(source)),
                 ),
@@ -255,6 +262,7 @@ def run_command(
         document["labels_check"] = verdict.document()
         document["answers"] = recording.answers(reader)
         document["sinks"] = sinks.document()
+        document["board_state"] = place.board_state()
     for line in (*told, *place.refusals(), *([verdict.text] if verdict.doubtful else ())):
         warn(line)
     if summary.inferences or failure is None:

@@ -12,6 +12,7 @@ from edge_infer.boards.cost_table import CostTable
 from edge_infer.boards.power import PowerSample
 from edge_infer.boards.registry import check_ideal
 from edge_infer.boards.timebase import Timebase
+from edge_infer.commands.found_board import shown_policy
 from edge_infer.commands.marker import REMOTE, open_marker
 from edge_infer.commands.render import warn
 from edge_infer.commands.run_options import RunPolicy
@@ -20,12 +21,12 @@ from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.manifest import nearest_ratio
 from edge_infer.runtime.accounting.account import EnergyTotals
 from edge_infer.runtime.arrivals import Arrivals
+from edge_infer.runtime.board_watch import BoardWatch
 from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.engine_contracts import LocalEngine
 from edge_infer.runtime.frame_reader import LoopCounts
 from edge_infer.runtime.frames.source import Source
 from edge_infer.runtime.label_check import LabelVerdict
-from edge_infer.runtime.meter_tap import tap_meter
 from edge_infer.runtime.run_watch import RunWatch
 from edge_infer.runtime.summary import RunIdentity
 
@@ -83,6 +84,8 @@ class RunPlace:
     overhead_known: bool = True
     local: Engine | None = None
     """The engine, where it runs in this process."""
+    board_watch: BoardWatch | None = None
+    """Looks at its board."""
 
     @property
     def pass_time(self) -> Callable[[int], None] | None:
@@ -91,6 +94,10 @@ class RunPlace:
             return None
         timebase = self.local.timebase
         return lambda ns: timebase.sleep_until_ns(timebase.now_ns() + ns)
+
+    def board_state(self) -> dict[str, Any] | None:
+        """Return what was seen of the board; None for one at the end of a line."""
+        return None if self.board_watch is None else self.board_watch.document()
 
     def calibration(self) -> dict[str, Any] | None:
         """Return what the governor's feedback has come to, None where there is none."""
@@ -143,6 +150,8 @@ def open_engine(
     _warn_of_other_kernels(bundle, backend.info)
     place = stack.enter_context(open_board(board, ideal=ideal))
     if sampled is not None:
+        from edge_infer.runtime.meter_tap import tap_meter  # few sinks take samples
+
         tap_meter(place, sampled)
     threads = kernels.threads
     governor = policy.governor(bundle, place, backend.info, arrivals, deadline_ns, threads)
@@ -164,11 +173,13 @@ def open_engine(
         place.name,
         place.simulated,
         backend.info.document(),
-        policy.name,
+        shown_policy(board, policy.name),
         *_model_notes(place, engine),
     )
     table = engine.cost_table if place.simulated else None
-    return RunPlace(engine, identity, place.meter is not None, table, local=engine)
+    watch = BoardWatch(place, lambda: engine.asked_khz)
+    metered = place.meter is not None
+    return RunPlace(engine, identity, metered, table, local=engine, board_watch=watch)
 
 
 def checked_labels(

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from edge_infer.commands.answer_lines import answers_table
 from edge_infer.commands.quantities import energy_text, share_text, time_text
 from edge_infer.commands.render import table
 from edge_infer.models_tflite.manifest import FULL_RATIO
@@ -15,6 +14,8 @@ def run_report(document: dict[str, Any]) -> str:
     """Return the document of `run --json` as text."""
     blocks = [_heading(document), _exits(document), _facts(document)]
     if document["answers"]:
+        from edge_infer.commands.answer_lines import answers_table  # many inputs are summed up
+
         blocks.insert(0, answers_table(document["answers"]))
     if document["interrupted"]:
         blocks.append("interrupted: what ran until then is above, the clock is put back")
@@ -58,6 +59,7 @@ def _facts(document: dict[str, Any]) -> str:
         *_energy(document["energy"]),
         ("clock", _clock(document)),
         ("overhead", _overhead(document)),
+        *_board(document["board_state"]),
     ]
     if set(document["ratios"]) - {FULL_RATIO}:
         counts = (f"{ratio} {count}" for ratio, count in document["ratios"].items())
@@ -166,7 +168,20 @@ def _energy(energy: dict[str, Any] | None) -> list[tuple[str, str]]:
     ]
 
 
+def _board(state: dict[str, Any] | None) -> list[tuple[str, str]]:
+    """Return what the board lacks, and what went wrong with it in the run."""
+    if state is None:
+        return []
+    missing = [("board", text) for text in state["missing"]]
+    return missing + [("warning", text) for text in state["warnings"]]
+
+
 def _clock(document: dict[str, Any]) -> str:
+    state = document["board_state"]
+    if state is not None and state["kernel_governor"] is not None:
+        ran = state["running_khz"].items()
+        shares = [f"{int(khz) / 1000:g} MHz {share_text(share)}" for khz, share in ran]
+        return f"left to the kernel ({state['kernel_governor']}): {', '.join(shares)}"
     shares = [
         f"{int(khz) / 1000:g} MHz {share_text(share)}" if int(khz) else "not known"
         for khz, share in document["frequency_residency"].items()

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from edge_infer.boards.registry import AUTO, AUTO_MOVED
+from edge_infer.commands.found_board import board_option, board_to_open, tell_board
 from edge_infer.commands.marker import check_marker, marker_option, open_marker
 from edge_infer.commands.options import option
 from edge_infer.commands.render import say, warn
@@ -33,7 +35,7 @@ _END_S = 0.75
 @option("-p", "--port", required=True, help="Serial port, or socket://HOST:PORT to listen on.")
 @option("-b", "--baud", type=click.IntRange(50, 20_000_000), default=DEFAULT_BAUD,
         show_default=True, help="Bits per second of a serial port.")  # fmt: skip
-@option("--board", default="host", show_default=True, help="Board; sim:NAME for a simulated one.")
+@board_option
 @option("--policy", default="performance", show_default=True, help="Clock policy of the bundle.")
 @option(
     "--state",
@@ -74,7 +76,9 @@ _END_S = 0.75
 @option("--bundle", help="Bundle that mlperf-tiny runs.")
 @option("--model", default="ic01", show_default=True, help="Model name that mlperf-tiny tells.")
 @marker_option
+@click.pass_context
 def serve_command(
+    ctx: click.Context,
     port: str,
     baud: int,
     board: str,
@@ -107,11 +111,13 @@ def serve_command(
     from edge_infer.firmware_bridge.device.text_mode import TextMode
 
     remote = _checked_remote(port, protocol, allow_remote)
+    board = board_to_open(ctx, board)
     if require_key and operators is None:
         raise click.UsageError("--require-key needs --operators, the keys that count")
     with _ending() as on_signal, ExitStack() as stack:
         # What it writes decides what runs, or is secret.
         stack.callback(os.umask, os.umask(0o077))
+        _tell_found(board)
         served: LineProtocol
         another: Callable[[], LineProtocol] | None = None
         if protocol == "mlperf-tiny":
@@ -135,6 +141,16 @@ def serve_command(
             _warn_remote(opener.name, operators)
         say(f"serving {protocol} on {opener.name}")
         server.run()
+
+
+def _tell_found(board: str) -> None:
+    """Say which board was detected; the worker opens it in its own process later."""
+    # Imported here: its help needs no board.
+    from edge_infer.boards import open_board
+
+    if board in (AUTO, AUTO_MOVED):
+        with open_board(board) as place:
+            tell_board(place)
 
 
 def _checked_remote(port: str, protocol: str, allowed: bool) -> bool:

@@ -7,6 +7,7 @@ from typing import cast
 import click
 
 from edge_infer.commands.bundle_place import open_named_bundle
+from edge_infer.commands.found_board import PRICED, priced_board
 from edge_infer.commands.options import (
     backend_option,
     json_option,
@@ -60,7 +61,7 @@ class TuneOptions:
             bundle,
             self.calibration,
             self.calibration_labels,
-            board=self.board,
+            board=priced_board(self.board, self.cost_table),
             cost_table=self.cost_table,
             clock_mhz=self.clock,
             loss_bound=LossBound(self.allow / 100, self.confidence),
@@ -93,9 +94,10 @@ tune_options = options_as(
         *raw_options,
         option(
             "--board",
-            default="sim:raspberry-pi-5",
+            default="auto",
             show_default=True,
-            help="Board whose cost table says what an exit saves.",
+            help="Board whose cost table says what an exit saves; auto is the model of this board, "
+            f"or {PRICED} where it is none that is known.",
         ),
         option(
             "--cost-table",
