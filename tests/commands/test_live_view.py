@@ -148,7 +148,7 @@ def test_without_a_terminal_one_line_says_so_and_the_run_goes_on(
 def test_on_a_terminal_it_is_drawn_and_the_report_follows() -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "edge_infer", "run", "digits-early-exit", "--live"]
-    line = [*command, "--board", "sim:raspberry-pi-5", "--frames", "300", "--battery", "18Wh"]
+    line = [*command, "--board", "sim:raspberry-pi-5", "--frames", "150", "--battery", "18Wh"]
     line += ["-o", "-"]
     done = subprocess.Popen(
         line, stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "xterm"}
@@ -167,7 +167,7 @@ def test_on_a_terminal_it_is_drawn_and_the_report_follows() -> None:
     rows, _ = done.communicate()
     text = ESCAPE.sub("", screen.decode())
     assert done.returncode == 0
-    assert "answers 300" in text and "h left" in text
+    assert "answers 150" in text and "h left" in text
     assert "accuracy" in text.split("h left")[-1]
-    assert [json.loads(row)["number"] for row in rows.splitlines()] == list(range(300))
+    assert [json.loads(row)["number"] for row in rows.splitlines()] == list(range(150))
     assert screen.count(b"\x1b[?25h") == screen.count(b"\x1b[?25l") > 0  # the cursor is back
