@@ -26,6 +26,8 @@ from edge_infer.runtime.frames.raw import (
 )
 
 _LEAST_WIDTH, _LEAST_HEIGHT, _GREATEST = 320, 240, 1280
+_NUMBERED = "settb=1/1000,setpts=N"
+"""Each frame gets a time of its own: damaged or odd times would end ffmpeg, or repeat frames."""
 _GROUP = "add the user to the group video: sudo usermod -aG video $USER, then log in again"
 _BUSY = "another program has the camera: end it (fuser -v /dev/video* /dev/media* names it)"
 _RPICAM_CAUSES = (
@@ -162,7 +164,8 @@ def _ffmpeg(
     height, width, channels = spec.shape
     arguments = (
         "ffmpeg", "-nostdin", "-hide_banner", "-loglevel", "error", *source, "-map", "0:v:0",
-        "-fps_mode", "passthrough", "-vf", f"scale={width}:{height}:flags=area",
+        "-fps_mode", "passthrough", "-vf", f"scale={width}:{height}:flags=area,{_NUMBERED}",
+        "-enc_time_base", "1:1000",
         "-f", "rawvideo", "-pix_fmt", "gray" if channels == 1 else "rgb24", "pipe:1",
     )  # fmt: skip
     return FrameProgram(

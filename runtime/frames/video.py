@@ -71,7 +71,7 @@ class VideoSource(Closing):
         """See Source."""
         if not self._said:
             return []
-        more = f" (and {len(self._said) - 1} more lines)" if len(self._said) > 1 else ""
+        more = " (and more)" if len(self._said) > 1 else ""
         return [
             f"{self.name}: is damaged or cut off, ffmpeg said: {self._said[0]}{more}; frames near "
             "such places may be wrong, and frames may be missing"
@@ -79,8 +79,10 @@ class VideoSource(Closing):
 
     def document(self) -> dict[str, Any]:
         """See Source."""
-        left_out = Counter({"frames cut off": self._cut, "complaints of ffmpeg": len(self._said)})
-        return input_document("video", self.name, self._program.done, +left_out)
+        done, left_out = dict(self._program.done), Counter({"frames cut off": self._cut})
+        if self._said:
+            done["damaged or cut off, as ffmpeg says"] = None
+        return input_document("video", self.name, done, +left_out)
 
     def close(self) -> None:
         """End ffmpeg. May be called twice."""
