@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from tests.fakes.prunable_nets import ChannelNet
 from tests.fakes.tiny_models import ModelBuilder, early_exit_model, stateful_model
 
 from edge_infer.models_tflite.graph import Graph
@@ -50,7 +51,10 @@ def one_op(
 def test_macs_by_hand(
     name: str, shapes: list[list[int]], output: list[int], options: str, macs: int
 ) -> None:
-    assert one_op(name, shapes, output, options) == Op(name, macs, int(np.prod(output)))
+    op = one_op(name, shapes, output, options)
+    assert (op.op, op.macs, op.elements) == (name, macs, int(np.prod(output)))
+    assert op.channels == output[-1]
+    assert op.taps == (9 if name in ("CONV_2D", "DEPTHWISE_CONV_2D") else 1)
 
 
 def test_a_transposed_matrix_counts_the_same() -> None:
@@ -73,12 +77,20 @@ def test_a_transposed_convolution_meets_its_kernel_once_per_input_value() -> Non
         strideW=2,
     )
     (op,) = list_ops(Graph(builder.build([frame], [output])))
-    assert op == Op("TRANSPOSE_CONV", (2 * 2 * 5) * (3 * 2 * 2), 48)
+    assert op == Op("TRANSPOSE_CONV", (2 * 2 * 5) * (3 * 2 * 2), 48, 3, 2 * 2, 2 * 2 * 5)
 
 
 def test_a_recurrent_layer_uses_its_weights_once() -> None:
     (op,) = list_ops(Graph(stateful_model()))
-    assert op == Op("SVDF", 4 * 3 + 4 * 2, 4)
+    # The state is an input that changes; it counts with the three features of the frame.
+    assert op == Op("SVDF", 4 * 3 + 4 * 2, 4, 4, 1, 3 + 8)
+
+
+def test_pooling_tells_its_window_and_what_it_reads() -> None:
+    net = ChannelNet("int8")
+    frame = net.frame(8, 4)
+    (op,) = list_ops(Graph(net.build([frame], [net.pool(frame)])))
+    assert op == Op("MAX_POOL_2D", 0, 4 * 4 * 4, 4, 4, 8 * 8 * 4)
 
 
 def test_operators_come_in_execution_order() -> None:
