@@ -17,7 +17,7 @@ from edge_infer.lab.comparison.comparison import Comparison
 from edge_infer.lab.comparison.comparison_document import read_statics
 from edge_infer.lab.comparison.comparison_frames import read_frames
 from edge_infer.lab.comparison.conditions import Conditions
-from edge_infer.lab.comparison.sensitivity import intervals
+from edge_infer.lab.comparison.sensitivity import intervals, moved_to
 from edge_infer.lab.comparison.static_nets import not_less_accurate
 from edge_infer.lab.costs.networks import network
 from edge_infer.lab.reproduce.eenet import rivals
@@ -139,6 +139,8 @@ def test_an_interval_holds_the_figure_and_names_what_it_hangs_on() -> None:
     )
     assert found["one"] == {"value": 1.0, "interval": [1.0, 1.0], "hangs_on": None, "swing": None}
     assert intervals(figures, PI_5, count=60) == found
+    moved = moved_to(1.5, {"value": 1.0, "interval": [0.9, 1.2], "hangs_on": "x", "swing": [0, 2]})
+    assert moved["interval"] == pytest.approx([1.4, 1.7]) and moved["swing"] == [0.5, 2.5]
     settled = replace(PI_5, figures={
         name: replace(figure, low=None, high=None) for name, figure in PI_5.figures.items()
     })  # fmt: skip

@@ -56,3 +56,15 @@ def _interval(values: list[float], ends: Mapping[str, list[float]]) -> dict[str,
         "hangs_on": most,
         "swing": None if most is None else [min(ends[most]), max(ends[most])],
     }
+
+
+def moved_to(value: float, found: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an interval as far about another value of the same figure as about its own."""
+    off = value - found["value"]
+    swing = found["swing"]
+    return {
+        **found,
+        "value": value,
+        "interval": [end + off for end in found["interval"]],
+        "swing": None if swing is None else [end + off for end in swing],
+    }

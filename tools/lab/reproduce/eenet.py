@@ -22,7 +22,7 @@ from edge_infer.lab.comparison.comparison_document import (
 )
 from edge_infer.lab.comparison.comparison_frames import ComparisonFrames, read_frames
 from edge_infer.lab.comparison.conditions import Conditions
-from edge_infer.lab.comparison.sensitivity import intervals
+from edge_infer.lab.comparison.sensitivity import intervals, moved_to
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.replay.costs import Disturbance
 from edge_infer.lab.replay.result import ReplayResult
@@ -188,7 +188,14 @@ def _claims(comparison: Comparison, sensitivity: bool) -> list[dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     if sensitivity:
         profile = load_profile(conditions.board.removeprefix("sim:"))
-        found = intervals(lambda other: _figures(comparison.on(other)), profile)
+        # Over fewer frames a figure is another one; how far it moves is what counts.
+        found = {
+            name: moved_to(figures[name], interval)
+            for name, interval in intervals(
+                lambda other: _figures(comparison.on(other)), profile
+            ).items()
+            if name in figures
+        }
     origin = energy_origin(comparison)
     return [
         claim(
