@@ -101,21 +101,26 @@ class Reserve:
     most: float = 0.2
     share: float = 0.0
     """Of the deadline."""
+    level: float = 0.0
+    """The part to plan with: whole steps. It falls half a step late, or it would go to and fro, and
+    each change of plan costs changes of clock."""
 
     def add(self, missed: bool) -> None:
         """Take one frame's outcome."""
         change = self.gain * (missed - self.bound)
         self.share = min(max(self.share + change, 0.0), self.most)
-
-    @property
-    def level(self) -> float:
-        """The part to plan with: whole steps."""
-        return math.floor(self.share / self.step + 1e-9) * self.step
+        steps = self._whole_steps()
+        if steps > self.level or self.share < self.level - self.step / 2:
+            self.level = steps
 
     def refuse(self) -> None:
         """Go back below the present step for good: it cannot be planned with."""
         self.most = max(0.0, self.level - self.step / 2)
         self.share = min(self.share, self.most)
+        self.level = self._whole_steps()
+
+    def _whole_steps(self) -> float:
+        return math.floor(self.share / self.step + 1e-9) * self.step
 
 
 @dataclass

@@ -1,6 +1,7 @@
 """Feedback: estimates that follow, gains that cannot run away, and a governor that recovers."""
 
 from concurrent.futures import Executor, Future
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -83,7 +84,19 @@ def test_the_reserve_stays_within_its_bounds(missed: list[bool]) -> None:
     reserve = Reserve(0.01)
     for miss in missed:
         reserve.add(miss)
-        assert 0 <= reserve.level <= reserve.share + 1e-9 <= reserve.most + 2e-9
+        assert 0 <= reserve.level <= reserve.share + reserve.step / 2 + 1e-9
+        assert reserve.share <= reserve.most + 1e-9
+
+
+def test_a_share_about_a_step_does_not_go_to_and_fro() -> None:
+    reserve, levels = Reserve(0.01), []
+    for number in range(3000):
+        reserve.add(number % 100 == 0 or reserve.share < 0.0199)
+        levels.append(reserve.level)
+    assert sum(before != after for before, after in pairwise(levels)) <= 2
+    for _ in range(300):
+        reserve.add(False)
+    assert reserve.level == 0
 
 
 def test_a_step_that_was_refused_is_never_reached_again() -> None:
