@@ -9,8 +9,8 @@ THROTTLED = f"{PLATFORM}/soc/soc:firmware/get_throttled"
 """Hexadecimal, as `vcgencmd get_throttled` prints it. Where the device tree gives the bus an
 address, its folder has that in its name: soc@107c000000."""
 UNDERVOLTAGE, CLOCK_FLAGS = 0b0001, 0b1110
-"""Bit 0; bits 1 to 3: clock capped, throttled, soft temperature limit. All are of now; 16 bits above
-stand the same since boot. Raspberry Pi documentation, os/graphics-utilities/vcgencmd,
+"""Bit 0; bits 1 to 3: clock capped, throttled, soft temperature limit. All are of now; the same
+stand 16 bits above since boot. Raspberry Pi documentation, os/graphics-utilities/vcgencmd,
 get_throttled."""
 
 

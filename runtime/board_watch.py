@@ -11,7 +11,7 @@ from edge_infer.boards.thermal import CLOCK_FLAGS, UNDERVOLTAGE
 LOOK_EVERY_NS = 200_000_000
 FAR_OFF = 0.02
 """A clock that runs this far off the one asked for is another one: steps are 4 % apart and more."""
-LEAST_SHARE, LEAST_LOOKS = 0.05, 2
+LEAST_SHARE = 0.05
 """A change of clock that is on its way while somebody looks is no governor without effect."""
 _STICKY = 16
 """Flags of now stand this many bits below those since boot."""
@@ -98,7 +98,7 @@ class BoardWatch:
 
     def _clock_text(self) -> str:
         differed = self._differed.total()
-        if differed < LEAST_LOOKS or differed < LEAST_SHARE * self._looks:
+        if not differed or differed < LEAST_SHARE * self._looks:
             return ""
         (asked, ran), _ = self._differed.most_common(1)[0]
         return (

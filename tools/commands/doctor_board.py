@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from edge_infer.boards.auto_board import I2C_FORBIDDEN, I2C_OFF
 from edge_infer.boards.clock_lease import DEFAULT_FOLDER, ClockLease
 from edge_infer.boards.cpufreq import CpufreqClock
 from edge_infer.boards.cpufreq_policy import (
@@ -53,8 +54,7 @@ def i2c_findings(dev: Path = Path("/dev")) -> Iterator[Finding]:
     """Look for buses, the right to use them, and power monitors on them."""
     numbers = bus_numbers(dev)
     if not numbers:
-        mend = "sudo modprobe i2c-dev; on a Raspberry Pi: sudo raspi-config nonint do_i2c 0"
-        yield Finding("i2c", "note", f"no I2C bus: {dev}/i2c-* is empty", mend)
+        yield Finding("i2c", "note", f"no I2C bus: {dev}/i2c-* is empty", I2C_OFF)
     for number in numbers:
         name = f"i2c-{number}"
         try:
@@ -167,4 +167,4 @@ def _policy_finding(sysfs: Sysfs, policy: CpufreqPolicy) -> Finding:
 
 
 def _i2c_mend() -> str:
-    return "sudo usermod -aG i2c $USER and log in again; " + INSTALL
+    return f"{I2C_FORBIDDEN}; {INSTALL}"

@@ -10,16 +10,8 @@ import click
 
 from edge_infer.boards import open_board
 from edge_infer.boards.errors import MeterError
-from edge_infer.boards.kernel_gauge import kernel_devices
-from edge_infer.boards.meter_config import (
-    FORMS,
-    MeterConfig,
-    meter_file,
-    parse_meter,
-    profile_meter,
-    read_meter_file,
-)
-from edge_infer.boards.meters import open_meter
+from edge_infer.boards.meter_config import FORMS, MeterConfig, parse_meter, profile_meter
+from edge_infer.boards.meters import named_meter, open_meter
 from edge_infer.boards.power import PowerMeter, PowerSample, SampleFlag
 from edge_infer.boards.power_csv import PowerCsvWriter, RecordedMeter
 from edge_infer.boards.profile import load_profile
@@ -30,7 +22,7 @@ from edge_infer.boards.timebase import MonotonicTimebase, Timebase
 from edge_infer.commands.exit_codes import INTERRUPTED, OK
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.quantities import Duration
-from edge_infer.commands.render import end_line, json_text, note, say, show
+from edge_infer.commands.render import end_line, json_text, note, say, show, warn
 from edge_infer.files import RowFile
 
 BATCH_NS = 200_000_000
@@ -39,7 +31,7 @@ NEVER_NS = 1 << 62
 meter_option = option(
     "--meter",
     "meter_text",
-    help=f"{FORMS}, or sim:NAME.  [default: the meter file's, the board's, the kernel's]",
+    help=f"{FORMS}, or sim:NAME.  [default: the meter file's, the kernel's, the board's]",
 )
 
 
@@ -69,22 +61,25 @@ class MeterSource:
 
 
 def configured_meter(text: str | None) -> MeterConfig:
-    """Return the meter of a --meter text; without one the meter file's, the board's, the kernel's.
+    """Return the meter of a --meter text; without one the meter file's, the kernel's, the board's.
 
-    Raises MeterError when there is none.
+    Raises MeterError when there is none, or several that the kernel drives.
     """
     if text is not None:
         return parse_meter(text)
-    file = meter_file()
-    if file is not None:
-        return read_meter_file(file)
     sysfs = RealSysfs()
+    named = named_meter(sysfs)
+    if named is not None:
+        return named
     profile = load_profile(detect_board(sysfs))
-    if kernel_devices(sysfs):
-        return MeterConfig("kernel")
-    if profile.meter is not None:
-        return profile_meter(profile.meter)
-    raise MeterError("no meter is known here; name one with --meter, or look with doctor")
+    if profile.meter is None:
+        raise MeterError("no meter is known here; name one with --meter, or look with doctor")
+    config = profile_meter(profile.meter)
+    warn(
+        f"nobody named a meter: {config} is tried, as {profile.title} usually has it, with a shunt "
+        f"of {config.shunt_uohm / 1e6:g} ohm; edge-infer power calibrate --meter {config} names it"
+    )
+    return config
 
 
 @contextmanager
