@@ -14,8 +14,6 @@ from edge_infer.runtime.records import InferenceRecord
 from edge_infer.runtime.sinks.row import COLUMNS, row_of
 from edge_infer.runtime.sinks.sink import Sink
 
-STANDARD_OUTPUT = "-"
-
 
 class FileSink(Sink):
     """A file of rows, which holds all that came whenever nothing comes for a moment."""
