@@ -19,6 +19,7 @@ from edge_infer.commands.options import (
 from edge_infer.commands.quantities import SEED, Number
 from edge_infer.commands.render import check_picture, emit, note, warn
 from edge_infer.commands.source_options import background_option, raw_options
+from edge_infer.commands.tune_gate import choose
 from edge_infer.commands.tune_report import promise_report, save_plot, tune_report
 from edge_infer.lab.tuning import LossBound
 from edge_infer.lab.tuning.promise_check import check_promise
@@ -154,6 +155,19 @@ tune_options = options_as(
     help="Take the inputs for the population, tune on this many sets drawn from them, and say how "
     "often the promise breaks. Writes nothing.",
 )
+@option(
+    "--gate",
+    "recording",
+    help="Choose the threshold of run --gate instead, on a RECORDING: "
+    "frames of a camera in their order, a video, .npy or a folder of images. Writes nothing.",
+)
+@option(
+    "--changes",
+    type=Number(0, 50, min_open=True),
+    default=1.0,
+    show_default=True,
+    help="Per cent of the answers that the gate may change.",
+)
 @json_option
 def tune_command(
     bundle: str,
@@ -164,6 +178,8 @@ def tune_command(
     dry_run: bool,
     plot: Path | None,
     draws: int | None,
+    recording: str | None,
+    changes: float,
     as_json: bool,
 ) -> None:
     """Choose the exit thresholds of a BUNDLE and fit its exit predictor, for one board.
@@ -173,6 +189,9 @@ def tune_command(
     exit. Where adaptive running costs more than it saves on the board, the plain net is kept.
     """
     opened = open_named_bundle(bundle)
+    if recording is not None:
+        choose(opened, recording, changes, tuning, background, as_json)
+        return
     out = output or Path(f"{opened.manifest.name}-tuned")
     if draws is None and not dry_run:
         refuse_existing(out, replace)

@@ -1,6 +1,7 @@
 """Labelled inputs to choose thresholds on, read and looked through before anything is run."""
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,7 @@ def read_calibration(
         tuple(source.warnings()),
         source.document(),
     )
-    _refuse_test_samples(bundle, data)
+    refuse_test_samples(bundle, [frame_digest(frame) for frame in data.frames], data.source)
     return data
 
 
@@ -153,15 +154,25 @@ def check_above_chance(answers: NDArray[Any], labels: NDArray[Any], who: str) ->
         )
 
 
-def _refuse_test_samples(bundle: Bundle, data: CalibrationData) -> None:
+def frame_digest(frame: NDArray[Any]) -> bytes:
+    """Return what tells a frame from others."""
+    return hashlib.blake2b(frame.tobytes(), digest_size=16).digest()
+
+
+def refuse_test_samples(bundle: Bundle, digests: Sequence[bytes], source: str) -> None:
+    """Refuse inputs, told by `frame_digest`, of which some are a bundle's own test samples.
+
+    Raises:
+        CalibrationError: so many are.
+    """
     samples = bundle.samples()
     if samples is None:
         return
-    known = {frame.tobytes() for frame in samples[0]}
-    same = sum(frame.tobytes() in known for frame in data.frames)
+    known = {frame_digest(frame) for frame in samples[0]}
+    same = sum(digest in known for digest in digests)
     if same:
         raise CalibrationError(
-            f"{data.source}: {same} of {len(data)} inputs are test samples of the bundle "
+            f"{source}: {same} of {len(digests)} inputs are test samples of the bundle "
             f"{bundle.manifest.name}: thresholds chosen on them would flatter every later test; "
             "give inputs held back from training, or leave these out"
         )
