@@ -7,6 +7,7 @@ import pty
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -145,14 +146,15 @@ def test_without_a_terminal_one_line_says_so_and_the_run_goes_on(
     assert err.count("--live: standard error is no terminal") == 1
 
 
-def test_on_a_terminal_it_is_drawn_and_the_report_follows() -> None:
+def test_on_a_terminal_it_is_drawn_and_the_report_follows(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "edge_infer", "run", "digits-early-exit", "--live"]
-    line = [*command, "--board", "sim:raspberry-pi-5", "--frames", "150", "--battery", "18Wh"]
+    line = [*command, "--board", "sim:raspberry-pi-5", "--frames", "300", "--battery", "18Wh"]
     line += ["-o", "-"]
-    done = subprocess.Popen(
-        line, stdout=subprocess.PIPE, stderr=theirs, env={**os.environ, "TERM": "xterm"}
-    )
+    with (tmp_path / "rows").open("wb") as out:  # a pipe that nobody reads would fill up
+        done = subprocess.Popen(
+            line, stdout=out, stderr=theirs, env={**os.environ, "TERM": "xterm"}
+        )
     os.close(theirs)
     screen = b""
     while True:
@@ -164,10 +166,11 @@ def test_on_a_terminal_it_is_drawn_and_the_report_follows() -> None:
             break
         screen += piece
     os.close(ours)
-    rows, _ = done.communicate()
+    done.wait()
+    rows = (tmp_path / "rows").read_bytes()
     text = ESCAPE.sub("", screen.decode())
     assert done.returncode == 0
-    assert "answers 150" in text and "h left" in text
+    assert "answers 300" in text and "h left" in text
     assert "accuracy" in text.split("h left")[-1]
-    assert [json.loads(row)["number"] for row in rows.splitlines()] == list(range(150))
+    assert [json.loads(row)["number"] for row in rows.splitlines()] == list(range(300))
     assert screen.count(b"\x1b[?25h") == screen.count(b"\x1b[?25l") > 0  # the cursor is back
