@@ -2,8 +2,10 @@
 
 import datetime
 import json
+import shutil
 import socket
 import ssl
+import subprocess
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -170,6 +172,26 @@ def test_an_absent_broker_is_one_line() -> None:
         and f"no connection to 127.0.0.1:{broker.port}: Connection refused" in (told[0])
     )
     assert thread.dropped == 1
+
+
+@pytest.mark.skipif(shutil.which("mosquitto") is None, reason="mosquitto is not installed")
+def test_mosquitto_takes_all_though_it_comes_late(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    (tmp_path / "m.conf").write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    command = ["mosquitto", "-c", str(tmp_path / "m.conf")]
+    address = MqttAddress("127.0.0.1", port, "lab/digits")
+    told = Told()
+    sink = MqttSink(address, reader(), DEVICE, told.take, new_client(address, FAST))
+    sink.patience_s = 30.0
+    thread = SinkThread(sink)
+    assert told.first.wait(30)  # it is not there yet
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as broker:
+        with SinkSet([thread]) as sinks:
+            for number in range(200):
+                sinks.put(record(number))
+        broker.terminate()
+    assert (sink.delivered, thread.dropped, thread.error) == (200, 0, None)
 
 
 # paho-mqtt leaves a socket whose handshake failed to the garbage collector.
