@@ -14,6 +14,8 @@ here = os.path.dirname(os.path.abspath(__file__))
 started = os.path.join(here, "started")
 with open(started, "a") as log:
     log.write(json.dumps(sys.argv) + "\\n")
+with open(os.path.join(here, "pids"), "a") as log:
+    log.write(f"{{os.getpid()}}\\n")
 number = sum(1 for _ in open(started)) - 1
 plan = json.load(open(os.path.join(here, "plan")))
 step = plan[min(number, len(plan) - 1)]
@@ -66,3 +68,8 @@ def starts(folder: Path) -> list[list[str]]:
     """Return the command line of each start so far."""
     log = folder / "started"
     return [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
+
+
+def pids(folder: Path) -> list[int]:
+    """Return the process of each start so far."""
+    return [int(line) for line in (folder / "pids").read_text().splitlines()]
