@@ -11,7 +11,10 @@ from edge_infer.lab.report.markup import element
 
 LETTER = 6.6
 """Width of a character at the charts' 11 px, on the safe side."""
-_LEAST_GAP = 6.0
+_LEAST_GAP = 18.0
+_LONGEST_TICK = 8
+_BESIDE = 12.0
+"""Room for texts at the right of an axis."""
 _LARGEST = 1.3
 """How much larger than it is laid out a drawing may be."""
 
@@ -41,7 +44,7 @@ class Axis:
         if self.logarithmic or not steps:
             texts = [f"{float(significant(tick)):g}" for tick in found]
         else:
-            texts = [f"{tick:.{decimals + _half(min(steps))}f}" for tick in found]
+            texts = [_short(tick, decimals + _half(min(steps))) for tick in found]
         places = [self.at(tick * scale.of) for tick in found]
         return _apart(list(zip(places, texts, strict=True)), upright=self.start > self.end)
 
@@ -54,7 +57,8 @@ def bottom_axis(axis: Axis, y: float, top: float, scale: Scale, name: str) -> li
     made: list[ET.Element] = []
     for x, text in axis.ticks(scale, 8):
         made.append(element("line", class_="grid", x1=x, x2=x, y1=top, y2=y))
-        made.append(label(text, x, y + 14, "middle"))
+        within = axis.end + _BESIDE - text_width(text) / 2
+        made.append(label(text, min(x, within), y + 14, "middle"))
     made.append(element("line", class_="axis", x1=axis.start, x2=axis.end, y1=y, y2=y))
     made.append(label(f"{name}, {scale.unit}", (axis.start + axis.end) / 2, y + 30, "middle"))
     return made
@@ -92,6 +96,12 @@ def chart(width: float, height: float, title: str, *children: ET.Element) -> ET.
         class_="chart",
         style=f"max-width:{_LARGEST * width:.0f}px",
     )
+
+
+def _short(tick: float, decimals: int) -> str:
+    """Return a tick's text; numbers that no scale fits are rounded."""
+    text = f"{tick:.{decimals}f}"
+    return text if len(text) <= _LONGEST_TICK else f"{tick:.3g}"
 
 
 def _half(step: float) -> int:

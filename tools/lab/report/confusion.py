@@ -61,7 +61,7 @@ def matrix_of(pairs: Mapping[tuple[str, str], int], order: Sequence[str]) -> Mat
 def matrix_chart(matrix: Matrix) -> ET.Element:
     """Return the matrix as a drawing: a row for a true label, a column for an answer."""
     names = [clipped(name, _LONGEST) for name in matrix.labels]
-    margin = 26 + max(map(text_width, names))
+    margin = 26 + max(24.0, *map(text_width, names))
     size = margin + _CELL * len(names) + 8
     made: list[ET.Element] = [label("answered", margin, 12), label("true", 4, margin - 6)]
     rows = Counter[str]()

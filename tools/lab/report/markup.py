@@ -40,7 +40,8 @@ def printable_text(text: str) -> str:
 
 
 def clipped(text: str, most: int = LONGEST) -> str:
-    """Return a text of a log, its middle left out where it is long."""
+    """Return a text of a log as it is shown, its middle left out where it is long."""
+    text = printable_text(text)
     if len(text) <= most:
         return text
     kept = most - 1

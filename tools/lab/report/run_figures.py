@@ -81,7 +81,7 @@ def _energies(run: ReportedRun) -> Iterator[RunFigure]:
 def run_document(run: ReportedRun) -> dict[str, object]:
     """Return a run as `runs` of `report --json` has it."""
     figures = {
-        figure.key: None if figure.value is None else figure.value / figure.scale
+        figure.key: None if figure.value is None else _scaled(figure.value, figure.scale)
         for figure in run_figures(run)
     }
     bundle = run.bundle.manifest if run.bundle else None
@@ -95,6 +95,10 @@ def run_document(run: ReportedRun) -> dict[str, object]:
         "frames_shown": len(run.pictures.of),
         "input": {"left_out": list(run.notes), "frames": run.pictures.missing},
     }
+
+
+def _scaled(value: float, scale: float) -> float:
+    return value if scale == 1 else value / scale
 
 
 def _power_document(run: ReportedRun) -> dict[str, object]:

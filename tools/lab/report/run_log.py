@@ -1,8 +1,8 @@
 """Reads a log of `edge-infer run -o`, .jsonl or .csv, and tells it from a log of power."""
 
 import csv
-import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import IO, Any, Literal
 
@@ -106,61 +106,82 @@ class _Lines:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._bytes = 0
+        """Of the row at hand."""
+        self._whole = True
+        """Whether the line at hand has its end."""
         self.number = 0
         self.left_out: str | None = None
 
     def fields(self) -> Iterator[Mapping[str, Any]]:
-        """Yield each line's fields. Raises DamagedTraceError, TraceError."""
+        """Yield each row's fields. Raises DamagedTraceError, TraceError."""
         with self._path.open("rb") as file:
-            if file.readline(len(_CSV_START) + 4).decode("utf-8-sig", "replace")[:1] == "{":
-                read: Callable[[str], Mapping[str, Any]] = fields_of_line
-                file.seek(0)
+            lines = self._texts(file)
+            first = next(lines, "")
+            if first.startswith("{"):
+                yield from self._objects(chain([first], lines))
             else:
-                file.seek(0)
-                read = _reader_of_cells(self._text(next(file)), self._path)
-            yield from self._rows(file, read)
+                yield from self._cells(first, lines)
 
-    def _rows(
-        self, file: IO[bytes], read: Callable[[str], Mapping[str, Any]]
-    ) -> Iterator[Mapping[str, Any]]:
+    def _texts(self, file: IO[bytes]) -> Iterator[str]:
         for line in file:
             self.number += 1
-            text = self._text(line)
-            if not text:
-                continue
-            whole = line.endswith(b"\n")
-            try:
-                fields = read(text)
-                if not whole and read is not fields_of_line:
-                    raise ValueError("its end is missing")
-            except (ValueError, csv.Error, json.JSONDecodeError) as error:
-                if not whole:
-                    self.left_out = f"a cut last line of {len(line)} bytes"
+            self._bytes += len(line)
+            self._whole = line.endswith(b"\n")
+            # What is no text is no row either.
+            yield line.decode("utf-8", "replace").removeprefix("\ufeff")
+
+    def _objects(self, lines: Iterable[str]) -> Iterator[Mapping[str, Any]]:
+        for line in lines:
+            if line.strip():
+                try:
+                    fields = fields_of_line(line)
+                except ValueError as error:
+                    self._leave_out(error)
                     return
-                raise _damaged(self._path, self.number, ValueError(_reason(error))) from None
-            yield fields
+                yield fields
+            self._bytes = 0
 
-    def _text(self, line: bytes) -> str:
-        try:
-            return line.decode("utf-8").removeprefix("\ufeff").strip("\r\n ")
-        except UnicodeDecodeError:
-            return "\ufffd"  # no row reads so
+    def _cells(self, first: str, lines: Iterator[str]) -> Iterator[Mapping[str, Any]]:
+        columns = _columns(first, self._path)
+        self._bytes = 0
+        rows = csv.reader(lines, strict=True)
+        while True:
+            try:
+                cells = next(rows, None)
+                if cells is None:
+                    return
+                if cells:
+                    fields = _fields(columns, cells, self._whole)
+            except (ValueError, csv.Error) as error:
+                self._leave_out(error)
+                return
+            if cells:
+                yield fields
+            self._bytes = 0
+
+    def _leave_out(self, error: Exception) -> None:
+        """Leave out a last line that was cut. Raises DamagedTraceError for any other."""
+        if self._whole or self._bytes > _LONGEST_LINE:
+            reason = " ".join(str(error).split())[:120]
+            raise _damaged(
+                self._path, self.number, ValueError(f"it is no inference of run -o: {reason}")
+            ) from None
+        self.left_out = f"a cut last line of {self._bytes} bytes"
 
 
-def _reason(error: Exception) -> str:
-    return f"it is no inference of run -o: {' '.join(str(error).split())[:120]}"
-
-
-def _reader_of_cells(heading: str, path: Path) -> Callable[[str], Mapping[str, Any]]:
-    columns = heading.split(",")
+def _columns(heading: str, path: Path) -> list[str]:
+    columns = heading.strip().split(",")
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
         raise TraceError(f"{path} has no column {missing[0]}: it is no log of run -o")
+    return columns
 
-    def read(text: str) -> Mapping[str, Any]:
-        cells = next(csv.reader([text], strict=True))
-        if len(cells) != len(columns):
-            raise ValueError(f"it has {len(cells)} values, not {len(columns)}")
-        return fields_of_cells(dict(zip(columns, cells, strict=True)))
 
-    return read
+def _fields(columns: Sequence[str], cells: Sequence[str], whole: bool) -> Mapping[str, Any]:
+    """Return the fields of a row. Raises ValueError; half a number looks like one."""
+    if len(cells) != len(columns):
+        raise ValueError(f"it has {len(cells)} values, not {len(columns)}")
+    if not whole:
+        raise ValueError("its end is missing")
+    return fields_of_cells(dict(zip(columns, cells, strict=True)))
