@@ -103,7 +103,10 @@ def block_means(content: bytes, raw: RawFormat, shape: tuple[int, ...]) -> NDArr
 def _means(plane: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
     rows, columns = plane.shape[0] // height, plane.shape[1] // width
     area = rows * columns
-    sums = plane.reshape(height, rows, width, columns).sum(axis=(1, 3), dtype=np.uint32)
+    strips = plane.reshape(height, rows, -1).sum(axis=1, dtype=np.uint32)
+    sums = strips[:, ::columns].copy()
+    for at in range(1, columns):  # ten times as fast as a sum over a short last axis
+        sums += strips[:, at::columns]
     means: NDArray[np.uint8] = ((sums + area // 2) // area).astype(np.uint8)
     return means
 
