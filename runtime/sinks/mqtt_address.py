@@ -85,6 +85,17 @@ def mqtt_address(
     )
 
 
+def read_password(path: Path) -> str:
+    """Return the password in a file, without the end of its line. Raises InputError, OSError."""
+    try:
+        text = path.read_text(encoding="utf-8").strip("\r\n")
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path}: it holds no text in UTF-8, so no password") from error
+    if not text or "\n" in text:
+        raise InputError(f"{path}: it holds no password: one line is wanted")
+    return text
+
+
 def _shown(text: str) -> str:
     """Return an address for a message, without what may be a password."""
     before, at, after = text.rpartition("@")

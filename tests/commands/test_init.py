@@ -56,8 +56,8 @@ def test_a_board_that_is_known_is_the_default_of_what_runs_on_it(
     be_a_pi(here)
     document = found(capsys)
     assert document["board"] == "raspberry-pi-5"
-    assert document["settings"]["run"] == {"board": "raspberry-pi-5"}
-    assert document["settings"]["tune"] == {"board": "sim:raspberry-pi-5"}
+    assert document["settings"]["run"] == {"board": "auto"}  # its clock is left alone
+    assert document["settings"]["compare"] == {"board": "sim:raspberry-pi-5"}
     # What was written is what every command reads.
     assert run_line(["config", "show", "--json"]) == 0
     values = json.loads(capsys.readouterr().out)["values"]
@@ -66,12 +66,10 @@ def test_a_board_that_is_known_is_the_default_of_what_runs_on_it(
         assert told[command, "--board"] == table["board"]
 
 
-def test_another_computer_is_the_host_and_what_is_missing_is_said(
-    here: Path, capsys: Capture
-) -> None:
+def test_on_another_computer_what_is_missing_is_said(here: Path, capsys: Capture) -> None:
     assert run_line(["init"]) == 0
     out = capsys.readouterr().out
-    assert 'board = "host"' in Path("edge-infer.toml").read_text()
+    assert "compare" not in Path("edge-infer.toml").read_text()
     assert "no board that is known" in out and "no power meter" in out
     assert run_line(["run", "digits-early-exit", "--frames", "2"]) == 0
 

@@ -29,7 +29,7 @@ from edge_infer.runtime.frames.sources import ArraySource
 from edge_infer.runtime.records import Frame, InferenceRecord
 from edge_infer.runtime.sinks.home_assistant import Device
 from edge_infer.runtime.sinks.mqtt import MqttSink, new_client
-from edge_infer.runtime.sinks.mqtt_address import MqttAddress, mqtt_address
+from edge_infer.runtime.sinks.mqtt_address import MqttAddress, mqtt_address, read_password
 from edge_infer.runtime.sinks.sink_set import SinkSet
 from edge_infer.runtime.sinks.sink_thread import SinkThread
 
@@ -319,3 +319,12 @@ def test_a_password_is_never_shown() -> None:
     with pytest.raises(InputError) as error:
         mqtt_address("mqtt://me:secret@broker")
     assert "secret" not in str(error.value)
+
+
+@pytest.mark.parametrize("content", [b"", b"\n", b"\xff\xfe", b"one\ntwo\n"])
+def test_a_file_without_a_password_is_named(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "secret").write_bytes(content)
+    with pytest.raises(InputError, match="secret: it holds no"):
+        read_password(tmp_path / "secret")
+    (tmp_path / "secret").write_bytes(b"word \r\n")
+    assert read_password(tmp_path / "secret") == "word "

@@ -13,7 +13,7 @@ from edge_infer.boards.i2c_scan import Answer, bus_numbers, scan
 from edge_infer.boards.kernel_gauge import kernel_devices
 from edge_infer.boards.meter_config import meter_file, meter_text, parse_meter, user_meter_file
 from edge_infer.boards.profile import BoardProfile, load_profile
-from edge_infer.boards.registry import HOST, SIMULATED, board_names, detect_board
+from edge_infer.boards.registry import AUTO, HOST, SIMULATED, board_names, detect_board
 from edge_infer.boards.sysfs import RealSysfs, Sysfs
 from edge_infer.commands.options import json_option, option, refuse_existing
 from edge_infer.commands.render import emit
@@ -78,10 +78,7 @@ def find(sysfs: Sysfs, dev: Path = Path("/dev")) -> Found:
     board, file = load_profile(detect_board(sysfs)), meter_file()
     notes: list[str] = []
     if board.name == HOST:
-        notes.append(
-            "this computer is no board that is known: its clock is left alone; try policies on "
-            "--board sim:raspberry-pi-5"
-        )
+        notes.append("this computer is no board that is known: try policies on a simulated one")
     if file is not None:
         return Found(board, None, file, tuple(notes))
     certain = [f"kernel:{device.name}" for device in kernel_devices(sysfs)]
@@ -104,13 +101,14 @@ def find(sysfs: Sysfs, dev: Path = Path("/dev")) -> Found:
 
 
 def settings_of(found: Found) -> Tables:
-    """Return the settings that fit what was found."""
-    name = found.board.name
-    tables: dict[str, dict[str, str]] = {command: {"board": name} for command in ("run", "measure")}
-    simulated = SIMULATED + name
-    if simulated in board_names():
-        tables |= {command: {"board": simulated} for command in ("tune", "compare")}
-    return tables
+    """Return the settings that fit what was found.
+
+    What runs here runs on the board that is there, by "auto": a board that is named has its clock
+    taken over.
+    """
+    tables = {command: {"board": AUTO} for command in ("run", "measure", "tune")}
+    simulated = SIMULATED + found.board.name
+    return tables | ({"compare": {"board": simulated}} if simulated in board_names() else {})
 
 
 def settings_text(found: Found, tables: Tables) -> str:

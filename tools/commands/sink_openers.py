@@ -158,10 +158,10 @@ def _report(path: Path | None, reader: AnswerReader) -> Sink:
 def _mqtt(options: SinkOptions, reader: AnswerReader, names: RunNames) -> Sink:
     from edge_infer.runtime.sinks.home_assistant import Device
     from edge_infer.runtime.sinks.mqtt import MqttSink
-    from edge_infer.runtime.sinks.mqtt_address import mqtt_address
+    from edge_infer.runtime.sinks.mqtt_address import mqtt_address, read_password
 
     file, manifest = options.mqtt_password_file, names.manifest
-    password = None if file is None else file.read_text().strip("\r\n")
+    password = None if file is None else read_password(file)
     address = mqtt_address(str(options.mqtt), password, options.mqtt_ca)
     return MqttSink(address, reader, Device(manifest.name, manifest.version, names.board), warn)
 
