@@ -95,7 +95,7 @@ def test_a_closed_pipe_ends_quietly() -> None:
 def test_completing_a_command_imports_none() -> None:
     code = (
         "import os, sys\n"
-        "os.environ.update(_EDGE_INFER_COMPLETE='bash_complete', COMP_WORDS='edge-infer re',"
+        "os.environ.update(_EDGE_INFER_COMPLETE='bash_complete', COMP_WORDS='edge-infer repr',"
         " COMP_CWORD='1')\n"
         "from edge_infer.commands.root import root\n"
         "try: root.main([], prog_name='edge-infer')\n"
