@@ -19,10 +19,10 @@ SIMULATED = "sim:"
 
 
 def board_names() -> tuple[str, ...]:
-    """Return every name that `open_board` takes."""
+    """Return every name that `open_board` takes, besides "auto"."""
     profiles = [load_profile(name) for name in profile_names() if name != HOST]
     real = [profile.name for profile in profiles if profile.place == "here"]
-    return (AUTO, HOST, *real, *(SIMULATED + p.name for p in profiles if _can_be_simulated(p)))
+    return (HOST, *real, *(SIMULATED + p.name for p in profiles if _can_be_simulated(p)))
 
 
 def open_board(name: str, *, ideal: bool = False, seed: int = 0) -> Board:
@@ -133,7 +133,7 @@ def _profile(name: str, simulated: bool) -> BoardProfile:
         _can_be_simulated(profile) if simulated else profile.place == "here"
     )
     if profile is None or not known:
-        raise UnknownBoardError(f"no board {name}; there are: {', '.join(board_names())}")
+        raise UnknownBoardError(f"no board {name}; there are: {', '.join((AUTO, *board_names()))}")
     return profile
 
 

@@ -284,6 +284,8 @@ def run_worker(connection: Connection, settings: WorkerSettings) -> None:
             connection.send(Begun())
             with contextlib.ExitStack() as stack:
                 board = stack.enter_context(open_board(settings.board))
+                for text in getattr(board, "lacks", ()):
+                    _log.warning("%s", text)
                 line = settings.marker and stack.enter_context(open_line(settings.marker))
                 Worker(connection, board, settings, marker=line or None).run()
         except _AGENT_GONE:

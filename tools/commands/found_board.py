@@ -9,6 +9,7 @@ from click.core import ParameterSource
 from edge_infer.boards.contract import Board
 from edge_infer.boards.cost_table import CostTable
 from edge_infer.boards.errors import BoardError
+from edge_infer.boards.profile import load_profile
 from edge_infer.boards.registry import AUTO, AUTO_MOVED, HOST, SIMULATED, board_names, detect_board
 from edge_infer.boards.sysfs import RealSysfs
 from edge_infer.commands.options import option
@@ -39,16 +40,20 @@ def shown_board(board: str) -> str:
     return detect_board(RealSysfs()) if board in (AUTO, AUTO_MOVED) else board
 
 
+def board_title(board: str) -> str:
+    """Return name and title of a board, before it is open."""
+    name = shown_board(board)
+    return f"{name} ({load_profile(name.removeprefix(SIMULATED)).title})"
+
+
 def shown_policy(board: str, policy: str) -> str:
     """Return what a policy is called in reports: none where the clock is left alone."""
     return NO_POLICY if board == AUTO else policy
 
 
-def tell_board(board: Board) -> None:
-    """Say which board was taken and what it lacks, where it was detected."""
-    lacks = getattr(board, "lacks", ())
-    say(f"board: {board.name} ({board.profile.title})")
-    for text in lacks:
+def tell_lacks(board: Board) -> None:
+    """Say what a board that was detected lacks, each with what mends it."""
+    for text in getattr(board, "lacks", ()):
         warn(text)
 
 

@@ -14,7 +14,7 @@ from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.boards.errors import ClockError
 from edge_infer.boards.registry import AUTO, AUTO_MOVED
 from edge_infer.commands.bundle_place import open_named_bundle
-from edge_infer.commands.found_board import board_option, tell_board
+from edge_infer.commands.found_board import board_option, tell_lacks
 from edge_infer.commands.marker import marker_option, open_marker
 from edge_infer.commands.options import (
     Threads,
@@ -25,7 +25,7 @@ from edge_infer.commands.options import (
 )
 from edge_infer.commands.power_report import read_trace
 from edge_infer.commands.quantities import energy_text, time_text
-from edge_infer.commands.render import emit, note, table, warn
+from edge_infer.commands.render import emit, note, say, table, warn
 from edge_infer.commands.trace_options import TraceGiven, trace_options
 from edge_infer.lab.costs.bundle_measurement import measure_costs
 from edge_infer.lab.costs.visits import VisitLog, read_visits, save_visits
@@ -113,7 +113,8 @@ def _opened(board: str) -> Board:
     except ClockError as error:
         warn(f"measured at the clock that is found: {error}")
         place = open_board(AUTO)
-    tell_board(place)
+    say(f"board: {place.name} ({place.profile.title})")
+    tell_lacks(place)
     return place
 
 

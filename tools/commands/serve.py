@@ -12,8 +12,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from edge_infer.boards.registry import AUTO, AUTO_MOVED
-from edge_infer.commands.found_board import board_option, board_to_open, tell_board
+from edge_infer.commands.found_board import (
+    board_option,
+    board_title,
+    board_to_open,
+    shown_board,
+    tell_lacks,
+)
 from edge_infer.commands.marker import check_marker, marker_option, open_marker
 from edge_infer.commands.options import option
 from edge_infer.commands.render import say, warn
@@ -117,7 +122,6 @@ def serve_command(
     with _ending() as on_signal, ExitStack() as stack:
         # What it writes decides what runs, or is secret.
         stack.callback(os.umask, os.umask(0o077))
-        _tell_found(board)
         served: LineProtocol
         another: Callable[[], LineProtocol] | None = None
         if protocol == "mlperf-tiny":
@@ -139,18 +143,10 @@ def serve_command(
         on_signal.append(server.stop)
         if remote:
             _warn_remote(opener.name, operators)
+        if shown_board(board) != board:
+            say(f"board: {board_title(board)}")
         say(f"serving {protocol} on {opener.name}")
         server.run()
-
-
-def _tell_found(board: str) -> None:
-    """Say which board was detected; the worker opens it in its own process later."""
-    # Imported here: its help needs no board.
-    from edge_infer.boards import open_board
-
-    if board in (AUTO, AUTO_MOVED):
-        with open_board(board) as place:
-            tell_board(place)
 
 
 def _checked_remote(port: str, protocol: str, allowed: bool) -> bool:
@@ -220,6 +216,7 @@ def _mlperf(
     opened = open_bundle(bundle)
     with ExitStack() as stack:
         place = stack.enter_context(open_board(board))
+        tell_lacks(place)
         line = open_marker(stack, marker, board)
         engine = stack.enter_context(Engine(opened, place, policy=policy, marker=line))
         vendor = f"edge-infer {place.name}"
