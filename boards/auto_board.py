@@ -23,8 +23,8 @@ DEV = Path("/dev")
 I2C_OFF = "sudo modprobe i2c-dev; on a Raspberry Pi: sudo raspi-config nonint do_i2c 0"
 I2C_FORBIDDEN = "sudo usermod -aG i2c $USER and log in again"
 NO_BOARD = (
-    "this computer is no board that is known: its clock is left alone and not known to policies; "
-    "--board sim:raspberry-pi-5 simulates one, --board linux has this computer's clocks"
+    "this computer is no board that is known: its clock is left alone, whatever the policy; "
+    "--board sim:raspberry-pi-5 simulates one, --board linux has this computer's own clocks"
 )
 
 

@@ -25,7 +25,7 @@ def board_names() -> tuple[str, ...]:
     return (HOST, *real, *(SIMULATED + p.name for p in profiles if _can_be_simulated(p)))
 
 
-def open_board(name: str, *, ideal: bool = False, seed: int = 0) -> Board:
+def open_board(name: str = AUTO, *, ideal: bool = False, seed: int = 0) -> Board:
     """Open a board: "auto", "host", a profile's name on that very board, or "sim:" and one.
 
     "auto" is the board that is there, else the host: its clock is left to the kernel's governor
