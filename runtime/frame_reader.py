@@ -32,6 +32,7 @@ class FrameReader:
         counts: passes and times are noted there.
         max_frames: give no more than this.
         duration_ns: repeat the source until this much time has passed; the last pass is finished.
+            A live source ends then.
     """
 
     def __init__(
@@ -76,12 +77,16 @@ class FrameReader:
                     return
                 given += 1
                 yield raw
-                if live and given == self._max_frames:
+                if live and (
+                    given == self._max_frames or 0 < self._duration_ns <= self._passed_ns()
+                ):
                     return  # one more would be waited for
             self._counts.passes += 1
             if self._counts.distinct is None:
                 self._counts.distinct = given
-            passed_ns = self._timebase.now_ns() - self._start_ns
-            more = self._max_frames is not None or passed_ns < self._duration_ns
+            more = self._max_frames is not None or self._passed_ns() < self._duration_ns
             if live or not more or not given:
                 return
+
+    def _passed_ns(self) -> int:
+        return self._timebase.now_ns() - self._start_ns

@@ -98,8 +98,8 @@ def open_video(
     _check_pictures(str(path), spec)
     if not path.exists():
         raise SourceMissingError(f"there is no input {path}")
-    if path.is_dir():
-        raise InputError(f"{path}: is a folder, a video is a file")
+    if not path.is_file():
+        raise InputError(f"{path}: is no file; - reads a pipe of raw frames, Y4M or MJPEG")
     _need_ffmpeg(str(path), programs)
     return VideoSource(path, ffmpeg_video(path, spec), spec, strict=strict)
 

@@ -59,6 +59,8 @@ _VIDEO_CAUSES = (
     *_FFMPEG_CAUSES,
     (r"matches no streams|does not contain any stream", "it has no pictures, only sound or text"),
     (r"permission denied", "give yourself leave to read it: ls -l"),
+    (r"operation not permitted|whitelist|unsafe file",
+     "it names other files or the network: give the videos themselves"),
     (r"invalid data|moov atom|could not find codec|end of file|misdetection",
      "it is no video that ffmpeg reads, or is cut off: copy it again"),
 )  # fmt: skip

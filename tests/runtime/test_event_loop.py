@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.fakes.runtime_fakes import FakeEngine, FakeTime
 
+from edge_infer.boards.timebase import MonotonicTimebase
 from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.arrivals import Arrivals, BackToBack, Periodic
 from edge_infer.runtime.errors import RunError
@@ -217,3 +218,18 @@ def test_a_stop_in_the_middle_of_waiting_ends_the_wait_after_the_records() -> No
     with pytest.raises(KeyboardInterrupt):
         loop.drain_while_waiting()
     assert len(records) == 1
+
+
+def test_a_live_source_ends_after_the_duration() -> None:
+    loop, records, _ = loop_of(50, 3 * MS, duration_ns=10 * MS)
+    loop.source.repeatable = False
+    loop.run()
+    assert [record.number for record in records] == [0, 1, 2, 3]
+
+
+def test_a_camera_s_frame_arrives_when_it_was_read_by_our_clock() -> None:
+    loop, _, _ = loop_of(1, 0)
+    frame = RawFrame(np.zeros((2, 2, 1), np.uint8), read_ns=7)
+    assert loop._came_ns(frame) == 0  # virtual time is another clock
+    loop.timebase = MonotonicTimebase()
+    assert loop._came_ns(frame) == 7 < loop._came_ns(frame._replace(read_ns=None))

@@ -82,7 +82,8 @@ METERED_DURATION_NS = 10_000_000_000
 @option(
     "--duration",
     type=Duration(),
-    help="Repeat the input until this much board time has passed, and finish the pass.  "
+    help="Repeat the input until this much board time has passed, and finish the pass; a camera or "
+    "pipe ends then.  "
     "[default: one pass; 10s for a bundle's own samples on a board with a meter]",
 )
 @option(
