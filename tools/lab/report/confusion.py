@@ -76,17 +76,19 @@ def matrix_chart(matrix: Matrix) -> ET.Element:
     for row, true in enumerate(matrix.labels):
         for column, answer in enumerate(matrix.labels):
             share = matrix.counts.get((true, answer), 0) / (rows[true] or 1)
-            made += _cell(matrix.counts.get((true, answer), 0), share, row, column, margin)
+            kind = "right" if row == column else "wrong"
+            if true == answer == REST:
+                kind = "bar"  # right and wrong answers stand together
+            x, y = margin + _CELL * column, margin + _CELL * row
+            made += _cell(matrix.counts.get((true, answer), 0), share, x, y, kind)
     width = max(size, margin + 80)
     return chart(width, size, "confusion matrix", *made)
 
 
-def _cell(count: int, share: float, row: int, column: int, margin: float) -> list[ET.Element]:
-    x, y = margin + _CELL * column, margin + _CELL * row
-    kind = "right" if row == column else "wrong"
+def _cell(count: int, share: float, x: float, y: float, kind: str) -> list[ET.Element]:
     made = [element("rect", class_="cell", x=x, y=y, width=_CELL - 1, height=_CELL - 1)]
     if count:
-        opacity = 0.12 + 0.88 * (share if row == column else math.sqrt(share))
+        opacity = 0.12 + 0.88 * (math.sqrt(share) if kind == "wrong" else share)
         made.append(
             element(
                 "rect", class_=kind, x=x, y=y, width=_CELL - 1, height=_CELL - 1,

@@ -1,5 +1,6 @@
 """The frames of a run that are worth a look, few of them."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -30,6 +31,8 @@ class KeptFrames:
     worth: Callable[[RunRow], float | None]
     count: int = 0
     """Rows that were worth anything."""
+    _least: float = -math.inf
+    """What is worth no more is not kept."""
     _kept: dict[FrameKey, tuple[float, RunRow]] = field(default_factory=dict)
 
     def add(self, row: RunRow) -> None:
@@ -38,6 +41,8 @@ class KeptFrames:
         if worth is None:
             return
         self.count += 1
+        if worth <= self._least:
+            return
         key = key_of(row)
         if key in self._kept:
             if worth > self._kept[key][0]:
@@ -46,6 +51,8 @@ class KeptFrames:
         self._kept[key] = worth, row
         if len(self._kept) > MOST:
             del self._kept[min(self._kept, key=lambda kept: self._kept[kept][0])]
+        if len(self._kept) == MOST:
+            self._least = min(found for found, _ in self._kept.values())
 
     @property
     def rows(self) -> list[RunRow]:

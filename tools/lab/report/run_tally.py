@@ -52,8 +52,6 @@ class ExitTally:
     latency_ns: Distribution = field(default_factory=Distribution)
     net_nj: Distribution = field(default_factory=Distribution)
     gross_nj: int = 0
-    least_criterion: float | None = None
-    """The least that was held against the threshold."""
 
     def add(self, row: RunRow) -> None:
         """Count one row."""
@@ -66,9 +64,6 @@ class ExitTally:
         if row.net_nj is not None:
             self.net_nj.add(row.net_nj)
             self.gross_nj += row.gross_nj or 0
-        if row.criterion is not None:
-            least = self.least_criterion
-            self.least_criterion = row.criterion if least is None else min(least, row.criterion)
 
     @property
     def accuracy(self) -> float | None:
@@ -77,13 +72,28 @@ class ExitTally:
 
 
 @dataclass
+class CriterionTally:
+    """The inferences that left at one exit at one pruning ratio: thresholds are chosen for it."""
+
+    count: int = 0
+    least: float | None = None
+    """That was held against the threshold."""
+
+    def add(self, row: RunRow) -> None:
+        """Count one row."""
+        self.count += 1
+        if row.criterion is not None and (self.least is None or row.criterion < self.least):
+            self.least = row.criterion
+
+
+@dataclass
 class RunTally:
     """Counts a run; memory is bounded, whatever its length."""
 
     all: ExitTally = field(default_factory=ExitTally)
     exits: dict[int, ExitTally] = field(default_factory=dict)
-    ratio_exits: dict[tuple[str, int], ExitTally] = field(default_factory=dict)
-    """By pruning ratio and exit; thresholds are chosen for a ratio."""
+    criteria: dict[tuple[str, int], CriterionTally] = field(default_factory=dict)
+    """By pruning ratio and exit."""
     pairs: Counter[tuple[str, str]] = field(default_factory=Counter)
     """True label and answer."""
     pairs_left_out: int = 0
@@ -111,8 +121,12 @@ class RunTally:
             self.begin_ns = row.start_ns
         self.end_ns = max(self.end_ns, row.end_ns)
         self.all.add(row)
-        self.exits.setdefault(row.exit, ExitTally()).add(row)
-        self.ratio_exits.setdefault((row.ratio, row.exit), ExitTally()).add(row)
+        if row.exit not in self.exits:
+            self.exits[row.exit] = ExitTally()
+        self.exits[row.exit].add(row)
+        if (row.ratio, row.exit) not in self.criteria:
+            self.criteria[row.ratio, row.exit] = CriterionTally()
+        self.criteria[row.ratio, row.exit].add(row)
         self._add_answer(row)
         self._add_costs(row)
         self.wrong.add(row)

@@ -75,8 +75,8 @@ def _of_ratio(
     rows, below = [], []
     for at, stage in enumerate(manifest.stages):
         last = at == len(manifest.stages) - 1
-        tally = run.tally.ratio_exits.get((ratio, at))
-        least = tally.least_criterion if tally else None
+        tally = run.tally.criteria.get((ratio, at))
+        least = tally.least if tally else None
         count = tally.count if tally else 0
         value = None if last else thresholds.values[at]
         if least is not None and value is not None and least < _least(value) - 1e-9:
