@@ -83,7 +83,7 @@ def test_what_is_under_way_is_shown_with_its_time_until_it_ends(
     job.begin("choosing thresholds")
     assert [timer.after_s for timer in timers] == [2.0, 2.0]
     timers[1].fire()
-    assert "... choosing thresholds 0:00:00" in ESCAPE.sub("", screen.getvalue())
+    assert "... choosing thresholds 0:00:02" in ESCAPE.sub("", screen.getvalue())
     job.end()
     job.end()
     size = len(screen.getvalue())

@@ -96,7 +96,15 @@ class Bar:
             redirect_stdout=sys.stdout.isatty(),
         )
         self._task = self._progress.add_task(self._unit, total=None, rate="")
+        _begun_before(self._progress)
         self._progress.start()
+
+
+def _begun_before(drawn: "RichProgress") -> None:
+    """Let the elapsed time hold what passed before anything was drawn."""
+    for task in drawn.tasks:
+        if task.start_time is not None:
+            task.start_time -= QUIET_S
 
 
 @contextmanager
@@ -183,6 +191,7 @@ class _UnderWay:
                 redirect_stdout=sys.stdout.isatty(),
             )
             self._status.add_task(sentence, total=None)
+            _begun_before(self._status)
             self._status.start()
 
 
