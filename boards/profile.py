@@ -4,7 +4,7 @@ Every number in the file stands beside its source; one that does not is refused.
 """
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -75,6 +75,13 @@ def load_profile(name: str) -> BoardProfile:
     if name not in profile_names():
         raise UnknownBoardError(f"no board {name}; there are: {', '.join(profile_names())}")
     return parse_profile((_FOLDER / f"{name}.toml").read_text(encoding="utf-8"), name)
+
+
+def profiles_naming(text: str) -> Iterator[BoardProfile]:
+    """Yield the profiles whose file has a text in quotes; the others are not parsed."""
+    for name in profile_names():
+        if f'"{text}"' in (_FOLDER / f"{name}.toml").read_text(encoding="utf-8"):
+            yield load_profile(name)
 
 
 def read_profile(path: Path) -> BoardProfile:

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from edge_infer.boards.contract import Board, Thermometer
 from edge_infer.boards.errors import BoardError, NotSimulatedError, UnknownBoardError
-from edge_infer.boards.profile import BoardProfile, load_profile, profile_names
+from edge_infer.boards.profile import BoardProfile, load_profile, profile_names, profiles_naming
 from edge_infer.boards.sysfs import RealSysfs, Sysfs
 
 if TYPE_CHECKING:
@@ -65,9 +65,8 @@ def check_ideal(name: str, ideal: bool) -> None:
 
 def detect_board(sysfs: Sysfs) -> str:
     """Return the name of the board that this computer is: "host" if it is none that is known."""
-    profiles = [load_profile(name) for name in profile_names()]
     for compatible in device_tree(sysfs):
-        for profile in profiles:
+        for profile in profiles_naming(compatible):
             if profile.place == "here" and compatible in profile.compatible:
                 return profile.name
     return HOST
