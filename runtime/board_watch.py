@@ -8,7 +8,7 @@ from edge_infer.boards.contract import Board
 from edge_infer.boards.errors import ClockError
 from edge_infer.boards.thermal import CLOCK_FLAGS, UNDERVOLTAGE
 
-LOOK_EVERY_NS = 200_000_000
+LOOK_EVERY_NS = 500_000_000
 FAR_OFF = 0.02
 """A clock that runs this far off the one asked for is another one: steps are 4 % apart and more."""
 LEAST_SHARE = 0.05
@@ -18,7 +18,7 @@ _STICKY = 16
 
 
 class BoardWatch:
-    """Looks at a board five times a second of its time.
+    """Looks at a board twice a second of its time.
 
     Args:
         board: an open board.

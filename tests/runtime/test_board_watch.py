@@ -130,7 +130,7 @@ def test_a_computer_that_tells_nothing_is_not_called_sound(tmp_path: Path) -> No
     assert document["running_khz"] == {} and document["warnings"] == []
 
 
-def test_it_looks_five_times_a_second(tmp_path: Path) -> None:
+def test_it_looks_twice_a_second(tmp_path: Path) -> None:
     watch = Scene(tmp_path).watch
     for now_ns in range(0, 10 * LOOK_EVERY_NS, LOOK_EVERY_NS // 4):
         watch.look(now_ns)
