@@ -7,9 +7,11 @@ A read of a register is not nothing: it sends one byte, the register's number, b
 Chips that take this byte for a command are why only 0x00 to 0x05 are asked of a chip that nobody
 knows yet: 0xFE, where TI's chips keep their maker, is the reset of an Si7021, HTU21D or SHT2x, and
 switches on the analogue output of a PCF8591. Those sensors have no command below 0x06 and answer
-nothing. An HDC1080 begins a measurement, whose results it keeps anyway; it changes no setting. The
-INA219's power register is asked last and only before a reset, since reading it takes "conversion
-ready" from another program.
+nothing. An HDC1080 begins a measurement, whose results it keeps anyway; it changes no setting. Two
+chips of 0x48 and above cannot be asked without effect: a PCF8591 takes any number for its control
+byte (another channel, output off), a UART bridge SC16IS750 gives a received byte away. So `--board
+auto` asks at the address of a named meter alone. The INA219's power register is asked last and only
+before a reset, since reading it takes "conversion ready" from another program.
 """
 
 from dataclasses import dataclass
