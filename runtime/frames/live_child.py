@@ -92,6 +92,11 @@ class LiveChildSource(Closing):
             yield RawFrame(self._spec.check(data, name), None, name, read_ns)
             index += 1
 
+    @property
+    def dropped(self) -> int:
+        """Frames that nobody took before the next one."""
+        return self._left_out[DROPPED]
+
     def warnings(self) -> list[str]:
         """See Source."""
         if not self.restarts:

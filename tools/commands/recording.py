@@ -8,6 +8,7 @@ from edge_infer.runtime.board_watch import running_khz
 from edge_infer.runtime.event_loop import EventLoop
 from edge_infer.runtime.first_answers import FirstAnswers
 from edge_infer.runtime.frame_reader import LoopCounts
+from edge_infer.runtime.frames.source import Source
 from edge_infer.runtime.records import InferenceRecord
 from edge_infer.runtime.sinks.row import answer_document
 from edge_infer.runtime.sinks.sink import RunState
@@ -24,6 +25,7 @@ class Recording:
         summary: counts all records.
         first: keeps some.
         sinks: the rest of the world.
+        source: of the frames; a camera drops some itself.
     """
 
     def __init__(
@@ -33,8 +35,9 @@ class Recording:
         summary: RunSummary,
         first: FirstAnswers,
         sinks: SinkSet,
+        source: Source,
     ) -> None:
-        self._place, self._counts = place, counts
+        self._place, self._counts, self._source = place, counts, source
         self._summary, self._first, self._sinks = summary, first, sinks
 
     def emit(self, record: InferenceRecord) -> None:
@@ -64,7 +67,7 @@ class Recording:
             wall_ns=energy.wall_ns if energy else 0,
             inferences=self._summary.inferences,
             misses=self._summary.misses,
-            dropped_frames=self._counts.dropped,
+            dropped_frames=self._counts.dropped + int(getattr(self._source, "dropped", 0)),
         )
 
     def close(self, loop: EventLoop) -> None:

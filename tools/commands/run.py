@@ -228,7 +228,7 @@ def run_command(
         )
         summary = RunSummary(engine.exit_names, place.overhead_table, place.overhead_known, watch)
         first = FirstAnswers(counts, None if going.answers and as_json else MOST_TOLD)
-        recording = Recording(place, counts, summary, first, sinks)
+        recording = Recording(place, counts, summary, first, sinks, source)
         end.loop = loop = EventLoop(
             steady.around(engine, engine.timebase, opened),
             engine.timebase,
