@@ -28,7 +28,8 @@ class Scene:
         sysfs = RealSysfs(root)
         clock = CpufreqClock(sysfs)
         chosen = clock if asked_khz else KernelsClock(clock)
-        self.watch = BoardWatch(LinuxBoard(PI_5, chosen, None, sysfs), lambda: self.asked_khz)
+        self.board = LinuxBoard(PI_5, chosen, None, sysfs)
+        self.watch = BoardWatch(self.board, lambda: self.asked_khz)
 
     def write(self, path: str, text: str) -> None:
         (self.root / path).parent.mkdir(parents=True, exist_ok=True)
@@ -79,7 +80,7 @@ def test_a_dip_between_two_looks_is_known_from_the_firmwares_memory(tmp_path: Pa
 def test_what_was_before_the_run_is_not_of_the_run(tmp_path: Path) -> None:
     scene = Scene(tmp_path)
     scene.write(THROTTLED, "d000d")
-    watch = BoardWatch(scene.watch._board, lambda: 0)
+    watch = BoardWatch(scene.board, lambda: 0)
     scene.write(THROTTLED, "d0000")
     watch.look_now()
     assert watch.warnings() == []
