@@ -14,7 +14,7 @@ from edge_infer.lab.report.distribution import EXACT, Distribution
 from edge_infer.lab.report.kept_frames import MOST
 from edge_infer.lab.report.power_line import POINTS, PowerLine
 from edge_infer.lab.report.run_log import kind_of, read_run_log
-from edge_infer.lab.report.run_row import RunRow
+from edge_infer.lab.report.run_row import GATED, RunRow
 from edge_infer.lab.report.run_tally import RunTally
 from edge_infer.lab.report.thinned import Thinned
 
@@ -158,7 +158,7 @@ DAMAGED = {
     "an end before its start": {"end_ns": 5},
     "an arrival after its start": {"arrival_ns": 1 << 60},
     "no text": {"label": 5},
-    "not a number": {"criterion": float("nan")},
+    "not a number": {"end_ns": float("nan")},
     "a clock of another kind": {"clock_khz": ["fast"]},
     "a frame that came before": {"number": 0},
 }
@@ -169,6 +169,23 @@ def test_a_damaged_line_is_named(tmp_path: Path, other: Row) -> None:
     path = write_rows(tmp_path / "run.jsonl", [row(0), row(1), {**row(2), **other}, row(3)])
     with pytest.raises(DamagedTraceError, match="line 3"):
         read_run_log(path, RunTally().add)
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), 1e300])
+def test_scores_that_overflow_are_no_damage(tmp_path: Path, value: float) -> None:
+    tally = tallied(tmp_path / "run.jsonl", [row(0), {**row(1), "criterion": value}])
+    assert tally.all.count == 2
+
+
+def test_gated_and_smoothed_answers_are_counted_apart(tmp_path: Path) -> None:
+    none = dict.fromkeys(("energy_origin", "gross_nj", "net_nj", "uncertainty_nj"))
+    rows = [{**row(number), "gated": False, "net_answer": None} for number in range(6)]
+    rows[2] |= {"gated": True, "clock_khz": [], **none}
+    rows[4] |= {"net_answer": 3}
+    tally = tallied(tmp_path / "run.jsonl", rows)
+    assert tally.all.count == 6 and tally.exits[GATED].count == 1
+    assert sum(tally.ratios.values()) == sum(each.count for each in tally.criteria.values()) == 5
+    assert tally.without_energy == 0 and tally.smoothed == 1
 
 
 NO_LOGS = {

@@ -15,7 +15,7 @@ from edge_infer.lab.report.power_line import (
     read_power_line,
 )
 from edge_infer.lab.report.run_log import read_run_log
-from edge_infer.lab.report.run_row import INDEX
+from edge_infer.lab.report.run_row import GATED, INDEX
 from edge_infer.lab.report.run_tally import RunTally
 from edge_infer.models_tflite import Bundle, open_bundle
 from edge_infer.models_tflite.bundle import shipped_names
@@ -23,7 +23,6 @@ from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.models_tflite.manifest import Manifest
 from edge_infer.runtime.frames.sources import open_source
 
-_SAMPLES = " samples["
 NO_BUNDLE = (
     "the log does not say which bundle ran: name it with --bundle, for thresholds and thumbnails"
 )
@@ -45,6 +44,8 @@ class ReportedRun:
 
     def exit_name(self, index: int) -> str:
         """Return what the bundle calls an exit; its number, from 0, without a bundle."""
+        if index == GATED:
+            return "gated"
         if self.bundle is None:
             return f"exit {index}"
         return self.bundle.manifest.stages[index].name
@@ -104,15 +105,9 @@ def _power_of(path: Path, run: ReportedRun) -> PowerLine:
 
 def _named_bundle(tally: RunTally) -> Bundle | None:
     """Return the bundle that ships under the name that samples bear."""
-    named = _sampled(tally)
+    named = tally.samples_of
     known = len(named) == 1 and named <= set(shipped_names())
-    return open_bundle(named.pop()) if known else None
-
-
-def _sampled(tally: RunTally) -> set[str]:
-    """Return the bundles whose samples frames are called."""
-    parts = (key.name.partition(_SAMPLES) for key in wanted_frames(tally))
-    return {name for name, found, _ in parts if found}
+    return open_bundle(next(iter(named))) if known else None
 
 
 def _check_bundle(run: ReportedRun, given: bool) -> None:
@@ -126,7 +121,7 @@ def _check_bundle(run: ReportedRun, given: bool) -> None:
         reason = f"{unknown[0][:40]!r} is none of its labels"
     elif unknown := sorted(set(tally.ratios) - set(manifest.ratios)):
         reason = f"it has no ratio {unknown[0][:20]}"
-    elif others := _sampled(tally) - {manifest.name}:
+    elif others := tally.samples_of - {manifest.name}:
         reason = f"its frames are samples of {sorted(others)[0][:40]}"
     if reason is None:
         return

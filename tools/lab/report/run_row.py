@@ -9,6 +9,8 @@ REQUIRED = ("exit", "start_ns", "end_ns")
 """Fields without which a line is no inference."""
 INDEX = "class "
 """What a class is called, with its index, where the log has no words."""
+GATED = -1
+"""Stands for an exit where no stage ran."""
 _LIMIT = 1 << 62
 _MOST_EXITS = 1000
 _INTEGERS = frozenset(
@@ -54,6 +56,15 @@ class RunRow(NamedTuple):
     gross_nj: int | None
     net_nj: int | None
     uncertainty_nj: int | None
+    gated: bool
+    """Answered from the picture before: no stage ran."""
+    smoothed: bool
+    """The net itself gave another answer."""
+
+    @property
+    def left_at(self) -> int:
+        """The exit, or GATED."""
+        return GATED if self.gated else self.exit
 
 
 def run_row(fields: Mapping[str, Any]) -> RunRow:
@@ -86,6 +97,8 @@ def run_row(fields: Mapping[str, Any]) -> RunRow:
         gross_nj=_integer(fields, "gross_nj"),
         net_nj=_integer(fields, "net_nj"),
         uncertainty_nj=_integer(fields, "uncertainty_nj"),
+        gated=fields.get("gated") in (True, "True"),
+        smoothed=fields.get("net_answer") is not None,
     )
 
 
@@ -133,9 +146,10 @@ def _number(fields: Mapping[str, Any], name: str) -> float | None:
     value = fields.get(name)
     if value is None:
         return None
-    if type(value) not in (int, float) or not math.isfinite(value) or abs(value) >= _LIMIT:
+    if type(value) not in (int, float) or (type(value) is int and abs(value) >= _LIMIT):
         raise ValueError(f"{name} is {str(value)[:40]!r}")
-    return float(value)
+    # A net whose scores overflow has no margin: that is no damage of the log.
+    return float(value) if math.isfinite(value) else None
 
 
 def _text(fields: Mapping[str, Any], name: str) -> str | None:

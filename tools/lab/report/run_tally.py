@@ -15,6 +15,10 @@ MOST_PAIRS = 50_000
 """Pairs of true label and answer that are told apart: more than a thousand classes confuse."""
 
 
+_SAMPLES = " samples["
+_MOST_BUNDLES = 4
+
+
 class InferenceSpan(NamedTuple):
     """Neighbouring inferences, of which a page shows the whole."""
 
@@ -106,7 +110,12 @@ class RunTally:
     ratios: Counter[str] = field(default_factory=Counter)
     switches: int = 0
     missed: int = 0
+    smoothed: int = 0
+    """Answers of several frames together, where the net said another."""
     without_energy: int = 0
+    """Of those that were not gated."""
+    samples_of: set[str] = field(default_factory=set)
+    """Bundles whose samples frames are called after."""
     begin_ns: int = 0
     end_ns: int = 0
     marks: Thinned[InferenceSpan] = field(
@@ -121,18 +130,27 @@ class RunTally:
             self.begin_ns = row.start_ns
         self.end_ns = max(self.end_ns, row.end_ns)
         self.all.add(row)
-        if row.exit not in self.exits:
-            self.exits[row.exit] = ExitTally()
-        self.exits[row.exit].add(row)
-        if (row.ratio, row.exit) not in self.criteria:
-            self.criteria[row.ratio, row.exit] = CriterionTally()
-        self.criteria[row.ratio, row.exit].add(row)
+        if row.left_at not in self.exits:
+            self.exits[row.left_at] = ExitTally()
+        self.exits[row.left_at].add(row)
+        if not row.gated:
+            self._add_criterion(row)
         self._add_answer(row)
         self._add_costs(row)
         self.wrong.add(row)
         self.doubtful.add(row)
 
+    def _add_criterion(self, row: RunRow) -> None:
+        if (row.ratio, row.exit) not in self.criteria:
+            self.criteria[row.ratio, row.exit] = CriterionTally()
+        self.criteria[row.ratio, row.exit].add(row)
+        self.ratios[row.ratio] += 1
+
     def _add_answer(self, row: RunRow) -> None:
+        self.smoothed += row.smoothed
+        bundle, sampled, _ = row.name.partition(_SAMPLES)
+        if sampled and len(self.samples_of) < _MOST_BUNDLES:
+            self.samples_of.add(bundle)
         if row.answer is not None and len(self.answers) < MOST_PAIRS:
             self.answers.add(row.answer)
         if row.confidence_kind is not None:
@@ -148,14 +166,13 @@ class RunTally:
     def _add_costs(self, row: RunRow) -> None:
         busy_ns = row.end_ns - row.start_ns
         self.clock_ns[tuple(sorted(set(row.clocks_khz)))] += busy_ns
-        self.ratios[row.ratio] += 1
         self.switches += row.switches
         self.missed += row.missed
         if row.origin is None or row.net_nj is None:
-            self.without_energy += 1
+            self.without_energy += not row.gated
         else:
             self.origins[row.origin] += 1
-        exits = ((row.exit, 1),)
+        exits = ((row.left_at, 1),)
         self.marks.add(
             InferenceSpan(row.start_ns, row.end_ns, busy_ns, row.gross_nj, exits, int(row.missed))
         )

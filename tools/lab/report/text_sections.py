@@ -55,6 +55,8 @@ def threshold_section(run: ReportedRun) -> list[ET.Element]:
     manifest = run.bundle.manifest
     if len(manifest.stages) == 1:
         return [missing("The bundle has one stage: there is nothing to decide.")]
+    if not run.tally.ratios:
+        return [missing("The net ran for no frame: the gate answered all.")]
     made: list[ET.Element] = []
     for ratio in sorted(run.tally.ratios, key=float, reverse=True):
         made += _of_ratio(run, manifest, manifest.thresholds[ratio], ratio)
@@ -156,7 +158,7 @@ def _frame(run: ReportedRun, row: RunRow) -> ET.Element:
             true,
             element(
                 "small",
-                f"{clipped(row.name or f'frame {row.number}', 40)}, {run.exit_name(row.exit)}",
+                f"{clipped(row.name or f'frame {row.number}', 40)}, {run.exit_name(row.left_at)}",
             ),
         ),
     )
@@ -206,6 +208,11 @@ def _clock_words(run: ReportedRun) -> str:
 def _notes(run: ReportedRun) -> Iterator[str]:
     """Yield what a reader has to know: left out, modelled, merged."""
     yield from run.notes
+    if run.tally.smoothed:
+        yield (
+            f"{count_figure(run.tally.smoothed)} answers are those of several frames together, "
+            "where the net said another of the one."
+        )
     if run.document is not None:
         yield from run.document["model_notes"]
         if run.document["synthetic"]:

@@ -8,6 +8,7 @@ from edge_infer.lab.report.axes import Axis, bottom_axis, chart, label, left_axi
 from edge_infer.lab.report.figures import power_scale, time_scale
 from edge_infer.lab.report.markup import element
 from edge_infer.lab.report.power_line import PowerLine, PowerSpan
+from edge_infer.lab.report.run_row import GATED
 from edge_infer.lab.report.run_tally import InferenceSpan, RunTally
 
 WIDTH, LEFT, RIGHT = 960.0, 64.0, 12.0
@@ -77,7 +78,7 @@ def inference_powers(marks: Sequence[InferenceSpan]) -> list[PowerSpan]:
 
 def shade(exit_: int) -> str:
     """Return the class of an exit's colour."""
-    return f"e{exit_ % SHADES}"
+    return "rest" if exit_ == GATED else f"e{exit_ % SHADES}"
 
 
 def _time_axis(run: RunTally) -> Axis:
