@@ -45,6 +45,14 @@ class FrameProgram:
                 return advice
         return f"to see more, run: {shlex.join(self.arguments)} > /dev/null"
 
+    def telling(self, lines: list[str]) -> str:
+        """Return the line that says most of why it ended: of a known cause, else the last."""
+        for pattern, _ in self.causes:
+            for line in lines:
+                if re.search(pattern, line, re.IGNORECASE):
+                    return line
+        return lines[-1]
+
 
 class ChildSilentError(SourceError):
     """The program runs and writes nothing."""
@@ -188,7 +196,7 @@ def ending(program: FrameProgram, child: FrameChild, code: int) -> str:
     """Return how a program ended, what it said and what to try."""
     how = f"ended with code {code}" if code >= 0 else f"was ended by {_signal_name(-code)}"
     cut = f" {child.cut_bytes} bytes into a frame" if child.cut_bytes else ""
-    said = f": {child.said[-1]}" if child.said else ""
+    said = f": {program.telling(child.said)}" if child.said else ""
     return f"{program.name} {how}{cut}{said}; {program.advice(child.everything_said)}"
 
 

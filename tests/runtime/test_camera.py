@@ -337,7 +337,10 @@ def test_a_video_that_is_left_early_leaves_no_child(place: Path, tmp_path: Path)
     [
         ("x.mp4: Invalid data found when processing input\n", "copy it again"),
         ("moov atom not found\n", "copy it again"),
-        ("Stream map '0:v:0' matches no streams.\n", "no pictures, only sound"),
+        (
+            "Stream map '0:v:0' matches no streams.\nTo ignore this, add a trailing '?'.\n",
+            "code 1: Stream map '0:v:0' matches no streams.; it has no pictures, only sound",
+        ),
         ("Unrecognized option 'fps_mode'.\n", "version 5.1"),
     ],
 )
