@@ -174,7 +174,9 @@ def check_a_meter_pulled_out_in_mid_run_ends_it_and_the_clock_comes_back() -> No
 def check_a_marker_pulled_out_in_mid_run_ends_it_in_one_line() -> None:
     with plugged(POWER_UW) as bridge:
         marker = f"{bridge.chip}:{LINE}"
-        with running("run", BUNDLE, "--duration", "300s", "--marker", marker, "--json") as run:
+        with running(
+            "run", BUNDLE, "--board", "host", "--duration", "300s", "--marker", marker, "--json"
+        ) as run:
             appears(lambda: bridge.knobs.raised > 20)
             bridge.child.signal_kill()
             ended = outcome(run)
