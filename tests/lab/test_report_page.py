@@ -2,6 +2,7 @@
 
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -240,6 +241,18 @@ def test_arrays_beside_a_log_give_its_thumbnails(tmp_path: Path) -> None:
     log = write_rows(tmp_path / "run.jsonl", rows)
     run = read_run(log, None, open_bundle("digits-early-exit"), None)
     assert len(run.pictures.of) == 3 and run.pictures.missing is None
+
+
+@pytest.mark.parametrize("content", [np.zeros((3, 5, 5), np.uint8), np.zeros(4), None])
+def test_arrays_that_do_not_fit_are_said_not_to(tmp_path: Path, content: Any) -> None:
+    if content is None:
+        (tmp_path / "frames.npy").write_bytes(b"no array")
+    else:
+        np.save(tmp_path / "frames.npy", content)
+    log = write_rows(tmp_path / "run.jsonl", [{**row(0), "name": "frames.npy[0]"}])
+    run = read_run(log, None, open_bundle("digits-early-exit"), None)
+    assert "frames cannot be shown: " in str(run.pictures.missing)
+    checked(page([run]))
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (3, 5), (32, 32, 3), (1, 1)])

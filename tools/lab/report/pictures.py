@@ -15,13 +15,14 @@ from edge_infer.lab.report.png import data_address, png, reduced
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.errors import BundleError
 from edge_infer.models_tflite.frame_spec import FrameSpec
-from edge_infer.runtime.errors import RunError, SourceError
+from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.frames.folders import IMAGE_SUFFIXES, FolderListing
 from edge_infer.runtime.frames.source import RawFrame, Source
 from edge_infer.runtime.frames.sources import ImageSource, open_samples, open_source
 
 SIDE = 64
 """Greatest height and width of a thumbnail in pixels."""
+_UNREADABLE = (BundleError, RunError, OSError)
 _INDEX = re.compile(r"\[\d+\]$")
 _ARRAYS = (".npy", ".npz", "ubyte", ".gz")
 
@@ -51,7 +52,7 @@ def pictures_of(wanted: Collection[FrameKey], source: Source, labels: Sequence[s
             for key in _keys(frame, wanted, labels):
                 found[key] = frame.data
                 often[key] += 1
-    except (SourceError, RunError, OSError) as error:
+    except _UNREADABLE as error:
         return Pictures({}, f"frames cannot be shown: {error}")
     single = {key: data for key, data in found.items() if often[key] == 1}
     shown = _addresses(single)
@@ -81,7 +82,7 @@ def find_source(names: Collection[str], bundle: Bundle, folder: Path) -> Source 
         images = [(path, None) for path in paths if path.suffix.lower() in IMAGE_SUFFIXES]
         if images:
             return ImageSource(FolderListing(list(images)), spec, str(folder))
-    except (SourceError, BundleError, RunError, OSError) as error:
+    except _UNREADABLE as error:
         return f"frames cannot be shown: {error}"
     return "no frame lies among the bundle's samples or beside the log: name the input, --input"
 
