@@ -208,8 +208,23 @@ def test_tune_gate_refuses_what_is_no_recording(
         (("--gate", str(tmp_path / "test.npy")), "test samples of the bundle"),
         (("--gate", str(tmp_path / "one.npy")), "compares two or more"),
         (("--gate", "x.npy", "--calibration", "y.npy"), "leave --calibration out"),
+        (("--gate", "x.npy", "-o", "y"), "leave --output out"),
+        (("--gate", "x.npy", "--check-promise", "3"), "leave --check-promise out"),
+        (("--calibration", "x.npy", "--changes", "2"), "goes with --gate"),
         (("--gate", "x.npy"), "there is no input"),
     ):
         assert run_line(["tune", DIGITS, *arguments]) in (1, 2)
         out, err = capsys.readouterr()
         assert out == "" and message in err
+
+
+def test_an_input_stands_over_a_source_of_the_settings(
+    place: Path, capsys: Capture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_program(place, "ffmpeg", {"frames": [1, 2]}, size=64)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "v.mkv").touch()
+    (tmp_path / "edge-infer.toml").write_text('[run]\nsource = "camera"\nsmooth = "2/3"\n')
+    code, out, _ = outcome(capsys, "v.mkv", "--json")
+    found = document(out)
+    assert code == 0 and found["input"]["kind"] == "video" and found["smooth"]["of"] == 3

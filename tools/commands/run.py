@@ -184,7 +184,7 @@ def run_command(
     going.refuse_mixed_output(as_json)
     board, opened = board_to_open(ctx, board), open_named_bundle(bundle)
     steady.check(opened)
-    input = named_input(input, origin)
+    input = named_input(input, origin if input is None or _typed(ctx, "origin") else None)
     source = open_input(opened, input, reading, rate)
     arrivals = BackToBack() if rate is None else Periodic(rate)
     kernels = Kernels(backend, resolver, threads, ratio, warmup)

@@ -19,7 +19,7 @@ from edge_infer.commands.options import (
 from edge_infer.commands.quantities import SEED, Number
 from edge_infer.commands.render import check_picture, emit, note, warn
 from edge_infer.commands.source_options import background_option, raw_options
-from edge_infer.commands.tune_gate import choose
+from edge_infer.commands.tune_gate import choose, refuse_changes
 from edge_infer.commands.tune_report import promise_report, save_plot, tune_report
 from edge_infer.lab.tuning import LossBound
 from edge_infer.lab.tuning.promise_check import check_promise
@@ -192,6 +192,7 @@ def tune_command(
     if recording is not None:
         choose(opened, recording, changes, tuning, background, as_json)
         return
+    refuse_changes()
     out = output or Path(f"{opened.manifest.name}-tuned")
     if draws is None and not dry_run:
         refuse_existing(out, replace)

@@ -3,6 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from edge_infer.commands.render import emit, note, table, warn
 from edge_infer.commands.source_options import STANDARD_INPUT, SourceOptions, open_input
@@ -12,6 +13,12 @@ from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.errors import InputError
 from edge_infer.runtime.gate import check_gate
+
+_USED = {
+    "bundle", "recording", "changes", "confidence", "frame_size", "frame_format", "frame_stride",
+    "background", "strict", "backend", "resolver", "dry_run", "as_json", "verbose",
+}  # fmt: skip
+"""Parameters of tune that mean something here."""
 
 if TYPE_CHECKING:
     from edge_infer.commands.tune import TuneOptions
@@ -35,8 +42,7 @@ def choose(
         background: what transparent images lie on.
         as_json: print the document.
     """
-    if tuning.calibration is not None:
-        raise click.UsageError("--gate is chosen on a recording alone: leave --calibration out")
+    _refuse_others()
     check_gate(FrameSpec.of(bundle))
     reading = SourceOptions(
         None, tuning.frame_size, tuning.frame_format, tuning.frame_stride, background, tuning.strict
@@ -59,6 +65,26 @@ def choose(
         **found,
     }
     emit(as_json, document, gate_report(document))
+
+
+def refuse_changes() -> None:
+    """Refuse what only goes with --gate. Raises click.UsageError."""
+    if _typed("changes"):
+        raise click.UsageError("--changes goes with --gate RECORDING")
+
+
+def _refuse_others() -> None:
+    """Refuse options that say how thresholds of exits are to be chosen, or where they go."""
+    for parameter in click.get_current_context().command.params:
+        if parameter.name not in _USED and parameter.name and _typed(parameter.name):
+            raise click.UsageError(
+                f"--gate is chosen on a recording alone: leave {parameter.opts[-1]} out"
+            )
+
+
+def _typed(name: str) -> bool:
+    source = click.get_current_context().get_parameter_source(name)
+    return source is ParameterSource.COMMANDLINE
 
 
 def gate_report(document: dict[str, Any]) -> str:
