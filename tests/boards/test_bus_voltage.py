@@ -17,6 +17,7 @@ from edge_infer.boards.polled_chip import PolledChip
 from edge_infer.boards.power import SampleFlag, bus_flag
 from edge_infer.boards.profile import load_profile
 from edge_infer.boards.simulated.meter import ConstantLoad, simulated_meter
+from edge_infer.boards.simulated.supply import Supply
 from edge_infer.boards.sysfs import RealSysfs
 from edge_infer.boards.timebase import VirtualTimebase
 
@@ -36,7 +37,7 @@ def test_an_ina219_flags_it(supply_mv: int, flag: int) -> None:
     now_ns = 0
     meter = simulated_meter(
         profile,
-        supply_mv,
+        Supply(supply_mv),
         ConstantLoad(200_000),
         lambda: now_ns,
         lambda: False,

@@ -13,8 +13,8 @@ CLOCKS = (600_000, 700_000, 800_000, 900_000, 1_000_000)
 P = f"{POLICIES}/policy0"
 
 
-def simulated(**options: bool) -> SimulatedCpufreq:
-    return SimulatedCpufreq(CLOCKS, lambda old, new: None, **options)
+def simulated(userspace: bool = True, writable: bool = True) -> SimulatedCpufreq:
+    return SimulatedCpufreq(CLOCKS, lambda old, new: None, userspace, writable)
 
 
 def settings(sysfs: SimulatedCpufreq) -> tuple[str, ...]:

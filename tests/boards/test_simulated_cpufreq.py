@@ -12,10 +12,12 @@ CLOCKS = (600_000, 700_000, 800_000, 900_000, 1_000_000)
 P = f"{POLICIES}/policy0"
 
 
-def kernel(**options: bool) -> tuple[SimulatedCpufreq, list[tuple[int, int]]]:
+def kernel(
+    userspace: bool = True, writable: bool = True
+) -> tuple[SimulatedCpufreq, list[tuple[int, int]]]:
     switches: list[tuple[int, int]] = []
     return SimulatedCpufreq(
-        CLOCKS, lambda old, new: switches.append((old, new)), **options
+        CLOCKS, lambda old, new: switches.append((old, new)), userspace, writable
     ), switches
 
 

@@ -54,7 +54,9 @@ def test_a_simulated_run_is_never_called_measured(capsys: Capture) -> None:
     document = run_json(capsys, "digits-early-exit", "--board", PI_5, "--frames", "2000")
     energy = document["energy"]
     assert energy["origin"] == "simulated"
-    assert document["synthetic"]
+    assert not document["synthetic"]
+    assumed = run_json(capsys, "digits-early-exit", "--board", "sim:generic-high-idle")
+    assert assumed["synthetic"]
     assert energy["gross_uj"] > energy["net_uj"] > 0
     assert energy["net_uj_per_inference"] == pytest.approx(energy["net_uj"] / 2000)
     wall_s = energy["wall_us"] / 1e6
@@ -225,4 +227,7 @@ def test_the_report_is_for_people(capsys: Capture) -> None:
     text = capsys.readouterr().out
     for word in ("little", "big", "accuracy", "net energy", "simulated", "+-", "2400 MHz", "p99"):
         assert word in text
-    assert "synthetic" in text
+    assert "synthetic" not in text
+    board = ["--board", "sim:generic-high-idle"]
+    assert run_line(["run", "digits-little-big", *board, "--frames", "900"]) == 0
+    assert "synthetic" in capsys.readouterr().out

@@ -30,7 +30,7 @@ def inferences(count: int, seed: int = 0, jitter: float = 0.3) -> tuple[Spans, N
 
 def trace_of(spans: Spans, length_s: float, **more: Any) -> Trace:
     powers = powers_w([tuple(span) for span in spans], 1 / STEP_S, length_s)
-    edges = np.arange(len(powers) + 1) * STEP_S
+    edges = np.arange(len(powers) + 1, dtype=np.float64) * STEP_S
     middles = edges[:-1] + STEP_S / 2
     at = np.searchsorted(spans[:, 0], middles, side="right") - 1
     high = (at >= 0) & (middles < spans[np.clip(at, 0, None), 1])
@@ -158,7 +158,7 @@ def test_channels_alone_give_windows() -> None:
 
 
 def test_falling_edges_bound_windows_in_pairs() -> None:
-    edges = np.arange(1001) * 1e-3
+    edges = np.arange(1001, dtype=np.float64) * 1e-3
     bits = np.ones(1000, bool)
     bits[[100, 300, 500, 700]] = False
     trace = Trace("columns", "x.csv", edges, np.ones(1000), channels={"D7": bits})
@@ -197,7 +197,7 @@ def test_the_half_width_holds_what_a_coarse_trace_leaves_open() -> None:
 
 
 def test_gain_and_offset_count_where_they_are_stated() -> None:
-    edges = np.arange(1001) * 1e-3
+    edges = np.arange(1001, dtype=np.float64) * 1e-3
     trace = Trace("edge-infer", "x.csv", edges, np.ones(1000), gain_ppm=10_000, offset_uw=500)
     windows = [Window(0.1, 0.2, 1), Window(0.3, 0.4, 1)]
     figures = energy_figures(window_energies(trace, windows), trace, None)

@@ -68,7 +68,7 @@ def test_an_unchanged_picture_costs_no_stage() -> None:
     assert [record.number for record in records] == list(range(6))
     assert [record.label for record in records] == [10, 10, 11, 13, 13, 90]
     gated = records[1]
-    assert gated.points == gated.stage_start_ns == ()
+    assert not gated.points and not gated.stage_start_ns
     assert gated.energy is None and gated.busy_ns == 0 and gated.invoke_ns == 0
     assert gated.arrival_ns >= records[0].end_ns
 
