@@ -18,10 +18,20 @@ OPTION = re.compile(r"(?<![\w-])--([a-z][a-z0-9-]*[a-z0-9])(?![\w-])")
 COMMAND = re.compile(r"`edge-infer ((?:[a-z][a-z-]+ ?)+)")
 FOREIGN = {
     "action": "udevadm",
+    "camera": "rpicam-vid",
     "codec": "rpicam-vid",
     "create": "systemd-tmpfiles",
+    "flush": "rpicam-vid",
+    "framerate": "rpicam-vid",
+    "height": "rpicam-vid",
+    "list-cameras": "rpicam-hello",
+    "list-devices": "v4l2-ctl",
+    "nopreview": "rpicam-vid",
     "now": "systemctl",
+    "only-upgrade": "apt",
     "reload": "udevadm",
+    "timeout": "rpicam-vid",
+    "width": "rpicam-vid",
 }
 """Options of other programs that messages name, by program."""
 
