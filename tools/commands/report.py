@@ -8,7 +8,7 @@ import click
 
 from edge_infer.commands.bundle_place import open_named_bundle
 from edge_infer.commands.options import json_option, option
-from edge_infer.commands.render import emit, warn
+from edge_infer.commands.render import emit, note, warn
 from edge_infer.files import write_whole
 
 if TYPE_CHECKING:
@@ -70,10 +70,10 @@ def report_command(
         if len(given) > len(pairs):
             raise click.UsageError(f"{name} is given {len(given)} times, runs {len(pairs)}")
     opened = _each(len(pairs), [open_named_bundle(name) for name in bundles])
-    runs = [
-        read_run(*pair, bundle, read)
-        for pair, bundle, read in zip(pairs, opened, _each(len(pairs), inputs), strict=True)
-    ]
+    runs = []
+    for pair, bundle, read in zip(pairs, opened, _each(len(pairs), inputs), strict=True):
+        note(f"reading {pair[0]}")
+        runs.append(read_run(*pair, bundle, read))
     differences = check_comparable(*runs) if len(runs) == MOST_RUNS else []
     content = page(runs, differences)
     write_whole(place, content)
