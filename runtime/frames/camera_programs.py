@@ -140,6 +140,7 @@ def rpicam_camera(
         {f"taken by {program} as {size[0]}x{size[1]} yuv420": None, **how},
         _RPICAM_CAUSES,
         form.row_bytes,
+        size,
     )
 
 

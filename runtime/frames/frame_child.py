@@ -14,12 +14,15 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edge_infer.boards.closing import Closing
-from edge_infer.runtime.errors import SourceError
+from edge_infer.runtime.errors import InputError, SourceError
 
 _TAIL_BYTES = 4096
 _GRACE_S = 2.0
 _NOISE = re.compile(r"\b(INFO|DEBUG)\b|^\s*$|^Mode selection|^Stream configuration|^ +SR?[GB]")
 """Lines of libcamera's log that name no error."""
+
+_GIVEN_SIZE = re.compile(r"configuring streams: \(0\) (\d+)x(\d+)-")
+"""In libcamera's log."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,21 @@ class FrameProgram:
     causes: tuple[tuple[str, str], ...] = ()
     """Patterns in what the program says, and what to try then."""
     stride: int | None = None
+    size: tuple[int, int] | None = None
+    """Width and height that were asked for, of a program that says what it gives."""
+
+    def check(self, said: str) -> None:
+        """Look at what size the program says it gives.
+
+        Raises:
+            InputError: it is another one: what was read would be no picture.
+        """
+        found = _GIVEN_SIZE.findall(said)
+        if self.size is not None and found and (given := tuple(map(int, found[-1]))) != self.size:
+            raise InputError(
+                f"{self.name} gives pictures of {given[0]}x{given[1]} where {self.size[0]}x"
+                f"{self.size[1]} was asked for: give --frame-size {given[0]}x{given[1]}"
+            )
 
     def advice(self, said: str) -> str:
         """Return what to try after what the program said."""

@@ -181,6 +181,7 @@ class LiveChildSource(Closing):
 
     def _run_once(self) -> str:
         """Read frames until the program ends or hangs; return how."""
+        before = self._given
         try:
             child = self._start()
         except SourceError as error:
@@ -190,6 +191,8 @@ class LiveChildSource(Closing):
         with child:
             try:
                 while (content := child.read(PATIENCE_S)) is not None:
+                    if self._given == before:
+                        self._program.check(child.everything_said)
                     self._put(content)
             except ChildSilentError as error:
                 said = f": {child.said[-1]}" if child.said else ""

@@ -202,6 +202,18 @@ def test_a_camera_that_does_not_start(place: Path, says: str, code: int, advice:
     assert len(starts(place)) == 1
 
 
+LOG = "[0:1:2.3] [27]  INFO Camera camera.cpp:1205 configuring streams: (0) {}-YUV420/sYCC (1) \
+1536x864-BGGR_PISP_COMP1\n"
+
+
+def test_a_camera_that_gives_another_size_is_refused(place: Path) -> None:
+    write_program(place, "rpicam-vid", {"says": LOG.format("320x320"), "frames": [4], "hang": True})
+    assert first(camera(), 1) == [4]
+    write_program(place, "rpicam-vid", {"says": LOG.format("336x320"), "frames": [4], "hang": True})
+    with camera() as source, pytest.raises(InputError, match="give --frame-size 336x320"):
+        next(iter(source))
+
+
 def test_a_signal_has_its_name(place: Path) -> None:
     write_program(place, "rpicam-vid", {"signal": int(signal.SIGSEGV)})
     with camera() as source, pytest.raises(SourceError, match="was ended by SIGSEGV"):
