@@ -12,6 +12,7 @@ from edge_infer.boards.contract import Clock
 from edge_infer.boards.cpufreq import CpufreqClock
 from edge_infer.boards.errors import BusError, ClockError, MeterError
 from edge_infer.boards.linux_board import FixedClock, KernelsClock, LinuxBoard
+from edge_infer.boards.meter_config import user_meter_file
 from edge_infer.boards.meters import accountable_meter, named_meter
 from edge_infer.boards.power import PowerMeter
 from edge_infer.boards.profile import BoardProfile, load_profile
@@ -89,5 +90,6 @@ def _mend(dev: Path | None = None) -> str:
         return f"no permission for {buses[0]}: {I2C_FORBIDDEN}"
     return (
         "no power meter is named; edge-infer doctor says what answers, edge-infer power calibrate "
-        "--meter ina219 --known-load ... names it"
+        "--meter ina219 --known-load ... names it, or, uncalibrated, the line kind = \"ina219\" in "
+        f"{user_meter_file()}"
     )

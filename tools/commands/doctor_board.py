@@ -75,8 +75,10 @@ def meter_findings(sysfs: Sysfs) -> Iterator[Finding]:
         yield Finding("meter", "ok", text)
     file = meter_file()
     if file is None:
-        mend = "edge-infer power calibrate -o meter.toml --known-load ..."
-        yield Finding("meter file", "note", "none: a profile's meter is used uncalibrated", mend)
+        mend = "edge-infer power calibrate --known-load ... --known-load ..."
+        yield Finding(
+            "meter file", "note", "none: run measures with what a kernel driver has", mend
+        )
         return
     try:
         config = read_meter_file(file)

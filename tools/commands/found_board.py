@@ -65,9 +65,9 @@ def priced_board(board: str, cost_table: Path | None) -> str:
         with suppress(OSError, ValueError, BoardError):  # whoever uses the table says what is wrong
             return CostTable.from_json(cost_table.read_text("utf-8")).board
     here = detect_board(RealSysfs())
-    modelled = SIMULATED + here
-    if here == HOST or modelled not in board_names():
-        say(f"board: {PRICED} (simulated), since this computer is no board that is known")
-        return PRICED
-    say(f"board: {modelled}, the model of this board")
-    return modelled
+    if SIMULATED + here in board_names():
+        say(f"board: {SIMULATED}{here}, the model of this board")
+        return SIMULATED + here
+    why = "this computer is no board that is known" if here == HOST else f"{here} has no model"
+    say(f"board: {PRICED} (simulated), since {why}")
+    return PRICED
