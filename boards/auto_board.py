@@ -90,6 +90,6 @@ def _mend(dev: Path | None = None) -> str:
         return f"no permission for {buses[0]}: {I2C_FORBIDDEN}"
     return (
         "no power meter is named; edge-infer doctor says what answers, edge-infer power calibrate "
-        "--meter ina219 --known-load ... names it, or, uncalibrated, the line kind = \"ina219\" in "
+        '--meter ina219 --known-load ... names it, or, uncalibrated, the line kind = "ina219" in '
         f"{user_meter_file()}"
     )
