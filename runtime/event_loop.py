@@ -115,19 +115,13 @@ class EventLoop:
         # A frame of a file arrives when it has been read; a schedule says otherwise, but not to a
         # live stream.
         scheduled = self.arrivals.paced and self.source.repeatable
-        arrival_ns = due_ns if scheduled else self._came_ns(raw)
+        arrival_ns = due_ns if scheduled else came_ns(raw, self.timebase)
         if len(queue) == self.queue_limit:
             queue.popleft()
             self.counts.dropped += 1
         queue.append(raw.arriving(self.counts.arrived, arrival_ns, self.deadline_ns))
         self.counts.arrived += 1
         return True
-
-    def _came_ns(self, raw: RawFrame) -> int:
-        """Return when a frame came: a camera's when it was read, by the clock that is ours too."""
-        if raw.read_ns is not None and isinstance(self.timebase, MonotonicTimebase):
-            return raw.read_ns
-        return self.timebase.now_ns()
 
     def _read_ahead(self, reader: FrameReader) -> bool:
         self.interruptible = True
@@ -151,3 +145,10 @@ class EventLoop:
             self.emit(record)
         self.drained()
         return self.timebase.now_ns() + DRAIN_EVERY_NS
+
+
+def came_ns(raw: RawFrame, timebase: Timebase) -> int:
+    """Return when a frame came: a camera's when it was read, where that clock is the board's."""
+    if raw.read_ns is not None and isinstance(timebase, MonotonicTimebase):
+        return raw.read_ns
+    return timebase.now_ns()

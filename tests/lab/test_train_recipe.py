@@ -108,5 +108,5 @@ def test_the_command_refuses_before_it_trains(
     assert code == 2 and "exists already" in said
     data = str(tmp_path / "none")
     code, said = run("digits-early-exit", "--out", str(tmp_path / "b"), "--data", data)
-    assert code == 1 and f"no data at {data}" in said
+    assert code == 2 and f"no data at {data}" in said
     assert list(tmp_path.iterdir()) == []

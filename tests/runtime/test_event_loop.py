@@ -11,7 +11,7 @@ from edge_infer.boards.timebase import MonotonicTimebase
 from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.runtime.arrivals import Arrivals, BackToBack, Periodic
 from edge_infer.runtime.errors import RunError
-from edge_infer.runtime.event_loop import EventLoop
+from edge_infer.runtime.event_loop import EventLoop, came_ns
 from edge_infer.runtime.frames.source import RawFrame
 from edge_infer.runtime.frames.sources import ArraySource
 from edge_infer.runtime.records import Frame, InferenceRecord
@@ -228,8 +228,7 @@ def test_a_live_source_ends_after_the_duration() -> None:
 
 
 def test_a_camera_s_frame_arrives_when_it_was_read_by_our_clock() -> None:
-    loop, _, _ = loop_of(1, 0)
     frame = RawFrame(np.zeros((2, 2, 1), np.uint8), read_ns=7)
-    assert loop._came_ns(frame) == 0  # virtual time is another clock
-    loop.timebase = MonotonicTimebase()
-    assert loop._came_ns(frame) == 7 < loop._came_ns(frame._replace(read_ns=None))
+    assert came_ns(frame, FakeTime()) == 0  # virtual time is another clock
+    ours = MonotonicTimebase()
+    assert came_ns(frame, ours) == 7 < came_ns(frame._replace(read_ns=None), ours)
