@@ -86,6 +86,11 @@ class PrometheusSink(Sink):
         except OSError as error:
             raise MissingPlaceError(self.name, error.strerror or str(error)) from error
 
+    @property
+    def port(self) -> int:
+        """The port that is listened on: the system's choice where 0 was asked for."""
+        return int(self._server.server_address[1])
+
     def write(self, record: InferenceRecord) -> None:
         """Count one record."""
         metrics, label = self._metrics, self._reader.read(record).label

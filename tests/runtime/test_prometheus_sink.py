@@ -24,8 +24,7 @@ def opened(port: int = 0) -> PrometheusSink:
 
 def fetched(sink: PrometheusSink) -> dict[tuple[str, str], float]:
     """Values by name and labels, as a scraper reads them."""
-    port = sink._server.server_address[1]
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+    with urllib.request.urlopen(f"http://127.0.0.1:{sink.port}/metrics") as answer:
         text = answer.read().decode()
     return {
         (sample.name, ",".join(sample.labels.values())): sample.value
