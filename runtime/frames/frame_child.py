@@ -121,6 +121,11 @@ class FrameChild(Closing):
         self.cut_bytes = 0
         """Of a last frame that is not whole."""
 
+    @property
+    def ended(self) -> bool:
+        """Whether the program has ended."""
+        return self._process.poll() is not None
+
     def read(self, patience_s: float) -> bytes | None:
         """Return the next frame, None at the end.
 

@@ -74,7 +74,7 @@ class LiveChildSource(Closing):
         self._waiting: tuple[bytes, int] | None = None
         """The newest frame that was not taken, and when it was read."""
         self._error: Exception | None = None
-        self._child: FrameChild | None = None
+        self.child: FrameChild | None = None
         self._given = 0
         """Frames that the program wrote so far."""
         self._last_reason = ""
@@ -124,7 +124,7 @@ class LiveChildSource(Closing):
             return
         for end in (FrameChild.stop, FrameChild.kill):
             with self._changed:
-                child = self._child
+                child = self.child
             if child is not None:
                 end(child)
             thread.join(2.0)
@@ -205,8 +205,8 @@ class LiveChildSource(Closing):
         with self._changed:
             if self._closing.is_set():
                 return None
-            self._child = FrameChild(self._program, self._select)
-            return self._child
+            self.child = FrameChild(self._program, self._select)
+            return self.child
 
     def _put(self, content: bytes) -> None:
         with self._changed:

@@ -48,12 +48,12 @@ class VideoSource(Closing):
         self.skipped: list[str] = []
         self._said: list[str] = []
         self._cut = 0
-        self._child: FrameChild | None = None
+        self.child: FrameChild | None = None
 
     def __iter__(self) -> Iterator[RawFrame]:
         self.close()
         self._said, self._cut = [], 0
-        self._child = child = FrameChild(self._program, self._select)
+        self.child = child = FrameChild(self._program, self._select)
         index = 0
         try:
             while (content := child.read(PATIENCE_S)) is not None:
@@ -86,9 +86,9 @@ class VideoSource(Closing):
 
     def close(self) -> None:
         """End ffmpeg. May be called twice."""
-        if self._child is not None:
-            self._child.close()
-            self._child = None
+        if self.child is not None:
+            self.child.close()
+            self.child = None
 
     def _check_end(self, child: FrameChild, frames: int) -> None:
         """Look at how ffmpeg ended.

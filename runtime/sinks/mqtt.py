@@ -76,16 +76,16 @@ class MqttSink(Sink):
         self._counted = False
         """What is confirmed from now on is no answer, or too late."""
         self._published = 0
-        self._own: set[int] = set()
+        self.unconfirmed: set[int] = set()
         """Numbers of messages that are no answers, not confirmed yet."""
-        self._client = client or new_client(address)
-        self._client.on_connect = self._on_connect
-        self._client.on_connect_fail = self._on_connect_fail
-        self._client.on_disconnect = self._on_disconnect
-        self._client.on_publish = self._on_publish
-        self._client.will_set(self._availability, OFFLINE, qos=1, retain=True)
-        self._client.connect_async(address.host, address.port, KEEPALIVE_S)
-        self._client.loop_start()
+        self.client = client or new_client(address)
+        self.client.on_connect = self._on_connect
+        self.client.on_connect_fail = self._on_connect_fail
+        self.client.on_disconnect = self._on_disconnect
+        self.client.on_publish = self._on_publish
+        self.client.will_set(self._availability, OFFLINE, qos=1, retain=True)
+        self.client.connect_async(address.host, address.port, KEEPALIVE_S)
+        self.client.loop_start()
 
     def write(self, record: InferenceRecord) -> None:
         """Publish one record; waits while the window is full, as in an outage."""
@@ -96,7 +96,7 @@ class MqttSink(Sink):
                 raise RunError("the run ended before the broker took all answers")
             self._published += 1
         # Outside the lock: the client holds one of its own while it confirms.
-        info = self._client.publish(self._address.topic, payload, qos=1)
+        info = self.client.publish(self._address.topic, payload, qos=1)
         if info.rc == _NOT_TAKEN:
             with self._changed:
                 self._published -= 1
@@ -115,9 +115,9 @@ class MqttSink(Sink):
             self._closing = self._counted = True
             left = self._unconfirmed
         if self._connected:
-            self._client.publish(self._availability, OFFLINE, qos=1, retain=True)
-        self._client.disconnect()
-        self._client.loop_stop()
+            self.client.publish(self._availability, OFFLINE, qos=1, retain=True)
+        self.client.disconnect()
+        self.client.loop_stop()
         if left:
             raise RunError(f"{left} answers were sent and not confirmed by the broker")
 
@@ -150,7 +150,7 @@ class MqttSink(Sink):
             self._changed.notify_all()
 
     def _publish_own(self, topic: str, payload: str) -> None:
-        self._own.add(self._client.publish(topic, payload, qos=1, retain=True).mid)
+        self.unconfirmed.add(self.client.publish(topic, payload, qos=1, retain=True).mid)
 
     def _on_connect_fail(self, client: "Client", userdata: Any) -> None:
         error = sys.exc_info()[1]  # the client calls this where it has caught it
@@ -174,8 +174,8 @@ class MqttSink(Sink):
     def _on_publish(
         self, client: "Client", userdata: Any, number: int, reason: Any, properties: Any
     ) -> None:
-        if number in self._own:
-            self._own.discard(number)
+        if number in self.unconfirmed:
+            self.unconfirmed.discard(number)
             return
         with self._changed:
             self.delivered += not self._counted

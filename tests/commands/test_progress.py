@@ -28,8 +28,8 @@ def test_a_bar_says_share_count_rate_and_time_left() -> None:
     assert screen.getvalue() == ""  # quick commands are quiet
     now[0] = 4.0
     drawn.show(100, 400)
-    assert drawn._progress is not None
-    drawn._progress.refresh()
+    assert drawn.progress is not None
+    drawn.progress.refresh()
     drawn.close()
     text = ESCAPE.sub("", screen.getvalue())
     assert " 25%" in text and "100 frames" in text and "25/s" in text and "left" in text
@@ -44,8 +44,8 @@ def test_bytes_have_their_rate_and_an_unknown_total_is_no_trouble() -> None:
     drawn = Bar("bytes", console, lambda: now[0])
     now[0] = 10.0
     drawn.show(50_000, None)
-    assert drawn._progress is not None
-    drawn._progress.refresh()
+    assert drawn.progress is not None
+    drawn.progress.refresh()
     drawn.close()
     assert "5.0 kB/s" in screen.getvalue()
 

@@ -237,11 +237,11 @@ def test_closing_ends_the_program_and_may_be_done_twice(place: Path) -> None:
     source = camera()
     frames = iter(source)
     next(frames)
-    child = source._child
+    child = source.child
     assert child is not None
     source.close()
     source.close()
-    assert child._process.poll() is not None
+    assert child.ended
     assert list(frames) == []
     camera().close()  # never started
 
@@ -339,9 +339,9 @@ def test_a_video_that_is_left_early_leaves_no_child(place: Path, tmp_path: Path)
     source = video_of(tmp_path)
     frames = iter(source)
     next(frames)
-    process = source._child._process
+    child = source.child
     source.close()
-    assert process.poll() is not None
+    assert child.ended
 
 
 @pytest.mark.parametrize(

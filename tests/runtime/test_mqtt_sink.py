@@ -133,7 +133,7 @@ def test_a_client_that_dies_is_offline_by_its_will() -> None:
     with FakeBroker() as broker:
         sink = sink_to(broker, Told())
         assert broker.wait_for(lambda found: "home/door/availability" in found.retained)
-        client = sink._client
+        client = sink.client
         assert client.socket() is not None
         client.reconnect_delay_set(1000, 1000)
         client.socket().shutdown(socket.SHUT_RDWR)  # type: ignore[union-attr]
@@ -294,7 +294,7 @@ def test_outages_of_a_long_run_leave_no_answer_unaccounted(hours: int, outages: 
     assert client.counts["t"] + thread.dropped == answers
     assert thread.dropped > 0  # outages are longer than the queue
     assert longest <= 256 and client.most_kept <= 20 + 2 * 5
-    assert len(told) == 1 and not sink._own
+    assert len(told) == 1 and not sink.unconfirmed
 
 
 @pytest.mark.parametrize(

@@ -47,25 +47,25 @@ class Bar:
         self._unit, self._console, self._clock_s = unit, console, clock_s
         self._begin_s = clock_s()
         self._draws = console is not None or can_draw()
-        self._progress: RichProgress | None = None
+        self.progress: RichProgress | None = None
         self._task: Any = None
 
     def show(self, done: int, total: int | None) -> None:
         """Show how far it is; `total` is None where nobody knows."""
         if not self._draws:
             return
-        if self._progress is None:
+        if self.progress is None:
             if self._clock_s() - self._begin_s < QUIET_S:
                 return
             self._start()
-        assert self._progress is not None
-        self._progress.update(self._task, completed=done, total=total, rate=self._rate(done))
+        assert self.progress is not None
+        self.progress.update(self._task, completed=done, total=total, rate=self._rate(done))
 
     def close(self) -> None:
         """Take the bar away."""
-        if self._progress is not None:
-            self._progress.stop()
-            self._progress, self._draws = None, False
+        if self.progress is not None:
+            self.progress.stop()
+            self.progress, self._draws = None, False
 
     def _rate(self, done: int) -> str:
         rate = done / max(self._clock_s() - self._begin_s, 1e-3)
@@ -82,7 +82,7 @@ class Bar:
             TimeRemainingColumn,
         )
 
-        self._progress = Progress(
+        self.progress = Progress(
             TaskProgressColumn(),
             BarColumn(20),
             TextColumn("{task.completed:,} {task.description}"),
@@ -95,9 +95,9 @@ class Bar:
             refresh_per_second=_REFRESH_HZ,
             redirect_stdout=sys.stdout.isatty(),
         )
-        self._task = self._progress.add_task(self._unit, total=None, rate="")
-        _begun_before(self._progress)
-        self._progress.start()
+        self._task = self.progress.add_task(self._unit, total=None, rate="")
+        _begun_before(self.progress)
+        self.progress.start()
 
 
 def _begun_before(drawn: "RichProgress") -> None:
