@@ -13,6 +13,8 @@ from click.testing import CliRunner, Result
 from tests.fakes.prunable_bundles import prunable_draft, write_prunable_bundle
 
 from edge_infer.boards import open_board
+from edge_infer.boards.profile import load_profile
+from edge_infer.boards.uncertainty import doubts
 from edge_infer.commands.reproduce import reproduce_group
 from edge_infer.commands.reproduce_all_in_one import _ideas, _key, against_alone
 from edge_infer.lab.reproduce.all_in_one_answers import Answers, RatioAnswers
@@ -59,6 +61,25 @@ def test_latency_is_level_over_the_clocks_of_a_raspberry_pi_4(document: Any) -> 
     fixed = claim(document, "latency_spread_fixed_net")["ours"]
     assert fixed == pytest.approx(1500 / 600, rel=1e-3)
     assert claim(document, "accuracy_points_over_fixed_net")["ours"] >= 2
+
+
+def test_sensitivity_puts_an_interval_beside_each_figure_of_a_board() -> None:
+    result = invoke("--board", PI_4, "--no-memory", "--sensitivity", "--json")
+    assert result.exit_code == 0, result.output
+    document = json.loads(result.stdout)
+    fastjsonschema.validate(json.loads(SCHEMA.read_text()), document)
+    for row in document["claims"]:
+        if row["board"] == "any":
+            assert "interval" not in row
+            continue
+        low, high = row["interval"]
+        assert low <= row["ours"] + 0.01 and row["ours"] - 0.01 <= high
+    spread = claim(document, "latency_spread_over_clocks")
+    assert spread["hangs_on"] in doubtful_keys()
+
+
+def doubtful_keys() -> set[str]:
+    return {doubt.key for doubt in doubts(load_profile(PI_4.removeprefix("sim:")))}
 
 
 def test_the_times_are_those_of_the_board(document: Any) -> None:

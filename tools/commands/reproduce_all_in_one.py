@@ -7,7 +7,13 @@ from typing import Any
 
 import click
 
-from edge_infer.commands.options import backend_option, json_option, option, resolver_option
+from edge_infer.commands.options import (
+    backend_option,
+    json_option,
+    option,
+    resolver_option,
+    sensitivity_option,
+)
 from edge_infer.commands.render import emit, note, table
 from edge_infer.commands.reproduce import claims_report
 from edge_infer.lab.reproduce.all_in_one import reproduce_all_in_one
@@ -40,6 +46,7 @@ CLEAR_PERCENT = 1.0
 )
 @option("--board", "boards", multiple=True, help="May be repeated.  [default: every simulated]")
 @option("--memory/--no-memory", default=True, help="Measure memory on this computer.")
+@sensitivity_option
 @backend_option
 @resolver_option
 @json_option
@@ -49,6 +56,7 @@ def all_in_one_command(
     data: Path | None,
     boards: tuple[str, ...],
     memory: bool,
+    sensitivity: bool,
     backend: str | None,
     resolver: str,
     as_json: bool,
@@ -60,6 +68,7 @@ def all_in_one_command(
         data,
         boards,
         memory=memory,
+        sensitivity=sensitivity,
         backend=open_backend(backend, resolver),
         progress=note,
     )

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 from edge_infer.boards import open_board
 from edge_infer.boards.cost_table import CostOrigin
+from edge_infer.boards.profile import BoardProfile
+from edge_infer.boards.simulated import SimulatedBoard
 from edge_infer.lab.costs.board_costs import weakest_origin
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import FULL_RATIO
@@ -46,7 +48,9 @@ class LevelLatency:
         return sum(by_ratio[ratio] for ratio in self.ratio_of.values()) / len(self.ratio_of)
 
 
-def level_latency(bundle: Bundle, board: str, spread: float) -> LevelLatency:
+def level_latency(
+    bundle: Bundle, board: str, spread: float, profile: BoardProfile | None = None
+) -> LevelLatency:
     """Choose the longest target that leaves the latency level enough, on one thread.
 
     Busy time until the answer, through all stages; nothing waits. The longer the target, the wider
@@ -56,11 +60,12 @@ def level_latency(bundle: Bundle, board: str, spread: float) -> LevelLatency:
         bundle: prunable.
         board: name of a board.
         spread: longest over shortest time that is level enough; the least there is, if none is.
+        profile: the simulated board with other figures than its own.
 
     Raises:
         RunError: the board has no cost table.
     """
-    with open_board(board) as opened:
+    with SimulatedBoard(profile, name=board) if profile else open_board(board) as opened:
         table = opened.cost_table(all_works(bundle))
     if table is None:
         raise RunError(f"{board} has no cost table: give a simulated board")
