@@ -27,10 +27,12 @@ FOREIGN = {
     "list-cameras": "rpicam-hello",
     "list-devices": "v4l2-ctl",
     "nopreview": "rpicam-vid",
+    "no-pager": "systemctl",
     "now": "systemctl",
     "only-upgrade": "apt",
     "reload": "udevadm",
     "timeout": "rpicam-vid",
+    "unit": "journalctl",
     "width": "rpicam-vid",
 }
 """Options of other programs that messages name, by program."""

@@ -1,182 +1,162 @@
-"""`edge-infer install-service`: the systemd unit, the rights it needs, and their removal.
+"""`edge-infer install-service`: systemd units, the rights they need, and their removal.
 
 What is done is a list of steps first: to print it, to do it, to undo it.
 """
 
-import os
-import shutil
-import subprocess
+import pwd
+import re
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
+from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from edge_infer.boards.cpufreq_policy import GOVERNOR, MAX_KHZ, MIN_KHZ, POLICIES, SETSPEED
-from edge_infer.boards.errors import BoardError
+from edge_infer.commands import install_steps
+from edge_infer.commands.install_steps import (
+    USER,
+    CheckReachable,
+    CheckSystemd,
+    Remove,
+    ResetRights,
+    Run,
+    Step,
+    WriteFile,
+    perform,
+)
+from edge_infer.commands.lazy_group import LazyGroup
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.render import emit
-from edge_infer.files import write_whole
 
-FILES = {
+RULES = {
     "edge-infer.sysusers": "usr/lib/sysusers.d/edge-infer.conf",
     "edge-infer.tmpfiles": "usr/lib/tmpfiles.d/edge-infer.conf",
     "edge-infer.rules": "usr/lib/udev/rules.d/60-edge-infer.rules",
-    "edge-infer.service": "etc/systemd/system/edge-infer.service",
 }
-"""Of this package -> where it goes. /usr/lib is read by every systemd, /etc is the administrator's:
-the service file names this very installation of Python."""
+"""Of this package -> where it goes: what all services share. /usr/lib is read by every systemd."""
+FILES = RULES | {"edge-infer.service": "etc/systemd/system/edge-infer.service"}
+"""Of serve. /etc is the administrator's: the unit names this very installation of Python."""
 FOLDERS = ("run/edge-infer", "var/lib/edge-infer", "var/cache/edge-infer")
 """What the service keeps."""
 CLOCK_FILES = (GOVERNOR, SETSPEED, MIN_KHZ, MAX_KHZ)
 """Whose rights edge-infer.tmpfiles changes."""
 UNIT = "edge-infer.service"
-USER = "edge-infer"
+UNITS = "etc/systemd/system"
+SETTINGS = "etc/edge-infer"
+STATE = "var/lib"
 TMPFILES = "/usr/bin/systemd-tmpfiles"
 
-
-@click.command("install-service", short_help="Install edge-infer serve as a systemd service.")
-@option("--dry-run", is_flag=True, help="Print exactly what would be done, and do nothing.")
-@option("--uninstall", is_flag=True, help="Remove all of it, slots and user included.")
-@option(
+dry_run_option = option(
+    "--dry-run", is_flag=True, help="Print exactly what would be done, and do nothing."
+)
+root_option = option(
     "--root",
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("/"),
     show_default=True,
     help="Put the files below this folder (an image being built); runs no commands there.",
 )
-@json_option
-def install_service_command(dry_run: bool, uninstall: bool, root: Path, as_json: bool) -> None:
-    """Install `edge-infer serve` as a service that is not root.
+_COMMANDS = {
+    "serve": (
+        ".install_service",
+        "serve_service_command",
+        "Install edge-infer serve.",
+    ),
+    "run": (".install_run", "run_service_command", "Install edge-infer run on a camera."),
+}
 
-    Writes a systemd unit with watchdog and clock restore, udev rules for I2C and the Edge TPU, and
-    the group edge-infer, whose members may set the clock.
+
+def _serve_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    uninstall = option(
+        "--uninstall", is_flag=True, help="Remove every service, slots and user included."
+    )
+    return dry_run_option(uninstall(root_option(json_option(command))))
+
+
+@click.group(
+    "install-service",
+    cls=LazyGroup,
+    table=_COMMANDS,
+    invoke_without_command=True,
+    short_help="Install edge-infer run or serve as a systemd service.",
+)
+@_serve_options
+@click.pass_context
+def install_service_command(
+    ctx: click.Context, dry_run: bool, uninstall: bool, root: Path, as_json: bool
+) -> None:
+    """Install `edge-infer serve` or `edge-infer run` as a service that is not root.
+
+    Writes a systemd unit with clock restore, udev rules for I2C and the Edge TPU, and the group
+    edge-infer, whose members may set the clock. Without a command it is serve, with watchdog.
     """
-    steps = removal(root) if uninstall else installation(root)
+    if ctx.invoked_subcommand is None:
+        install_serve(dry_run, uninstall, root, as_json)
+        return
+    for name in ctx.params:
+        if ctx.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            written = {"as_json": "--json"}.get(name, f"--{name.replace('_', '-')}")
+            raise click.UsageError(f"write {written} behind {ctx.invoked_subcommand}")
+
+
+@click.command("serve", short_help="Install edge-infer serve.")
+@_serve_options
+def serve_service_command(dry_run: bool, uninstall: bool, root: Path, as_json: bool) -> None:
+    """Install `edge-infer serve` as a service; its options stand in /etc/edge-infer/serve.env."""
+    install_serve(dry_run, uninstall, root, as_json)
+
+
+def install_serve(dry_run: bool, uninstall: bool, root: Path, as_json: bool) -> None:
+    """Install serve, or remove all services; or say what that would be."""
+    carry_out(removal(root) if uninstall else installation(root), dry_run, as_json)
+
+
+def carry_out(steps: Sequence[Step], dry_run: bool, as_json: bool, *more: str) -> None:
+    """Do steps, or not, and print them, and more lines once they are done. Raises BoardError."""
     if not dry_run:
         perform(steps)
     texts = [str(step) for step in steps]
-    end = "nothing was done" if dry_run else "done"
-    emit(as_json, {"done": not dry_run, "steps": texts}, "\n".join([*texts, end]))
-
-
-@dataclass(frozen=True, slots=True)
-class WriteFile:
-    """Write a text file, and its folder."""
-
-    path: Path
-    text: str
-
-    def __str__(self) -> str:
-        body = "".join(f"    {line}\n" for line in self.text.splitlines())
-        return f"write {self.path}:\n{body}".rstrip("\n")
-
-    def do(self) -> None:
-        """Write it."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(self.path, self.text)
-
-
-@dataclass(frozen=True, slots=True)
-class Remove:
-    """Remove a file or a folder with all that is in it."""
-
-    path: Path
-
-    def __str__(self) -> str:
-        return f"remove {self.path}"
-
-    def do(self) -> None:
-        """Remove it, if it is there."""
-        if self.path.is_dir() and not self.path.is_symlink():
-            shutil.rmtree(self.path)
-        else:
-            self.path.unlink(missing_ok=True)
-
-
-@dataclass(frozen=True, slots=True)
-class Run:
-    """Run a command; one that may fail says so."""
-
-    words: tuple[str, ...]
-    may_fail: bool = False
-
-    def __str__(self) -> str:
-        return f"run {' '.join(self.words)}" + (" (may fail)" if self.may_fail else "")
-
-    def do(self) -> None:
-        """Run it. Raises BoardError when it fails and must not."""
-        try:
-            done = subprocess.run(self.words, capture_output=True, text=True, check=False)
-            failure = (done.stderr or done.stdout).strip() if done.returncode else ""
-            failed = done.returncode != 0
-        except OSError as error:
-            failed, failure = True, str(error)
-        if failed and not self.may_fail:
-            raise BoardError(f"{' '.join(self.words)} failed: {failure}")
-
-
-@dataclass(frozen=True, slots=True)
-class ResetRights:
-    """Give files back to root alone, as the kernel made them."""
-
-    root: Path
-    pattern: str
-
-    def __str__(self) -> str:
-        return f"give {self.root / self.pattern} back to root, mode 0644"
-
-    def do(self) -> None:
-        """Do so for every file there is."""
-        for path in self.root.glob(self.pattern):
-            os.chown(path, 0, 0)
-            path.chmod(0o644)
-
-
-@dataclass(frozen=True, slots=True)
-class CheckReachable:
-    """Check that others than its owner can come to a program: it may lie below /root."""
-
-    program: Path
-
-    def __str__(self) -> str:
-        return f"check that the user {USER} can run {self.program}"
-
-    def do(self) -> None:
-        """Check it. Raises BoardError."""
-        for path in (self.program, self.program.resolve()):
-            parents = path.absolute().parents
-            closed = next((p for p in parents if not p.stat().st_mode & 0o001), None)
-            if closed is not None:
-                raise BoardError(
-                    f"the user {USER} cannot run {self.program}: {closed} is closed to others; "
-                    "install edge-infer where all may read it, for example in /opt/edge-infer"
-                )
-
-
-Step = WriteFile | Remove | Run | ResetRights | CheckReachable
+    end = ["nothing was done"] if dry_run else [*more, "done"]
+    emit(as_json, {"done": not dry_run, "steps": texts}, "\n".join([*texts, *end]))
 
 
 def installation(root: Path = Path("/")) -> Sequence[Step]:
-    """Return the steps that install the service.
+    """Return the steps that install serve.
 
     Args:
         root: below which the files go; commands run only for "/".
     """
-    steps: list[Step] = [WriteFile(root / path, _text(name)) for name, path in FILES.items()]
-    if root != Path("/"):
-        return steps
+    steps = [WriteFile(root / path, unit_text(name)) for name, path in FILES.items()]
+    return with_rights(root, (), steps, [Run(("systemctl", "enable", UNIT))])
+
+
+def with_rights(
+    root: Path, checks: Sequence[Step], files: Sequence[Step], starts: Sequence[Step]
+) -> Sequence[Step]:
+    """Return checks, files and starts with what makes the user and its rights between them.
+
+    Args:
+        root: below which the files go; of others than "/" they alone are done.
+        checks: before anything is written.
+        files: the rules' among them.
+        starts: what systemd is told at the end.
+    """
+    if root != install_steps.SYSTEM:
+        return files
     return [
         CheckReachable(Path(sys.executable)),
-        *steps,
-        Run(("systemd-sysusers", "edge-infer.conf")),
+        CheckSystemd(),
+        *checks,
+        *files,
+        Run(("systemd-sysusers", "edge-infer.conf"), takes_back=_user_removal()),
         Run(("systemd-tmpfiles", "--create", "edge-infer.conf")),
         Run(("udevadm", "control", "--reload"), may_fail=True),
         Run(("udevadm", "trigger", "--action=change"), may_fail=True),
         Run(("systemctl", "daemon-reload")),
-        Run(("systemctl", "enable", UNIT)),
+        *starts,
     ]
 
 
@@ -185,12 +165,14 @@ def removal(root: Path = Path("/")) -> Sequence[Step]:
 
     The groups of the system that the user was in (i2c, dialout, gpio, video, plugdev) stay.
     """
+    runs = [step for name in names(root) if name != "serve" for step in unit_removal(name, root)]
     files: list[Step] = [Remove(root / path) for path in FILES.values()]
     folders: list[Step] = [Remove(root / path) for path in FOLDERS]
-    if root != Path("/"):
-        return [*files, *folders]
+    if root != install_steps.SYSTEM:
+        return [*runs, *files, *folders]
     command = (sys.executable, "-m", "edge_infer", "boards", "restore")
     return [
+        *runs,
         Run(("systemctl", "disable", "--now", UNIT), may_fail=True),
         Run(command, may_fail=True),
         *files,
@@ -203,21 +185,48 @@ def removal(root: Path = Path("/")) -> Sequence[Step]:
     ]
 
 
-def perform(steps: Sequence[Step]) -> None:
-    """Do the steps in order. Raises BoardError at the first that fails."""
-    if os.geteuid() != 0:
-        raise BoardError(
-            "installing a service needs root: sudo "
-            f"{sys.executable} -m edge_infer install-service; --dry-run shows what it does"
-        )
-    for step in steps:
-        try:
-            step.do()
-        except OSError as error:
-            raise BoardError(f"{step}: {error.strerror}".splitlines()[0]) from error
+def unit_removal(name: str, root: Path) -> Sequence[Step]:
+    """Return the steps that remove one service's unit, settings and state; user and rules stay."""
+    unit = unit_of(name)
+    folders = (f"{SETTINGS}/{name}", f"{STATE}/edge-infer-{name}") if name != "serve" else ()
+    files = [Remove(root / path) for path in (f"{UNITS}/{unit}", *folders)]
+    if root != install_steps.SYSTEM:
+        return files
+    return [
+        Run(("systemctl", "disable", "--now", unit), may_fail=True),
+        *files,
+        Run(("systemctl", "daemon-reload"), may_fail=True),
+    ]
 
 
-def _text(name: str) -> str:
-    text = (resources.files("edge_infer.boards") / "system" / name).read_text(encoding="utf-8")
-    command = f"{sys.executable} -m edge_infer"
-    return text.replace("@COMMAND@", command).replace("@TMPFILES@", TMPFILES)
+def unit_of(name: str) -> str:
+    """Return the unit of a service."""
+    return UNIT if name == "serve" else f"edge-infer-{name}.service"
+
+
+def names(root: Path) -> list[str]:
+    """Return the services that are installed."""
+    found = sorted((root / UNITS).glob("edge-infer*.service"))
+    return ["serve" if path.name == UNIT else path.stem[len("edge-infer-") :] for path in found]
+
+
+def unit_text(name: str, **places: str) -> str:
+    """Return a file of this package with its places filled: @NAME@ and what all have."""
+    folder = resources.files("edge_infer.boards") / "system"
+    text = (folder / name).read_text(encoding="utf-8")
+    filled = {
+        "HARDENING": (folder / "hardening.conf").read_text(encoding="utf-8").rstrip("\n"),
+        "COMMAND": f"{sys.executable} -m edge_infer",
+        "TMPFILES": TMPFILES,
+    }
+    filled |= places
+    return re.sub("@([A-Z]+)@", lambda found: filled[found[1]], text)
+
+
+def _user_removal() -> tuple[str, ...]:
+    """Return what takes the user back, nothing where there is one already."""
+    try:
+        pwd.getpwnam(USER)
+    except KeyError:
+        return ("userdel", USER)
+    return ()

@@ -50,8 +50,9 @@ COMMANDS = {
     "install-service": (
         ".install_service",
         "install_service_command",
-        "Install edge-infer serve as a systemd service.",
+        "Install edge-infer run or serve as a systemd service.",
     ),
+    "service": (".service", "service_group", "Watch and remove installed services."),
     "train": (".train", "train_command", "Train a bundle from a recipe."),
     "init": (".init", "init_command", "Write an edge-infer.toml for what is found here."),
     "completion": (

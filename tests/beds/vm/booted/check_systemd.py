@@ -12,11 +12,10 @@ from edge_infer.commands.install_service import (
     FILES,
     FOLDERS,
     UNIT,
-    USER,
     installation,
-    perform,
     removal,
 )
+from edge_infer.commands.install_steps import USER, perform
 
 HOST = Path("/dev/ttyACM0")
 ETC = Path("/etc/edge-infer")

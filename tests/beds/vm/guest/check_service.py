@@ -14,8 +14,9 @@ from tests.beds.vm.guest.machine import command, load_clock, policy_settings
 from edge_infer.boards.cpufreq_policy import POLICIES
 from edge_infer.boards.sysfs import RealSysfs
 from edge_infer.commands.doctor_board import clock_findings, i2c_findings
-from edge_infer.commands.install_service import FILES, perform, removal
+from edge_infer.commands.install_service import FILES, removal
 from edge_infer.commands.install_service import installation as installed_files
+from edge_infer.commands.install_steps import perform
 
 STAGE = Path("/run/stage")
 """The guest's /usr is the host's, read-only."""
