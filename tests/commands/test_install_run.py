@@ -29,6 +29,7 @@ PROGRAMS = (
     "chgrp",
     "userdel",
     "journalctl",
+    "rpicam-vid",
 )
 
 
@@ -162,6 +163,11 @@ def test_a_failed_replacement_brings_back_what_was_there(computer: Computer) -> 
         (["--trace", ".."], 2, "without folder"),
         (["-o", "-", "--answers"], 2, "standard output both"),
         (["--policy", "planned", "--cost-table", "none.json"], 2, "nothing is there"),
+        (["--board", "nonsense"], 2, "no board nonsense"),
+        (["--ideal"], 2, "no simulated board"),
+        (["--ratio", "7"], 2, "has no ratio 7"),
+        (["--labels", "/etc/passwd"], 2, "--labels"),
+        (["--hours", "3"], 2, "--battery"),
         (["--name", "../x"], 2, "no name of a service"),
         (["--name", "serve"], 2, "no name of a service"),
         (["--name", ""], 2, "no name of a service"),
@@ -181,7 +187,14 @@ def test_what_run_would_refuse_is_refused_before_anything_is_written(
 
 
 @pytest.mark.parametrize(
-    "words", [["no-such-bundle", "camera"], [BUNDLE], [BUNDLE, "-"], [BUNDLE, "no-such.mp4"]]
+    "words",
+    [
+        ["no-such-bundle", "camera"],
+        [BUNDLE],
+        [BUNDLE, "-"],
+        [BUNDLE, "no-such.mp4"],
+        [BUNDLE, "camera:x"],
+    ],
 )
 def test_a_bundle_or_source_that_is_none_is_refused(computer: Computer, words: list[str]) -> None:
     assert run_line(["install-service", "run", *words, "--root", str(computer.root)]) == 2

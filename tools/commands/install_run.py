@@ -3,14 +3,15 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import click
 
-from edge_infer.commands.budget_options import budget_uw
+from edge_infer.commands import install_steps
 from edge_infer.commands.bundle_place import open_named_bundle
+from edge_infer.commands.install_checks import check_options
 from edge_infer.commands.install_service import (
     RULES,
     SETTINGS,
@@ -26,10 +27,9 @@ from edge_infer.commands.install_service import (
 from edge_infer.commands.install_steps import USER, CheckReadable, Run, Step, WriteFile
 from edge_infer.commands.options import json_option, option, refuse_existing
 from edge_infer.commands.run import run_command
-from edge_infer.commands.run_options import RunPolicy
 from edge_infer.commands.settings import PROJECT_FILE
-from edge_infer.commands.sink_options import STANDARD_OUTPUT, SinkOptions
-from edge_infer.commands.source_options import CAMERA_NAME, STANDARD_INPUT, named_input
+from edge_infer.commands.sink_options import STANDARD_OUTPUT
+from edge_infer.commands.source_options import CAMERA_NAME, named_input
 
 _NAME = re.compile("[a-z0-9][a-z0-9_-]{0,39}")
 _NOT_OF_A_SERVICE = {"live", "as_json"}
@@ -121,7 +121,7 @@ def _install(
     """
     given, opened = click.get_current_context().meta[_GIVEN], open_named_bundle(bundle)
     source = named_input(input, origin)
-    _check(source, given, options)
+    check_options(opened, source, given, options, here=root == install_steps.SYSTEM)
     service = _service(opened.manifest.name if name is None else name, bundle, str(source), given)
     unit = root / UNITS / unit_of(service.name)
     refuse_existing(unit, replace)
@@ -151,27 +151,6 @@ def steps_of(service: RunService, root: Path) -> list[Step]:
         ],
     )
     return list(steps)
-
-
-def _check(source: str | None, given: Mapping[str, Any], options: Mapping[str, Any]) -> None:
-    """Refuse what run would refuse once it is started. Raises click.UsageError, and run's own."""
-    if source is None:
-        raise click.UsageError("a service needs an input that goes on: --source camera")
-    if source == STANDARD_INPUT:
-        raise click.UsageError("a service has no standard input; give it a --source: camera")
-    sinks = {f.name: options[f.name] for f in fields(SinkOptions) if f.name in options}
-    SinkOptions(**sinks).refuse_mixed_output(False)
-    budget = budget_uw(options["power_budget"], options["battery"], options["hours"])
-    bounds = options["target"], options["misses"], options["loss"]
-    RunPolicy(options["policy"], *bounds, budget, options["cost_table"]).refuse(given)
-    if options["mqtt"] is not None:
-        from edge_infer.runtime.sinks.mqtt_address import mqtt_address
-
-        mqtt_address(options["mqtt"], None, options["mqtt_ca"])
-    if options["prometheus"] is not None:
-        from edge_infer.runtime.sinks.prometheus import scrape_address
-
-        scrape_address(options["prometheus"])
 
 
 def _service(name: str, bundle: str, source: str, given: Mapping[str, Any]) -> RunService:
