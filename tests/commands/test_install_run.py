@@ -160,6 +160,7 @@ def test_a_failed_replacement_brings_back_what_was_there(computer: Computer) -> 
         (["--target", "20ms"], 2, "--target"),
         (["-o", "/tmp/rows.jsonl"], 2, "may write to /var/lib/edge-infer-digits-early-exit alone"),
         (["-o", "../rows.jsonl"], 2, "without folder"),
+        (["-o", "rows.txt"], 2, ".jsonl or .csv"),
         (["--trace", ".."], 2, "without folder"),
         (["-o", "-", "--answers"], 2, "standard output both"),
         (["--policy", "planned", "--cost-table", "none.json"], 2, "nothing is there"),

@@ -1,8 +1,9 @@
 """What `run` would refuse once systemd has started it is refused before it is installed."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import ExitStack
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
@@ -14,7 +15,7 @@ from edge_infer.commands.budget_options import budget_uw
 from edge_infer.commands.marker import REMOTE
 from edge_infer.commands.run_engine import NEAREST
 from edge_infer.commands.run_options import RunPolicy
-from edge_infer.commands.sink_options import SinkOptions
+from edge_infer.commands.sink_options import STANDARD_OUTPUT, SinkOptions
 from edge_infer.commands.source_options import STANDARD_INPUT, SourceOptions, open_input
 from edge_infer.commands.steady_options import SteadyOptions
 from edge_infer.models_tflite import Bundle
@@ -48,6 +49,7 @@ def check_options(
     if source == STANDARD_INPUT:
         raise click.UsageError("a service has no standard input; give it a --source: camera")
     _of(SinkOptions, options).refuse_mixed_output(False)
+    _check_rows(options["output"])
     _of(SteadyOptions, options).check(bundle)
     _check_policy(given, options)
     _check_places(bundle, options)
@@ -62,6 +64,12 @@ def check_options(
 def _of(record: type[Record], options: Mapping[str, Any]) -> Record:
     names = [field.name for field in fields(record) if field.name in options]
     return record(**{name: options[name] for name in names})
+
+
+def _check_rows(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if str(path) != STANDARD_OUTPUT and path.suffix not in (".jsonl", ".csv"):
+            raise click.UsageError(f"-o {path}: rows are written as .jsonl or .csv; name it so")
 
 
 def _check_policy(given: Mapping[str, Any], options: Mapping[str, Any]) -> None:
