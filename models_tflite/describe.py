@@ -123,11 +123,11 @@ def _dtype(tensor: Tensor) -> Dtype:
 
 
 def arithmetic_of(graph: Graph) -> Literal["int8", "uint8", "int16", "float32"]:
-    """Return the activation dtype of the operator with the most MACs."""
+    """Return the activation dtype of the operator with the most MACs; the input's if none has."""
     heaviest = max(graph.nodes, key=lambda node: node_macs(graph, node), default=None)
-    if heaviest is None or not node_macs(graph, heaviest):
-        return "float32"
-    dtype = activation(graph, heaviest).dtype
+    dtype = graph.tensors[graph.inputs[0]].dtype if graph.inputs else "float32"
+    if heaviest is not None and node_macs(graph, heaviest):
+        dtype = activation(graph, heaviest).dtype
     return cast(
         Literal["int8", "uint8", "int16", "float32"], dtype if dtype in _ARITHMETICS else "float32"
     )

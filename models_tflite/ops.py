@@ -2,6 +2,7 @@
 
 import math
 
+from edge_infer.models_tflite.errors import ModelError
 from edge_infer.models_tflite.graph import NO_TENSOR, Graph, Node, Tensor
 from edge_infer.models_tflite.stage_spec import Op
 
@@ -33,7 +34,7 @@ def node_macs(graph: Graph, node: Node) -> int:
         case "SVDF":
             weights = graph.operand(node, 1).elements + graph.operand(node, 2).elements
             return math.prod(graph.operand(node, 0).shape[:1]) * weights
-        case "UNIDIRECTIONAL_SEQUENCE_LSTM" | "UNIDIRECTIONAL_SEQUENCE_RNN":
+        case name if name.endswith(("LSTM", "RNN")):
             return _recurrent_macs(graph, node)
         case _:
             return 0
@@ -45,7 +46,10 @@ def activation(graph: Graph, node: Node) -> Tensor:
 
 
 def _recurrent_macs(graph: Graph, node: Node) -> int:
-    """Each weight matrix is used once a time step and batch entry: input [N, T, I], [T, N, I]."""
+    """Each weight matrix is used once a time step and batch entry.
+
+    Input [N, T, I] or [T, N, I] of the kernels of sequences, [N, I] of LSTM and RNN.
+    """
     steps = math.prod(graph.operand(node, 0).shape[:-1])
     tensors = [graph.tensors[index] for index in node.inputs[1:] if index != NO_TENSOR]
     return steps * sum(t.elements for t in tensors if t.constant and len(t.shape) == 2)
@@ -73,6 +77,8 @@ def _taps(graph: Graph, node: Node) -> int:
         case "CONV_2D" | "TRANSPOSE_CONV" | "DEPTHWISE_CONV_2D":
             return math.prod(graph.operand(node, 1).shape[1:3])
         case "AVERAGE_POOL_2D" | "MAX_POOL_2D":
+            if node.options is None:
+                raise ModelError(f"an operator {node.op} has no window: the file is damaged")
             return int(node.options.filterHeight) * int(node.options.filterWidth)
         case _:
             return 1

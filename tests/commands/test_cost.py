@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import fastjsonschema
+import numpy as np
 import pytest
+from tests.fakes.odd_models import compiled_for_edgetpu
 from tests.fakes.prunable_nets import ChannelNet
+from tests.fakes.tiny_models import ModelBuilder, single_model
 
 from edge_infer.boards.cost_model import CostModel
 from edge_infer.boards.cost_table import OperatingPoint
@@ -17,7 +20,8 @@ from edge_infer.boards.uncertainty import Doubt, doubts, drawn, one_by_one, with
 from edge_infer.commands.root import run_line
 from edge_infer.lab.costs.model_cost import model_cost, model_works
 from edge_infer.lab.costs.networks import network
-from edge_infer.models_tflite import open_bundle
+from edge_infer.models_tflite import ModelError, open_bundle
+from edge_infer.models_tflite.flatbuffer import pack, unpack
 from edge_infer.runtime.stage_costs import works_of
 
 SCHEMAS = Path(__file__).parents[2] / "tools" / "commands" / "schemas"
@@ -177,3 +181,52 @@ def test_boards_check_tells_ratio_median_and_source(capsys: pytest.CaptureFixtur
     assert "mlcommons/inference_results_v1.0" in text and "at worst" in text
     assert run_line(["boards", "check", "--board", "host"]) == 1
     assert "no published measurement of host" in capsys.readouterr().err
+
+
+def test_work_that_cannot_be_counted_is_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It would come out far too cheap, or of kernels that nobody counted."""
+    frame = [1, 8, 8, 4]
+
+    def refused(model: bytes) -> str:
+        path = tmp_path / "odd.tflite"
+        path.write_bytes(model)
+        assert run_line(["cost", str(path)]) == 2
+        return capsys.readouterr().err
+
+    opened = unpack(single_model())
+    opened.subgraphs[0].tensors[0].shapeSignature = [1, -1, -1, 3]
+    assert "[1, -1, -1, 3]: its work hangs on the open sizes" in refused(pack(opened))
+    assert "compiled for the Edge TPU" in refused(compiled_for_edgetpu())
+    b = ModelBuilder()
+    inside = b.tensor("frame", frame, "float32", 0.0)
+    outside = b.tensor("map", frame, "float32", 0.0)
+    b.op("CONV_2D", [inside, b.weights("w", [4, 1, 1, 4])], [outside], "Conv2DOptions")
+    assert "int8 weights under float32 activations" in refused(b.build([inside], [outside]))
+
+
+def test_weights_in_float16_are_unpacked_once_and_not_each_time() -> None:
+    b = ModelBuilder()
+    inside, outside = (b.tensor(name, [1, 4], "float32", 0.0) for name in ("frame", "scores"))
+    packed = b.tensor("packed", [4, 4], "float32", 0.0, data=np.ones((4, 4), np.float32))
+    weights = b.tensor("weights", [4, 4], "float32", 0.0)
+    b.op("DEQUANTIZE", [packed], [weights])
+    b.op("FULLY_CONNECTED", [inside, weights], [outside], "FullyConnectedOptions")
+    (work,) = model_works("half", b.build([inside], [outside]))
+    assert [op.op for op in work.ops] == ["FULLY_CONNECTED"] and work.macs == 16
+
+
+def test_a_model_without_products_is_of_its_inputs_type() -> None:
+    b = ModelBuilder()
+    inside, beside = b.tensor("frame", [1, 4]), b.tensor("other", [1, 4])
+    (work,) = model_works("sum", b.build([inside, beside], [b.add("sum", inside, beside)]))
+    assert work.dtype == "int8"
+
+
+def test_pooling_that_lost_its_window_is_damage() -> None:
+    tree = unpack(single_model())
+    for node in tree.subgraphs[0].operators:
+        node.builtinOptions, node.builtinOptionsType = None, 0
+    with pytest.raises(ModelError, match="AVERAGE_POOL_2D has no window: the file is damaged"):
+        model_works("cut", pack(tree))

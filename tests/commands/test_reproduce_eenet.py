@@ -96,3 +96,17 @@ def test_the_grid_is_printed_whole_losses_included(
     lost = grid_report([{**document["grid"][0], "kept": False}])
     assert "LOST" in lost
     assert "0 of 1 cells" in lost
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--bundle", "cifar10-narrow"], "cifar10-narrow is one net without early exits"),
+        (["--sweep", "--load", "0.9"], "--sweep has its own loads: leave --load 0.9 out"),
+    ],
+)
+def test_what_the_claims_are_not_about_is_a_usage_error(
+    arguments: list[str], sentence: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_line(["reproduce", "eenet", *arguments]) == 2
+    assert sentence in capsys.readouterr().err

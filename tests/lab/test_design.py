@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 from edge_infer.boards.cost_table import OpWork, Work
 from edge_infer.commands.root import run_line
 from edge_infer.lab.design.designed import kind_of
-from edge_infer.lab.design.members import Member, read_candidates
+from edge_infer.lab.design.members import Candidates, Member, read_candidates
 from edge_infer.lab.design.prices import MARGIN, Prices
 from edge_infer.lab.design.screen import DOUBT, Screen
 from edge_infer.lab.design.search import search
 from edge_infer.lab.tuning import LossBound
+from edge_infer.lab.tuning.calibration_data import CalibrationData
 from edge_infer.models_tflite import open_backend, open_bundle
 from edge_infer.runtime.errors import InputError, RunError
 
@@ -173,3 +174,45 @@ def test_what_cannot_be_designed_is_said(
 ) -> None:  # fmt: skip
     assert run_line(["design", *arguments, "--calibration", str(samples)]) == code
     assert sentence in capsys.readouterr().err
+
+
+def test_the_reference_needs_no_test_against_itself() -> None:
+    """At a confidence that the exact test cannot reach the reference still stands."""
+    draw = np.random.default_rng(0)
+    right = (draw.random(3000) < 0.9).tolist()
+    reference = net("b", 10**7, [0.0] * 3000, right)
+    poor = net("a", 10**6, [0.0] * 3000, [not each for each in right])
+    frames = list(np.zeros((3000, 1)))
+    data = CalibrationData(frames, np.zeros(3000, np.int64), "drawn", (), (), {})
+    found = Candidates((poor, reference), ("x", "y"), data)
+    bound = LossBound(0.01, 0.999999)
+    design = search(found, reference, PRICES_OF_THREE, bound, 0, lambda _: None)
+    assert [finalist.row for finalist in design.finalists] == [(reference,)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["--out", "a b"], "--out a b: a bundle is named with letters"),
+        (["--deadline", "0ms"], "'0ms' is too little: more than 0"),
+        (["--threads", "9"], "offers none of the threads (9,)"),
+    ],
+)
+def test_what_no_design_has_is_a_usage_error(
+    arguments: list[str], sentence: str, samples: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = ["design", "digits-early-exit", "--loss", "4", "--calibration", str(samples)]
+    assert run_line([*line, *arguments]) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_the_option_that_replaces_a_bundle_is_the_one_that_is_named(
+    samples: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "designed"
+    line = ["design", "digits-early-exit", "--loss", "4", "--calibration", str(samples),
+            "-o", str(out)]  # fmt: skip
+    assert run_line(line) == 0
+    assert run_line(line) == 2
+    assert "give --replace" in capsys.readouterr().err
+    assert run_line([*line, "--replace"]) == 0

@@ -5,6 +5,7 @@ from typing import Any
 
 import click
 
+from edge_infer.commands.bundle_build import BUNDLE_NAME
 from edge_infer.commands.options import (
     Threads,
     backend_option,
@@ -69,7 +70,7 @@ LOAD = 0.6
 @option("--threads", type=Threads(), default="1", show_default=True, help="Thread counts.")
 @option("--seed", type=SEED, default=0, show_default=True, help="Of the split of the inputs.")
 @option("--out", "-o", type=click.Path(path_type=Path), help="Write the best as a bundle.")
-@option("--force", is_flag=True, help="Replace a bundle that stands at --out.")
+@option("--replace", "--force", is_flag=True, help="Replace a bundle that stands at --out.")
 @option("--plot", type=click.Path(path_type=Path), help="Draw the frontier: .png, .svg or .pdf.")
 @backend_option
 @resolver_option
@@ -87,7 +88,7 @@ def design_command(
     threads: tuple[int, ...],
     seed: int,
     out: Path | None,
-    force: bool,
+    replace: bool,
     plot: Path | None,
     backend: str | None,
     resolver: str,
@@ -101,7 +102,11 @@ def design_command(
     """
     check_picture(plot)
     if out is not None:
-        refuse_existing(out, force)
+        refuse_existing(out, replace)
+        if not BUNDLE_NAME.fullmatch(out.name):
+            raise click.UsageError(
+                f"--out {out}: a bundle is named with letters, digits, dots, - and _, 100 at most"
+            )
     kernels = open_backend(backend, resolver)
     found = read_candidates(candidates, kernels, calibration, calibration_labels, note)
     plain = [member for member in found.members if len(member.exits) == 1]
@@ -115,7 +120,7 @@ def design_command(
     design = search(found, against, prices, bound, seed, note)
     document = design_document(design, board, prices.deadline_ns, 1e9 / gap_ns)
     if out is not None:
-        write_design(design, out, kernels.info, document, force)
+        write_design(design, out, kernels.info, document, replace)
     if plot is not None:
         _save_plot(document, plot)
     emit(as_json, document, _report(document, out))

@@ -37,6 +37,7 @@ class _Quantity(click.ParamType[int]):
     """A number with its unit, as an integer; a bare number is refused."""
 
     parse: Callable[[str], int]
+    least = 0
     most: int
     most_text: str
 
@@ -50,6 +51,8 @@ class _Quantity(click.ParamType[int]):
             self.fail(str(error), param, ctx)
         if found > self.most:
             self.fail(f"{value!r} is too much: at most {self.most_text}", param, ctx)
+        if found < self.least:
+            self.fail(f"{value!r} is too little: more than 0", param, ctx)
         return found
 
 
@@ -58,6 +61,7 @@ class Duration(_Quantity):
 
     name = "time"
     parse = staticmethod(parse_duration_ns)
+    least = 1
     most, most_text = 10**18, "1000000000s"
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
 from edge_infer.commands.options import (
     Threads,
@@ -89,6 +90,9 @@ def eenet_command(
     as_json: bool,
 ) -> None:
     """Print EENet's figures beside ours: periodic frames, deadline = period, simulated boards."""
+    source = click.get_current_context().get_parameter_source("load")
+    if sweep and source is ParameterSource.COMMANDLINE:
+        raise click.UsageError(f"--sweep has its own loads: leave --load {load:g} out")
     document = reproduce_eenet(
         open_bundle(bundle),
         data,

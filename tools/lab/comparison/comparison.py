@@ -102,7 +102,7 @@ class Comparison:
         self.table = found
         self.points = tuple(p for p in found.points if p.threads in conditions.threads)
         if not self.points:
-            raise RunError(f"{conditions.board} offers none of the threads {conditions.threads}")
+            raise PolicyError(f"{conditions.board} offers none of the threads {conditions.threads}")
         self._check_caps()
         singles = [p for p in self.points if p.threads == min(q.threads for q in self.points)]
         self.top = singles[-1]

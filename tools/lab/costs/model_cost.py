@@ -14,12 +14,14 @@ from edge_infer.boards.uncertainty import one_by_one
 from edge_infer.lab.costs.board_costs import weakest_origin
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.describe import arithmetic_of
-from edge_infer.models_tflite.graph import Graph
-from edge_infer.models_tflite.ops import list_ops
+from edge_infer.models_tflite.errors import ModelNotSupportedError
+from edge_infer.models_tflite.graph import NO_TENSOR, Graph, Node
+from edge_infer.models_tflite.ops import activation, list_ops, node_macs
 from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.stage_costs import works_of
 
 WAITING = "waiting for threads"
+TPU_OPERATOR = "edgetpu-custom-op"
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,48 @@ def model_works(name: str, model: bytes) -> tuple[Work, ...]:
 
     Raises:
         ModelError: it is none, or damaged.
-        ModelNotSupportedError: it has several subgraphs.
+        ModelNotSupportedError: it has several subgraphs, or work that cannot be counted.
     """
     graph = Graph(model)
-    ops = tuple(OpWork(*op) for op in list_ops(graph))
+    _check_countable(graph)
+    ops = tuple(
+        OpWork(*op)
+        for node, op in zip(graph.nodes, list_ops(graph), strict=True)
+        if not _happens_once(graph, node)
+    )
     return (Work(name, ops, decides=False, dtype=arithmetic_of(graph)),)
+
+
+def _check_countable(graph: Graph) -> None:
+    """Refuse a graph whose shapes or operators hide its work: it would look far too cheap."""
+    for tensor in (graph.tensors[index] for index in graph.inputs):
+        if -1 in tensor.signature[1:] or not tensor.elements:
+            sizes = tensor.signature if -1 in tensor.signature else tensor.shape
+            raise ModelNotSupportedError(
+                f"the input {tensor.name} is {list(sizes)}: its work hangs on the open sizes; "
+                "export the model with a fixed shape"
+            )
+    if any(node.custom == TPU_OPERATOR for node in graph.nodes):
+        raise ModelNotSupportedError(
+            "compiled for the Edge TPU, whose work cannot be counted: give the .tflite from before "
+            "the compiler"
+        )
+    if any(_is_hybrid(graph, node) for node in graph.nodes):
+        raise ModelNotSupportedError(
+            "int8 weights under float32 activations (dynamic-range quantised): nobody counted such "
+            "kernels; give the model in float32, or quantise its activations too"
+        )
+
+
+def _is_hybrid(graph: Graph, node: Node) -> bool:
+    if not node_macs(graph, node) or activation(graph, node).dtype != "float32":
+        return False
+    return any(graph.tensors[index].dtype == "int8" for index in node.inputs if index != NO_TENSOR)
+
+
+def _happens_once(graph: Graph, node: Node) -> bool:
+    """Whether weights that the file has in float16 are made float32, which is when it is loaded."""
+    return node.op == "DEQUANTIZE" and graph.operand(node, 0).constant
 
 
 def path_works(bundle: Bundle) -> tuple[Work, ...]:

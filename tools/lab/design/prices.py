@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from edge_infer.boards import open_board
 from edge_infer.boards.cost_table import CostTable, OperatingPoint, Work
 from edge_infer.lab.design.members import Member
-from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.errors import PolicyError, RunError
 
 MARGIN = 0.97
 """Of the deadline, for the longest path: times of single invocations scatter."""
@@ -45,7 +45,8 @@ class Prices:
         deadline_ns: the longest path of a row ends before it, by `MARGIN`.
 
     Raises:
-        RunError: the board has no cost model, or none of the threads.
+        RunError: the board has no cost model.
+        PolicyError: it has none of the threads.
     """
 
     def __init__(
@@ -64,7 +65,7 @@ class Prices:
         self.table = _table(board, list(works.values()))
         self.points = [p for p in self.table.points if p.threads in threads]
         if not self.points:
-            raise RunError(f"{board} offers none of the threads {tuple(threads)}")
+            raise PolicyError(f"{board} offers none of the threads {tuple(threads)}")
         idle = self.table.idle_reference_uw
         self._ns: dict[str, NDArray[np.float64]] = {}
         self._nj: dict[str, NDArray[np.float64]] = {}

@@ -230,7 +230,7 @@ def _tested(
         if choice is None:
             return None
         thresholds = choice.thresholds
-    elif row[0].right[-1] is not screen.reference and not loss_test(
+    elif not np.shares_memory(row[0].right[-1], screen.reference) and not loss_test(
         len(outcomes), bound.loss, bound.confidence
     ).accepts(*outcomes.counts(())):
         return None

@@ -31,6 +31,7 @@ from edge_infer.lab.reproduce.paper import Better, claim, simulated_boards
 from edge_infer.models_tflite import Bundle, open_bundle, shipped_names
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.runtime.errors import InputError
 
 POLICIES = (CLASSIC_POLICY, "performance", "powersave", "planned-blind", "planned", "oracle")
 STEPS = (
@@ -123,8 +124,11 @@ def reproduce_eenet(
 
     Raises:
         RunError: there are no frames, or a board offers none of the threads.
+        InputError: the bundle has no early exits.
         SourceMissingError: there is no such folder.
     """
+    if len(bundle.manifest.stages) < 2:
+        raise InputError(f"{bundle.manifest.name} is one net without early exits: give another")
     kernels, names = backend or open_backend(), boards or simulated_boards()
     main = bundle, read_frames(bundle, kernels, data, images, FULL_RATIO, progress)
     others = rivals(bundle) if static is None else static
