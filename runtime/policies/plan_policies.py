@@ -27,8 +27,9 @@ MUST_EARN = 0.005
 that the predictor was fitted on, so it flatters."""
 PLANNED_SHARE = 0.8
 """Part of the miss bound that plans use: a finite run scatters around what is expected."""
-ALLOWED_SHARE = 0.95
-"""Part of it that the token bucket of misses may use up: it counts every one of them."""
+ALLOWED_SHARE = 0.85
+"""Part of it that the token bucket of misses may use up. On boards that are not their tables the
+careful plan misses some, too: with 0.95 one run of nine came to 1.07 % of a bound of 1 %."""
 
 
 def planned(name: str, context: PolicyContext) -> PlannedGovernor:
