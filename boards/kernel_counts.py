@@ -113,26 +113,43 @@ def parse_kernel_counts(text: str, name: str) -> KernelCounts:
             name=name,
             title=document["title"],
             source=document["source"],
-            start=document["start"],
+            start=_count(document["start"], "start"),
             ops={dtype: _rows(table) for dtype, table in types.items()},
             sets={key: _factors(table) for key, table in document.get("sets", {}).items()},
         )
-    except (tomllib.TOMLDecodeError, KeyError, TypeError, AttributeError) as error:
-        raise ProfileError(f"kernel counts {name}: {error!r}") from error
+    except KeyError as error:
+        raise ProfileError(f"kernel counts {name}: {error.args[0]} is missing") from error
+    except (ValueError, TypeError, AttributeError) as error:
+        raise ProfileError(f"kernel counts {name}: {error}") from error
 
 
 def _rows(table: Mapping[str, Mapping[str, Any]]) -> dict[str, OpCounts]:
+    return {op: _row(op, row) for op, row in ({OTHER: table[OTHER]} | dict(table)).items()}
+
+
+def _row(op: str, row: Mapping[str, Any]) -> OpCounts:
     known = {field.name for field in fields(OpCounts)}
-    rows = {op: OpCounts(**{k: v for k, v in row.items() if k in known})
-            for op, row in table.items()}  # fmt: skip
-    unknown = {key for row in table.values() for key in row} - known - {"source"}
-    if unknown or OTHER not in rows:
-        raise KeyError(sorted(unknown) or OTHER)
-    return rows
+    unknown = sorted(row.keys() - known - {"source"})
+    if unknown:
+        there = ", ".join(sorted(known))
+        raise ValueError(f"{op} has unknown keys {', '.join(unknown)}; known: {there}")
+    least = {"columns": 1, "depth": 1}
+    counts = {key: row[key] for key in row.keys() & known - {"assumed"}}
+    return OpCounts(
+        **{key: _count(value, f"{op}.{key}", least.get(key, 0)) for key, value in counts.items()},
+        assumed=bool(row.get("assumed", False)),
+    )
+
+
+def _count(value: Any, key: str, least: int = 0) -> int:
+    if type(value) is not int or value < least:
+        raise ValueError(f"{key} is {value!r}: wants an integer of at least {least}")
+    return value
 
 
 def _factors(table: Mapping[str, Any]) -> dict[str, int]:
-    return {key: value for key, value in table.items() if isinstance(value, int)}
+    found = {key: value for key, value in table.items() if key not in ("source", "title")}
+    return {key: _count(value, key, 1) for key, value in found.items()}
 
 
 def _padded(count: float, step: int) -> float:

@@ -117,14 +117,12 @@ def read_cpu(table: TomlReader) -> CpuProfile:
         clocks_khz=table.integers("clocks_khz"),
         core_uv=table.integers("core_uv"),
         switch_ns=table.integer("switch_ns"),
-        parallel_permille=table.integer("parallel_permille"),
+        parallel_permille=table.integer("parallel_permille", most=1000),
     )
     if not cpu.clocks_khz or any(low >= high for low, high in pairwise(cpu.clocks_khz)):
         table.complain("clocks_khz", "must be ascending and not empty")
     if len(cpu.core_uv) != len(cpu.clocks_khz):
         table.complain("core_uv", f"needs {len(cpu.clocks_khz)} values, one a clock")
-    if cpu.parallel_permille > 1000:
-        table.complain("parallel_permille", "must be at most 1000")
     table.done()
     return cpu
 
@@ -135,8 +133,8 @@ def read_power(table: TomlReader) -> PowerProfile:
         idle_uw=table.integer("idle_uw", 1),
         busy_core_uw=table.integer("busy_core_uw", 1),
         more_core_uw=table.integer("more_core_uw"),
-        fixed_permille=table.integer("fixed_permille"),
-        waiting_permille=table.integer("waiting_permille"),
+        fixed_permille=table.integer("fixed_permille", most=1000),
+        waiting_permille=table.integer("waiting_permille", most=1000),
         supply_mv=table.integer("supply_mv", 1),
     )
     table.done()

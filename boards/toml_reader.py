@@ -57,14 +57,18 @@ class TomlReader:
         """Return an integer that is no measured quantity (a version, a thread count)."""
         return self._typed(key, int, None, 0)
 
-    def integer(self, key: str, least: int = 0) -> int:
-        """Return the integer figure `key`, at least `least`."""
-        value = self._figure(key)
-        if type(value) is int and value >= least:
-            return value
-        if value is not None:
-            self.complain(key, f"value must be an integer of at least {least}, not {value!r}")
-        return least
+    def integer(self, key: str, least: int = 0, most: int | None = None) -> int:
+        """Return the integer figure `key`, at least `least`, and so is its range."""
+        value, figure = self._figure(key), self.figures.get(self._dotted(key))
+        if value is None:
+            return least
+        ends = () if figure is None or figure.low is None else (figure.low, figure.high)
+        for name, each in zip(("value", "low", "high"), (value, *ends), strict=False):
+            if type(each) is not int or each < least or (most is not None and each > most):
+                within = f"at least {least}" + ("" if most is None else f", at most {most}")
+                self.complain(key, f"{name} must be an integer of {within}, not {each!r}")
+                return least
+        return int(value)
 
     def integers(self, key: str) -> tuple[int, ...]:
         """Return the figure `key`, a list of positive integers."""

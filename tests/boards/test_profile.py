@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge_infer.boards.errors import ProfileError, UnknownBoardError
+from edge_infer.boards.kernel_counts import parse_kernel_counts
 from edge_infer.boards.profile import (
     load_profile,
     parse_profile,
@@ -207,3 +208,40 @@ def test_any_one_entry_replaced_or_removed_is_accepted_or_named(
         assert profile_from(document, "mine").name == "mine"
     except ProfileError as error:
         assert str(error).count(": ") >= 2  # the board, the key, the reason
+
+
+@pytest.mark.parametrize(
+    ("key", "ends", "complaint"),
+    [
+        ("kernels.int8.cycles_per_kinstruction", (0, 10**6), "low must be an integer of at least"),
+        ("power.fixed_permille", (0, 5000), "high must be an integer of at least 0, at most 1000"),
+        ("cpu.parallel_permille", (0, 1001), "high must be an integer of at least 0, at most 1000"),
+    ],
+)
+def test_a_range_keeps_to_what_the_value_has_to(
+    key: str, ends: tuple[int, int], complaint: str
+) -> None:
+    """A board that is drawn from it would have negative times or powers."""
+    document: dict[str, Any] = tomllib.loads(source_text("raspberry-pi-5"))
+    figure = document
+    for part in key.split("."):
+        figure = figure[part]
+    figure["low"], figure["high"] = ends
+    with pytest.raises(ProfileError, match=f"{key}: {complaint}"):
+        profile_from(document, "mine")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "complaint"),
+    [
+        ("macs = ", "mac = ", "has unknown keys mac; known: assumed, columns"),
+        ("outputs = ", "outputs = -", "outputs is -"),
+        ("columns = ", "columns = 0.", "wants an integer of at least 1"),
+        ("OTHER", "OTHERS", "OTHER is missing"),
+        ("int8 = 1460", "int8 = 0", "int8 is 0: wants an integer of at least 1"),
+    ],
+)
+def test_a_kernel_set_with_a_wrong_entry_is_refused(old: str, new: str, complaint: str) -> None:
+    path = resources.files("edge_infer.boards") / "kernels" / "xnnpack-cortex-a72.toml"
+    with pytest.raises(ProfileError, match=complaint):
+        parse_kernel_counts(path.read_text().replace(old, new), "mine")

@@ -108,6 +108,10 @@ def test_a_table_is_measured_only_where_that_is_said(
     assert found["per_inference"]["mean_uj"] == pytest.approx(25_000)
     assert found["per_inference"]["uncertainty_uj"] is None  # one window tells no scatter
     assert report(capsys, *line, "--measured")["origin"] == "measured"
+    # A marker is named for something: it need not be named twice.
+    assert report(capsys, *line[:-2])["windows"]["count"] == 1
+    assert run_line(["power", "report", *map(str, line), "--idle", "6W"]) == 2
+    assert "6000 mW of idle power is more than its windows draw" in capsys.readouterr().err
 
 
 def test_a_log_of_this_project_with_a_run_of_the_same_board(

@@ -105,7 +105,7 @@ def _apportioned(
         raise TraceError("--same-clock is said of a run's log: give it with --run")
     run = None if run_log is None else read_run_rows(run_log)
     options = WindowOptions(
-        telling.channel,
+        telling.channel or (None if same_clock else _named_marker(given)),
         # Beside an MLPerf trace it may say what nothing else does; that is told by then.
         None if trace.windows else telling.inferences,
         telling.windows,
@@ -121,6 +121,12 @@ def _apportioned(
     document = trace_document(trace, found, asked)
     parts = [_text(document), windows_text(document)]
     return document, "\n\n".join(part for part in parts if part)
+
+
+def _named_marker(given: TraceGiven) -> str | None:
+    """Return the one marker that --columns names: it was not named for nothing."""
+    named = [column.at for column in given.columns or () if column.quantity == "marker"]
+    return named[0] if len(named) == 1 else None
 
 
 def _points(shown: "PowerLog | Trace") -> list[tuple[float, float]]:

@@ -100,6 +100,13 @@ def _of(
     _check_count(trace, len(windows), options)
     found = window_energies(trace, windows)
     figures = energy_figures(found, trace, idle_w)
+    drawn_w = figures.mean_uj / figures.time_us
+    if idle_w is not None and idle_w > drawn_w:
+        raise TraceError(
+            f"{trace.name}: {1e3 * idle_w:g} mW of idle power is more than its windows draw, "
+            f"{1e3 * drawn_w:g} mW, so no net energy would be left: is the unit right, was the "
+            "board idle, is the channel high while it works?"
+        )
     return Apportioned(source, found, figures, idle_w, assumptions=assumptions)
 
 
