@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.fakes.brought_models import Kind, patch_frames, template_model
 
 from edge_infer.boards.cost_table import OpWork, Work
 from edge_infer.commands.root import run_line
@@ -216,3 +217,28 @@ def test_the_option_that_replaces_a_bundle_is_the_one_that_is_named(
     assert run_line(line) == 2
     assert "give --replace" in capsys.readouterr().err
     assert run_line([*line, "--replace"]) == 0
+
+
+def test_nets_of_unlike_sizes_are_scored_as_they_run_behind_each_other(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """On frames of one size that each resizes for itself, to the answer."""
+    models = {"small": Kind(8, "uint8", softmax=True, noise=0.12),
+              "big": Kind(120, "float32", softmax=True)}  # fmt: skip
+    for name, kind in models.items():
+        (tmp_path / f"{name}.tflite").write_bytes(template_model(kind))
+    frames, labels = patch_frames(900, 0, 300)
+    tested = np.random.default_rng(0).permutation(900)[270:]
+    whole, own = tmp_path / "all.npz", tmp_path / "tested.npz"
+    np.savez(whole, frames=frames, labels=labels)
+    np.savez(own, frames=frames[tested], labels=labels[tested])
+    out = tmp_path / "designed"
+    nets = [str(tmp_path / f"{name}.tflite") for name in models]
+    line = ["design", *nets, "--calibration", str(whole), "--loss", "4", "--deadline", "1s",
+            "--rate", "5", "--out", str(out), "--json"]  # fmt: skip
+    assert run_line(line) == 0
+    best = json.loads(capsys.readouterr().out)["best"]
+    assert run_line(["run", str(out), str(own), "--board", BOARD, "--ideal", "--json"]) == 0
+    run = json.loads(capsys.readouterr().out)
+    assert run["accuracy"] == pytest.approx(best["accuracy"])
+    assert np.array(list(run["exits"].values())) / len(tested) == pytest.approx(best["shares"])

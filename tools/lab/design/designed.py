@@ -22,7 +22,7 @@ from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.lab.tuning.temperature import fitted_temperatures
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.build import NO_EXITS, BundleDraft, write_bundle
-from edge_infer.models_tflite.describe import StageDraft, describe_stage
+from edge_infer.models_tflite.describe import describe_stage
 from edge_infer.models_tflite.graph import Graph
 from edge_infer.models_tflite.manifest import (
     FULL_RATIO,
@@ -146,7 +146,7 @@ def _exits(row: Row) -> list[str]:
 def designed_draft(design: Design, name: str, backend: BackendInfo) -> BundleDraft:
     """Return the draft of the bundle of the best row, its thresholds, predictor and calibration."""
     best, data = design.best, design.candidates.data
-    drafts = _stages(best.row)
+    drafts = [draft for member in best.row for draft in member.drafts]
     stages = [describe_stage(draft, Graph(draft.model)) for draft in drafts]
     scores = [rows for member in best.row for rows in member.scores]
     outcomes = _outcomes(design, best.row)
@@ -182,25 +182,6 @@ def _outcomes(design: Design, row: Row) -> ExitOutcomes:
     confidence = np.concatenate([member.confidence for member in row])[:-1]
     right = np.concatenate([member.right for member in row])
     return ExitOutcomes(confidence, right, design.reference.right[-1])
-
-
-def _stages(row: Row) -> list[StageDraft]:
-    """Return the stages of a row; where input sizes differ, frames are resized to each."""
-    drafts = [draft for member in row for draft in member.drafts]
-    sizes = {_frame_size(draft) for draft in drafts if draft.preprocess is not None}
-    if len(sizes) == 1:
-        return drafts
-    return [
-        draft
-        if draft.preprocess is None or draft.preprocess.resize != "none"
-        else replace(draft, preprocess=replace(draft.preprocess, resize="bilinear"))
-        for draft in drafts
-    ]
-
-
-def _frame_size(draft: StageDraft) -> tuple[int, ...]:
-    graph = Graph(draft.model)
-    return graph.tensors[graph.inputs[0]].shape
 
 
 def _kinds(row: Row) -> tuple[Kind, ...]:

@@ -27,11 +27,13 @@ from edge_infer.models_tflite import Bundle, open_bundle
 from edge_infer.models_tflite.backend import Backend
 from edge_infer.models_tflite.describe import StageDraft
 from edge_infer.models_tflite.drafts import build_single
+from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.plain_net import plain_net
 from edge_infer.models_tflite.redraft import redraft
 from edge_infer.models_tflite.stage import load_stages
+from edge_infer.models_tflite.stage_spec import Preprocess
 from edge_infer.runtime.errors import InputError
 from edge_infer.runtime.exit_criterion import confidences
 from edge_infer.runtime.stage_costs import row_name
@@ -109,7 +111,7 @@ def read_candidates(
         CalibrationError: a net answers at chance.
     """
     with ExitStack() as held:
-        bundles = list(_opened(names, held))
+        bundles = _of_any_size(list(_opened(names, held)))
         labels, data = bundles[0].manifest.labels, None
         members: list[Member] = []
         for bundle in bundles:
@@ -140,6 +142,28 @@ def _opened(names: Sequence[str], held: ExitStack) -> Iterator[Bundle]:
         bundle = open_bundle(name)
         labels = labels or tuple(bundle.manifest.labels)
         yield bundle
+
+
+def _of_any_size(bundles: list[Bundle]) -> list[Bundle]:
+    """Return bundles whose stages resize frames, where not all take one size.
+
+    They are scored as they would run behind each other: on the same frames, resized alike.
+    """
+    if len({FrameSpec.of(bundle).shape for bundle in bundles}) == 1:
+        return bundles
+    return [
+        replace(bundle, manifest=replace(bundle.manifest, stages=tuple(
+            replace(stage, input=replace(stage.input, preprocess=_resizing(stage.input.preprocess)))
+            for stage in bundle.manifest.stages
+        )))
+        for bundle in bundles
+    ]  # fmt: skip
+
+
+def _resizing(preprocess: Preprocess | None) -> Preprocess | None:
+    if preprocess is None or preprocess.resize != "none":
+        return preprocess
+    return replace(preprocess, resize="bilinear")
 
 
 def _check_classes(first: Bundle, other: Bundle) -> None:
