@@ -242,3 +242,35 @@ def test_nets_of_unlike_sizes_are_scored_as_they_run_behind_each_other(
     run = json.loads(capsys.readouterr().out)
     assert run["accuracy"] == pytest.approx(best["accuracy"])
     assert np.array(list(run["exits"].values())) / len(tested) == pytest.approx(best["shares"])
+
+
+def test_candidates_of_one_name_are_not_taken_for_one(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames, labels = patch_frames(900, 0, 300)
+    np.savez(tmp_path / "all.npz", frames=frames, labels=labels)
+    nets = [tmp_path / folder / "my net.tflite" for folder in ("one", "two")]
+    for seed, path in enumerate(nets):
+        path.parent.mkdir()
+        path.write_bytes(template_model(Kind(softmax=True), seed))
+    ends = ["--calibration", str(tmp_path / "all.npz"), "--loss", "4"]
+    assert run_line(["design", str(nets[0]), str(nets[0]), *ends, "--json"]) == 0
+    assert [m["net"] for m in json.loads(capsys.readouterr().out)["members"]] == ["my-net"]
+    assert run_line(["design", *map(str, nets), *ends]) == 2
+    assert "two candidates are called my-net: rename one" in capsys.readouterr().err
+
+
+def test_labels_are_taken_from_a_bundle_wherever_it_stands(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    frames, labels = patch_frames(900, 0, 300)
+    np.savez(tmp_path / "all.npz", frames=frames, labels=labels)
+    for name, kind in (("bare", Kind()), ("known", Kind(softmax=True))):
+        (tmp_path / f"{name}.tflite").write_bytes(template_model(kind))
+    known = tmp_path / "bundle"
+    assert run_line(["bundle", "build", "--single", str(tmp_path / "known.tflite"),
+                     "--out", str(known)]) == 0  # fmt: skip
+    ends = ["--calibration", str(tmp_path / "all.npz"), "--loss", "4", "--deadline", "1s"]
+    assert run_line(["design", str(tmp_path / "bare.tflite"), str(known), *ends]) == 0
+    assert run_line(["design", str(tmp_path / "bare.tflite"), *ends]) == 2
+    assert "its bundle is a candidate too" in capsys.readouterr().err

@@ -5,6 +5,7 @@ net, without the heads before it; a bundle whose stages hand on to each other is
 several exits, with its last ones left out or not.
 """
 
+import re
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
@@ -27,6 +28,7 @@ from edge_infer.models_tflite import Bundle, open_bundle
 from edge_infer.models_tflite.backend import Backend
 from edge_infer.models_tflite.describe import StageDraft
 from edge_infer.models_tflite.drafts import build_single
+from edge_infer.models_tflite.errors import ModelNotSupportedError
 from edge_infer.models_tflite.frame_spec import FrameSpec
 from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.manifest import FULL_RATIO
@@ -106,12 +108,12 @@ def read_candidates(
         progress: called with what is scored.
 
     Raises:
-        InputError: other classes, or other inputs for one than for another.
+        InputError: other classes, other inputs for one than for another, or two of one name.
         BundleError: a candidate cannot be opened.
         CalibrationError: a net answers at chance.
     """
     with ExitStack() as held:
-        bundles = _of_any_size(list(_opened(names, held)))
+        bundles = _of_any_size(list(_opened(tuple(dict.fromkeys(names)), held)))
         labels, data = bundles[0].manifest.labels, None
         members: list[Member] = []
         for bundle in bundles:
@@ -124,24 +126,32 @@ def read_candidates(
                     "are the same for all"
                 )
             data = data or read
-            for member in _members(bundle, backend, read, progress):
-                if member.name not in {other.name for other in members}:
-                    members.append(member)
+            if bundle.manifest.name in {member.bundle for member in members}:
+                raise InputError(f"two candidates are called {bundle.manifest.name}: rename one")
+            members += _members(bundle, backend, read, progress)
     assert data is not None  # there is a candidate
     return Candidates(tuple(sorted(members, key=lambda m: m.macs)), tuple(labels), data)
 
 
 def _opened(names: Sequence[str], held: ExitStack) -> Iterator[Bundle]:
-    labels: tuple[str, ...] | None = None
+    whole = {name: open_bundle(name) for name in names if Path(name).suffix != ".tflite"}
+    labels = next((tuple(bundle.manifest.labels) for bundle in whole.values()), None)
     for name in names:
-        path = Path(name)
-        if path.suffix == ".tflite":
-            folder = held.enter_context(tempfile.TemporaryDirectory(prefix="edge-infer-"))
-            yield build_single(path, Path(folder) / path.stem, name=path.stem, labels=labels)
+        if name in whole:
+            yield whole[name]
             continue
-        bundle = open_bundle(name)
-        labels = labels or tuple(bundle.manifest.labels)
-        yield bundle
+        path, folder = Path(name), held.enter_context(_scratch())
+        called = re.sub(r"[^A-Za-z0-9._-]", "-", path.stem).lstrip("._-") or "net"
+        try:
+            yield build_single(path, Path(folder) / called, name=called, labels=labels)
+        except ModelNotSupportedError as error:
+            raise ModelNotSupportedError(
+                f"{error} (options of bundle build --single {path}: its bundle is a candidate too)"
+            ) from error
+
+
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="edge-infer-")
 
 
 def _of_any_size(bundles: list[Bundle]) -> list[Bundle]:
