@@ -324,3 +324,9 @@ def test_classes_of_a_data_set_are_matched_by_name(
     document = json.loads(capsys.readouterr().out)
     assert document["policies"][0]["accuracy"] > 0.9
     assert document["input"]["name"] == "data, test side"
+
+
+def test_the_highest_load_that_help_names_is_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["compare", "digits-early-exit", "--frames", "50", "--images", "40"]
+    assert run_line([*line, "--policy", "planned", "--load", "10", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["policies"][0]["miss_percent"] > 0

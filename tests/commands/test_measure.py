@@ -116,3 +116,9 @@ def test_a_prunable_bundle_is_measured_at_every_ratio(
     assert set(found.stages) == {*names, "switch to 1.0"}
     assert run_line(line) == 0  # this computer changes the ratio in earnest
     assert "switch" not in capsys.readouterr().out.splitlines()[2]
+
+
+def test_more_threads_than_cores_are_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    line = ["measure", "digits-early-exit", "--board", "sim:raspberry-pi-5", "--threads", "9"]
+    assert run_line(line) == 2
+    assert "has 4 cores, too few for 9 threads: give fewer" in capsys.readouterr().err

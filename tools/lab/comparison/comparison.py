@@ -218,7 +218,7 @@ class Comparison:
         conditions = self.conditions
         rate_hz = conditions.rate_hz
         if rate_hz is None:
-            if conditions.load is None or not 0 < conditions.load < 10:
+            if conditions.load is None or not 0 < conditions.load <= 10:
                 raise RunError("give a load between 0 and 10, or a rate")
             rate_hz = conditions.load * 1e9 / self.classic_ns
         arrivals = open_workload(conditions.workload, rate_hz, conditions.seed + 1)

@@ -14,7 +14,7 @@ from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.stage import LoadedStage, load_stages
-from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.exit_criterion import Criterion, exit_criteria
 from edge_infer.runtime.ratio_loader import RatioLoader
 from edge_infer.runtime.stage_costs import all_works, row_name, switch_work
@@ -42,7 +42,7 @@ def measure_costs(
         log: notes the visits, and marks them for a meter outside.
 
     Raises:
-        RunError: no thread count fits the board.
+        PolicyError: no thread count fits the board.
         BusError: the meter fails for good.
     """
     measurement = _measurement(bundle, backend, board, threads, progress)
@@ -62,7 +62,9 @@ def _measurement(
     cores = board.profile.cpu.cores if board.profile.cpu else max(threads)
     fit = [count for count in threads if count <= cores]
     if not fit:
-        raise RunError(f"{board.name} has too few cores for the thread counts asked for")
+        raise PolicyError(
+            f"{board.name} has {cores} cores, too few for {min(threads)} threads: give fewer"
+        )
     if board.simulated:
         return _of_simulation(bundle, board, fit, progress)
     invokes: Invokes = {}
