@@ -114,3 +114,14 @@ def test_published_nets_have_their_published_macs(
 ) -> None:
     found = sum(op.macs for op in list_ops(Graph((foreign_models / name).read_bytes())))
     assert found == pytest.approx(macs, rel=0.03)
+
+
+@pytest.mark.parametrize("op", ["LSTM", "RNN", "BIDIRECTIONAL_SEQUENCE_LSTM"])
+def test_recurrent_kernels_use_each_weight_once_a_step(op: str) -> None:
+    b = ModelBuilder()
+    frame, out = (b.tensor(name, [2, 4], "float32", 0.0) for name in ("frame", "out"))
+    weights = [b.tensor(f"w{n}", [8, 4], "float32", 0.0, data=np.ones((8, 4), np.float32))
+               for n in range(2)]  # fmt: skip
+    b.op(op, [frame, *weights], [out])
+    (found,) = list_ops(Graph(b.build([frame], [out])))
+    assert found.macs == 2 * 2 * 8 * 4
