@@ -57,6 +57,11 @@ class EventLoop:
         """
         try:
             self._run()
+        except Exception:
+            raise
+        except BaseException:  # a signal: what is let out below waits for nobody
+            self.stopping = True
+            raise
         finally:
             self.interruptible = False
             for record in self.engine.finish():

@@ -232,3 +232,19 @@ def test_a_camera_s_frame_arrives_when_it_was_read_by_our_clock() -> None:
     assert came_ns(frame, FakeTime()) == 0  # virtual time is another clock
     ours = MonotonicTimebase()
     assert came_ns(frame, ours) == 7 < came_ns(frame._replace(read_ns=None), ours)
+
+
+@pytest.mark.parametrize(("error", "stops"), [(KeyboardInterrupt(), True), (RunError("x"), False)])
+def test_what_a_signal_ends_waits_for_no_sink(error: BaseException, stops: bool) -> None:
+    """Sinks ask `stopping` while the last records are let out; after a fault they get all."""
+    loop, _, engine = loop_of(3, MS)
+    asked: list[bool] = []
+
+    def fail(*_: object) -> InferenceRecord:
+        raise error
+
+    engine.infer = fail  # type: ignore[assignment,method-assign]
+    engine.finish = lambda: asked.append(loop.stopping) or []  # type: ignore[func-returns-value,method-assign]
+    with pytest.raises(type(error)):
+        loop.run()
+    assert asked == [stops]
