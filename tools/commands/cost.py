@@ -9,7 +9,8 @@ from edge_infer.commands.bundle_place import open_named_bundle
 from edge_infer.commands.options import Threads, json_option, option
 from edge_infer.commands.quantities import energy_text, time_text
 from edge_infer.commands.render import emit, table
-from edge_infer.lab.costs.model_cost import model_cost, model_works, path_works
+from edge_infer.lab.costs.model_cost import model_cost, model_works
+from edge_infer.runtime.stage_costs import works_of
 
 MODEL_MARK = b"TFL3"
 
@@ -48,7 +49,7 @@ def _works(model: str) -> tuple[str, Any]:
     elif path.suffix.lower() == ".tflite":
         raise click.UsageError(f"there is no file {path}")
     bundle = open_named_bundle(model)
-    return bundle.manifest.name, path_works(bundle)
+    return bundle.manifest.name, works_of(bundle)
 
 
 def _report(document: dict[str, Any]) -> str:

@@ -12,13 +12,11 @@ from edge_infer.boards.errors import ProfileError
 from edge_infer.boards.profile import BoardProfile, load_profile
 from edge_infer.boards.uncertainty import one_by_one
 from edge_infer.lab.costs.board_costs import weakest_origin
-from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.describe import arithmetic_of
 from edge_infer.models_tflite.errors import ModelNotSupportedError
 from edge_infer.models_tflite.graph import NO_TENSOR, Graph, Node
 from edge_infer.models_tflite.ops import activation, list_ops, node_macs
 from edge_infer.runtime.errors import PolicyError
-from edge_infer.runtime.stage_costs import works_of
 
 WAITING = "waiting for threads"
 TPU_OPERATOR = "edgetpu-custom-op"
@@ -80,11 +78,6 @@ def _is_hybrid(graph: Graph, node: Node) -> bool:
 def _happens_once(graph: Graph, node: Node) -> bool:
     """Whether weights that the file has in float16 are made float32, which is when it is loaded."""
     return node.op == "DEQUANTIZE" and graph.operand(node, 0).constant
-
-
-def path_works(bundle: Bundle) -> tuple[Work, ...]:
-    """Return all stages of a bundle at full width, as an inference that leaves at the last."""
-    return works_of(bundle)
 
 
 def model_cost(

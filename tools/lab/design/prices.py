@@ -26,7 +26,6 @@ class Price:
     """Net energy of each exit's stage, decision and runtime included."""
     longest_ns: int
     """All stages."""
-    stage_ns: NDArray[np.float64]
 
     @property
     def exit_nj(self) -> NDArray[np.float64]:
@@ -91,7 +90,7 @@ class Prices:
         if not fits.any():
             return None
         index = int(np.where(fits, reach @ nj, np.inf).argmin())
-        return Price(self.points[index], nj[:, index], int(ns[:, index].sum()), ns[:, index])
+        return Price(self.points[index], nj[:, index], int(ns[:, index].sum()))
 
     def least_ns(self, row: Row) -> float:
         """Return the shortest time that all stages of a row may take."""
