@@ -4,9 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar, get_args
 
-Basis = Literal["published", "derived", "synthetic"]
+Basis = Literal["published", "derived", "synthetic", "measured", "simulated"]
 """published: the source states this number; derived: computed from published or own measured
-figures as the source says; synthetic: nobody published it, the source says what was assumed."""
+figures as the source says; synthetic: nobody published it, the source says what was assumed;
+measured: a survey of the board itself; simulated: a survey of a simulated board."""
+SURVEYED: tuple[Basis, ...] = ("measured", "simulated")
+"""Such a figure says with what method, when, and under which firmware."""
+SURVEY_KEYS = ("method", "date", "firmware")
 
 _T = TypeVar("_T")
 
@@ -21,6 +25,10 @@ class Figure:
     """The least that it may be, where the source does not settle it."""
     high: int | None = None
     """The most that it may be."""
+    method: str = ""
+    """How a survey found it; empty for a figure of another basis, like the next two."""
+    date: str = ""
+    firmware: str = ""
 
 
 class TomlReader:
@@ -56,6 +64,25 @@ class TomlReader:
     def plain_integer(self, key: str) -> int:
         """Return an integer that is no measured quantity (a version, a thread count)."""
         return self._typed(key, int, None, 0)
+
+    def whole(self, key: str, default: int) -> int:
+        """Return such an integer; the default when absent."""
+        return self._typed(key, int, default, default)
+
+    def flag(self, key: str, default: bool) -> bool:
+        """Return true or false; the default when absent."""
+        return self._typed(key, bool, default, default)
+
+    def limits(self, key: str) -> tuple[float, float]:
+        """Return two plain numbers, at least 0 and the lower first."""
+        value = self._typed(key, list, None, [0, 0])
+        if len(value) != 2 or not all(type(v) in (int, float) for v in value):
+            self.complain(key, f"must be two numbers, [least, most], not {value!r}")
+            return 0.0, 0.0
+        low, high = map(float, value)
+        if not 0 <= low <= high < float("inf"):
+            self.complain(key, f"must be two numbers from 0 on, the lower first, not {value!r}")
+        return low, high
 
     def integer(self, key: str, least: int = 0, most: int | None = None) -> int:
         """Return the integer figure `key`, at least `least`, and so is its range."""
@@ -132,13 +159,25 @@ class TomlReader:
             self.complain(key, "no source")
         if basis not in get_args(Basis):
             self.complain(key, f"basis must be one of {', '.join(get_args(Basis))}")
-        for extra in entry.keys() - {"value", "source", "basis", "low", "high"}:
+        for extra in entry.keys() - {"value", "source", "basis", "low", "high", *SURVEY_KEYS}:
             self.complain(f"{key}.{extra}", "unknown key")
         low, high = entry.get("low"), entry.get("high")
         if (low, high) != (None, None) and not _around(entry["value"], low, high):
             self.complain(key, f"low and high must lie around the value, not {low!r}, {high!r}")
             low = high = None
-        return Figure(str(source), basis, low, high)
+        return Figure(str(source), basis, low, high, **self._survey(key, entry, basis))
+
+    def _survey(self, key: str, entry: Mapping[str, Any], basis: Basis) -> dict[str, str]:
+        """Return how, when and under what a surveyed figure was found; all three, or none."""
+        told = {name: entry[name] for name in SURVEY_KEYS if name in entry}
+        if basis not in SURVEYED:
+            for name in told:
+                self.complain(f"{key}.{name}", f"goes with basis {' or '.join(SURVEYED)}")
+            return {}
+        for name in SURVEY_KEYS:
+            if not isinstance(told.get(name), str) or not told[name].strip():
+                self.complain(f"{key}.{name}", f"a figure that is {basis} says its {name}")
+        return {name: str(value) for name, value in told.items()}
 
     def _typed(self, key: str, kind: type[_T], default: _T | None, fallback: _T) -> _T:
         self._seen.add(key)

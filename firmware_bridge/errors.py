@@ -30,6 +30,10 @@ class RolledBackError(LinkError):
     """The device went back to the bundle that it ran before."""
 
 
+class WrongBoardError(LinkError):
+    """The board at the end of a line is not the one that was stated."""
+
+
 class ImageError(ValueError):
     """A bundle file, its signature or its key cannot be trusted or read."""
 

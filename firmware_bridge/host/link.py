@@ -61,6 +61,7 @@ class Link:
         port: an open port.
         framing: how messages are written.
         operator: signs who asks, where the device wants to know that.
+        reconnect_ns: how long an unplugged port may stay away during an upload.
     """
 
     def __init__(
@@ -68,9 +69,11 @@ class Link:
         port: BytePort,
         framing: Framing = Framing.COBS,
         operator: "SigningKey | None" = None,
+        reconnect_ns: int = RECONNECT_NS,
     ) -> None:
         self.port = port
         self._operator = operator
+        self._reconnect_ns = reconnect_ns
         self._client = Client(framing)
         self.repeated = 0
         """Questions that had to be asked again."""
@@ -170,7 +173,7 @@ class Link:
                 self._take_answers(sender)
             except LinkLostError:
                 sender.line_lost()
-                self.reconnect()
+                self.reconnect(self._reconnect_ns)
             except DeviceRefusedError as refusal:
                 if not self._wants_proof(refusal) or not proofs:
                     raise
