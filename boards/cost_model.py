@@ -155,6 +155,8 @@ class CostModel:
             "stage_cycles": self._overhead.stage_cycles,
             "decision_cycles": self._overhead.decision_cycles if work.decides else 0,
         }
+        if work.bare:
+            around = {"invoke_cycles": self._overhead.invoke_cycles}
         for key, cycles in around.items():
             synthetic += cycles if self._assumed(f"overhead.{key}") else 0
         invoke = around.pop("invoke_cycles")
@@ -166,7 +168,8 @@ class CostModel:
         row = counts.op(dtype, op.op)
         instructions = counts.start + row.instructions(op)
         scale = counts.set_permille(self._kernel_set, dtype) / 1000
-        cycles = scale * instructions * speed.cycles_per_kinstruction / 1000
+        own = speed.ops_permille.get(op.op, 1000) / 1000
+        cycles = scale * own * instructions * speed.cycles_per_kinstruction / 1000
         assumed = (
             row.assumed
             or (op.macs > 0 and not op.channels)

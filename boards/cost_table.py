@@ -50,6 +50,8 @@ class Work:
     """An inference begins with it: what is done once a frame is counted here."""
     dtype: str = "int8"
     """Arithmetic of the kernels: int8, uint8 or float32."""
+    bare: bool = False
+    """The invocation alone, nothing of this project's code around it."""
 
     @property
     def macs(self) -> int:

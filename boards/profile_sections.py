@@ -1,7 +1,7 @@
 """The parts of a board profile, and how each is read from its TOML table."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from edge_infer.boards.calibration import LEAST_SHUNT_UOHM
@@ -54,6 +54,9 @@ class KernelSpeed:
     shared_permille: int
     """What several cores draw at these kernels, of power.busy_core_uw and more_core_uw: less where
     they wait for memory."""
+    ops_permille: Mapping[str, int] = field(default_factory=dict)
+    """Time of an operator against what its count and the cycles above give, where a survey found
+    it; 1000 for all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,9 +165,14 @@ def _kernel_speed(table: TomlReader) -> KernelSpeed:
         cycles_per_kinstruction=table.integer("cycles_per_kinstruction", 1),
         sync_cycles=table.integer("sync_cycles"),
         shared_permille=table.integer("shared_permille", 1),
+        ops_permille=_permilles(table.optional_table("ops_permille")),
     )
     table.done()
     return speed
+
+
+def _permilles(table: TomlReader | None) -> dict[str, int]:
+    return {} if table is None else {name: table.integer(name, 1) for name in table.names}
 
 
 def read_overhead(table: TomlReader) -> OverheadProfile:

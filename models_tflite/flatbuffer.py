@@ -48,9 +48,9 @@ def unpack(model: bytes) -> Any:
     """
     if model[4:8] != b"TFL3":
         raise ModelError(f"not a TFLite model: {_what_instead(model)}")
-    schema = _schema()
+    types = schema()
     try:
-        tree = schema.ModelT.InitFromPackedBuf(model, 0)
+        tree = types.ModelT.InitFromPackedBuf(model, 0)
         for buffer in tree.buffers or []:
             _take_in(buffer, model)
     except Exception as error:  # the Python reader has no verifier: damage shows up as anything
@@ -79,8 +79,8 @@ def pack(tree: Any) -> bytes:
 
 def with_metadata(tree: Any, name: str, content: bytes) -> Any:
     """Return a ModelT that carries one more named byte array; `tree` stays as it is."""
-    schema = _schema()
-    entry, buffer, whole = schema.MetadataT(), schema.BufferT(), copy.copy(tree)
+    types = schema()
+    entry, buffer, whole = types.MetadataT(), types.BufferT(), copy.copy(tree)
     entry.name, entry.buffer = name, len(tree.buffers)
     buffer.data = np.frombuffer(content, np.uint8)
     whole.buffers = [*tree.buffers, buffer]
@@ -118,7 +118,7 @@ def _no_numbers() -> NDArray[np.int32]:
 
 
 def _no_quantization() -> Any:
-    return _schema().QuantizationParametersT()
+    return schema().QuantizationParametersT()
 
 
 _OPTIONAL: dict[str, dict[str, Callable[[], Any]]] = {
@@ -247,7 +247,8 @@ def _damaged(tensor: Any, what: str) -> ModelError:
 
 
 @cache
-def _schema() -> Any:
+def schema() -> Any:
+    """Return the module of the generated object API. Raises BackendError where it is missing."""
     try:
         return import_module("ai_edge_litert.schema_py_generated")
     except ImportError as error:
@@ -259,7 +260,7 @@ def _schema() -> Any:
 
 @cache
 def _names(enum: str) -> dict[int, str]:
-    return {number: name for name, number in vars(getattr(_schema(), enum)).items()
+    return {number: name for name, number in vars(getattr(schema(), enum)).items()
             if isinstance(number, int)}  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """A simulated board: the truth of time and power, with the real drivers above it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from random import Random
 from typing import NamedTuple
 
@@ -13,6 +13,7 @@ from edge_infer.boards.cpufreq import CpufreqClock
 from edge_infer.boards.power import PowerMeter
 from edge_infer.boards.profile import BoardProfile
 from edge_infer.boards.simulated.cpufreq import SimulatedCpufreq
+from edge_infer.boards.simulated.disturbance import HYSTERESIS_K, Disturbance
 from edge_infer.boards.simulated.ina219_chip import MeterFaults
 from edge_infer.boards.simulated.meter import simulated_meter
 from edge_infer.boards.simulated.power_trace import PowerTrace
@@ -25,18 +26,6 @@ from edge_infer.boards.timebase import NEVER_NS, VirtualTimebase
 
 SWITCH = "switch"
 """Name of the changes of clock among the activities."""
-
-
-@dataclass(frozen=True, slots=True)
-class Disturbance:
-    """What is different on a simulated board beside its truth; nothing by default."""
-
-    slowdown: float = 1.0
-    """Factor on the time of every stage: 1.25 is a board 25 % slower than its table."""
-    rows: Mapping[str, RowError] = field(default_factory=dict)
-    """By name of the stage."""
-    caps: tuple[tuple[int, int | None], ...] = ()
-    """(when in ns, clock in kHz the firmware caps at, or None to lift the cap)."""
 
 
 @dataclass(slots=True)
@@ -118,6 +107,10 @@ class SimulatedBoard(Closing):
         self._looked_fj = 0
         self._base_uw = self._idle_uw
         """What the board draws while it computes, without what it computes."""
+        self._attached_uw = 0
+        self._hot = False
+        self.supply_mv = self._voltages_mv()[0]
+        """Mean voltage of the supply, behind the shunt."""
         self._wait_uw = {khz: self._waiting_uw(khz) for khz in self._model.cpu.clocks_khz}
         """What it draws beyond that while it waits, by clock."""
         self.sysfs = SimulatedCpufreq(
@@ -125,16 +118,17 @@ class SimulatedBoard(Closing):
             self._switch,
             userspace,
             celsius=lambda: self._surroundings.celsius,
+            lies=self.disturbance.lies,
         )
         """The kernel's files, below the real drivers."""
         self.clock = CpufreqClock(self.sysfs)
         self.thermometer = LinuxThermometer(self.sysfs)
         self.meter: PowerMeter | None = None
         if profile.meter is not None:
-            supply_mv, *bench_mv = self._voltages_mv()
+            _, *bench_mv = self._voltages_mv()
             self.meter = simulated_meter(
                 profile.meter,
-                Supply(supply_mv, truth.ripple),
+                Supply(self.supply_mv, truth.ripple),
                 self.trace,
                 self.timebase.now_ns,
                 self.thermometer.throttled,
@@ -249,10 +243,30 @@ class SimulatedBoard(Closing):
         fj = self.trace.until_fj(now_ns)
         if surroundings.pass_until(now_ns, (fj - self._looked_fj) / 1e6):
             self._looked_fj = fj
-        process_uw = self._model.busy_cores_uw(surroundings.crowded, self.sysfs.khz)
-        self._base_uw = self._idle_uw + surroundings.leakage_uw + round(process_uw)
-        self.trace.set_level(now_ns, self._idle_level_uw())
+        self._heed_heat()
+        self._set_base()
         self.timebase.call_at(surroundings.due_ns, self._surround)
+
+    def attach(self, ohm: float | None) -> None:
+        """Connect a resistor behind the shunt, beside the board; None takes it away."""
+        self._attached_uw = 0 if ohm is None else round(self.supply_mv**2 / ohm)
+        self._set_base()
+
+    def _set_base(self) -> None:
+        surroundings = self._surroundings
+        process_uw = self._model.busy_cores_uw(surroundings.crowded, self.sysfs.khz)
+        own_uw = self._idle_uw + self._attached_uw
+        self._base_uw = own_uw + surroundings.leakage_uw + round(process_uw)
+        self.trace.set_level(self.timebase.now_ns(), self._idle_level_uw())
+
+    def _heed_heat(self) -> None:
+        hot = self.disturbance.hot
+        if hot is None:
+            return
+        limit = hot.celsius - HYSTERESIS_K * self._hot
+        if (self._surroundings.celsius >= limit) != self._hot:
+            self._hot = not self._hot
+            self.sysfs.cap(hot.khz if self._hot else None)
 
     def _idle_level_uw(self) -> int:
         return self._base_uw + self._wait_uw[self.sysfs.khz]

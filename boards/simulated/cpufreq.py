@@ -7,7 +7,7 @@ asked for: scaling_cur_freq does not show that, cpuinfo_cur_freq and get_throttl
 
 import errno
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from edge_infer.boards.cpufreq_policy import POLICIES
 from edge_infer.boards.thermal import TEMPERATURE, THROTTLED
@@ -29,6 +29,7 @@ class SimulatedCpufreq:
         userspace: whether the kernel has that governor.
         celsius: temperature of the processor while its clock is not capped.
         writable: sets the attribute of that name.
+        lies: clocks that the processor runs as another, which no file shows.
     """
 
     def __init__(
@@ -38,18 +39,20 @@ class SimulatedCpufreq:
         userspace: bool = True,
         writable: bool = True,
         celsius: Callable[[], float] = lambda: COOL_MILLICELSIUS / 1000,
+        lies: Mapping[int, int] | None = None,
     ) -> None:
         self._clocks_khz = tuple(clocks_khz)
         self._transition = transition
         self._governors = tuple(g for g in GOVERNORS if userspace or g != "userspace")
         self._celsius = celsius
+        self._lies = lies or {}
         self.writable = writable
         """False refuses every write (EACCES)."""
         self._governor = FOUND_GOVERNOR
         self._asked_min_khz, self._asked_max_khz = self._clocks_khz[0], self._clocks_khz[-1]
         self._setspeed_khz = self._kernel_khz = self._clocks_khz[-1]
         self._cap_khz: int | None = None
-        self.khz = self._kernel_khz
+        self.khz = self._lies.get(self._kernel_khz, self._kernel_khz)
         """The clock that the processor really runs at."""
         folder = f"{POLICIES}/policy0"
         self._readers: dict[str, Callable[[], str]] = {
@@ -103,7 +106,7 @@ class SimulatedCpufreq:
             "scaling_max_freq": lambda: str(self._limits_khz()[1]),
             "scaling_setspeed": self._speed,
             "scaling_cur_freq": lambda: str(self._kernel_khz),
-            "cpuinfo_cur_freq": lambda: str(self.khz),
+            "cpuinfo_cur_freq": lambda: str(self._firmware_khz()),
             "cpuinfo_min_freq": lambda: str(clocks[0]),
             "cpuinfo_max_freq": lambda: str(clocks[-1]),
             "related_cpus": lambda: "0 1 2 3",
@@ -159,8 +162,12 @@ class SimulatedCpufreq:
         below = [khz for khz in self._clocks_khz if khz <= most]
         self._run_at(above[0] if above else below[-1])
 
+    def _firmware_khz(self) -> int:
+        """Return what the firmware takes for the clock: a cap shows, a lie does not."""
+        return self._kernel_khz if self._cap_khz is None else self.khz
+
     def _run_at(self, kernel_khz: int) -> None:
-        khz, lowest = kernel_khz, self._clocks_khz[0]
+        khz, lowest = self._lies.get(kernel_khz, kernel_khz), self._clocks_khz[0]
         if self._cap_khz is not None:
             cap_khz = self._cap_khz
             khz = min(khz, max((k for k in self._clocks_khz if k <= cap_khz), default=lowest))

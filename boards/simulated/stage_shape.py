@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import accumulate
 from random import Random
 from typing import NamedTuple
@@ -82,11 +83,10 @@ def stage_shape(
     if not truth.operator_power and truth.memory_bound == 1:
         return flat(time_ns, above_uw)
     whole_ns = model.row(work, point).time_ns
-    around = model.row(Work(work.name, (), work.decides, work.first, work.dtype), point).time_ns
+    around = model.row(replace(work, ops=()), point).time_ns
     pieces = [(around, drawn(random, truth.operator_power))]
     for op in work.ops:
-        alone = Work(work.name, (op,), work.decides, work.first, work.dtype)
-        own_ns = model.row(alone, point).time_ns - around
+        own_ns = model.row(replace(work, ops=(op,)), point).time_ns - around
         factor = drawn(random, truth.operator_power)
         pieces.append((own_ns, factor * (truth.memory_bound if _waits(op) else 1)))
     return _scaled(pieces, time_ns / max(1, whole_ns), time_ns, above_uw)
