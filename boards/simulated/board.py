@@ -1,9 +1,9 @@
 """A simulated board: the truth of time and power, with the real drivers above it."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import partial
 from random import Random
-from typing import NamedTuple
 
 from edge_infer.boards.calibration import Calibration
 from edge_infer.boards.closing import Closing
@@ -12,12 +12,13 @@ from edge_infer.boards.cost_table import CostTable, OperatingPoint, Work
 from edge_infer.boards.cpufreq import CpufreqClock
 from edge_infer.boards.power import PowerMeter
 from edge_infer.boards.profile import BoardProfile
+from edge_infer.boards.simulated.activity import ActivityTruth, StageTruth
 from edge_infer.boards.simulated.cpufreq import SimulatedCpufreq
 from edge_infer.boards.simulated.disturbance import HYSTERESIS_K, Disturbance
 from edge_infer.boards.simulated.ina219_chip import MeterFaults
 from edge_infer.boards.simulated.meter import simulated_meter
 from edge_infer.boards.simulated.power_trace import PowerTrace
-from edge_infer.boards.simulated.stage_shape import ShapedPower, StageShape, stage_shape
+from edge_infer.boards.simulated.stage_shape import ShapedPower, stage_shape
 from edge_infer.boards.simulated.supply import Supply
 from edge_infer.boards.simulated.surroundings import Surroundings
 from edge_infer.boards.simulated.truth import DISTURBED, Jitter, RowError, Truth, drawn, row_error
@@ -26,31 +27,6 @@ from edge_infer.boards.timebase import NEVER_NS, VirtualTimebase
 
 SWITCH = "switch"
 """Name of the changes of clock among the activities."""
-
-
-@dataclass(slots=True)
-class ActivityTruth:
-    """What one activity really took and drew, idle power included."""
-
-    count: int = 0
-    time_ns: int = 0
-    energy_fj: int = 0
-
-    @property
-    def energy_nj(self) -> int:
-        """Gross energy in nJ."""
-        return round(self.energy_fj / 1e6)
-
-
-class StageTruth(NamedTuple):
-    """A stage at a point, as it really is."""
-
-    time_ns: int
-    """Mean time."""
-    shape: StageShape
-    total: ActivityTruth
-    work: Work
-    """Kept, so that no other work gets its id."""
 
 
 class SimulatedBoard(Closing):
@@ -123,23 +99,24 @@ class SimulatedBoard(Closing):
         """The kernel's files, below the real drivers."""
         self.clock = CpufreqClock(self.sysfs)
         self.thermometer = LinuxThermometer(self.sysfs)
+        _, *bench_mv = self._voltages_mv()
+        self._meter_of = partial(
+            simulated_meter,
+            supply=Supply(self.supply_mv, truth.ripple),
+            load=self.trace,
+            now_ns=self.timebase.now_ns,
+            throttled=self.thermometer.throttled,
+            faults=meter_faults,
+            calibration=calibration,
+            bench_mv=(bench_mv[0], bench_mv[1]),
+            lost_reads_ppm=lost_reads_ppm,
+            retries=retries,
+            fails_at_ns=bus_fails_at_ns,
+            seed=seed,
+        )
         self.meter: PowerMeter | None = None
         if profile.meter is not None:
-            _, *bench_mv = self._voltages_mv()
-            self.meter = simulated_meter(
-                profile.meter,
-                Supply(self.supply_mv, truth.ripple),
-                self.trace,
-                self.timebase.now_ns,
-                self.thermometer.throttled,
-                faults=meter_faults,
-                calibration=calibration,
-                bench_mv=(bench_mv[0], bench_mv[1]),
-                lost_reads_ppm=lost_reads_ppm,
-                retries=retries,
-                fails_at_ns=bus_fails_at_ns,
-                seed=seed,
-            )
+            self.meter = self._meter_of(profile.meter)
         self.trace.set_level(0, self._idle_level_uw())
         if truth.surrounded:
             self.timebase.call_at(self._surroundings.due_ns, self._surround)
@@ -177,6 +154,11 @@ class SimulatedBoard(Closing):
     def energy_nj(self, from_ns: int, to_ns: int) -> int:
         """Return the true gross energy of a window of the past. Raises MeterError if dropped."""
         return self.trace.energy_nj(from_ns, to_ns)
+
+    def meter_at(self, adc_bits: int) -> PowerMeter | None:
+        """Return another meter of this board, at that resolution; None where it has none."""
+        meter = self.profile.meter
+        return None if meter is None else self._meter_of(replace(meter, adc_bits=adc_bits))
 
     def activities(self) -> Mapping[str, ActivityTruth]:
         """Return what each stage, by name, and the changes of clock really took so far."""
