@@ -14,14 +14,21 @@ from edge_infer.firmware_bridge.errors import (
 )
 from edge_infer.firmware_bridge.fleet.fleet_file import FleetBoard
 from edge_infer.firmware_bridge.fleet.trial import TrialFigures, out_of_range, run_trial, take_back
-from edge_infer.firmware_bridge.host.flashing import FlashReport, edge_info, flash, images, slot_of
+from edge_infer.firmware_bridge.host.flashing import (
+    START_NS,
+    FlashReport,
+    edge_info,
+    flash,
+    images,
+    slot_of,
+)
 from edge_infer.firmware_bridge.host.link import Link
-from edge_infer.firmware_bridge.slots.slots import NOT_CONFIRMED
 from edge_infer.firmware_bridge.wire.edge import DeviceInfo
-from edge_infer.firmware_bridge.wire.standard import SET_IMAGE_STATE, SetImageState
+from edge_infer.firmware_bridge.wire.standard import NOT_CONFIRMED, SET_IMAGE_STATE, SetImageState
 
 Tell = Callable[[str, float | None], None]
 """Called with the step of a board as it begins, and how much of it is done, 0 to 1, if known."""
+_LOOK_EVERY_NS = 300_000_000
 GONE = (LinkLostError, LinkTimeoutError)
 
 
@@ -63,8 +70,8 @@ class BoardFlash:
         file: the bundle file.
         digest: its image's.
         good: inferences that a board must answer before it confirms; 0 for none.
-        begun: called before a board is changed, with the digest of the bundle that it can go back
-            to, None where it has none.
+        begun: called before a board is changed, with its name and the digest of the bundle that it
+            can go back to, None where it has none.
     """
 
     def __init__(
@@ -72,7 +79,7 @@ class BoardFlash:
         file: bytes,
         digest: bytes,
         good: int,
-        begun: Callable[[FleetBoard, bytes | None], None],
+        begun: Callable[[str, bytes | None], None],
     ) -> None:
         self.file, self.digest, self._good, self._begun = file, digest, good, begun
 
@@ -88,13 +95,13 @@ class BoardFlash:
             LinkTimeoutError, LinkLostError: it is silent or gone.
         """
         tell("look", None)
-        check_profile(edge_info(link), board)
+        check_profile(started(link), board)
         entries = images(link)
         active = slot_of(entries, 0)
         runs = active is not None and active.digest == self.digest
         if active is not None and runs and active.confirmed:
             return BoardFlashed(flash(link, self.file), None)
-        self._begun(board, next((e.digest for e in entries if e.digest != self.digest), None))
+        self._begun(board.name, next((e.digest for e in entries if e.digest != self.digest), None))
         progress = _Progress(tell, runs)
         try:
             report = flash(link, self.file, progress=progress.upload, say=progress.step)
@@ -133,7 +140,8 @@ class BoardFlash:
         try:
             take_back(link, self.digest, str(error))
         except DeviceRefusedError as refusal:
-            return RolledBackError(f"{error}; it runs on, unconfirmed: {refusal}")
+            kind = WrongBoardError if isinstance(error, WrongBoardError) else RolledBackError
+            return kind(f"{error}; it runs on, unconfirmed: {refusal}")
         return error
 
     def _check_runs(self, link: Link) -> None:
@@ -165,6 +173,20 @@ class _Progress:
     def upload(self, done: int, total: int) -> None:
         """So much was sent."""
         self._tell("upload", done / total)
+
+
+def started(link: Link) -> DeviceInfo | None:
+    """Return what a board says of itself, once its bundle runs, where one is to run.
+
+    None from a device that is not ours.
+    """
+    end_ns = link.port.now_ns() + START_NS
+    while True:
+        info = edge_info(link)
+        starts = info is not None and info.run is None and not info.failure
+        if not starts or slot_of(images(link), 0) is None or link.port.now_ns() > end_ns:
+            return info
+        link.pause(_LOOK_EVERY_NS)
 
 
 def check_profile(info: DeviceInfo | None, board: FleetBoard) -> None:

@@ -9,7 +9,7 @@ from edge_infer.firmware_bridge.errors import (
     LinkTimeoutError,
     RolledBackError,
 )
-from edge_infer.firmware_bridge.host.link import Link, Progress
+from edge_infer.firmware_bridge.host.link import RETRIES, Link, Progress
 from edge_infer.firmware_bridge.image import mcuboot_image
 from edge_infer.firmware_bridge.wire.command import Empty
 from edge_infer.firmware_bridge.wire.edge import INFO, DeviceInfo
@@ -72,9 +72,9 @@ def flash(
         sent, resent = len(file), sender.resent
         _check_read_back(link, image.digest)
         say("self-test")
-        mark(link, image.digest)
-        say("reset")
-        reset(link)
+        if mark(link, image.digest):
+            say("reset")
+            reset(link)
         wait_until_runs(link, image.digest)
     if confirm:
         say("confirm")
@@ -101,17 +101,34 @@ def slot_of(entries: Iterable[ImageEntry], slot: int) -> ImageEntry | None:
     return next((entry for entry in entries if entry.slot == slot and not entry.image), None)
 
 
-def mark(link: Link, digest: bytes) -> None:
-    """Let the next reset try the image, once its self-test has passed. Raises as `Link.ask`."""
-    link.ask_until_ready(SET_IMAGE_STATE, SetImageState(digest), within_ns=SELF_TEST_NS)
+def mark(link: Link, digest: bytes) -> bool:
+    """Let the next reset try the image, once its self-test has passed. Raises as `Link.ask`.
+
+    Returns whether that reset is still to come: a power cut may have been it.
+    """
+    try:
+        link.ask_until_ready(SET_IMAGE_STATE, SetImageState(digest), within_ns=SELF_TEST_NS)
+    except DeviceRefusedError:
+        active = slot_of(images(link), 0)
+        if active is None or active.digest != digest:
+            raise
+        return False
+    return True
 
 
 def reset(link: Link) -> None:
-    """Reset the device; a reset whose answer is lost has happened all the same."""
-    try:
-        link.ask(RESET, Empty(), retries=0)
-    except LinkTimeoutError:
-        link.ask(PARAMETERS, Empty(), retries=20)
+    """Reset the device, once: where no answer came, its own count says whether it happened."""
+    before = edge_info(link)
+    for _ in range(1 + RETRIES):
+        try:
+            link.ask(RESET, Empty(), retries=0)
+            return
+        except LinkTimeoutError:
+            link.ask(PARAMETERS, Empty(), retries=20)
+        after = edge_info(link)
+        if before is None or after is None or after.resets != before.resets:
+            return
+    raise LinkTimeoutError(f"{link.port.name}: no reset of {1 + RETRIES} reaches the device")
 
 
 def wait_until_runs(link: Link, digest: bytes) -> None:

@@ -1,25 +1,21 @@
-"""Questions and answers over a port, one at a time or an upload with several on the way.
-
-And which port has a device that answers.
-"""
+"""Questions and answers over a port, one at a time or an upload with several on the way."""
 
 import hashlib
 import logging
 import secrets
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_infer.firmware_bridge.errors import (
     DeviceRefusedError,
     FrameError,
-    LinkError,
     LinkLostError,
     LinkTimeoutError,
 )
 from edge_infer.firmware_bridge.host.upload_sender import UploadSender
-from edge_infer.firmware_bridge.port import DEFAULT_BAUD, BytePort, DescriptorPort
+from edge_infer.firmware_bridge.port import BytePort
 from edge_infer.firmware_bridge.smp.client import Client, raise_refusal
 from edge_infer.firmware_bridge.smp.framing import Framing
 from edge_infer.firmware_bridge.wire.command import A, Body, Command, Empty, Q
@@ -31,7 +27,13 @@ from edge_infer.firmware_bridge.wire.proof import (
     Proof,
     signed_text,
 )
-from edge_infer.firmware_bridge.wire.standard import ECHO, PARAMETERS, UPLOAD, Chunk, Code, Echo
+from edge_infer.firmware_bridge.wire.standard import (
+    NO_UPLOAD,
+    PARAMETERS,
+    UPLOAD,
+    Chunk,
+    Code,
+)
 
 if TYPE_CHECKING:  # most lines want no key, and so no cryptography
     from edge_infer.firmware_bridge.image.keys import SigningKey
@@ -43,9 +45,10 @@ ANSWER_NS = 1_500_000_000
 RETRIES = 4
 RECONNECT_NS = 60_000_000_000
 """How long an unplugged port may stay away."""
-_ECHO_NS = 500_000_000
 _PROOFS_OF_AN_UPLOAD = 8
 """A proof counts for one line: an upload needs another after each time it was unplugged."""
+_ANEW_IN_AN_UPLOAD = 8
+"""A device that loses its power so often is not going to hold the file."""
 _BUSY_PAUSE_NS = 200_000_000
 _CHUNK_OVERHEAD_BYTES = 8 + 48
 """SMP header, and the CBOR map around a chunk: keys, offset, lengths."""
@@ -165,7 +168,7 @@ class Link:
         """
         size, count = self.buffers()
         sender = UploadSender(len(file), size - _CHUNK_OVERHEAD_BYTES, count)
-        proofs = _PROOFS_OF_AN_UPLOAD
+        proofs, anew = _PROOFS_OF_AN_UPLOAD, _ANEW_IN_AN_UPLOAD
         opening = Chunk(0, b"", image=0, length=len(file), sha=hashlib.sha256(file).digest())
         while not sender.done:
             try:
@@ -175,12 +178,14 @@ class Link:
                 sender.line_lost()
                 self.reconnect(self._reconnect_ns)
             except DeviceRefusedError as refusal:
-                if not self._wants_proof(refusal) or not proofs:
+                wanted = self._wants_proof(refusal)
+                proofs, anew = proofs - wanted, anew - (not wanted)
+                if min(proofs, anew) < 0 or not (wanted or _was_started_anew(refusal)):
                     raise
-                proofs -= 1
                 sender.line_lost()
                 self._client.line_lost()
-                self._prove()
+                if wanted:
+                    self._prove()
             progress(sender.acknowledged, len(file))
         return sender
 
@@ -223,6 +228,11 @@ class Link:
         return None
 
 
+def _was_started_anew(refusal: DeviceRefusedError) -> bool:
+    """Return whether a device lost its power in mid-upload: it goes on from its checkpoint."""
+    return str(refusal).startswith(NO_UPLOAD)
+
+
 def load_operator(path: Path | None) -> "SigningKey | None":
     """Return the private key of an operator, None where no file is named. Raises ImageError."""
     if path is None:
@@ -239,61 +249,3 @@ def _answer(command: Command[Q, A], body: Body) -> A:
         return command.answer.unpack(body)
     except FrameError as error:
         raise FrameError(f"the device's answer is none to the question: {error}") from error
-
-
-@dataclass(frozen=True, slots=True)
-class PortInfo:
-    """A serial port of this computer."""
-
-    name: str
-    description: str
-    hardware: str
-    """USB vendor, product and serial number, where it has them."""
-
-
-def ports() -> list[PortInfo]:
-    """Return the serial ports that have hardware behind them, by name."""
-    from serial.tools import list_ports  # loaded with the first list
-
-    found = [
-        PortInfo(port.device, port.description, port.hwid)
-        for port in list_ports.comports()
-        if port.hwid != "n/a"
-    ]
-    return sorted(found, key=lambda port: port.name)
-
-
-def find_port(
-    baud: int = DEFAULT_BAUD,
-    candidates: Sequence[PortInfo] | None = None,
-    open_port: Callable[[str, int], BytePort] = DescriptorPort,
-) -> str:
-    """Return the one port whose device answers an SMP echo.
-
-    Raises LinkLostError when none does, or more than one.
-    """
-    names = [port.name for port in (ports() if candidates is None else candidates)]
-    answering = [name for name in names if _answers(name, baud, open_port)]
-    if len(answering) == 1:
-        return answering[0]
-    if answering:
-        raise LinkLostError(f"devices answer on {', '.join(answering)}: choose one with --port")
-    tried = ", ".join(names) or "there is no serial port"
-    raise LinkLostError(
-        f"no device answers at {baud} baud (tried: {tried}); name its port with --port"
-    )
-
-
-def _answers(name: str, baud: int, open_port: Callable[[str, int], BytePort]) -> bool:
-    try:
-        port = open_port(name, baud)
-    except LinkError:
-        return False
-    try:
-        question = Echo("edge-infer")
-        answer = Link(port).ask(ECHO, question, answer_ns=_ECHO_NS, retries=1)
-        return answer.text == question.text
-    except LinkError:
-        return False
-    finally:
-        port.close()

@@ -24,10 +24,9 @@ from edge_infer.firmware_bridge.slots.slot_state import (
     save_state,
 )
 from edge_infer.firmware_bridge.slots.slot_storage import SlotStorage
-from edge_infer.firmware_bridge.wire.standard import ImageCode
+from edge_infer.firmware_bridge.wire.standard import NOT_CONFIRMED, ImageCode
 
 NAMES = ("a", "b")
-NOT_CONFIRMED = "not confirmed before the reset"
 
 _log = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from edge_infer.firmware_bridge.slots.slot_storage import (
     seal,
 )
 from edge_infer.firmware_bridge.slots.slots import Slots
-from edge_infer.firmware_bridge.wire.standard import ImageCode
+from edge_infer.firmware_bridge.wire.standard import NO_UPLOAD, ImageCode
 
 _DATA_FILE = "upload.part"
 _SESSION_FILE = "upload.json"
@@ -78,7 +78,7 @@ class Upload:
         Raises SlotError when no upload was begun or the chunk ends behind the file's end.
         """
         if not self.length:
-            raise SlotError(ImageCode.INVALID_OFFSET, "no upload is under way: start at offset 0")
+            raise SlotError(ImageCode.INVALID_OFFSET, f"{NO_UPLOAD}: start at offset 0")
         if offset + len(data) > self.length:
             raise SlotError(
                 ImageCode.OVERRUN, f"chunk ends at {offset + len(data)} of {self.length} bytes"

@@ -138,6 +138,13 @@ class ImageCode(IntEnum):
     TEST_OF_ACTIVE_DENIED = 33
 
 
+NOT_CONFIRMED = "not confirmed before the reset"
+"""Reason of a revert that nothing but a reset in the middle of a trial brought."""
+NO_UPLOAD = "no upload is under way"
+"""Begins the reason of a refused chunk where the device was started anew in mid-upload: in version
+0 of the protocol a refusal has no code of its own for it."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImageEntry(Fields):
     """What stands in a slot."""

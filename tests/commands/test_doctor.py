@@ -14,7 +14,7 @@ from edge_infer.boards.thermal import THROTTLED
 from edge_infer.commands import doctor_board, doctor_system
 from edge_infer.commands.doctor_system import Finding
 from edge_infer.commands.root import run_line
-from edge_infer.firmware_bridge.host.link import PortInfo
+from edge_infer.firmware_bridge.host.ports import PortInfo
 
 SCHEMA = Path(__file__).parents[2] / "tools/commands/schemas/doctor.schema.json"
 

@@ -21,7 +21,7 @@ from edge_infer.commands.power_stream import power_stream_command
 from edge_infer.commands.root import run_line
 from edge_infer.commands.serve import serve_command
 from edge_infer.firmware_bridge.errors import ImageError, LinkError, LinkLostError, RolledBackError
-from edge_infer.firmware_bridge.host.link import PortInfo, find_port
+from edge_infer.firmware_bridge.host.ports import PortInfo, find_port
 from edge_infer.firmware_bridge.host.remote_engine import open_remote_engine
 from edge_infer.firmware_bridge.image.keys import TrustedKeys
 from edge_infer.firmware_bridge.image.mcuboot_image import parse

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 BRIDGE = Path(__file__).parents[2] / "firmware_bridge"
-ORDER = ("errors", "wire", "port", "smp", "image", "children", "slots", "worker", "device", "host")
+ORDER = ("errors", "wire", "port", "smp", "image", "children", "slots", "worker", "device", "host",
+         "fleet")  # fmt: skip
 """A part imports what stands before it."""
 DEVICE_SIDE = {"slots", "worker", "device"}
 """What the host does not know; it knows the wire."""
@@ -37,7 +38,7 @@ def test_a_part_imports_what_stands_before_it(part: str) -> None:
 
 
 def test_host_and_device_do_not_know_each_other() -> None:
-    for module in _modules("host"):
+    for module in (*_modules("host"), *_modules("fleet")):
         assert not _imported(module) & DEVICE_SIDE, module.name
 
 

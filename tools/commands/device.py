@@ -11,7 +11,8 @@ from edge_infer.commands.quantities import energy_text, share_text
 from edge_infer.commands.render import emit, table
 from edge_infer.firmware_bridge.errors import RolledBackError
 from edge_infer.firmware_bridge.host.flashing import START_NS, edge_info, images, reset, slot_of
-from edge_infer.firmware_bridge.host.link import Link, ports
+from edge_infer.firmware_bridge.host.link import Link
+from edge_infer.firmware_bridge.host.ports import ports
 from edge_infer.firmware_bridge.wire.command import Empty
 from edge_infer.firmware_bridge.wire.edge import (
     ENGINE,

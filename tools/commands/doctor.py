@@ -29,7 +29,7 @@ from edge_infer.commands.doctor_system import (
 from edge_infer.commands.exit_codes import FAILURE, OK
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.render import emit
-from edge_infer.firmware_bridge.host.link import ports
+from edge_infer.firmware_bridge.host.ports import ports
 
 SIGNS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 

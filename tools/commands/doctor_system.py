@@ -14,7 +14,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-from edge_infer.firmware_bridge.host.link import PortInfo
+from edge_infer.firmware_bridge.host.ports import PortInfo
 from edge_infer.models_tflite.backend import BACKEND_NAMES, default_backend_name, open_backend
 from edge_infer.models_tflite.errors import BundleError
 

@@ -9,7 +9,8 @@ import click
 
 from edge_infer.commands.options import operator_key_option, option, options_as
 from edge_infer.commands.render import note
-from edge_infer.firmware_bridge.host.link import Link, find_port, load_operator
+from edge_infer.firmware_bridge.host.link import Link, load_operator
+from edge_infer.firmware_bridge.host.ports import find_port
 from edge_infer.firmware_bridge.port import DEFAULT_BAUD, DescriptorPort
 from edge_infer.firmware_bridge.smp.framing import Framing
 

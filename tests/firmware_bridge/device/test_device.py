@@ -18,7 +18,6 @@ from edge_infer.firmware_bridge.host.flashing import edge_info, flash, images, s
 from edge_infer.firmware_bridge.host.link import Link
 from edge_infer.firmware_bridge.host.log_reader import LogReader
 from edge_infer.firmware_bridge.host.remote_engine import RemoteEngine
-from edge_infer.firmware_bridge.slots.slots import NOT_CONFIRMED
 from edge_infer.firmware_bridge.wire.command import A, Body, Command, Empty, Fields, Group, Op, Q
 from edge_infer.firmware_bridge.wire.edge import (
     ROLLBACK,
@@ -31,7 +30,7 @@ from edge_infer.firmware_bridge.wire.edge import (
     RunSamples,
 )
 from edge_infer.firmware_bridge.wire.log_batch import Mark, MarkEntry
-from edge_infer.firmware_bridge.wire.standard import RESET, Code
+from edge_infer.firmware_bridge.wire.standard import NOT_CONFIRMED, RESET, Code
 from edge_infer.firmware_bridge.worker.runner import HANG_NS
 from edge_infer.firmware_bridge.worker.worker_pipe import WorkerSettings
 from edge_infer.models_tflite import Bundle

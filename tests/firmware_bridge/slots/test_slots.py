@@ -13,9 +13,9 @@ from edge_infer.firmware_bridge.image import mcuboot_image, stored_zip
 from edge_infer.firmware_bridge.image.keys import SigningKey, TrustedKeys
 from edge_infer.firmware_bridge.image.mcuboot_image import ImageVersion
 from edge_infer.firmware_bridge.slots.slot_storage import FolderStorage
-from edge_infer.firmware_bridge.slots.slots import NOT_CONFIRMED, Slots
+from edge_infer.firmware_bridge.slots.slots import Slots
 from edge_infer.firmware_bridge.slots.upload import Upload
-from edge_infer.firmware_bridge.wire.standard import ImageCode
+from edge_infer.firmware_bridge.wire.standard import NOT_CONFIRMED, ImageCode
 
 KEY = SigningKey.generate()
 KEYS = TrustedKeys([("release", KEY.public)])
