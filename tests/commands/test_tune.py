@@ -224,7 +224,7 @@ def test_what_cannot_be_tuned_is_refused_in_one_line(
         (1, "at chance", (EARLY, "--calibration", "wrong.npz")),
         (1, "450 of 450 inputs are test samples of the bundle", (EARLY, "--calibration", samples)),
         (1, "it takes 3744 ", (EARLY, "--calibration", noisy, "--allow", 0.1)),
-        (1, "tiny-single has one exit", (single.path, "--calibration", "fits.npz")),
+        (1, "9 calibration inputs of 1 classes", (single.path, "--calibration", "fits.npz")),
         (2, "there is no input nothing.npz", (EARLY, "--calibration", "nothing.npz")),
         (2, "standard input has frames without labels", (EARLY, "--calibration", "-")),
         (2, "--frame-size is for raw frames",

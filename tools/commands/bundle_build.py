@@ -19,8 +19,8 @@ from edge_infer.commands.bundle_report import emit_built
 from edge_infer.commands.options import json_option, option, options_as, refuse_existing
 from edge_infer.commands.render import note, warn
 from edge_infer.commands.source_options import background_option
-from edge_infer.commands.tune import TuneOptions, tell_inputs, tune_options
-from edge_infer.commands.tune_report import tune_report
+from edge_infer.commands.tune import TuneOptions, tune_options
+from edge_infer.commands.tune_report import tell_inputs, tune_report
 from edge_infer.lab.tuning.tuning import tuned_draft
 from edge_infer.lab.tuning.tuning_document import tune_document
 from edge_infer.models_tflite.backend import open_backend
@@ -273,7 +273,7 @@ def write_tuned(
         tuning = options.tune(untuned)
         document = tune_document(tuning)
         bundle = write_bundle(out, tuned_draft(tuning, document), replace=replace)
-    tell_inputs(tuning)
+    tell_inputs(tuning.data)
     backend = open_backend(options.backend, options.resolver)
     passed = self_test(bundle, backend, partial(exit_criteria, bundle.manifest)).passed
     verdict = f"self-test {'passed' if passed else 'FAILED'}"

@@ -17,10 +17,16 @@ from edge_infer.commands.options import (
     resolver_option,
 )
 from edge_infer.commands.quantities import SEED, Number
-from edge_infer.commands.render import check_picture, emit, note, warn
+from edge_infer.commands.render import check_picture, emit, note
 from edge_infer.commands.source_options import background_option, raw_options
+from edge_infer.commands.tune_confidence import fit
 from edge_infer.commands.tune_gate import choose, refuse_changes
-from edge_infer.commands.tune_report import promise_report, save_plot, tune_report
+from edge_infer.commands.tune_report import (
+    promise_report,
+    save_plot,
+    tell_inputs,
+    tune_report,
+)
 from edge_infer.lab.tuning import LossBound
 from edge_infer.lab.tuning.promise_check import check_promise
 from edge_infer.lab.tuning.tuning import Tuning, tune, tuned_draft
@@ -168,6 +174,12 @@ tune_options = options_as(
     show_default=True,
     help="Per cent of the answers that the gate may change.",
 )
+@option(
+    "--keep-thresholds",
+    is_flag=True,
+    help="Only make a probability of each exit's confidence, at every ratio. With one exit it is "
+    "what tune does.",
+)
 @json_option
 def tune_command(
     bundle: str,
@@ -180,9 +192,10 @@ def tune_command(
     draws: int | None,
     recording: str | None,
     changes: float,
+    keep_thresholds: bool,
     as_json: bool,
 ) -> None:
-    """Choose the exit thresholds of a BUNDLE and fit its exit predictor, for one board.
+    """Choose the exit thresholds of a BUNDLE and fit its predictor and confidence, for one board.
 
     The thresholds cost the least expected energy among those that are shown, by the calibration
     inputs and at the stated confidence, to lose no more accuracy than allowed against the last
@@ -194,11 +207,15 @@ def tune_command(
         return
     refuse_changes()
     out = output or Path(f"{opened.manifest.name}-tuned")
+    if keep_thresholds or len(opened.manifest.stages) == 1:
+        place = None if dry_run else out
+        fit(opened, tuning, background, place, replace=replace, as_json=as_json)
+        return
     if draws is None and not dry_run:
         refuse_existing(out, replace)
     check_picture(plot)
     found = tuning.tune(opened, background)
-    tell_inputs(found)
+    tell_inputs(found.data)
     if draws is not None:
         _check(found, draws, as_json)
         return
@@ -210,14 +227,6 @@ def tune_command(
         return
     written = write_bundle(out, tuned_draft(found, document), replace=replace)
     emit(as_json, {"path": str(written.path)} | document, f"{tune_report(document)}\n\n{out}")
-
-
-def tell_inputs(found: Tuning) -> None:
-    """Warn of calibration inputs that were left out, or that are odd."""
-    for line in found.data.skipped:
-        warn(f"skipped: {line}")
-    for line in found.data.warnings:
-        warn(line)
 
 
 def _check(found: Tuning, draws: int, as_json: bool) -> None:

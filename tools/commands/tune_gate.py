@@ -1,5 +1,6 @@
 """`edge-infer tune --gate`: how much a picture may differ and still get the last answer."""
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,7 +43,7 @@ def choose(
         background: what transparent images lie on.
         as_json: print the document.
     """
-    _refuse_others()
+    refuse_others(_USED, "--gate is chosen on a recording alone")
     check_gate(FrameSpec.of(bundle))
     reading = SourceOptions(
         None, tuning.frame_size, tuning.frame_format, tuning.frame_stride, background, tuning.strict
@@ -73,13 +74,11 @@ def refuse_changes() -> None:
         raise click.UsageError("--changes goes with --gate RECORDING")
 
 
-def _refuse_others() -> None:
-    """Refuse options that say how thresholds of exits are to be chosen, or where they go."""
+def refuse_others(used: Collection[str], why: str) -> None:
+    """Refuse what was typed of options that mean nothing here. Raises click.UsageError."""
     for parameter in click.get_current_context().command.params:
-        if parameter.name not in _USED and parameter.name and _typed(parameter.name):
-            raise click.UsageError(
-                f"--gate is chosen on a recording alone: leave {parameter.opts[-1]} out"
-            )
+        if parameter.name not in used and parameter.name and _typed(parameter.name):
+            raise click.UsageError(f"{why}: leave {parameter.opts[-1]} out")
 
 
 def _typed(name: str) -> bool:

@@ -5,7 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from edge_infer.commands.quantities import energy_text, share_text, time_text
-from edge_infer.commands.render import picture, table
+from edge_infer.commands.render import picture, table, warn
+from edge_infer.lab.tuning.calibration_data import CalibrationData
+
+
+def tell_inputs(data: CalibrationData) -> None:
+    """Warn of calibration inputs that were left out, or that are odd."""
+    for line in data.skipped:
+        warn(f"skipped: {line}")
+    for line in data.warnings:
+        warn(line)
 
 
 def tune_report(document: dict[str, Any]) -> str:

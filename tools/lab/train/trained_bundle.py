@@ -19,17 +19,16 @@ from edge_infer.lab.train.recipe import Recipe
 from edge_infer.lab.train.scores import Scored, accuracy, outcomes
 from edge_infer.lab.tuning import ExitOutcomes, choose_thresholds, split_calibration
 from edge_infer.lab.tuning.calibration_data import CalibrationData
-from edge_infer.lab.tuning.calibration_record import calibrated
+from edge_infer.lab.tuning.confidence import fit_confidence
 from edge_infer.lab.tuning.tuning import Tuning, tune_bundle, tuned_draft
 from edge_infer.lab.tuning.tuning_document import tune_document
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend
-from edge_infer.models_tflite.build import NO_EXITS, BundleDraft, SampleSet, write_bundle
+from edge_infer.models_tflite.build import BundleDraft, SampleSet, write_bundle
 from edge_infer.models_tflite.classifier import Classifier, FrameOptions
 from edge_infer.models_tflite.cut import cut
 from edge_infer.models_tflite.drafts import exits_draft, single_draft
 from edge_infer.models_tflite.graph import Graph
-from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.ops import list_ops
 
 TUNED_FOR = "sim:raspberry-pi-5"
@@ -65,13 +64,11 @@ def make_bundle(
     exits = _shipped_exits(model, recipe, scored, splits)
     provenance = _provenance(model, recipe, splits, scored)
     draft = _draft(model, exits, recipe, labels, splits, provenance)
-    if recipe.kind == "single":
-        data, rows = held_back_data(splits), [scored.held_back[name] for name in exits]
-        found = calibrated(rows, data.labels, (1.0,), NO_EXITS, data.source)
-        draft = dataclasses.replace(draft, calibration={FULL_RATIO: found})
-        return write_bundle(out, draft, replace=replace)
     with tempfile.TemporaryDirectory() as folder:
         untuned = write_bundle(Path(folder) / draft.name, draft)
+        if recipe.kind == "single":
+            fitted = fit_confidence(untuned, scored.backend, held_back_data(splits), progress)
+            return write_bundle(out, fitted.draft, replace=replace)
         tuning = tuned_on_held_back(untuned, recipe, splits, scored.backend, progress)
         tuned = tuned_draft(tuning, tune_document(tuning))
     read = {"adaptive": on_test(tuning, [scored.test[name] for name in exits], splits)}

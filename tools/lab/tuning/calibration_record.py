@@ -6,12 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.lab.tuning.calibration_data import CalibrationData
-from edge_infer.models_tflite import Bundle
-from edge_infer.models_tflite.backend import Backend
-from edge_infer.models_tflite.golden import run_all
-from edge_infer.models_tflite.manifest import FULL_RATIO, CalibratedExit, Calibration, Thresholds
-from edge_infer.models_tflite.stage import load_stages
+from edge_infer.models_tflite.manifest import CalibratedExit, Calibration, Thresholds
 from edge_infer.runtime.exit_criterion import confidences
 
 CELLS = 16
@@ -34,10 +29,7 @@ def calibrated(
         thresholds: of the ratio that gave them.
         source: of the inputs, in words.
     """
-    judged = [
-        confidences(thresholds.criterion, rows, scale or 1.0)
-        for rows, scale in zip(scores, scales, strict=True)
-    ]
+    judged = _judged(scores, scales, thresholds)
     here = _exits(judged, thresholds)
     answers = np.array([answers for answers, _ in judged])[here, np.arange(len(labels))]
     exits = tuple(
@@ -47,23 +39,20 @@ def calibrated(
     return Calibration(f"{source}, {len(labels)} inputs", len(labels), right, exits)
 
 
-def calibrate(
-    bundle: Bundle,
-    backend: Backend,
-    data: CalibrationData,
-    ratio: str = FULL_RATIO,
-    thresholds: Thresholds | None = None,
-) -> Calibration:
-    """Run calibration inputs through a bundle at one of its ratios, with thresholds or its own.
+def exits_of(
+    scores: Sequence[NDArray[Any]], scales: Sequence[float], thresholds: Thresholds
+) -> NDArray[np.int64]:
+    """Return the stage at which each input leaves, shape [n]; arguments as of `calibrated`."""
+    return _exits(_judged(scores, scales, thresholds), thresholds)
 
-    Raises:
-        UnknownRatioError: the bundle has no such ratio.
-        FrameError: the inputs are not the bundle's.
-    """
-    scales = [stage.scores.scale for stage in bundle.manifest.stages_at(ratio)]
-    scores = run_all(load_stages(bundle, backend, ratio=ratio), data.frames)
-    thresholds = thresholds or bundle.manifest.thresholds[ratio]
-    return calibrated(scores, data.labels, scales, thresholds, data.source)
+
+def _judged(
+    scores: Sequence[NDArray[Any]], scales: Sequence[float], thresholds: Thresholds
+) -> list[tuple[NDArray[Any], NDArray[Any]]]:
+    return [
+        confidences(thresholds.criterion, rows, scale or 1.0)
+        for rows, scale in zip(scores, scales, strict=True)
+    ]
 
 
 def _exits(

@@ -23,7 +23,7 @@ from edge_infer.lab.train.trained_bundle import (
     training_provenance,
     tuned_on_held_back,
 )
-from edge_infer.lab.tuning.calibration_record import calibrate
+from edge_infer.lab.tuning.confidence import fit_confidence
 from edge_infer.lab.tuning.tuning import Tuning, tuned_draft
 from edge_infer.lab.tuning.tuning_document import check_predictor
 from edge_infer.models_tflite import Bundle
@@ -158,11 +158,9 @@ def _make_bundle(
         }
         chosen = {r: found for r, t in tuned.items() if (found := _chosen(t)) is not None}
         thresholds = {**manifest.thresholds, **{r: t for r, (t, _) in chosen.items()}}
-        data, backend = held_back_data(splits), open_backend()
         whole = dataclasses.replace(
             redraft(raw),
             thresholds=thresholds,
-            calibration={r: calibrate(raw, backend, data, r, thresholds[r]) for r in thresholds},
             predictor={r: p for r, (_, p) in chosen.items()} or None,
             provenance={
                 **training_provenance(recipe, splits),
@@ -170,7 +168,9 @@ def _make_bundle(
                 "ratios": figures,
             },
         )
-        return write_bundle(out, whole, replace=replace)
+        chosen_on = write_bundle(Path(folder) / "whole" / draft.name, whole)
+        fitted = fit_confidence(chosen_on, open_backend(), held_back_data(splits), progress)
+        return write_bundle(out, fitted.draft, replace=replace)
 
 
 def _draft(model: bytes, recipe: Recipe, labels: Sequence[str]) -> BundleDraft:
