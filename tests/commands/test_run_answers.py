@@ -51,7 +51,7 @@ def test_few_inputs_are_told_one_by_one(capsys: Capture, inputs: Path) -> None:
     out, _ = run(capsys, str(inputs / "twenty.npy"), "--top", "2")
     lines = out.split("\n\n")[0].splitlines()
     assert lines[0].split() == [
-        "input", "answer", "score", "exit", "time", "net", "energy", "next",
+        "input", "answer", "probability", "exit", "time", "net", "energy", "next",
     ]  # fmt: skip
     assert len(lines) == 22
     assert lines[2].startswith("twenty.npy[0]")
@@ -83,26 +83,27 @@ def test_answers_of_json_carry_label_confidence_and_the_likeliest(
     for answer in answers:
         assert answer["label"] == answer["top"][0]["label"] == answer["true_label"]
         assert answer["confidence"] == answer["top"][0]["confidence"]
-        assert answer["confidence_kind"] == "score"
+        assert answer["confidence_kind"] == "probability"
         shares = [choice["confidence"] for choice in answer["top"]]
         assert len(shares) == 4 and shares == sorted(shares, reverse=True)
         assert answer["net_uj"] > 0 and answer["energy_origin"] == "simulated"
 
 
-def test_temperatures_in_the_manifest_make_it_a_probability(
+def test_without_temperatures_in_the_manifest_it_is_a_score(
     tmp_path: Path, capsys: Capture
 ) -> None:
     bundle = open_bundle(DIGITS)
-    folder = tmp_path / "warm"
+    folder = tmp_path / "cold"
     folder.mkdir()
     for file in bundle.path.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
-    chosen = replace(bundle.manifest.thresholds["1.0"], temperatures=(2.0, 2.0, 2.0))
-    warm = replace(bundle.manifest, thresholds={"1.0": chosen})
-    (folder / "manifest.json").write_text(manifest_text(warm))
+    chosen = replace(bundle.manifest.thresholds["1.0"], temperatures=None)
+    cold = replace(bundle.manifest, thresholds={"1.0": chosen})
+    (folder / "manifest.json").write_text(manifest_text(cold))
     assert run_line(["run", str(folder), "--frames", "3"]) == 0
     out = capsys.readouterr().out
-    assert "probability" in out.splitlines()[0] and " %" in out.splitlines()[2]
+    heading, _, first = out.splitlines()[:3]
+    assert "score" in heading and "probability" not in heading and "0." in first
 
 
 def test_a_probability_of_tune_is_how_often_it_is_right(tmp_path: Path, capsys: Capture) -> None:

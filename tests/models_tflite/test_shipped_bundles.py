@@ -92,3 +92,12 @@ def package_files() -> Iterator[Path]:
 def test_every_folder_among_them_is_a_bundle() -> None:
     folders = {path.name for path in package_files() if path.is_dir()}
     assert folders == set(shipped_names())
+
+
+@each_bundle
+def test_its_confidence_is_a_probability_at_every_ratio(name: str) -> None:
+    manifest = open_bundle(name).manifest
+    for ratio, thresholds in manifest.thresholds.items():
+        assert thresholds.temperatures is not None, ratio
+        # An int8 net that was trained to its end is neither a tenth nor three times as sure.
+        assert all(0.3 < found < 2 for found in thresholds.temperatures), ratio

@@ -28,11 +28,12 @@ def answered(scores: NDArray[np.int8] | None = SCORES, exit_: int = 0) -> Infere
 
 
 def with_temperatures(manifest: Manifest, *values: float) -> Manifest:
-    thresholds = replace(manifest.thresholds["1.0"], temperatures=values)
+    thresholds = replace(manifest.thresholds["1.0"], temperatures=values or None)
     return replace(manifest, thresholds={**manifest.thresholds, "1.0": thresholds})
 
 
 def test_the_likeliest_labels_come_first_and_their_scores_are_shares(manifest: Manifest) -> None:
+    manifest = with_temperatures(manifest)
     answer = AnswerReader(manifest, 3).read(answered())
     assert answer.label == manifest.labels[1]
     assert [choice.label for choice in answer.top] == [manifest.labels[at] for at in (1, 9, 2)]
@@ -81,7 +82,7 @@ def test_a_softmax_head_tells_what_it_says(manifest: Manifest) -> None:
 
 
 def test_a_manifest_keeps_temperatures_and_older_ones_have_none(manifest: Manifest) -> None:
-    assert "temperatures" not in manifest_text(manifest)
+    assert "temperatures" not in manifest_text(with_temperatures(manifest))
     values = tuple(1.5 + index for index in range(len(manifest.stages)))
     kept = with_temperatures(manifest, *values)
     assert read_manifest(manifest_text(kept)).thresholds["1.0"].temperatures == values
