@@ -66,7 +66,7 @@ def test_everything_fits_80_columns_and_24_rows() -> None:
     text = "\n".join(lines)
     for part in (
         "net on board", "7  ", "probability", "exit1", "a.png", "4.09 W", " 66.7 %", " 33.3 %",
-        "1 ms", "2400 MHz", "61.5 degC", "THROTTLED", "answers 90", "1 a second", 
+        "1 ms", "2400 MHz", "61.5 degC", "THROTTLED", "answers 90", "1 a second",
         "dropped 2", "360 J", "battery 2.48 h left",
     ):  # fmt: skip
         assert part in text, part
