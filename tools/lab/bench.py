@@ -73,9 +73,9 @@ def bench(bundle: Bundle, name: str, backend: Backend, threads: int, runs: int) 
     """
     with (
         open_board("host") as host,
-        Engine(_without_exits(bundle), host, backend=backend, threads=threads) as engine,
+        Engine(without_exits(bundle), host, backend=backend, threads=threads) as engine,
     ):
-        bare_ns, engine_ns = _interleaved(engine, bundle.golden().frames, runs)
+        bare_ns, engine_ns = interleaved_ns(engine, bundle.golden().frames, runs)
     plans, joint = plan_us(bundle, backend, runs), joint_plan_us(bundle, backend, runs)
     return {
         "bundle": bundle.manifest.name,
@@ -86,7 +86,7 @@ def bench(bundle: Bundle, name: str, backend: Backend, threads: int, runs: int) 
         "engine_us": _quartiles(engine_ns / 1000),
         "overhead_us": _quartiles((engine_ns - bare_ns) / 1000),
         "ratio": float(np.median(engine_ns / bare_ns)),
-        "decision_us": {str(classes): _decision_us(classes) for classes in (10, 1000)},
+        "decision_us": {str(classes): decision_us(classes) for classes in (10, 1000)},
         "plan_us": None if plans is None else _quartiles(plans),
         "joint_plan_us": None if joint is None else _quartiles(joint),
         "sinks_us": sinks_us(bundle, backend, threads, runs),
@@ -96,7 +96,7 @@ def bench(bundle: Bundle, name: str, backend: Backend, threads: int, runs: int) 
     }
 
 
-def _without_exits(bundle: Bundle) -> Bundle:
+def without_exits(bundle: Bundle) -> Bundle:
     """Return the bundle with exits that are never taken, so that every stage runs."""
     thresholds = {
         ratio: dataclasses.replace(
@@ -111,7 +111,7 @@ def _without_exits(bundle: Bundle) -> Bundle:
     )
 
 
-def _interleaved(
+def interleaved_ns(
     engine: Engine, frames: NDArray[Any], runs: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return ns per frame of the bare loop and of the engine."""
@@ -173,7 +173,7 @@ def bare_loop(stages: Sequence[LoadedStage]) -> Callable[[Prepared], None]:
     return run
 
 
-def _decision_us(classes: int) -> float:
+def decision_us(classes: int) -> float:
     """Return the median time of one exit decision on int8 scores."""
     scores = np.random.default_rng(0).integers(-128, 128, (64, classes), np.int8)
     judge = exit_criterion("score-margin", 1)
