@@ -55,7 +55,7 @@ def page(runs: Sequence[ReportedRun], differences: Sequence[str] = ()) -> str:
         *(_section(name, make, runs) for name, make in _sections(runs)),
         element("footer", f"Made by {MARK}. {_aggregation()}"),
     )
-    return html(element("html", _head(title), element("body", main), lang="en"))
+    return html(element("html", page_head(title), element("body", main), lang="en"))
 
 
 def check_comparable(first: ReportedRun, second: ReportedRun) -> list[str]:
@@ -159,7 +159,8 @@ def _title(run: ReportedRun) -> str:
     return f"{run.bundle.manifest.name} on {run.document['board']}"
 
 
-def _head(title: str) -> ET.Element:
+def page_head(title: str) -> ET.Element:
+    """Return the head of a page of ours: its style, and no leave to load anything."""
     style = (files("edge_infer.lab.report") / "style.css").read_text()
     return element(
         "head",
