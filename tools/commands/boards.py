@@ -12,16 +12,31 @@ from edge_infer.boards.cpufreq import CpufreqClock
 from edge_infer.boards.profile import BoardProfile, load_profile, profile_names
 from edge_infer.boards.registry import detect_board, device_tree
 from edge_infer.boards.sysfs import RealSysfs
+from edge_infer.commands.lazy_group import LazyGroup
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.render import emit, table
 
+COMMANDS = {
+    "list": (".boards", "list_command", "The boards that --board takes."),
+    "show": (".boards", "show_command", "Every number known of a board, with its source."),
+    "check": (".boards", "check_command", "Hold models of boards against what was published."),
+    "detect": (".boards", "detect_command", "The board that this computer is."),
+    "restore": (".boards", "restore_command", "Put back a clock that was left changed."),
+    "survey": (
+        ".boards_survey",
+        "survey_command",
+        "Measure a board that nobody measured, in about an hour.",
+    ),
+}
+"""Name -> module, object, one line of help."""
 
-@click.group("boards", short_help="List boards and show what is known of them.")
+
+@click.group("boards", cls=LazyGroup, table=COMMANDS)
 def boards_group() -> None:
     """List boards and show what is known of them."""
 
 
-@boards_group.command("list")
+@click.command("list")
 @json_option
 def list_command(as_json: bool) -> None:
     """List the boards that --board takes, and those it reaches as serial:PORT."""
@@ -34,7 +49,7 @@ def list_command(as_json: bool) -> None:
     emit(as_json, rows, table(lines, ["board", "what", "clocks MHz", "meter", "time and power"]))
 
 
-@boards_group.command("show")
+@click.command("show")
 @click.argument("board")
 @json_option
 def show_command(board: str, as_json: bool) -> None:
@@ -64,7 +79,7 @@ def show_command(board: str, as_json: bool) -> None:
     emit(as_json, document, _show(document))
 
 
-@boards_group.command("check")
+@click.command("check")
 @option("--board", "boards", multiple=True, help="May be repeated.  [default: every one known]")
 @json_option
 def check_command(boards: tuple[str, ...], as_json: bool) -> None:
@@ -112,7 +127,7 @@ def _beside(row: Mapping[str, Any]) -> list[str]:
             f"{ratio:.2f}"]  # fmt: skip
 
 
-@boards_group.command("detect")
+@click.command("detect")
 @json_option
 def detect_command(as_json: bool) -> None:
     """Print the board that this computer is, by its device tree."""
@@ -128,7 +143,7 @@ def detect_command(as_json: bool) -> None:
     emit(as_json, document, f"{text}\n{profile.advice}" if profile.advice else text)
 
 
-@boards_group.command("restore")
+@click.command("restore")
 @json_option
 def restore_command(as_json: bool) -> None:
     """Put back the clock that a killed process left changed; a live one's is left alone."""

@@ -35,12 +35,17 @@ def supported_boards() -> str:
     """Return the page."""
     profiles = [load_profile(name) for name in profile_names() if name not in NOT_BOARDS]
     lines = [INTRODUCTION, _line(HEADING), _line(["---"] * len(HEADING))]
-    lines += [_line(_cells(profile)) for profile in profiles]
+    lines += [board_line(profile) for profile in profiles]
     lines += ["", "## What to know first", ""]
     lines += [f"- **{p.title}**: {p.advice}" for p in profiles if p.advice]
     lines += ["", "## Known faults", ""]
     lines += [f"- **{p.title}**, {name}: {why}" for p in profiles for name, why in p.quirks.items()]
     return "\n".join(lines) + "\n"
+
+
+def board_line(profile: BoardProfile) -> str:
+    """Return the row of a board."""
+    return _line(_cells(profile))
 
 
 def _cells(profile: BoardProfile) -> tuple[str, ...]:

@@ -72,6 +72,9 @@ def least_squares(
     left = target - matrix @ found
     deviation = math.sqrt(float(left @ left) / max(1, degrees))
     errors = _errors(matrix, left, groups or [str(index) for index in range(len(values))])
+    if not groups:
+        spreads = np.sqrt(np.clip(np.diag(np.linalg.pinv(matrix.T @ matrix)), 0, None))
+        errors = np.maximum(errors, deviation * spreads * student(degrees))
     return [
         Estimate(float(v), float(v - e), float(v + e)) for v, e in zip(found, errors, strict=True)
     ], deviation
