@@ -49,8 +49,8 @@ def fit_predictor(
         [score_features(row.tolist(), scale, RANKS) for row in first_scores[staying]]
     ).reshape(-1, RANKS + 2)
     later = exits[staying] - 1
-    mean, deviation = _standard(features)
-    weights = _newton((features - mean) / deviation, later, stages - 1)
+    mean, deviation = standard(features)
+    weights = fit_logit((features - mean) / deviation, later, stages - 1)
     expected = _expected((features - mean) / deviation, weights)
     edges = _edges(expected, bins)
     where = np.searchsorted(edges, expected, side="right")
@@ -92,22 +92,29 @@ def predictor_quality(
     }
 
 
-def _standard(features: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def standard(features: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return mean and deviation of each feature; 1 for one that does not vary."""
     if not len(features):
         return np.zeros(features.shape[1]), np.ones(features.shape[1])
     deviation = features.std(axis=0)
     return features.mean(axis=0), np.where(deviation > 1e-9, deviation, 1.0)
 
 
-def _newton(features: NDArray[Any], later: NDArray[Any], classes: int) -> NDArray[Any]:
-    """Return the weights, shape [classes - 1, 1 + features], by damped Newton steps."""
+def fit_logit(features: NDArray[Any], later: NDArray[Any], classes: int) -> NDArray[Any]:
+    """Return the weights, shape [classes - 1, 1 + features], by damped Newton steps.
+
+    Args:
+        features: standardised, shape [n, features].
+        later: the class of each, 0 to classes - 1.
+        classes: two or more; the first one's weights are 0.
+    """
     inputs = np.hstack([np.ones((len(features), 1)), features])
     width = inputs.shape[1]
     weights = np.zeros((classes - 1, width))
     truth = np.eye(classes)[later][:, 1:]
     penalty = np.diag(np.tile([0.01] + [RIDGE] * (width - 1), classes - 1))
     for _ in range(NEWTON_STEPS if classes > 1 and len(later) else 0):
-        odds = _probabilities(inputs, weights)[:, 1:]
+        odds = _softmax(inputs, weights)[:, 1:]
         gradient = ((odds - truth).T @ inputs).ravel() + penalty @ weights.ravel()
         hessian = penalty.copy()
         for a in range(classes - 1):
@@ -123,7 +130,12 @@ def _newton(features: NDArray[Any], later: NDArray[Any], classes: int) -> NDArra
     return weights
 
 
-def _probabilities(inputs: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+def logit_probabilities(features: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
+    """Return the probability of each class, shape [n, classes], by weights of `fit_logit`."""
+    return _softmax(np.hstack([np.ones((len(features), 1)), features]), weights)
+
+
+def _softmax(inputs: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
     logits = np.hstack([np.zeros((len(inputs), 1)), inputs @ weights.T])
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     found: NDArray[Any] = odds / odds.sum(axis=1, keepdims=True)
@@ -131,8 +143,7 @@ def _probabilities(inputs: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
 
 
 def _expected(features: NDArray[Any], weights: NDArray[Any]) -> NDArray[Any]:
-    inputs = np.hstack([np.ones((len(features), 1)), features])
-    found: NDArray[Any] = _probabilities(inputs, weights) @ np.arange(len(weights) + 1)
+    found: NDArray[Any] = logit_probabilities(features, weights) @ np.arange(len(weights) + 1)
     return found
 
 
