@@ -32,7 +32,7 @@ _LOOK_EVERY_NS = 300_000_000
 GONE = (LinkLostError, LinkTimeoutError)
 
 
-class PowerCutError(LinkError):
+class PowerCutError(RolledBackError):
     """The board was reset in the middle of its trial, and so went back: worth another try."""
 
 

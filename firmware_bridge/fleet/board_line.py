@@ -1,6 +1,7 @@
 """The line to a board of a fleet: opened when it is its turn, let go when the fleet is stopped."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 _SLICE_NS = 500_000_000
 """A wait is cut into these, to notice a stop."""
 
+_LOOK_EVERY_S = 0.1
+
 OpenPort = Callable[[FleetBoard], BytePort]
 
 
@@ -28,6 +31,46 @@ class StoppedError(Exception):
 def open_board_port(board: FleetBoard) -> BytePort:
     """Open the port of a board. Raises LinkLostError."""
     return DescriptorPort(board.port, board.baud, set_lines=board.set_lines)
+
+
+class LatePort:
+    """Fulfils BytePort for a board that may not be there yet: `reopen` waits for it."""
+
+    now_ns = staticmethod(time.monotonic_ns)
+
+    def __init__(self, board: FleetBoard) -> None:
+        self.name, self._board = board.port, board
+        self._port: BytePort | None = None
+
+    def write(self, data: bytes) -> None:
+        """See BytePort."""
+        self._opened().write(data)
+
+    def read(self, until_ns: int) -> bytes:
+        """See BytePort."""
+        return self._opened().read(until_ns)
+
+    def reopen(self, until_ns: int) -> None:
+        """See BytePort."""
+        while self._port is None:
+            try:
+                self._port = open_board_port(self._board)
+                return
+            except LinkLostError:
+                if self.now_ns() >= until_ns:
+                    raise
+                time.sleep(_LOOK_EVERY_S)
+        self._port.reopen(until_ns)
+
+    def close(self) -> None:
+        """See BytePort."""
+        if self._port is not None:
+            self._port.close()
+
+    def _opened(self) -> BytePort:
+        if self._port is None:
+            raise LinkLostError(f"{self.name} is not open yet")
+        return self._port
 
 
 class StoppablePort:

@@ -55,7 +55,7 @@ def test_times_of_a_board_that_is_not_known_yet_are_nobodys(
         known.append(info)
         return replace(info, run=None) if info and len(known) == 1 else info
 
-    monkeypatch.setattr("edge_infer.commands.power_stream.edge_info", late)
+    monkeypatch.setattr("edge_infer.firmware_bridge.host.log_writer.edge_info", late)
     out = tmp_path / "power.csv"
     invoke(power_stream_command, "-p", port, "-o", out, "--duration", "900ms", "--all")
     rows = out.read_text().splitlines()[1:]

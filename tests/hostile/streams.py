@@ -5,8 +5,6 @@ Everything that the device numbered is in the file once, or in a gap of the file
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import redirect_stderr
-from io import StringIO
 from pathlib import Path
 
 from tests.fakes.bridge_device import KEYS
@@ -16,11 +14,11 @@ from tests.fakes.serial_line import SerialLine
 from tests.hostile.suite import Suite, Tally
 
 from edge_infer.boards.power import PowerSample
-from edge_infer.commands.power_stream import _write
 from edge_infer.commands.stream_file import StreamFile
 from edge_infer.firmware_bridge.device.edge_group import EdgeGroup
 from edge_infer.firmware_bridge.host.link import Link
 from edge_infer.firmware_bridge.host.log_reader import LogReader
+from edge_infer.firmware_bridge.host.log_writer import LogWriter
 from edge_infer.firmware_bridge.slots.slots import Slots
 from edge_infer.firmware_bridge.smp.agent import Agent
 from edge_infer.firmware_bridge.worker.power_log import BootHistory, PowerLog
@@ -120,10 +118,12 @@ def _stream(folder: Path, cuts: dict[int, int], starts: list[int], resumes: bool
 
 
 def _read_until(line: CutLine, path: Path, until_ns: int) -> None:
-    with StreamFile(path) as file, redirect_stderr(StringIO()):
-        reader = LogReader(Link(line), file.position or 0)
+    with StreamFile(path) as file:
+        link = Link(line)
+        reader = LogReader(link, file.position or 0)
+        writer = LogWriter(link, reader, file, lambda text: None)
         while line.now_ns() < until_ns:
-            _write(file, reader.read(), reader.clock())
+            writer.step()
 
 
 def _check(path: Path, ends: list[int]) -> None:

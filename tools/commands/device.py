@@ -53,7 +53,7 @@ def ports_command(as_json: bool) -> None:
 def status_command(line: Line, as_json: bool) -> None:
     """Show slots, the bundle that runs, the last revert and why, and what was counted."""
     with line.link() as link:
-        document = _status(link)
+        document = device_status(link)
     emit(as_json, document, _status_text(document))
 
 
@@ -64,7 +64,7 @@ def confirm_command(line: Line, as_json: bool) -> None:
     """Keep the bundle that runs; older ones are refused from now on."""
     with line.link() as link:
         link.ask(SET_IMAGE_STATE, SetImageState(confirm=True))
-        document = _status(link)
+        document = device_status(link)
     emit(as_json, document, _status_text(document))
 
 
@@ -79,7 +79,7 @@ def rollback_command(reason: str, line: Line, as_json: bool) -> None:
         link.ask(ROLLBACK, RollBack(reason))
         reset(link)
         now = slot_of(images(link), 0)
-        document = _status(link)
+        document = device_status(link)
     if before and now and before.digest == now.digest:
         raise RolledBackError("the device still runs the same bundle; see edge-infer device status")
     emit(as_json, document, _status_text(document))
@@ -92,7 +92,7 @@ def reset_command(line: Line, as_json: bool) -> None:
     """Reset the device: a pending bundle is tried, an unconfirmed one reverted."""
     with line.link() as link:
         reset(link)
-        document = _status(link)
+        document = device_status(link)
     emit(as_json, document, _status_text(document))
 
 
@@ -119,7 +119,8 @@ def run_command(frames: int, policy: str | None, line: Line, as_json: bool) -> N
     emit(as_json, document, _run_text(document))
 
 
-def _status(link: Link) -> dict[str, Any]:
+def device_status(link: Link) -> dict[str, Any]:
+    """Return slots, the bundle that runs and what was counted. Raises as `Link.ask`."""
     entries = [entry.pack() | {"hash": entry.digest.hex()} for entry in images(link)]
     info = edge_info(link)
     return {

@@ -12,6 +12,7 @@ from edge_infer.firmware_bridge.errors import (
     LinkTimeoutError,
     RolledBackError,
     SlotError,
+    WrongBoardError,
 )
 from edge_infer.models_tflite.errors import (
     BundleError,
@@ -51,6 +52,7 @@ _CODES: tuple[tuple[type[Exception], int], ...] = (
     (LinkTimeoutError, NO_DEVICE),
     (LinkLostError, NO_DEVICE),
     (RolledBackError, ROLLED_BACK),
+    (WrongBoardError, USAGE),
 )
 
 

@@ -28,13 +28,19 @@ def flash_command(bundle: str, line: Line, confirm: bool, key: Path | None, as_j
     It is uploaded into the free slot, read back, tested there with its golden vectors, and run
     after a reset. Lost chunks are sent again; an unplugged device may be plugged in again.
     """
-    file = _bundle_bytes(bundle, key)
+    file = bundle_bytes(bundle, key)
     with line.link() as link, bar("bytes") as progress:
         report = flash(link, file, confirm=confirm, progress=progress, say=note)
     emit(as_json, asdict(report), _text(report))
 
 
-def _bundle_bytes(bundle: str, key: Path | None) -> bytes:
+def bundle_bytes(bundle: str, key: Path | None) -> bytes:
+    """Return the bundle file that a file or a folder is, signed with a key.
+
+    Raises:
+        ImageError, BundleError: it is no bundle.
+        click.UsageError: a file is to be signed.
+    """
     from edge_infer.firmware_bridge.image.bundle_file import pack_bundle, read_bundle_file
     from edge_infer.firmware_bridge.image.keys import SigningKey
     from edge_infer.models_tflite import open_bundle

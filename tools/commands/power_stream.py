@@ -5,7 +5,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
-from typing import Protocol
 
 import click
 
@@ -16,23 +15,10 @@ from edge_infer.commands.quantities import Duration
 from edge_infer.commands.render import emit, say, show, warn
 from edge_infer.commands.stream_file import StreamFile
 from edge_infer.firmware_bridge.errors import LinkError
-from edge_infer.firmware_bridge.host.clock_sync import ClockFit
-from edge_infer.firmware_bridge.host.flashing import edge_info
 from edge_infer.firmware_bridge.host.link import Link
-from edge_infer.firmware_bridge.host.log_reader import (
-    FROM_NOW,
-    Boot,
-    LogPart,
-    LogReader,
-)
-from edge_infer.firmware_bridge.wire.log_text import (
-    CSV_HEADER,
-    boot_fields,
-    csv_line,
-    entry_fields,
-    gap_fields,
-    json_line,
-)
+from edge_infer.firmware_bridge.host.log_reader import FROM_NOW, LogReader
+from edge_infer.firmware_bridge.host.log_writer import Lines, LogWriter
+from edge_infer.firmware_bridge.wire.log_text import CSV_HEADER
 
 
 @click.command("stream", short_help="Read a device's power log over a serial line.")
@@ -84,16 +70,6 @@ def power_stream_command(
     ctx.exit(128 + stopping[0] if stopping else OK)
 
 
-class _Lines(Protocol):
-    """Where lines of a log go."""
-
-    as_objects: bool
-
-    def write(self, text: str) -> object:
-        """Take whole lines."""
-        ...
-
-
 class _StandardOutput:
     """Takes lines of CSV."""
 
@@ -119,64 +95,19 @@ def _opened(output: Path | None) -> Iterator[StreamFile | _StandardOutput]:
 
 
 def _stream(
-    reader: LogReader, link: Link, file: _Lines, duration: int | None, stopping: list[int]
+    reader: LogReader, link: Link, file: Lines, duration: int | None, stopping: list[int]
 ) -> LinkError | None:
     """Write what the reader reads until it is time; return what ended it earlier."""
     end_ns = None if duration is None else link.port.now_ns() + duration
-    virtual_time: bool | None = None
+    writer = LogWriter(link, reader, file, warn)
     try:
         while not stopping and (end_ns is None or link.port.now_ns() < end_ns):
-            part = reader.read()
-            if part.boot is not None:
-                virtual_time = None
-            if part.entries and virtual_time is None:
-                virtual_time = reader.outlast(lambda: _is_simulated(link))
-            _write(file, part, reader.clock() if virtual_time is False else None)
+            writer.step()
     except LinkError as error:
         return error
     except KeyboardInterrupt:
         stopping.append(signal.SIGINT)
     return None
-
-
-def _is_simulated(link: Link) -> bool | None:
-    """Return True when the log's times are virtual: no clock of this computer maps to them.
-
-    None while the device does not know what runs.
-    """
-    info = edge_info(link)
-    if info is None:
-        return False
-    return info.run.simulated if info.run else None
-
-
-def _write(file: _Lines, part: LogPart, clock: ClockFit | None) -> None:
-    """Write a part, its gaps first, at once: it is whole or it is not there."""
-    line = json_line if file.as_objects else csv_line
-    rows = []
-    if part.boot is not None:
-        rows += _boot_rows(part.boot)
-    if part.lost:
-        warn(f"{part.lost} entries before number {part.first} were overwritten on the device")
-        rows.append(gap_fields(part.first, part.lost))
-    for number, entry in enumerate(part.entries, part.first):
-        host_ns = clock.to_host_ns(entry.timestamp_ns) if clock else None
-        rows.append(entry_fields(number, entry, host_ns))
-    if rows:
-        file.write("".join(line(fields) + "\n" for fields in rows))
-
-
-def _boot_rows(boot: Boot) -> list[dict[str, object]]:
-    rows = [boot_fields(boot.base, boot.number)]
-    if boot.base or boot.lost:
-        least = "" if boot.exact else "at least "
-        warn(
-            f"the device was started anew: {least}{boot.lost} entries before that were not read; "
-            f"its entry 0 is number {boot.base} here"
-        )
-    if boot.lost:
-        rows.insert(0, gap_fields(boot.base, boot.lost))
-    return rows
 
 
 def _report(reader: LogReader, as_json: bool) -> None:

@@ -44,6 +44,7 @@ COMMANDS = {
     "bundle": (".bundle", "bundle_group", "Build, show and check model bundles."),
     "flash": (".flash", "flash_command", "Send a bundle to a board over a serial line."),
     "device": (".device", "device_group", "Ask and steer a board over a serial line."),
+    "fleet": (".fleet", "fleet_group", "Ask, flash and stream many boards side by side."),
     "serve": (".serve", "serve_command", "Be the device at the end of a serial line."),
     "power": (".power", "power_group", "Watch, record, report and calibrate power meters."),
     "doctor": (".doctor", "doctor_command", "Look for what is missing, and say what mends it."),
