@@ -16,7 +16,7 @@ from edge_infer.boards.profile_sections import (
     OverheadProfile,
     PowerProfile,
 )
-from edge_infer.boards.simulated import Disturbance, MeterFaults, SimulatedBoard
+from edge_infer.boards.simulated import DISTURBED, Disturbance, MeterFaults, SimulatedBoard, Truth
 from edge_infer.boards.toml_reader import Figure
 from edge_infer.lab.survey.rig import Load, Rig
 from edge_infer.lab.survey.simulated_runner import SimulatedRunner
@@ -83,6 +83,7 @@ def hidden(
     faults: MeterFaults | None = None,
     calibration: Calibration | None = None,
     load: Load | None = None,
+    truth_of: Truth = DISTURBED,
     **more: Any,
 ) -> Hidden:
     """Return a hidden board; clocks that lie are given by their numbers."""
@@ -92,7 +93,7 @@ def hidden(
     lying = {khz[asked]: khz[real] for asked, real in (lies or {}).items()}
     board = SimulatedBoard(
         truth, name="unknown", seed=seed, disturbance=disturbance or Disturbance(lies=lying),
-        meter_faults=faults, calibration=calibration, **more,
+        truth=truth_of, meter_faults=faults, calibration=calibration, **more,
     )  # fmt: skip
     said = {"model": "a board that nobody described", "core": truth.cpu.core, "firmware": "none",
             "kernel": "6.6"}  # fmt: skip

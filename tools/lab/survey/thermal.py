@@ -42,19 +42,19 @@ def _row(rig: Rig, begin_ns: int) -> Found:
         before_ns = now_ns()
         invoke()
         times.append(now_ns() - before_ns)
-    thermometer, flags = rig.board.thermometer, rig.board.thermometer.flags()
+    power_uw, thermometer = _power_uw(rig), rig.board.thermometer
     return {
         "after_s": round((now_ns() - begin_ns) / 1e9, 1),
         "millicelsius": thermometer.millicelsius(),
-        "flags": flags,
+        "flags": thermometer.flags(),
         "throttled": thermometer.throttled(),
         "kernel_khz": rig.board.clock.current_khz(),
         "time_ns": median(times),
-        "power_uw": _power_uw(rig, invoke),
+        "power_uw": power_uw,
     }
 
 
-def _power_uw(rig: Rig, invoke: object) -> float | None:
+def _power_uw(rig: Rig) -> float | None:
     meter = rig.meter
     if meter is None:
         return None

@@ -1,0 +1,187 @@
+"""A survey of simulated boards whose true profile is hidden from it."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+from tests.lab.survey.hidden_boards import UNCALIBRATED, Hidden, hidden, hidden_profile
+from tests.lab.survey.truth_check import covered, predictions, profile_of
+
+from edge_infer.boards.cost_model import CostModel
+from edge_infer.boards.simulated import DISTURBED, Disturbance, Hot, MeterFaults
+from edge_infer.lab.survey.clocks import lying_clocks, real_clocks
+from edge_infer.lab.survey.figures import figures_of
+from edge_infer.lab.survey.outcomes import outcomes
+from edge_infer.lab.survey.plan import STEPS
+from edge_infer.lab.survey.rig import Load
+from edge_infer.lab.survey.survey_state import SurveyState
+from edge_infer.lab.survey.surveying import survey
+
+LIMITS = {"idle": 0.02, "switch": 0.02, "rates": 0.05, "busy": 0.03}
+"""How far off the issue lets each kind of figure be."""
+LEAST_COVERED = 0.9
+OHM_10 = Load("10ohm:0.1%", 10.0, tolerance=0.001)
+
+
+def surveyed(of: Hidden, steps: Sequence[str] = (), skip: Sequence[str] = ()) -> SurveyState:
+    """What a survey of some steps finds; of all but the last, which is long, by default."""
+    state = SurveyState("unknown", True, "2026-11-29")
+    kept = [step for step in STEPS if step.name in steps] if steps else STEPS
+    survey(of.rig, state, None, kept, skip=skip or ("thermal",))
+    return state
+
+
+@pytest.fixture(scope="module")
+def plain() -> tuple[Hidden, SurveyState]:
+    """A small hidden board, and all that a survey finds."""
+    of = hidden(3, clocks=3)
+    return of, surveyed(of)
+
+
+def test_every_step_passes_or_says_why_not(plain: tuple[Hidden, SurveyState]) -> None:
+    _, state = plain
+    told = {each.step: each for each in outcomes(state, figures_of(state))}
+    assert {name for name, each in told.items() if each.word == "passed"} == {
+        "identity", "idle", "clocks", "switches", "rates", "memory", "busy", "overhead",
+        "meter-rate",
+    }  # fmt: skip
+    assert all(each.text for each in told.values())
+    assert "gain is not checked" in told["meter"].text
+
+
+def test_what_the_profile_predicts_is_near_the_truth(plain: tuple[Hidden, SurveyState]) -> None:
+    of, state = plain
+    for what, error in predictions(of, profile_of(state)):
+        assert abs(error) <= LIMITS.get(what, 0.06), (what, error)
+
+
+def test_the_clocks_are_found_exactly(plain: tuple[Hidden, SurveyState]) -> None:
+    of, state = plain
+    cpu, truth = profile_of(state).cpu, of.truth.cpu
+    assert cpu is not None and truth is not None
+    assert cpu.clocks_khz == truth.clocks_khz
+
+
+def test_everything_is_put_back(plain: tuple[Hidden, SurveyState]) -> None:
+    of, _ = plain
+    of.board.close()
+    sysfs = of.board.sysfs
+    folder = "devices/system/cpu/cpufreq/policy0"
+    assert sysfs.read(f"{folder}/scaling_governor") == "ondemand"
+
+
+def test_figures_say_value_interval_method_date_and_firmware(
+    plain: tuple[Hidden, SurveyState],
+) -> None:
+    figure = profile_of(plain[1]).figures["power.busy_core_uw"]
+    assert figure.basis == "simulated"  # never measured on a simulated board
+    assert figure.low is not None and figure.high is not None
+    assert figure.method and figure.date == "2026-11-29" and "6.6" in figure.firmware
+
+
+@pytest.mark.parametrize("lies", [{0: 2, 1: 2}, {4: 3}, {0: 1}, {5: 2, 4: 2, 3: 2}])
+def test_clocks_that_lie_are_found(lies: dict[int, int]) -> None:
+    of = hidden(5, clocks=6, lies=lies)
+    state = surveyed(of, ("identity", "clocks"))
+    assert lying_clocks(state.units("clocks")) == of.lies
+
+
+def test_a_stuck_clock_is_found() -> None:
+    of = hidden(6, clocks=4, lies={0: 2, 1: 2, 3: 2})
+    state = surveyed(of, ("identity", "clocks"))
+    assert real_clocks(state.units("clocks")).keys() == set(of.rig.clocks_khz)
+    assert len(set(real_clocks(state.units("clocks")).values())) == 1
+    assert "switches" in surveyed(of, ("identity", "clocks", "switches")).skipped
+
+
+def test_a_cap_is_waited_for_and_no_lie() -> None:
+    of = hidden(7, clocks=4)
+    lowest = of.rig.clocks_khz[0]
+    of.board.timebase.call_at(100_000_000, lambda: of.board.sysfs.cap(lowest))
+    of.board.timebase.call_at(60_000_000_000, lambda: of.board.sysfs.cap(None))
+    state = surveyed(of, ("identity", "clocks"))
+    assert not lying_clocks(state.units("clocks")) and not state.failed
+
+
+def test_a_board_that_throttles_after_two_minutes_is_caught() -> None:
+    truth = hidden_profile(8, clocks=3).cpu
+    assert truth is not None
+    # Four cores warm the chip with a time constant of 100 s.
+    warming = replace(DISTURBED, kelvin_per_watt=12.0)
+    adds_w = CostModel(hidden_profile(8, clocks=3)).busy_cores_uw(4, truth.clocks_khz[-1]) / 1e6
+    hot = Hot(54.7 + 0.7 * warming.kelvin_per_watt * adds_w, truth.clocks_khz[0])
+    of = hidden(8, clocks=3, disturbance=Disturbance(hot=hot), truth_of=warming)
+    state = surveyed(of, ("identity", "thermal"), skip=("serial",))
+    told = {each.step: each for each in outcomes(state, figures_of(state))}
+    assert told["thermal"].word == "found"
+    assert "capped after" in told["thermal"].text
+    rows = state.units("thermal")["ten minutes"]["rows"]
+    first = next(row["after_s"] for row in rows if row["throttled"])
+    assert 60 < first < 300
+
+
+@pytest.mark.parametrize("gain_ppm", [80_000, -80_000])
+def test_a_wrong_gain_is_found_with_a_known_load(gain_ppm: int) -> None:
+    faults = MeterFaults(gain_ppm=gain_ppm)
+    of = hidden(9, clocks=3, faults=faults, calibration=UNCALIBRATED, load=OHM_10)
+    state = surveyed(of, ("identity", "idle", "meter"))
+    figures = figures_of(state)
+    idle = min(figures.idle_uw.items())[1]
+    truth = of.truth.power
+    assert truth is not None
+    assert idle.low <= truth.idle_uw <= idle.high
+    assert abs(idle.value / truth.idle_uw - 1) < 0.02
+    assert "off against 10ohm" in figures.gain.words
+
+
+def test_a_wrong_gain_without_a_known_load_is_said_to_be_unknown() -> None:
+    of = hidden(9, clocks=3, faults=MeterFaults(gain_ppm=80_000), calibration=UNCALIBRATED)
+    state = surveyed(of, ("identity", "idle", "meter"))
+    assert "gain is not checked" in state.skipped["meter"]
+    assert figures_of(state).gain.bound == pytest.approx(0.03, rel=0.05)
+
+
+def test_a_meter_with_an_offset_and_lost_reads_keeps_to_its_interval() -> None:
+    faults = MeterFaults(offset_uv=150, oscillator_ppm=60_000)
+    of = hidden(10, clocks=3, faults=faults, calibration=UNCALIBRATED, lost_reads_ppm=50_000)
+    state = surveyed(of, ("identity", "idle", "switches"))
+    idle = min(figures_of(state).idle_uw.items())[1]
+    truth = of.truth.power
+    assert truth is not None and idle.low <= truth.idle_uw <= idle.high
+
+
+def test_a_meter_that_fails_is_a_failed_step_and_not_the_end() -> None:
+    of = hidden(11, clocks=3, bus_fails_at_ns=1_500_000_000)
+    state = surveyed(of, ("identity", "idle", "memory"))
+    told = {each.step: each for each in outcomes(state, figures_of(state))}
+    assert told["idle"].word == "failed" and "EREMOTEIO" in told["idle"].text
+    assert told["memory"].word == "passed"
+
+
+def test_a_board_without_a_meter_gets_a_profile_without_power() -> None:
+    of = hidden(12, clocks=3)
+    of.board.meter = None
+    state = surveyed(of, skip=("thermal", "memory"))
+    profile = profile_of(state)
+    assert profile.power is None and profile.kernels is not None
+    assert "no power meter" in state.skipped["idle"] and "no power meter" in state.skipped["busy"]
+
+
+@pytest.mark.slow
+def test_fifty_hidden_boards() -> None:
+    """Every figure within the issue's limits; intervals cover in at least 90 of 100."""
+    held: dict[str, list[bool]] = defaultdict(list)
+    worst: dict[str, float] = defaultdict(float)
+    for seed in range(50):
+        of = hidden(seed)
+        profile = profile_of(surveyed(of))
+        assert profile.cpu is not None and of.truth.cpu is not None
+        assert profile.cpu.clocks_khz == of.truth.cpu.clocks_khz
+        for what, error in predictions(of, profile):
+            worst[what] = max(worst[what], abs(error))
+        for key, inside in covered(of, profile).items():
+            held[key].append(inside)
+    assert {what: error for what, error in worst.items() if error > LIMITS.get(what, 0.06)} == {}
+    shares = {key: sum(inside) / len(inside) for key, inside in held.items()}
+    assert {key: share for key, share in shares.items() if share < LEAST_COVERED} == {}
