@@ -49,6 +49,8 @@ def with_figures(profile: BoardProfile, values: Mapping[str, int]) -> BoardProfi
 
 
 def _changed(owner: Any, path: list[str], value: int) -> Any:
+    if not path:
+        return value
     name, *rest = path
     if isinstance(owner, Mapping):
         return {**owner, name: _changed(owner[name], rest, value)}

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import click
@@ -9,7 +10,7 @@ import click
 from edge_infer.boards import board_names
 from edge_infer.boards.clock_lease import ClockLease
 from edge_infer.boards.cpufreq import CpufreqClock
-from edge_infer.boards.profile import BoardProfile, load_profile, profile_names
+from edge_infer.boards.profile import BoardProfile, load_profile, profile_names, read_profile
 from edge_infer.boards.registry import detect_board, device_tree
 from edge_infer.boards.sysfs import RealSysfs
 from edge_infer.commands.lazy_group import LazyGroup
@@ -58,7 +59,7 @@ def show_command(board: str, as_json: bool) -> None:
     figures = [
         {
             "key": key,
-            "value": _value(profile, key),
+            "value": figure_value(profile, key),
             "basis": figure.basis,
             "range": None if figure.low is None else [figure.low, figure.high],
             "source": figure.source,
@@ -81,18 +82,34 @@ def show_command(board: str, as_json: bool) -> None:
 
 @click.command("check")
 @option("--board", "boards", multiple=True, help="May be repeated.  [default: every one known]")
+@option(
+    "--profile",
+    "file",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    help="Check this file instead: one that boards survey wrote, or your own.",
+)
 @json_option
-def check_command(boards: tuple[str, ...], as_json: bool) -> None:
-    """Hold the models of boards against every published measurement that is known of them."""
+def check_command(boards: tuple[str, ...], file: Path | None, as_json: bool) -> None:
+    """Hold the models of boards against every published measurement that is known of them.
+
+    With --profile a file must be a profile in every key, and is held against what is published of
+    the board that it is of.
+    """
     # Few commands need lab.
     from edge_infer.lab.costs.board_check import check_boards
 
-    document = check_boards([name.removeprefix("sim:") for name in boards])
+    if file is not None and boards:
+        raise click.UsageError("--profile is a board by itself: leave --board out")
+    surveyed = None if file is None else read_profile(file)
+    document = check_boards([name.removeprefix("sim:") for name in boards], surveyed)
     emit(as_json, document, check_report(document))
 
 
 def check_report(document: Mapping[str, Any]) -> str:
     """Return the table of `boards check`, and what the errors amount to."""
+    contents = _contents(document["profile"]) if "profile" in document else []
+    if not document["rows"]:
+        return "\n".join([*contents, "nothing is published of this board to hold it against"])
     rows = [
         [row["board"], row["model"], row["dtype"] or "", str(row["threads"]), row["use"],
          *_beside(row)]
@@ -110,7 +127,18 @@ def check_report(document: Mapping[str, Any]) -> str:
     ]
     sources = dict.fromkeys(f"{row['board']}: {row['source']}" for row in document["rows"])
     told += ["rows of context (other or unknown kernels) are shown and not judged", "sources:"]
-    return "\n".join([table(rows, heading), "", *told, *(f"    {text}" for text in sources)])
+    return "\n".join(
+        [*contents, table(rows, heading), "", *told, *(f"    {text}" for text in sources)]
+    )
+
+
+def _contents(profile: Mapping[str, Any]) -> list[str]:
+    """Return what a file of a profile holds, in words."""
+    figures = ", ".join(f"{count} {basis}" for basis, count in profile["figures"].items())
+    lines = [f"{profile['title']}: a profile in every key; figures: {figures or 'none'}"]
+    if profile["lacks"]:
+        lines += [f"no cost can be modelled from it: it lacks {', '.join(profile['lacks'])}"]
+    return [*lines, ""]
 
 
 def _beside(row: Mapping[str, Any]) -> list[str]:
@@ -180,7 +208,7 @@ def _clocks(profile: BoardProfile) -> str | None:
     return f"{low // 1000}..{high // 1000} in {len(profile.cpu.clocks_khz)} steps"
 
 
-def _value(profile: BoardProfile, key: str) -> Any:
+def figure_value(profile: BoardProfile, key: str) -> Any:
     """Return the number that a dotted key of the profile's file became."""
     value: Any = profile
     for part in re.split(r"[.\[\]]+", key.rstrip("]")):

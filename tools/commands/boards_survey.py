@@ -11,6 +11,7 @@ import click
 
 from edge_infer.boards.meter_config import FORMS, parse_meter
 from edge_infer.boards.registry import AUTO, SIMULATED
+from edge_infer.commands.boards import figure_value
 from edge_infer.commands.options import backend_option, json_option, option, resolver_option
 from edge_infer.commands.render import emit, note, say, warn
 from edge_infer.commands.standard_streams import standard_input
@@ -27,7 +28,7 @@ from edge_infer.lab.survey.results import RAW, Results, write_results
 from edge_infer.lab.survey.rig import Load, Rig
 from edge_infer.lab.survey.safety import alone, reasons_against
 from edge_infer.lab.survey.survey_state import STATE_FILE, SurveyState, read_state
-from edge_infer.lab.survey.surveying import Progress, survey
+from edge_infer.lab.survey.surveying import Progress, mark_skipped, survey
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend
 
@@ -93,7 +94,7 @@ class Given:
         help="Folder for profile, cost tables, report and raw data.")  # fmt: skip
 @option("--resume", is_flag=True, help="Go on with the survey in that folder.")
 @option("--load", type=KnownLoad(),
-        help="Known load to check the meter: 10ohm, 10ohm:0.1%, or 2.5W by a second meter.")  # fmt: skip
+        help="Known load to check the meter: 10ohm, 10ohm:0.1%, or 2.5W.")  # fmt: skip
 @option("--stop-at", type=Celsius(), default="80C", show_default=True,
         help="No load above this temperature.")  # fmt: skip
 @option("--meter", "meter_text", help=f"{FORMS}.  [default: the meter file's, the kernel's]")
@@ -138,11 +139,14 @@ def survey_command(
             names[name], kernels, rig.board, THREADS, note
         ).to_json()
         state = _identified(state, rig, board, given)
-        _refuse_or_tell(rig, given)
+        _refuse_or_tell(rig, state, given)
         rig.raw = RawData(_made(out / RAW))
         base = base_document(rig.board.profile.name)
         try:
             survey(rig, state, out, skip=skip, told=_told)
+        except KeyboardInterrupt:
+            say(f"stopped, and all is put back; what was measured is in {out}: --resume goes on")
+            raise
         finally:
             results = write_results(state, out, base)
     _give(state, results, out, as_json)
@@ -181,7 +185,7 @@ def _identified(state: SurveyState | None, rig: Rig, board: str, given: Given) -
     return state
 
 
-def _refuse_or_tell(rig: Rig, given: Given) -> None:
+def _refuse_or_tell(rig: Rig, state: SurveyState, given: Given) -> None:
     """Say what will be changed, and ask. Raises SurveyRefusedError."""
     if rig.board.simulated:
         return
@@ -190,11 +194,11 @@ def _refuse_or_tell(rig: Rig, given: Given) -> None:
         raise SurveyRefusedError(f"{'; '.join(reasons)}. --anyway goes on all the same")
     for reason in reasons:
         warn(reason)
-    state = SurveyState("", False, "")
+    mark_skipped(rig, state, skip=given.skip)
     changes = dict.fromkeys(
         step.changes for step in STEPS
-        if step.changes and step.name not in given.skip and not step.lacks(rig, state)
-        and (len(rig.clocks_khz) > 1 or "clock" not in step.changes)
+        if step.changes and step.name not in state.skipped
+        and (len(rig.clocks_khz) > 1 or "sets" not in step.changes)
     )  # fmt: skip
     minutes = seconds_left(rig, todo(rig, state)) / 60
     say(f"about {minutes:.0f} minutes on {rig.board.profile.title}; Ctrl-C stops, --resume goes on")
@@ -243,7 +247,13 @@ def _document(
         "steps": [{"step": o.step, "outcome": o.word, "text": o.text} for o in told],
         "lying_clocks_khz": {str(a): real for a, real in results.figures.lies_khz.items()},
         "figures": [
-            {"key": key, "basis": figure.basis, "range": [figure.low, figure.high]}
+            {
+                "key": key,
+                "value": figure_value(profile, key),
+                "basis": figure.basis,
+                "range": None if figure.low is None else [figure.low, figure.high],
+                "method": figure.method,
+            }
             for key, figure in profile.figures.items()
         ],
         "lacks": list(results.lacks),

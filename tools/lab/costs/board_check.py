@@ -1,5 +1,6 @@
 """The model of a board beside every published measurement that is known of it."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from statistics import median
 from typing import Any
@@ -17,6 +18,8 @@ from edge_infer.boards.published import (
 from edge_infer.lab.costs.networks import network
 
 JUDGED = ("fit", "check")
+PRICING = ("cpu", "power", "kernels", "overhead")
+"""Parts of a profile without which no cost can be modelled."""
 
 
 def checked_boards() -> tuple[str, ...]:
@@ -26,28 +29,61 @@ def checked_boards() -> tuple[str, ...]:
     )
 
 
-def check_boards(names: Sequence[str] = ()) -> dict[str, Any]:
+def check_boards(names: Sequence[str] = (), surveyed: BoardProfile | None = None) -> dict[str, Any]:
     """Return the document of `boards check --json`.
 
     Args:
         names: of profiles; all with published measurements if empty.
+        surveyed: a profile of your own instead, held against what is published of that board.
 
     Raises:
         UnknownBoardError: there is no such profile.
         ProfileError: nothing is published of a board, or its costs cannot be modelled.
     """
-    rows = [row for name in names or checked_boards() for row in _board_rows(name)]
+    if surveyed is not None:
+        return _document(list(_surveyed_rows(surveyed))) | {"profile": _contents(surveyed)}
+    return _document([row for name in names or checked_boards() for row in _board_rows(name)])
+
+
+def _document(rows: Sequence[dict[str, Any]]) -> dict[str, Any]:
     judged = [row for row in rows if row["use"] in JUDGED]
     return {
-        "rows": rows,
+        "rows": list(rows),
         **_errors(judged, "ms", "error"),
         **_errors(judged, "net_mj", "net_error"),
         **_errors(judged, "mw", "power_error"),
     }
 
 
+def _surveyed_rows(profile: BoardProfile) -> Iterator[dict[str, Any]]:
+    """Yield the rows of the described boards that a profile is of; none where it lacks figures."""
+    if _lacks(profile):
+        return
+    for name in checked_boards():
+        if set(load_profile(name).compatible) & set(profile.compatible):
+            yield from _rows(profile, name)
+
+
+def _contents(profile: BoardProfile) -> dict[str, Any]:
+    """Return what a profile holds: how many figures of each basis, and which parts it lacks."""
+    bases = Counter(figure.basis for figure in profile.figures.values())
+    return {
+        "board": profile.name,
+        "title": profile.title,
+        "figures": dict(sorted(bases.items())),
+        "lacks": _lacks(profile),
+    }
+
+
+def _lacks(profile: BoardProfile) -> list[str]:
+    return [part for part in PRICING if getattr(profile, part) is None]
+
+
 def _board_rows(name: str) -> Iterator[dict[str, Any]]:
-    profile = load_profile(name)
+    return _rows(load_profile(name), name)
+
+
+def _rows(profile: BoardProfile, name: str) -> Iterator[dict[str, Any]]:
     networks, loads = published_networks(name), published_loads(name)
     if not networks and not loads:
         raise ProfileError(

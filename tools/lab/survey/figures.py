@@ -62,7 +62,7 @@ def figures_of(state: SurveyState) -> Figures:
     voltages = [unit["bus_mv"] for unit in state.units(IDLE.name).values()]
     return Figures(
         computer,
-        honest or tuple(computer.get("clocks_khz", ())),
+        honest or tuple(khz for khz in computer.get("clocks_khz", ()) if khz),
         lying_clocks(clocks),
         gain,
         idle_of(state.units(IDLE.name), gain),
@@ -76,7 +76,7 @@ def figures_of(state: SurveyState) -> Figures:
 
 def _overhead(found: Mapping[str, Any]) -> dict[str, Estimate]:
     unit = found.get(RUNTIME)
-    if unit is None:
+    if unit is None or not unit["khz"]:
         return {}
     return {
         part: mean_of(times).times(unit["khz"] / 1e6) for part, times in unit["times_ns"].items()

@@ -38,7 +38,7 @@ def measured_profile(state: SurveyState, figures: Figures, base: Mapping[str, An
     overhead = _overhead(made, figures, base.get("overhead", {}))
     sections = {"accelerator": base.get("accelerator"), "cpu": cpu, "power": power,
                 "kernels": kernels, "overhead": overhead,
-                "meter": base.get("meter") or state.identity.get("meter_section"),
+                "meter": _meter(made, figures, base.get("meter", {})),
                 "quirks": _quirks(state, figures, base.get("quirks", {}))}  # fmt: skip
     return document | {name: section for name, section in sections.items() if section}
 
@@ -106,7 +106,9 @@ def _head(state: SurveyState, figures: Figures, base: Mapping[str, Any]) -> Docu
 
 
 def _cpu(made: _Entries, figures: Figures, base: Mapping[str, Any]) -> Document:
-    computer, clocks = figures.computer, list(figures.clocks_khz) or [1]
+    computer, clocks = figures.computer, list(figures.clocks_khz)
+    if not clocks:
+        return dict(base)
     voltages, switch = _voltages(made, figures, base), figures.switches
     parallel = figures.rates.parallel if figures.rates else None
     cpu = dict(base) | {
@@ -140,7 +142,7 @@ def _clock_method(figures: Figures) -> str:
 
 def _voltages(made: _Entries, figures: Figures, base: Mapping[str, Any]) -> Document:
     """Return the voltages: the described ones where they are of the same clocks, else effective."""
-    clocks, known = list(figures.clocks_khz) or [1], _known_uv(base)
+    clocks, known = list(figures.clocks_khz), _known_uv(base)
     if all(khz in known for khz in clocks):
         return dict(base["core_uv"]) | {"value": [known[khz] for khz in clocks]}
     if figures.busy is None or len(figures.busy.by_clock) < len(clocks):
@@ -282,6 +284,20 @@ def _overhead(made: _Entries, figures: Figures, base: Mapping[str, Any]) -> Docu
         overhead[f"{part}_cycles"] = made.figure(cycles, "this program against bare invocations")
     parts = ("invoke_cycles", "runtime_cycles", "stage_cycles", "decision_cycles")
     return overhead if all(part in overhead for part in parts) else {}
+
+
+def _meter(made: _Entries, figures: Figures, base: Mapping[str, Any]) -> Document:
+    """Return the meter as it is wired here; what the profile says where none was used."""
+    wired = figures.computer.get("meter")
+    if not wired or wired["kind"] not in ("ina219", "ina226"):
+        return dict(base)
+    keys = ("i2c_bus", "address", "shunt_uohm", "shunt_tolerance_ppm", "shunt_range_mv",
+            "bus_range_v", "adc_bits", "adc_samples")  # fmt: skip
+    entries = {key: made.plain(wired[key], "as the meter file or --meter says") for key in keys}
+    speed = base.get("i2c_hz") or _assumed(
+        100_000, 10_000, 1_000_000, "assumed: the kernel's default; nobody can ask it"
+    )
+    return {"chip": wired["kind"], "i2c_hz": speed} | entries
 
 
 def _quirks(state: SurveyState, figures: Figures, base: Mapping[str, str]) -> dict[str, str]:

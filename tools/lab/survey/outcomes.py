@@ -38,7 +38,8 @@ def _outcome(step: Step, state: SurveyState, figures: Figures) -> tuple[str, str
     if not found:
         return "left", "not reached: --resume goes on"
     odd = _JUDGES.get(step.name, _nothing_odd)(found, figures)
-    return ("found", odd) if odd else ("passed", f"{len(found)} measured")
+    text = figures.gain.words if step.name == "meter" else f"{len(found)} measured"
+    return ("found", odd) if odd else ("passed", text)
 
 
 def _nothing_odd(found: Mapping[str, Any], figures: Figures) -> str:

@@ -55,7 +55,8 @@ def rates_of(found: Mapping[str, Any], core: str) -> Rates | None:
         core: name of the core whose kernels were counted, as in kernels/; the counts that fit the
             times best where it is not known.
     """
-    single = [unit for unit in _of_threads(found, 1)]
+    found = {name: unit for name, unit in found.items() if unit["khz"]}  # else no cycles are known
+    single = _of_threads(found, 1)
     if not single:
         return None
     names = [n for n in kernel_counts_names() if n.startswith(XNNPACK)]

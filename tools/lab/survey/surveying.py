@@ -56,11 +56,11 @@ def survey(
         HotError: the board stays too hot; the survey may go on later.
         OSError: the state cannot be written.
     """
-    state.skipped, state.failed = dict.fromkeys(skip, ASKED_FOR), {}
+    mark_skipped(rig, state, steps, skip)
+    state.failed = {}
     pace, begin_ns, expected_s = 1.0, rig.now_ns(), 0.0
     for step in steps:
-        reason = "" if step.name in state.skipped else step.lacks(rig, state)
-        if reason:
+        if step.name not in state.skipped and (reason := step.lacks(rig, state)):
             state.skipped[step.name] = reason
         while left := todo(rig, state, steps):
             if left[0].step is not step:
@@ -75,6 +75,15 @@ def survey(
                 state.save(folder)
     if folder is not None:
         state.save(folder)
+
+
+def mark_skipped(
+    rig: Rig, state: SurveyState, steps: Sequence[Step] = STEPS, skip: Sequence[str] = ()
+) -> None:
+    """Note which steps are left out, and why, as far as that is known before the first."""
+    reasons = {step.name: step.lacks(rig, state) for step in steps}
+    state.skipped = {name: reason for name, reason in reasons.items() if reason}
+    state.skipped |= dict.fromkeys(skip, ASKED_FOR)
 
 
 def _measure(rig: Rig, state: SurveyState, next_: Todo) -> None:
