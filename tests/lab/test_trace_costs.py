@@ -116,6 +116,9 @@ def test_what_does_not_fit_is_refused(
         (["--channel", "m"], "go with --trace"),
         (["--supply", "5V"], "go with --trace"),
         (["--trace", "x.csv"], "--trace needs --visits"),
+        (["--trace", "x.csv", "--board", "sim:raspberry-pi-4b"], "leave --board out"),
+        (["--trace", "x.csv", "--threads", "2"], "--trace reads what was measured before"),
+        (["--trace", "x.csv", "--visits", "v", "--marker", "GPIO0"], "leave --marker out"),
     ],
 )
 def test_options_that_lack_another(

@@ -21,6 +21,7 @@ from edge_infer.commands.options import (
     backend_option,
     json_option,
     option,
+    refuse_others,
     resolver_option,
 )
 from edge_infer.commands.power_report import read_trace
@@ -36,12 +37,18 @@ from edge_infer.runtime.stage_costs import CHANGE, row_name, row_parts
 IDLE_FACTOR = 5
 """Hubs, screens and sleeping radios move a board's idle power by less."""
 
+_OF_A_TRACE = {
+    "bundle", "output", "visits", "trace", "channel", "same_clock", "given", "as_json", "verbose",
+    *TraceGiven.__dataclass_fields__,
+}  # fmt: skip
+"""Parameters that mean something with --trace."""
+
 
 @click.command("measure", short_help="Measure what a bundle's stages cost on a board.")
 @click.argument("bundle")
 @board_option
 @option(
-    "--threads", type=Threads(), default="1,2,4", show_default=True, help="Thread counts to try."
+    "--threads", type=Threads(), help="Thread counts to try.  [default: 1, 2 and 4, if it has them]"
 )
 @option("-o", "--output", type=click.Path(path_type=Path), help="Write the cost table as JSON.")
 @marker_option
@@ -58,7 +65,7 @@ IDLE_FACTOR = 5
 def measure_command(
     bundle: str,
     board: str,
-    threads: tuple[int, ...],
+    threads: tuple[int, ...] | None,
     output: Path | None,
     marker: str | None,
     visits: Path | None,
@@ -83,6 +90,7 @@ def measure_command(
     """
     opened = open_named_bundle(bundle)
     if trace is not None:
+        refuse_others(_OF_A_TRACE, "--trace reads what was measured before")
         name = f"{opened.manifest.name} {opened.manifest.version}"
         document, found = _traced(name, trace, visits, channel, same_clock, given)
         _finish(found, output)
@@ -96,7 +104,7 @@ def measure_command(
     with ExitStack() as stack:
         place = stack.enter_context(_opened(board))
         log.marker = open_marker(stack, marker, board)
-        found = measure_costs(opened, kernels, place, threads, note, log)
+        found = measure_costs(opened, kernels, place, threads or (), note, log)
     if visits is not None:
         save_visits(visits, log, found)
     _finish(found, output)

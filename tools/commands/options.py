@@ -1,12 +1,13 @@
 """Options that several commands share, each declared once, and the types that they take."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
 import click
+from click.core import ParameterSource
 
 from edge_infer.commands.quantities import Number
 from edge_infer.models_tflite import edgetpu
@@ -164,6 +165,19 @@ time_scale_option = option(
     show_default=True,
     help="Stage times and energies times this: synthetic.",
 )
+
+
+def refuse_others(used: Collection[str], why: str) -> None:
+    """Refuse what was typed of options that mean nothing here. Raises click.UsageError."""
+    for parameter in click.get_current_context().command.params:
+        if parameter.name not in used and parameter.name and is_typed(parameter.name):
+            raise click.UsageError(f"{why}: leave {parameter.opts[-1]} out")
+
+
+def is_typed(name: str) -> bool:
+    """Whether an option of the command that runs was typed."""
+    source = click.get_current_context().get_parameter_source(name)
+    return source is ParameterSource.COMMANDLINE
 
 
 def refuse_existing(out: Path, replace: bool) -> None:

@@ -6,10 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from edge_infer.commands.options import refuse_existing
+from edge_infer.commands.options import refuse_existing, refuse_others
 from edge_infer.commands.quantities import share_text
 from edge_infer.commands.render import emit, note, table
-from edge_infer.commands.tune_gate import refuse_others
 from edge_infer.commands.tune_report import tell_inputs
 from edge_infer.lab.tuning.calibration_data import read_calibration
 from edge_infer.lab.tuning.confidence import ConfidenceFit, fit_confidence

@@ -1,11 +1,10 @@
 """`edge-infer tune --gate`: how much a picture may differ and still get the last answer."""
 
-from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
+from edge_infer.commands.options import is_typed, refuse_others
 from edge_infer.commands.render import emit, note, table, warn
 from edge_infer.commands.source_options import STANDARD_INPUT, SourceOptions, open_input
 from edge_infer.lab.tuning.gate_choice import choose_gate, gate_document, record_answers
@@ -70,20 +69,8 @@ def choose(
 
 def refuse_changes() -> None:
     """Refuse what only goes with --gate. Raises click.UsageError."""
-    if _typed("changes"):
+    if is_typed("changes"):
         raise click.UsageError("--changes goes with --gate RECORDING")
-
-
-def refuse_others(used: Collection[str], why: str) -> None:
-    """Refuse what was typed of options that mean nothing here. Raises click.UsageError."""
-    for parameter in click.get_current_context().command.params:
-        if parameter.name not in used and parameter.name and _typed(parameter.name):
-            raise click.UsageError(f"{why}: leave {parameter.opts[-1]} out")
-
-
-def _typed(name: str) -> bool:
-    source = click.get_current_context().get_parameter_source(name)
-    return source is ParameterSource.COMMANDLINE
 
 
 def gate_report(document: dict[str, Any]) -> str:

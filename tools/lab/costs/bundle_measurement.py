@@ -21,13 +21,14 @@ from edge_infer.runtime.stage_costs import all_works, row_name, switch_work
 
 Invokes = dict[tuple[str, int], Invoke]
 """By row of the cost table and threads."""
+_USUAL_THREADS = 1, 2, 4
 
 
 def measure_costs(
     bundle: Bundle,
     backend: Backend,
     board: Board,
-    threads: Sequence[int] = (1, 2, 4),
+    threads: Sequence[int] = (),
     progress: Progress = silent,
     log: VisitLog | None = None,
 ) -> CostTable:
@@ -37,12 +38,12 @@ def measure_costs(
         bundle: an open bundle.
         backend: its kernels; of a simulated board the simulation is measured, and nothing runs.
         board: open, with a clock; energies need a meter.
-        threads: thread counts to try; those above the board's cores are left out.
+        threads: thread counts to try; 1, 2 and 4 as far as the board has cores if empty.
         progress: called with each round.
         log: notes the visits, and marks them for a meter outside.
 
     Raises:
-        PolicyError: no thread count fits the board.
+        PolicyError: more threads than the board has cores.
         BusError: the meter fails for good.
     """
     measurement = _measurement(bundle, backend, board, threads, progress)
@@ -59,11 +60,11 @@ def measure_costs(
 def _measurement(
     bundle: Bundle, backend: Backend, board: Board, threads: Sequence[int], progress: Progress
 ) -> CostMeasurement:
-    cores = board.profile.cpu.cores if board.profile.cpu else max(threads)
-    fit = [count for count in threads if count <= cores]
-    if not fit:
+    cpu = board.profile.cpu
+    fit = [n for n in threads or _USUAL_THREADS if threads or cpu is None or n <= cpu.cores]
+    if cpu is not None and max(fit) > cpu.cores:
         raise PolicyError(
-            f"{board.name} has {cores} cores, too few for {min(threads)} threads: give fewer"
+            f"{board.name} has {cpu.cores} cores, too few for {max(fit)} threads: give fewer"
         )
     if board.simulated:
         return _of_simulation(bundle, board, fit, progress)
