@@ -102,7 +102,7 @@ def measure_command(
         raise click.UsageError("--marker needs --visits, the file that says what was marked")
     kernels, log = open_backend(backend, resolver), VisitLog()
     with ExitStack() as stack:
-        place = stack.enter_context(_opened(board))
+        place = stack.enter_context(open_measured(board))
         log.marker = open_marker(stack, marker, board)
         found = measure_costs(opened, kernels, place, threads or (), note, log)
     if visits is not None:
@@ -112,7 +112,7 @@ def measure_command(
     emit(as_json, measure_document(found), measure_report(found))
 
 
-def _opened(board: str) -> Board:
+def open_measured(board: str) -> Board:
     """Open a board, with its clocks where they may be set."""
     if board != AUTO:
         return open_board(board)
