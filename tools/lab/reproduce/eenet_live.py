@@ -192,13 +192,23 @@ def _claims(runs: Mapping[str, LiveRun], board: Board, load: float) -> list[dict
         claimed, unit, better = CLAIMED[name]
         saving = 100 * (1 - ours / theirs)
         found.append(
-            claim(name, board.name, claimed, saving, unit, better, totals.origin, load=load)
+            claim(
+                name,
+                board.name,
+                claimed,
+                saving,
+                unit,
+                better,
+                totals.origin,
+                load=load,
+                time_scale=1.0,
+            )
         )
     missed = 100 * fmean(record.missed for record in best.records)
     claimed, unit, better = CLAIMED["deadline_misses_percent"]
     origin = "simulated" if board.simulated else "measured"
     found.append(claim("deadline_misses_percent", board.name, claimed, missed, unit, better,
-                       origin, load=load))  # fmt: skip
+                       origin, load=load, time_scale=1.0))  # fmt: skip
     return found
 
 
