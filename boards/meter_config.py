@@ -22,7 +22,9 @@ from edge_infer.boards.profile_sections import MeterProfile
 MeterKind = Literal["ina219", "ina226", "kernel", "pmic", "log"]
 _Part = TypeVar("_Part", Calibration, "MeterConfig")
 KINDS: tuple[MeterKind, ...] = get_args(MeterKind)
-FORMS = "ina219[:BUS[:ADDRESS]], ina226[:BUS[:ADDRESS]], kernel[:DEVICE[:CHANNEL]], pmic, log:FILE"
+CHIP_FORMS = "ina219[:BUS[:ADDRESS]], ina226[:BUS[:ADDRESS]], kernel[:DEVICE[:CHANNEL]], pmic"
+"""Of meters that a load can be connected to."""
+FORMS = f"{CHIP_FORMS}, log:FILE"
 FILE_VARIABLE = "EDGE_INFER_METER_FILE"
 SYSTEM_FILE = Path("/etc/edge-infer/meter.toml")
 

@@ -5,14 +5,9 @@ from typing import Any
 from edge_infer.runtime.answers import AnswerReader
 from edge_infer.runtime.records import InferenceRecord
 
+_TOLD = ("number", "name", "label", "confidence", "confidence_kind", "top", "true_label")
 COLUMNS = (
-    "number",
-    "name",
-    "label",
-    "confidence",
-    "confidence_kind",
-    "top",
-    "true_label",
+    *_TOLD,
     "answer",
     "exit",
     "criterion",
@@ -88,18 +83,8 @@ def answer_document(record: InferenceRecord, reader: AnswerReader, exit_: str) -
         exit_: name of the exit.
     """
     row, energy = row_of(record, reader), record.energy
-    told = (
-        "number",
-        "name",
-        "label",
-        "confidence",
-        "confidence_kind",
-        "top",
-        "true_label",
-        "gated",
-    )
     return {
-        **{key: row[key] for key in told},
+        **{key: row[key] for key in (*_TOLD, "gated")},
         "exit": exit_,
         "time_us": record.busy_ns / 1000,
         "net_uj": None if energy is None else energy.net_nj / 1000,

@@ -154,6 +154,16 @@ def test_a_trace_alone_has_no_windows(tmp_path: Path) -> None:
         opened(empty)
 
 
+RESULT = """\
+{at} ulp-ml: Energy data for window 2 at time {start} for {length} sec.:
+{at} ulp-ml:   Energy       : {energy} uJ
+{at} ulp-ml:   Power        : {power} uW
+{at} ulp-ml:   Energy/Inf.  : {each} uJ/inf.
+{at} ulp-ml: Median energy cost is {median} uJ/inf.
+{at} ulp-ml: Performance results for window 2:
+{at} ulp-ml:   # Inferences : {inferences}
+{at} ulp-ml:   Runtime      : {runtime} sec.
+"""
 ROUNDS = {
     "v0.7, JS110": (
         """\
@@ -169,16 +179,17 @@ ROUNDS = {
 79083.139 emon: m-[Dropped 0 packets out of 1759744, 0%]
 79083.151 emon: m-voltage-mv[6939]
 """,
-        """\
-79083.200 ulp-ml: Energy data for window 2 at time 11.14 for 11.53 sec.:
-79083.200 ulp-ml:   Energy       : 25584263.152 uJ
-79083.201 ulp-ml:   Power        :  2218545.192 uW
-79083.201 ulp-ml:   Energy/Inf.  :    73097.895 uJ/inf.
-79083.321 ulp-ml: Median energy cost is 73166.299 uJ/inf.
-79083.325 ulp-ml: Performance results for window 2:
-79083.325 ulp-ml:   # Inferences :          350
-79083.325 ulp-ml:   Runtime      :       11.533 sec.
-""",
+        RESULT.format(
+            at="79083.200",
+            start=11.14,
+            length=11.53,
+            energy="25584263.152",
+            power=" 2218545.192",
+            each="   73097.895",
+            median="73166.299",
+            inferences="         350",
+            runtime="      11.533",
+        ),
         (350, 11.533, 25584263.152 / 350, 73166.299, "js110", 6939, 2),
     ),
     "v1.0, marks of the IO manager": (
@@ -192,17 +203,18 @@ ROUNDS = {
 00259.076 emon: m-regfile-fn[trace1-energy.bin]-type[emon]-name[lpm01a]
 00259.084 emon: m-voltage-mv[1800]
 """,
-        """\
-00259.178 ulp-ml: Energy data for window 2 at time 11.77 for 16.06 sec.:
-00259.179 ulp-ml:   Energy       :   101897.480 uJ
-00259.179 ulp-ml:   Power        :     6345.195 uW
-00259.179 ulp-ml:   Energy/Inf.  :      101.897 uJ/inf.
-00259.223 ulp-ml: Median energy cost is 101.833 uJ/inf.
-00259.225 ulp-ml: Performance results for window 2:
-00259.225 ulp-ml:   # Inferences :         1000
-00259.226 ulp-ml:   Runtime      :       16.060 sec.
-00259.227 ulp-ml: Runtime requirements have been met.
-""",
+        RESULT.format(
+            at="00259.178",
+            start=11.77,
+            length=16.06,
+            energy="  101897.480",
+            power="    6345.195",
+            each="     101.897",
+            median="101.833",
+            inferences="        1000",
+            runtime="      16.060",
+        )
+        + "00259.227 ulp-ml: Runtime requirements have been met.\n",
         (1000, 16.060, 101.897480, 101.833, "lpm01a", 1800, 0),
     ),
     "v1.3": (

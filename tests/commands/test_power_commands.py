@@ -159,6 +159,8 @@ def test_calibrate_corrects_a_kernel_meter_from_two_known_loads(
         (["record", "--meter", SIM], 2, "Missing option '-o'"),
         (["record", "--meter", SIM, "-o", "/nowhere/x.csv", "--duration", "1s"], 1, "No such file"),
         (["calibrate", "--meter", SIM, "--known-load", "1W"], 2, "give --known-load twice"),
+        (["calibrate", "--meter", SIM, "--known-load", "1W", "--known-load", "5W"], 2, "no load can be"),
+        (["calibrate", "--meter", "log:x.csv", "--known-load", "1W", "--known-load", "5W"], 2, "no load"),
         (["calibrate", "--known-load", "1"], 2, "write it with its unit: 5W, 350mW"),
     ],
 )

@@ -9,6 +9,7 @@ import pytest
 from tests.fakes.prunable_bundles import HELD_BACK, write_telling_bundle
 
 from edge_infer.commands.root import run_line
+from edge_infer.commands.run_options import RunPolicy
 
 SCHEMA = Path(__file__).parents[2] / "tools" / "commands" / "schemas" / "run.schema.json"
 Capture = pytest.CaptureFixture[str]
@@ -56,6 +57,25 @@ def test_a_power_budget_makes_frames_leave_earlier_and_its_state_is_told(capsys:
     assert battery["exits"] == tight["exits"]
     assert run_line(["run", *line, "--power-budget", "3.71W"]) == 0
     assert "of what the budget may press" in capsys.readouterr().out
+
+
+def test_a_budget_that_is_missed_is_said(capsys: Capture) -> None:
+    line = [BUNDLE, *PACED, "--frames", "300", "--policy", "planned", "--power-budget"]
+    assert document_of(capsys, *line[:-1])["budget"] is None
+    for budget, kept in (("3.70W", False), ("5W", True)):
+        found = document_of(capsys, *line, budget)
+        told = found["budget"]
+        assert told["kept"] is kept and (told["over_percent"] > 0.5) is not kept
+        drawn_mw = found["energy"]["gross_uj"] / found["energy"]["wall_us"] * 1000
+        assert told["mean_mw"] == pytest.approx(drawn_mw)
+    assert run_line(["run", *line, "3.70W"]) == 0
+    out = capsys.readouterr().out
+    assert "budget " in out and "3.7 W: missed, " in out and "% over" in out
+
+
+def test_a_budget_without_a_meter_is_not_said_to_be_kept() -> None:
+    found = RunPolicy("planned", budget_uw=5_000_000).budget_document(None)["budget"]
+    assert (found["mean_mw"], found["kept"]) == (None, None)
 
 
 def test_a_run_without_a_plan_tells_no_calibration(capsys: Capture) -> None:

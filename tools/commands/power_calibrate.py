@@ -8,11 +8,12 @@ import click
 
 from edge_infer.boards.calibration import Calibration, KnownLoad, calibrate
 from edge_infer.boards.errors import MeterError
-from edge_infer.boards.meter_config import MeterConfig, user_meter_file
+from edge_infer.boards.meter_config import CHIP_FORMS, MeterConfig, user_meter_file
 from edge_infer.boards.meter_config import meter_text as meter_file_text
 from edge_infer.boards.power import SampleFlag
+from edge_infer.boards.registry import SIMULATED
 from edge_infer.commands.options import json_option, option
-from edge_infer.commands.power_meter import BATCH_NS, configured_meter, meter_option, open_source
+from edge_infer.commands.power_meter import BATCH_NS, configured_meter, open_source
 from edge_infer.commands.quantities import Duration, Power
 from edge_infer.commands.render import emit, say
 from edge_infer.commands.standard_streams import standard_input
@@ -21,7 +22,11 @@ from edge_infer.runtime.errors import RunError
 
 
 @click.command("calibrate", short_help="Correct a meter by two known loads.")
-@meter_option
+@option(
+    "--meter",
+    "meter_text",
+    help=f"{CHIP_FORMS}.  [default: the meter file's, the kernel's, the board's]",
+)
 @option(
     "--known-load",
     "loads_uw",
@@ -60,6 +65,10 @@ def calibrate_command(
     """
     if len(loads_uw) != 2:
         raise click.UsageError("give --known-load twice: a low and a high load")
+    if meter_text is not None and meter_text.startswith((SIMULATED, "log:")):
+        raise click.UsageError(
+            f"--meter {meter_text}: no load can be connected to it; write one of: {CHIP_FORMS}"
+        )
     config = replace(configured_meter(meter_text), calibration=Calibration())
     known: list[KnownLoad] = []
     for load_uw in sorted(loads_uw):

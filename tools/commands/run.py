@@ -255,9 +255,8 @@ def run_command(
             source.skipped,
             interrupted=loop.stopping,
         )
-        document["calibration"] = place.calibration()
-        document["input"] = source.document()
-        document |= steady.document(summary)
+        document |= {"calibration": place.calibration(), "input": source.document()}
+        document |= steady.document(summary) | chosen.budget_document(document["energy"])
         told = [*(f"skipped: {line}" for line in source.skipped), *source.warnings()]
         verdict = checked_labels(watch, place, source, counts)
         document["labels_check"] = verdict.document()

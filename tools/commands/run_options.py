@@ -1,8 +1,9 @@
 """What the options of `run` come to: the policy's governor."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
 from click.shell_completion import CompletionItem
@@ -26,6 +27,8 @@ SETTING_OF = {
     "cost_table": "cost_table",
 }
 """Setting of a policy that an option gives, by parameter name."""
+SETTLED_PERCENT = 0.5
+"""Above a budget: the feedback comes down to it from what was drawn before it knew."""
 
 
 class PolicyText(click.ParamType[str]):
@@ -72,6 +75,22 @@ class RunPolicy:
             if parameter in SETTING_OF:
                 written = f"--{parameter.replace('_', '-')}"
                 refuse_unused(self.name, [SETTING_OF[parameter]], written)
+
+    def budget_document(self, energy: Mapping[str, Any] | None) -> dict[str, Any]:
+        """Return the budget and what was drawn, under the key budget; None without a budget.
+
+        Args:
+            energy: of the run's document.
+        """
+        if self.budget_uw is None:
+            return {"budget": None}
+        known = energy is not None and energy["wall_us"]
+        mean_mw = 1000 * energy["gross_uj"] / energy["wall_us"] if energy and known else None
+        budget_mw = self.budget_uw / 1000
+        over = None if mean_mw is None else 100 * (mean_mw / budget_mw - 1)
+        told = {"budget_mw": budget_mw, "mean_mw": mean_mw, "over_percent": over}
+        kept = None if over is None else over <= SETTLED_PERCENT
+        return {"budget": {**told, "kept": kept}}
 
     def governor(
         self,

@@ -57,6 +57,7 @@ def _facts(document: dict[str, Any]) -> str:
         ("latency", _latency(document)),
         ("deadline", _deadline(document["deadline"], document["inferences"])),
         *_energy(document["energy"]),
+        *_budget(document["budget"]),
         ("clock", _clock(document)),
         ("overhead", _overhead(document)),
         *_board(document["board_state"]),
@@ -166,6 +167,20 @@ def _energy(energy: dict[str, Any] | None) -> list[tuple[str, str]]:
             f"{share_text(energy['apportioned_share'], 0)} of the inferences' energy apportioned",
         ),
     ]
+
+
+def _budget(budget: dict[str, Any] | None) -> list[tuple[str, str]]:
+    if budget is None:
+        return []
+    told = f"{budget['budget_mw'] / 1000:g} W: "
+    if budget["mean_mw"] is None:
+        return [("budget", f"{told}nothing says what was drawn, so not whether it was kept")]
+    drawn = f"{budget['mean_mw'] / 1000:.3f} W drawn"
+    if budget["kept"]:
+        return [("budget", f"{told}kept, {drawn}")]
+    over = f"{budget['over_percent']:.1f} % over"
+    mend = "more time (--duration), fewer frames (--rate) or a greater budget"
+    return [("budget", f"{told}missed, {drawn}, {over}: give {mend}")]
 
 
 def _board(state: dict[str, Any] | None) -> list[tuple[str, str]]:
