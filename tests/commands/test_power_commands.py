@@ -26,6 +26,7 @@ from edge_infer.firmware_bridge.wire.log_text import (
 )
 
 SIM = "sim:raspberry-pi-5"
+TWO_LOADS = ["--known-load", "1W", "--known-load", "5W"]
 MS = 1_000_000
 
 
@@ -159,8 +160,8 @@ def test_calibrate_corrects_a_kernel_meter_from_two_known_loads(
         (["record", "--meter", SIM], 2, "Missing option '-o'"),
         (["record", "--meter", SIM, "-o", "/nowhere/x.csv", "--duration", "1s"], 1, "No such file"),
         (["calibrate", "--meter", SIM, "--known-load", "1W"], 2, "give --known-load twice"),
-        (["calibrate", "--meter", SIM, "--known-load", "1W", "--known-load", "5W"], 2, "no load can be"),
-        (["calibrate", "--meter", "log:x.csv", "--known-load", "1W", "--known-load", "5W"], 2, "no load"),
+        (["calibrate", "--meter", SIM, *TWO_LOADS], 2, "no load can be"),
+        (["calibrate", "--meter", "log:x.csv", *TWO_LOADS], 2, "no load"),
         (["calibrate", "--known-load", "1"], 2, "write it with its unit: 5W, 350mW"),
     ],
 )
