@@ -33,7 +33,7 @@ class CalibrationError(RunError, ValueError):
 class CalibrationData:
     """Inputs and their classes."""
 
-    frames: list[NDArray[Any]]
+    frames: Sequence[NDArray[Any]]
     labels: NDArray[np.int64]
     """Shape [n], indices into the bundle's labels."""
     source: str
@@ -44,6 +44,8 @@ class CalibrationData:
     """What is odd about the inputs, a sentence each."""
     read: Mapping[str, Any] = field(default_factory=dict)
     """What was read and what was done to it, as `Source.document` has it."""
+    groups: NDArray[np.int64] | None = None
+    """Which inputs hang together, shape [n]; None where each stands alone."""
 
     def __len__(self) -> int:
         return len(self.frames)

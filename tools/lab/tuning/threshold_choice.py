@@ -35,7 +35,7 @@ from edge_infer.lab.tuning.exit_outcomes import ExitOutcomes, Thresholds
 from edge_infer.lab.tuning.loss_test import loss_test, samples_needed
 from edge_infer.runtime.errors import RunError
 
-_LEARNING_SHARE = 0.2
+LEARNING_SHARE = 0.2
 """Part of the inputs that the path of two or more early exits is learned on. A path needs few
 inputs, the test all it can get: measured on four exits for CIFAR-10, half and half uses up to 3
 points of the classic net's energy more, a tenth or a fifth are alike."""
@@ -103,7 +103,7 @@ def split_calibration(
     if len(outcomes.confidence) == 1:
         return CalibrationSplit(sinking_path(outcomes), outcomes)
     order: NDArray[Any] = random.permutation(len(outcomes))
-    learning = round(_LEARNING_SHARE * len(outcomes))
+    learning = round(LEARNING_SHARE * len(outcomes))
     path = learned_path(outcomes.taken(order[:learning]), exit_energy_nj)
     return CalibrationSplit(path, outcomes.taken(order[learning:]))
 
@@ -157,9 +157,9 @@ def _check_samples(split: CalibrationSplit, loss_bound: LossBound) -> None:
         return
     learning = ""
     if split.tested.confidence.shape[0] > 1:
-        needed = -int(-needed // (1 - _LEARNING_SHARE))
-        tested = round(tested / (1 - _LEARNING_SHARE))
-        learning = f" ({_LEARNING_SHARE:.0%} of them to learn in which order to test)"
+        needed = -int(-needed // (1 - LEARNING_SHARE))
+        tested = round(tested / (1 - LEARNING_SHARE))
+        learning = f" ({LEARNING_SHARE:.0%} of them to learn in which order to test)"
     raise TooFewSamplesError(
         f"{tested} calibration inputs cannot promise a loss of at most {100 * loss_bound.loss:g} "
         f"points at {loss_bound.confidence:.0%}: it takes {needed}{learning}, none of them harmed; "

@@ -25,6 +25,7 @@ from edge_infer.lab.tuning.calibration_data import (
     read_calibration,
 )
 from edge_infer.lab.tuning.calibration_record import calibrated
+from edge_infer.lab.tuning.grouped_split import split_groups
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.lab.tuning.temperature import fitted_temperatures
 from edge_infer.models_tflite import Bundle
@@ -184,7 +185,11 @@ def tune_bundle(
     criterion = criterion or bundle.manifest.thresholds[FULL_RATIO].criterion
     scales = [stage.scores.scale for stage in stages]
     outcomes = ExitOutcomes.of_scores(scores, data.labels, criterion, scales)
-    split = split_calibration(outcomes, costs.energy_nj, np.random.default_rng(seed))
+    random = np.random.default_rng(seed)
+    if data.groups is None:
+        split = split_calibration(outcomes, costs.energy_nj, random)
+    else:
+        split = split_groups(outcomes, data.groups, costs.energy_nj, random)
     choice = choose_thresholds(split, costs.energy_nj, loss_bound)
     curve = _curve(split, costs.energy_nj, loss_bound)
     return Tuning(
