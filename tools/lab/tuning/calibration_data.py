@@ -48,7 +48,7 @@ class CalibrationData:
     """Which inputs hang together, shape [n]; None where each stands alone."""
 
     def __len__(self) -> int:
-        return len(self.frames)
+        return len(self.labels)
 
 
 def read_calibration(

@@ -26,6 +26,7 @@ from edge_infer.lab.tuning.calibration_data import (
 )
 from edge_infer.lab.tuning.calibration_record import calibrated
 from edge_infer.lab.tuning.grouped_split import split_groups
+from edge_infer.lab.tuning.chain_fitting import fit_chain
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.lab.tuning.temperature import fitted_temperatures
 from edge_infer.models_tflite import Bundle
@@ -45,6 +46,7 @@ from edge_infer.models_tflite.plain_net import plain_net
 from edge_infer.models_tflite.redraft import redraft
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.exit_chain import ExitChain
 from edge_infer.runtime.frames.raw import NOTHING_STATED, RawOptions
 from edge_infer.runtime.predictor import SoftmaxPredictor
 
@@ -156,6 +158,7 @@ def tune_bundle(
     criterion: Criterion | None = None,
     seed: int = 0,
     progress: Progress = silent,
+    scores: tuple[NDArray[Any], ...] | None = None,
 ) -> Tuning:
     """Choose the thresholds of a bundle.
 
@@ -168,6 +171,8 @@ def tune_bundle(
         criterion: how an exit is judged; the bundle's own if None.
         seed: of the split into inputs to learn and to test on.
         progress: called with what is under way.
+        scores: raw scores of the inputs by exit, where they are known already: then their frames
+            are not looked at.
 
     Raises:
         RunError: the bundle has one exit.
@@ -177,8 +182,9 @@ def tune_bundle(
     stages = bundle.manifest.stages
     if len(stages) < 2:
         raise RunError(f"{bundle.manifest.name} has one exit: there is no threshold to choose")
-    progress(f"scoring {len(data)} inputs of {data.source}")
-    scores = run_all(load_stages(bundle, backend), data.frames)
+    if scores is None:
+        progress(f"scoring {len(data)} inputs of {data.source}")
+        scores = run_all(load_stages(bundle, backend), data.frames)
     for stage, rows in zip(stages, scores, strict=True):
         if stage.input.reads == "frame" or stage is stages[-1]:
             check_above_chance(rows.argmax(axis=1), data.labels, f"the net of {stage.name}")
@@ -208,6 +214,13 @@ def fitted_predictor(tuning: Tuning) -> SoftmaxPredictor:
     )
 
 
+def counted_chain(tuning: Tuning) -> ExitChain:
+    """Count what leaving costs where the chosen thresholds say stay."""
+    assert tuning.choice is not None
+    exits = tuning.outcomes.exits(tuning.choice.thresholds)
+    return fit_chain(tuning.outcomes, exits, tuning.data.source)
+
+
 def tuned_draft(tuning: Tuning, figures: dict[str, Any]) -> BundleDraft:
     """Return the draft of the tuned bundle, or of the plain net where tuning does not pay.
 
@@ -226,6 +239,7 @@ def tuned_draft(tuning: Tuning, figures: dict[str, Any]) -> BundleDraft:
             stages=[plain_net(tuning.bundle)],
             thresholds={FULL_RATIO: _last_exit_alone(tuning)},
             predictor=None,
+            leaving=None,
             provenance=provenance,
             calibration={FULL_RATIO: _calibration(tuning, -1, NO_EXITS)},
         )
@@ -237,6 +251,7 @@ def tuned_draft(tuning: Tuning, figures: dict[str, Any]) -> BundleDraft:
         tuned_on=tuning.backend,
         provenance=provenance,
         calibration={**(draft.calibration or {}), FULL_RATIO: _calibration(tuning, 0, thresholds)},
+        leaving={**(draft.leaving or {}), FULL_RATIO: counted_chain(tuning).to_document()},
     )
 
 
