@@ -14,7 +14,7 @@ from edge_infer.lab.survey.visits import metered
 
 BETWEEN = 3
 """Visits between two looks at the idle power."""
-SMALL_KINDS = ("conv", "pointwise", "depthwise")
+SMALL_KINDS, SHORT_KINDS = ("conv", "pointwise", "depthwise"), ("depthwise",)
 
 
 def _units(rig: Rig, state: SurveyState) -> list[str]:
@@ -25,7 +25,7 @@ def _run(rig: Rig, state: SurveyState, unit: str) -> Found:
     khz, threads = (int(word) for word in unit.split(" x "))
     clocks, meter = usable_clocks(rig, state), rig.meter
     assert meter is not None  # see lacks_meter
-    models = _models(whole=threads == 1 and khz == clocks[-1])
+    models = _models(threads, top=khz == clocks[-1])
     above: dict[str, list[float]] = {}
     meter.start()
     idle_uw = _idle_uw(rig, clocks[0])
@@ -42,11 +42,13 @@ def _run(rig: Rig, state: SurveyState, unit: str) -> Found:
     return {"khz": khz, "threads": threads, "above_uw_and_ns": above}
 
 
-def _models(whole: bool) -> list[OperatorModel]:
-    """Return what runs: more at the point that all others are held against."""
-    return [
-        model for model in operator_models() if model.heavy or (whole and model.kind in SMALL_KINDS)
-    ]
+def _models(threads: int, top: bool) -> list[OperatorModel]:
+    """Return what runs: more at the top clock, whose figures the others are held against.
+
+    On several threads the short ones tell what cores draw that wait for each other.
+    """
+    kinds = SMALL_KINDS if threads == 1 else SHORT_KINDS
+    return [model for model in operator_models() if model.heavy or (top and model.kind in kinds)]
 
 
 def _idle_uw(rig: Rig, lowest_khz: int) -> float:

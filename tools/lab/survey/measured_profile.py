@@ -197,13 +197,15 @@ def _add_busy(
     assert busy is not None
     method = "generated models against the idle board, in turn; "
     power["busy_core_uw"] = made.figure(busy.core_uw, f"{method}one thread, top clock", 1)
-    if busy.more_cores is not None:
-        core = busy.core_uw.value
-        more = busy.more_cores.times(core).wider(busy.core_uw.half * busy.more_cores.value)
+    if busy.several is not None:
+        core, further = busy.core_uw, busy.several.more
+        more = further.times(core.value).wider(core.half * further.value)
         power["more_core_uw"] = made.figure(more, f"{method}one thread to all cores")
-    if busy.waiting is not None:
         power["waiting_permille"] = made.figure(
-            busy.waiting.times(1000), f"{method}by how much of their time threads wait", 0, 1000
+            busy.several.waiting.times(1000),
+            f"{method}by how much of their time threads wait",
+            0,
+            1000,
         )
     fixed = _fixed(busy.by_clock, cpu)
     if fixed is not None:
@@ -239,7 +241,7 @@ def _fixed(by_clock: Mapping[int, Estimate], cpu: Mapping[str, Any]) -> Estimate
 
 
 def _kernels(made: _Entries, figures: Figures, base: Mapping[str, Any]) -> Document:
-    rates, busy = figures.rates, figures.busy
+    rates, several = figures.rates, figures.busy.several if figures.busy else None
     if rates is None:
         return dict(base)
     kernels: Document = {"counts": rates.counts.name}
@@ -255,7 +257,7 @@ def _kernels(made: _Entries, figures: Figures, base: Mapping[str, Any]) -> Docum
             "sync_cycles": made.figure(sync, "least squares over one thread to all")
             if sync
             else old.get("sync_cycles", _assumed(60_000, 0, 250_000, "assumed: not measured")),
-            "shared_permille": _shared(made, dtype, busy.shared if busy else {}, old),
+            "shared_permille": _shared(made, dtype, several.shared if several else {}, old),
             "ops_permille": ops,
         }
     return kernels

@@ -70,7 +70,10 @@ def _thermal(found: Mapping[str, Any], figures: Figures) -> str:
 
 
 def _serial(found: Mapping[str, Any], figures: Figures) -> str:
-    return "; ".join(str(unit["odd"]) for unit in found.values() if unit.get("odd"))
+    told = [f"{name}: {unit['odd']}" for name, unit in found.items() if unit.get("odd")]
+    told += [f"{name} not tested: {unit['not_tested']}" for name, unit in found.items()
+             if unit.get("not_tested")]  # fmt: skip
+    return "; ".join(told)
 
 
 _JUDGES: Mapping[str, Judge] = {

@@ -12,11 +12,12 @@ from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
-from edge_infer.lab.survey.estimate import Estimate, least_squares, mean_of
+from edge_infer.lab.survey.estimate import Estimate, mean_of
 from edge_infer.lab.survey.idle import LOADED
 from edge_infer.lab.survey.meter_check import UNIT
 from edge_infer.lab.survey.operator_models import operator_models
 from edge_infer.lab.survey.rate_figures import Rates
+from edge_infer.lab.survey.several_cores import SeveralCores, by_threads, several_cores
 
 
 @dataclass(frozen=True)
@@ -80,12 +81,8 @@ class BusyPower:
     """One core at a clock over one at the top."""
     by_threads: Mapping[tuple[int, int], Estimate]
     """Threads and clock: int8 kernels at work over one core at the top, waiting left out."""
-    more_cores: Estimate | None
-    """A further core over the first; None where one thread was tried."""
-    waiting: Estimate | None
-    """What cores draw that wait, over what they draw at work."""
-    shared: Mapping[str, Estimate]
-    """By arithmetic: several cores over several cores at int8 kernels."""
+    several: SeveralCores | None
+    """None where one thread was tried."""
 
 
 def busy_of(found: Mapping[str, Any], rates: Rates | None, gain: Gain) -> BusyPower | None:
@@ -99,10 +96,11 @@ def busy_of(found: Mapping[str, Any], rates: Rates | None, gain: Gain) -> BusyPo
     core = core.times(gain.factor)
     by_clock = _by_clock(singles, whole)
     whole = _smoothed(singles, whole, by_clock)
-    more, waiting, shared = _several(found, whole, by_clock, rates)
+    against = {name: (unit, _against(unit, whole)) for name, unit in found.items()}
+    several = several_cores(against.values(), by_clock, rates)
     return BusyPower(
         core.wider(gain.bound * core.value), _by_kind(whole, gain), by_clock,
-        _by_threads(found, whole, rates, waiting), more, waiting, shared,
+        by_threads(against.values(), rates, several), several,
     )  # fmt: skip
 
 
@@ -134,80 +132,12 @@ def _by_kind(whole: Mapping[str, float], gain: Gain) -> dict[str, Estimate]:
     return {kind: each.wider(gain.bound * each.value) for kind, each in found.items()}
 
 
-def _several(
-    found: Mapping[str, Any], whole: Mapping[str, float], by_clock: Mapping[int, Estimate],
-    rates: Rates | None,
-) -> tuple[Estimate | None, Estimate | None, dict[str, Estimate]]:  # fmt: skip
-    """Fit what further cores, waiting and float32 kernels draw.
-
-    In logarithms the model is nearly linear: three rounds of Newton's method about the last values.
-    """
-    seen = []
-    for unit in found.values():
-        n, khz = unit["threads"], unit["khz"]
-        for name, ratio in _against(unit, whole).items() if n > 1 and khz in by_clock else ():
-            if ratio > 0:
-                q = _waits(rates, name, n)
-                value = math.log(ratio / by_clock[khz].value)
-                seen.append((n, q, name.startswith("float32"), value, name))
-    if not seen:
-        return None, None, {}
-    more, unless, shared = 1.0, 0.2, 0.0
-    for _ in range(8):
-        rows, values = [], []
-        for n, q, is_float, value, _ in seen:
-            cores, left = 1 + (n - 1) * more, 1 - q * unless
-            rows.append([(n - 1) / cores, -q / left, float(is_float)])
-            values.append(value - math.log(cores) - math.log(left) - shared * is_float)
-        change, _ = least_squares(rows, values, [1.0] * len(values), [each[-1] for each in seen])
-        more = max(0.01, more + change[0].value)
-        unless = min(0.95, max(-0.5, unless + change[1].value))
-        shared += change[2].value
-    waiting = Estimate(1 - unless, 1 - unless - change[1].half, 1 - unless + change[1].half)
-    factor = math.exp(shared)
-    floats = Estimate(factor, factor * (1 - change[2].half), factor * (1 + change[2].half))
-    return (
-        Estimate(more, more - change[0].half, more + change[0].half),
-        waiting,
-        {"float32": floats},
-    )
-
-
-def _by_threads(
-    found: Mapping[str, Any], whole: Mapping[str, float], rates: Rates | None,
-    waiting: Estimate | None,
-) -> dict[tuple[int, int], Estimate]:  # fmt: skip
-    """Return int8 kernels at work on several cores over one at the top clock."""
-    unless = 0.0 if waiting is None else 1 - waiting.value
-    result = {}
-    for unit in found.values():
-        n, khz = unit["threads"], unit["khz"]
-        ratios = [
-            ratio / (1 - _waits(rates, name, n) * unless)
-            for name, ratio in _against(unit, whole).items()
-            if n == 1 or not name.startswith("float32")
-        ]
-        if ratios:
-            result[n, khz] = mean_of(ratios)
-    return result
-
-
 def _above(unit: Mapping[str, Any]) -> dict[str, float]:
     return {name: above for name, (above, _) in unit["above_uw_and_ns"].items()}
 
 
 def _against(unit: Mapping[str, Any], whole: Mapping[str, float]) -> dict[str, float]:
     return {n: above / whole[n] for n, above in _above(unit).items() if whole.get(n, 0) > 0}
-
-
-def _waits(rates: Rates | None, name: str, threads: int) -> float:
-    """Return the share of a model's time that threads wait for each other."""
-    if rates is None or rates.parallel is None or threads < 2 or name not in rates.kernel_cycles:
-        return 0.0
-    sync = rates.sync_cycles[name.split()[0]].value
-    p = rates.parallel.value
-    kernel = rates.kernel_cycles[name] * (1 - p + p / threads)
-    return sync / (kernel + sync + rates.invoke_cycles.value)
 
 
 @dataclass(frozen=True)

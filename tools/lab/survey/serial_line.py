@@ -16,4 +16,6 @@ SERIAL_LINE = Step(
     run=_run,
     seconds=lambda rig, unit: 10,
     lacks=lambda rig, state: "" if rig.lines else rig.no_line,
+    changes="flashes a small bundle onto the board behind --port, on trial: its next reset "
+    "takes it back",
 )

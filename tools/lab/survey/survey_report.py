@@ -74,10 +74,9 @@ def _powers(figures: Figures) -> Iterator[tuple[str, str, str]]:
             yield _row("energy of a change, gross", switches.energy_nj, 1e3, "uJ")
     if busy is not None:
         yield _row("one busy core adds at the top clock", busy.core_uw, 1e3, "mW")
-        if busy.more_cores is not None:
-            yield _row("a further core, of the first", busy.more_cores, 0.01, "%")
-        if busy.waiting is not None:
-            yield _row("a waiting core, of one at work", busy.waiting, 0.01, "%")
+        if busy.several is not None:
+            yield _row("a further core, of the first", busy.several.more, 0.01, "%")
+            yield _row("a waiting core, of one at work", busy.several.waiting, 0.01, "%")
     if figures.rates is not None:
         yield _row("an invocation", figures.rates.invoke_cycles, 1, "cycles")
         if figures.rates.parallel is not None:
