@@ -9,7 +9,7 @@ import click
 
 from edge_infer.commands.bundle_place import refuse_model
 from edge_infer.commands.options import json_option, option
-from edge_infer.commands.quantities import RATE, Duration
+from edge_infer.commands.quantities import RATE, Duration, Number
 from edge_infer.commands.render import emit, table
 from edge_infer.files import write_whole
 from edge_infer.firmware_bridge.errors import ImageError
@@ -44,6 +44,9 @@ key_file = click.Path(path_type=Path, exists=True, dir_okay=False)
              "board whose measured cost table is in FILE: a microcontroller of that name then "
              "knows the policy planned.")  # fmt: skip
 @option("--plan-deadline", type=Duration(), help="What to plan for: arrival to answer, as 20ms.")
+@option("--plan-loss", type=Number(0, 100), metavar="POINTS",
+        help="Percentage points of accuracy that the plan may lose by leaving before a threshold "
+             "says so.  [default: it never does]")  # fmt: skip
 @option("--plan-rate", type=RATE, help="Frames per second to plan for.  [default: back to back]")
 @json_option
 def pack_command(
@@ -54,6 +57,7 @@ def pack_command(
     image_version: str | None,
     plan_board: str | None,
     plan_deadline: int | None,
+    plan_loss: float | None,
     plan_rate: float | None,
     as_json: bool,
 ) -> None:
@@ -63,7 +67,11 @@ def pack_command(
     version = ImageVersion.parse(image_version) if image_version else None
     arrivals = BackToBack() if plan_rate is None else Periodic(plan_rate)
     try:
-        plan = clock_plan(opened, plan_board, arrivals, plan_deadline) if plan_board else None
+        plan = (
+            clock_plan(opened, plan_board, arrivals, plan_deadline, plan_loss)
+            if plan_board
+            else None
+        )
     except OSError as error:
         raise click.FileError(str(plan_board), error.strerror) from error
     data = pack_bundle(opened.path, version, security_counter, signing, plan)

@@ -1,6 +1,6 @@
 """Progress on a terminal, by rich: a bar with rate and time left, or what is under way since when.
 
-Nothing is drawn before two seconds have passed, and nothing at all where standard error is no
+Nothing is drawn before `QUIET_S` have passed, and nothing at all where standard error is no
 terminal: so a quick command stays quiet, and a log has no bars.
 """
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as RichProgress
 
-QUIET_S = 2.0
-"""How long a command may take without a word."""
+QUIET_S = 1.5
+"""How long a command takes without a word: two seconds less what it takes to draw."""
 _REFRESH_HZ = 2
 
 
@@ -46,6 +46,7 @@ class Bar:
     ) -> None:
         self._unit, self._console, self._clock_s = unit, console, clock_s
         self._begin_s = clock_s()
+        self._quiet_since_s = under_way.begun_s or self._begin_s
         self._draws = console is not None or can_draw()
         self.progress: RichProgress | None = None
         self._task: Any = None
@@ -55,7 +56,7 @@ class Bar:
         if not self._draws:
             return
         if self.progress is None:
-            if self._clock_s() - self._begin_s < QUIET_S:
+            if self._clock_s() - self._quiet_since_s < QUIET_S:
                 return
             self._start()
         assert self.progress is not None
@@ -97,6 +98,7 @@ class Bar:
         )
         self._task = self.progress.add_task(self._unit, total=None, rate="")
         _begun_before(self.progress)
+        under_way.end()
         self.progress.start()
 
 
@@ -153,11 +155,14 @@ class _UnderWay:
         self._lock = threading.Lock()
         self._timer: threading.Timer | None = None
         self._status: Any = None
+        self.begun_s: float | None = None
+        """When the command began, where that is known."""
 
     def begin(self, sentence: str) -> None:
         """Take up a job; it is shown once it has lasted `QUIET_S`."""
         with self._lock:
             self._end()
+            self.begun_s = self.begun_s or time.monotonic()
             self._timer = threading.Timer(QUIET_S, self._show, (sentence,))
             self._timer.daemon = True
             self._timer.start()

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from edge_infer.commands.render import warn
+from edge_infer.commands.render import end_progress, warn
 from edge_infer.commands.run_loop import RunEnd
 from edge_infer.commands.sink_options import STANDARD_OUTPUT, SinkOptions
 from edge_infer.models_tflite.manifest import Manifest
@@ -138,6 +138,7 @@ def _live(reader: AnswerReader, names: RunNames) -> Sink:
 
     if not can_draw():
         raise MissingPlaceError("--live", "standard error is no terminal to draw on")
+    end_progress()
     return LiveView(names.title, reader, LiveFigures(names.exits, names.battery_mwh))
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from edge_infer.commands.options import option, options_as
-from edge_infer.commands.render import emit, say
+from edge_infer.commands.render import emit, note, say
 from edge_infer.models_tflite import Bundle
 from edge_infer.runtime.frames.source import Source
 from edge_infer.runtime.sinks.sink_set import SinkSet
@@ -70,6 +70,7 @@ class SinkOptions:
             return
         from edge_infer.commands.report_sink import write_page
 
+        note(f"writing {self.report_page}")
         write_page(sinks, bundle, source, document)
 
 
