@@ -1,4 +1,4 @@
-"""Progress: drawn after two seconds, on a terminal, with rate and time left."""
+"""Progress: drawn before two seconds are over, on a terminal, with rate and time left."""
 
 import io
 import re
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from edge_infer.commands.progress import Bar, RunProgress, _UnderWay, bar
+from edge_infer.commands.progress import QUIET_S, Bar, RunProgress, _UnderWay, bar, under_way
 from edge_infer.commands.render import end_progress, note
 from edge_infer.commands.root import COMMANDS, LONG, run_line
 
@@ -23,7 +23,7 @@ def test_a_bar_says_share_count_rate_and_time_left() -> None:
     console, screen = terminal()
     now = [0.0]
     drawn = Bar("frames", console, lambda: now[0])
-    now[0] = 1.9
+    now[0] = QUIET_S - 0.1
     drawn.show(10, 400)
     assert screen.getvalue() == ""  # quick commands are quiet
     now[0] = 4.0
@@ -81,9 +81,9 @@ def test_what_is_under_way_is_shown_with_its_time_until_it_ends(
     job = _UnderWay()
     job.begin("scoring [5000] inputs")
     job.begin("choosing thresholds")
-    assert [timer.after_s for timer in timers] == [2.0, 2.0]
+    assert [timer.after_s for timer in timers] == [QUIET_S, QUIET_S]
     timers[1].fire()
-    assert "... choosing thresholds 0:00:02" in ESCAPE.sub("", screen.getvalue())
+    assert "... choosing thresholds 0:00:01" in ESCAPE.sub("", screen.getvalue())
     job.end()
     job.end()
     size = len(screen.getvalue())
@@ -98,3 +98,12 @@ def test_a_long_command_is_not_silent_on_a_terminal(monkeypatch: pytest.MonkeyPa
     assert run_line(["boards", "list"]) == 0
     assert begun == ["tune"]
     assert set(COMMANDS) >= LONG
+
+
+def test_a_run_that_read_for_long_shows_its_bar_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    console, screen = terminal()
+    monkeypatch.setattr(under_way, "begun_s", 100.0)
+    drawn = Bar("frames", console, lambda: 100.0 + QUIET_S)
+    drawn.show(0, 400)
+    drawn.close()
+    assert "0 frames" in ESCAPE.sub("", screen.getvalue())
