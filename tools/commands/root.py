@@ -64,7 +64,10 @@ COMMANDS = {
     "config": (".config", "config_group", "Show the options' values, and where each is from."),
 }
 """Name -> module, object, one line of help (so that listing imports nothing)."""
-LONG = frozenset("bundle compare cost design flash measure report reproduce run train tune".split())
+LONG = frozenset(
+    {"bundle", "compare", "cost", "design", "flash", "measure", "report", "reproduce", "run"}
+    | {"train", "tune"}
+)
 """They compute for a while, and ask nothing: a terminal shows that they are at it."""
 
 
