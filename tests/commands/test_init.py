@@ -57,7 +57,11 @@ def test_a_board_that_is_known_is_the_default_of_what_runs_on_it(
     document = found(capsys)
     assert document["board"] == "raspberry-pi-5"
     assert document["settings"]["run"] == {"board": "auto"}  # its clock is left alone
-    assert document["settings"]["compare"] == {"board": "sim:raspberry-pi-5"}
+    for command in ("tune", "compare", "cost"):
+        assert document["settings"][command] == {"board": "sim:raspberry-pi-5"}
+    text = Path("edge-infer.toml").read_text()
+    assert '[run]\nboard = "auto"  # raspberry-pi-5, ' in text
+    assert '# board = "raspberry-pi-5"  # policies set its clock' in text
     # What was written is what every command reads.
     assert run_line(["config", "show", "--json"]) == 0
     values = json.loads(capsys.readouterr().out)["values"]

@@ -104,11 +104,13 @@ def settings_of(found: Found) -> Tables:
     """Return the settings that fit what was found.
 
     What runs here runs on the board that is there, by "auto": a board that is named has its clock
-    taken over.
+    taken over, and does not open without its meter. What computes with a board's model names it.
     """
-    tables = {command: {"board": AUTO} for command in ("run", "measure", "tune")}
+    here = {command: {"board": AUTO} for command in ("run", "measure")}
     simulated = SIMULATED + found.board.name
-    return tables | ({"compare": {"board": simulated}} if simulated in board_names() else {})
+    if simulated not in board_names():
+        return here | {"tune": {"board": AUTO}}
+    return here | {command: {"board": simulated} for command in ("tune", "compare", "cost")}
 
 
 def settings_text(found: Found, tables: Tables) -> str:
@@ -118,9 +120,16 @@ def settings_text(found: Found, tables: Tables) -> str:
         "# option, under its command; edge-infer config show says where each value is from.",
     ]
     for command, table in tables.items():
-        lines += ["", f"[{command}]", *(f"{key} = {json.dumps(v)}" for key, v in table.items())]
-        lines += _BESIDE.get(command, ())
+        told = (f"{key} = {json.dumps(v)}{_meaning(found, v)}" for key, v in table.items())
+        lines += ["", f"[{command}]", *told, *_BESIDE.get(command, ())]
+        if command == "run" and found.board.name != HOST:
+            lines.append(f'# board = "{found.board.name}"  # policies set its clock, always')
     return "\n".join(lines) + "\n"
+
+
+def _meaning(found: Found, value: str) -> str:
+    """Return the comment that says which board "auto" was."""
+    return f"  # {found.board.name}, with what it has" if value == AUTO else ""
 
 
 _BESIDE = {
