@@ -8,10 +8,6 @@ from edge_infer.lab.survey.visits import metered
 
 BARE, LOADED = "bare", "loaded"
 BLOCKS = 40
-NO_METER = (
-    "no power meter: edge-infer doctor says what answers, --meter ina219 names one; "
-    "docs/howto/wiring.md"
-)
 
 
 def _units(rig: Rig, state: SurveyState) -> list[str]:
@@ -38,7 +34,7 @@ def _run(rig: Rig, state: SurveyState, unit: str) -> Found:
 
 def lacks_meter(rig: Rig, state: SurveyState) -> str:
     """Return that there is no meter, and what helps."""
-    return "" if rig.meter is not None else NO_METER
+    return "" if rig.meter is not None else rig.no_meter
 
 
 IDLE = Step(

@@ -4,7 +4,6 @@ The difference with and without it has no offset in it, and tells the gain.
 """
 
 from edge_infer.lab.survey.errors import SurveyError
-from edge_infer.lab.survey.idle import NO_METER
 from edge_infer.lab.survey.rig import Load, Rig
 from edge_infer.lab.survey.step import Found, Step
 from edge_infer.lab.survey.survey_state import SurveyState
@@ -61,7 +60,7 @@ def _connect(rig: Rig, load: Load | None) -> None:
 
 def _lacks(rig: Rig, state: SurveyState) -> str:
     if rig.meter is None:
-        return NO_METER
+        return rig.no_meter
     if rig.load is None:
         return (
             "no known load: the meter's gain is not checked, its own bounds "

@@ -1,6 +1,5 @@
 """Step: how many samples a second the meter really reaches at each of its resolutions."""
 
-from edge_infer.lab.survey.idle import NO_METER
 from edge_infer.lab.survey.rig import Rig
 from edge_infer.lab.survey.step import Found, Step
 from edge_infer.lab.survey.survey_state import SurveyState
@@ -28,7 +27,7 @@ def _run(rig: Rig, state: SurveyState, unit: str) -> Found:
 
 def _lacks(rig: Rig, state: SurveyState) -> str:
     if rig.meter is None:
-        return NO_METER
+        return rig.no_meter
     if rig.runner.meter_at(ADC_BITS[0]) is None:
         return "this meter has no choice of resolution: an INA219 has"
     return ""

@@ -4,16 +4,17 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from importlib import resources
-from typing import Any
+from typing import Any, NamedTuple
 
 from edge_infer.boards import open_board
 from edge_infer.boards.clock_lease import ClockLease
 from edge_infer.boards.contract import Board, Clock
 from edge_infer.boards.cpufreq import CpufreqClock
-from edge_infer.boards.errors import BoardError, ClockError, MeterError
+from edge_infer.boards.errors import BoardError, BusError, ClockError, MeterError
 from edge_infer.boards.linux_board import FixedClock, LinuxBoard
 from edge_infer.boards.meter_config import MeterConfig
 from edge_infer.boards.meters import named_meter, open_meter
+from edge_infer.boards.power import PowerMeter
 from edge_infer.boards.profile import BoardProfile, load_profile
 from edge_infer.boards.registry import AUTO, HOST, SIMULATED, detect_board, device_tree
 from edge_infer.boards.simulated import SimulatedBoard
@@ -50,19 +51,16 @@ def open_rig(name: str, meter: MeterConfig | None, backend: Backend) -> Iterator
         return
     sysfs = RealSysfs()
     profile = _profile_here(name, sysfs)
-    config = meter if name == HOST else meter or named_meter(sysfs)
     clock, no_clock = _clock(sysfs, name)
-    thermometer = LinuxThermometer(sysfs)
-    power = None if config is None else open_meter(config, sysfs, thermometer.throttled)
-    if power is not None and power.origin != "measured":
-        raise MeterError(f"{config} is a recorded log: a survey needs a meter that is there")
-    with LinuxBoard(profile, clock, power, sysfs) as board:
-        if power is not None:
-            power.start()
-            power.stop()
+    found = _meter(sysfs, name, meter)
+    with LinuxBoard(profile, clock, found.meter, sysfs) as board:
         cores = cores_here()
-        runner = RealRunner(backend, cores, sysfs, config, open_bundle, lambda: open_board(HOST))
-        yield Rig(board, runner, cores, no_clock=no_clock)
+        runner = RealRunner(
+            backend, cores, sysfs, found.config, open_bundle, lambda: open_board(HOST)
+        )
+        rig = Rig(board, runner, cores, no_clock=no_clock)
+        rig.no_meter = found.lacks or rig.no_meter
+        yield rig
 
 
 def base_document(name: str) -> Mapping[str, Any]:
@@ -105,6 +103,32 @@ def _profile_here(name: str, sysfs: Sysfs) -> BoardProfile:
             f"here, --board {SIMULATED}{name} a simulation"
         )
     return profile
+
+
+class _Meter(NamedTuple):
+    """A meter that has answered, or why there is none."""
+
+    meter: PowerMeter | None
+    config: MeterConfig | None
+    lacks: str = ""
+
+
+def _meter(sysfs: Sysfs, name: str, given: MeterConfig | None) -> _Meter:
+    """Return the meter. Raises MeterError or BusError for one that was given and is not there."""
+    try:
+        config = given or (None if name == HOST else named_meter(sysfs))
+        if config is None:
+            return _Meter(None, None)
+        meter = open_meter(config, sysfs, LinuxThermometer(sysfs).throttled)
+        if meter.origin != "measured" or config.kind == "log":
+            raise MeterError(f"{config} is a recorded log: a survey needs a meter that is there")
+        meter.start()
+        meter.stop()
+    except (BusError, MeterError) as error:
+        if given is not None:
+            raise
+        return _Meter(None, None, f"the meter cannot be used: {error}")
+    return _Meter(meter, config)
 
 
 def _clock(sysfs: Sysfs, name: str) -> tuple[Clock, str]:

@@ -87,6 +87,11 @@ class Rig:
     """Tests of a serial line, by name."""
     no_clock: str = ""
     """Why no clock can be chosen, where that is so."""
+    no_meter: str = (
+        "no power meter: edge-infer doctor says what answers, --meter ina219 names one; "
+        "docs/howto/wiring.md"
+    )
+    """Why there is none, where that is so."""
     no_line: str = "no serial line was named: --port, with a loopback plug or a second board"
     bundles: Sequence[str] = ()
     """Whose stages are measured."""

@@ -1,0 +1,78 @@
+"""`edge-infer boards survey` on the guest: the kernel's cpufreq and i2c-dev, a chip that is played.
+
+The guest's P-states are settings without an effect: its clocks lie, and the survey must find that.
+"""
+
+import shutil
+import signal
+from pathlib import Path
+
+from tests.beds.vm.guest.child import GUEST_UID
+from tests.beds.vm.guest.chip import ADDRESS, OTHER_CHIP, StubChip, load_stub, playing
+from tests.beds.vm.guest.cli import edge_infer, meter_file, running
+from tests.beds.vm.guest.machine import appears, load_clock, policy_settings
+
+from edge_infer.boards.profile import read_profile
+from edge_infer.commands import boards_survey  # noqa: F401  (once, before the first fork)
+
+METER = f'kind = "ina219"\ni2c_bus = 0\naddress = {ADDRESS:#x}\nadc_samples = 8\n'
+PAIR_NS = 8_520_000
+OUT = Path("/tmp/survey")
+SKIPPED = ("rates", "busy", "overhead", "costs", "thermal", "meter-rate")
+WORDS = ("boards", "survey", "--board", "linux", "-o", str(OUT), "--yes",
+         *(word for name in SKIPPED for word in ("--skip", name)))  # fmt: skip
+
+
+def check_a_survey_measures_finds_clocks_that_do_nothing_and_puts_all_back() -> None:
+    load_stub()
+    load_clock()
+    meter_file(METER)
+    found = policy_settings()
+    with playing(10_000, 5_000, PAIR_NS):
+        outcome = edge_infer(*WORDS, "--json")
+    assert outcome.code == 0, outcome
+    document = outcome.json()
+    told = {step["step"]: step for step in document["steps"]}
+    assert told["idle"]["outcome"] == "passed", told["idle"]
+    assert told["restore"]["outcome"] == "passed", told["restore"]
+    assert told["clocks"]["outcome"] == "found", told["clocks"]
+    assert document["lying_clocks_khz"] and not document["simulated"]
+    assert policy_settings() == found
+    profile = read_profile(OUT / "profile.toml")
+    assert "hardware" in profile.tested and profile.figures["cpu.clocks_khz"].basis == "measured"
+    report = (OUT / "report.txt").read_text()
+    assert "5000 mW" in report or "4999 mW" in report or "5001 mW" in report, report
+
+
+def check_a_survey_that_is_killed_goes_on_and_puts_back_what_the_first_found() -> None:
+    shutil.rmtree(OUT)
+    found = policy_settings()
+    with playing(10_000, 5_000, PAIR_NS):
+        survey = running(*WORDS)
+        appears(lambda: policy_settings() != found)
+        assert survey.kill(signal.SIGKILL) == -signal.SIGKILL
+        assert policy_settings() != found
+        outcome = edge_infer(*WORDS, "--resume")
+    assert outcome.code == 0, outcome
+    assert policy_settings() == found
+
+
+def check_a_user_without_rights_gets_a_survey_that_says_so() -> None:
+    out, found = "/tmp/survey-guest", policy_settings()
+    words = [out if word == str(OUT) else word for word in WORDS]
+    outcome = edge_infer(*words, "--json", uid=GUEST_UID)
+    assert outcome.code == 0, outcome
+    told = {step["step"]: step["text"] for step in outcome.json()["steps"]}
+    assert "no permission to write" in told["clocks"], told
+    assert "EACCES" in told["idle"] and "group i2c" in told["idle"], told
+    assert policy_settings() == found
+
+
+def check_an_unknown_chip_is_not_written_to() -> None:
+    chip = StubChip(OTHER_CHIP)
+    for register in range(6):
+        chip.write(register, 0x1111 * register)
+    outcome = edge_infer(*WORDS, "--meter", f"ina219:0:{OTHER_CHIP:#x}", "--resume")
+    assert outcome.code == 1 and "nothing was written to it" in outcome.err, outcome
+    assert [chip.read(register) for register in range(6)] == [0x1111 * r for r in range(6)]
+    chip.close()
