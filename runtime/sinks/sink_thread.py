@@ -78,7 +78,9 @@ class SinkThread:
         queue.append(record)
 
     def tell(self, item: RunState | Sequence[PowerSample]) -> None:
-        """Hand over something else; it gives way where records wait."""
+        """Hand over something else; it gives way where the queue is full of what cannot wait."""
+        if len(self._queue) >= self._limit and not isinstance(item, RunState):
+            self._wait_for_room()
         if len(self._queue) < self._limit:
             self._queue.append(item)
 
@@ -175,14 +177,18 @@ class SinkThread:
             self._room.set()
 
     def _make_room(self) -> None:
+        self._wait_for_room()
+        if len(self._queue) >= self._limit:
+            with contextlib.suppress(IndexError):
+                self._queue.popleft()
+
+    def _wait_for_room(self) -> None:
         self._wanted.set()
         while self._waits and self.error is None and not self._gives_up():
             self._room.clear()
             if len(self._queue) < self._limit:
                 return
             self._room.wait(0.1)
-        with contextlib.suppress(IndexError):
-            self._queue.popleft()
 
 
 def reason_of(error: Exception) -> str:

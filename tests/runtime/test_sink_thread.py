@@ -127,6 +127,22 @@ def test_frames_that_can_wait_do_so_for_a_sink_that_keeps_all() -> None:
     assert sink.numbers == list(range(2000))
 
 
+def test_samples_wait_as_frames_do_and_give_way_where_nothing_waits() -> None:
+    sample = [PowerSample(0, 0, 1, 5000, 1, 1)]
+    sink = KeepingSink()
+    with SinkSet([SinkThread(sink, frames_wait=True, limit=10)]) as sinks:
+        for number in range(500):
+            sinks.put(numbered(number))
+            sinks.sampled(sample)
+    assert (sink.samples, len(sink.numbers)) == (500, 500)
+    stuck = KeepingSink()
+    with SinkSet([SinkThread(stuck, limit=10)]) as sinks, blocked(stuck):
+        for number in range(50):
+            sinks.put(numbered(number))
+            sinks.sampled(sample)
+    assert stuck.samples < 10
+
+
 def test_what_waits_for_a_sink_ends_with_the_run() -> None:
     sink, stopping = KeepingSink(), threading.Event()
     thread = SinkThread(sink, frames_wait=True, gives_up=stopping.is_set, limit=10)

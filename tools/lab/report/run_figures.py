@@ -72,8 +72,8 @@ def _latencies(run: ReportedRun) -> Iterator[RunFigure]:
 def _energies(run: ReportedRun) -> Iterator[RunFigure]:
     whole, known = run.tally.all, run.tally.all.net_nj.count
     gross = whole.gross_nj / known if known else None
-    yield RunFigure("net_mean_uj", "net energy, mean", whole.net_nj.mean, 1e3, energy_figure)
-    yield RunFigure("gross_mean_uj", "gross energy of answering, mean", gross, 1e3, energy_figure)
+    yield RunFigure("net_mean_uj", "net energy of answering", whole.net_nj.mean, 1e3, energy_figure)
+    yield RunFigure("gross_mean_uj", "gross energy of answering", gross, 1e3, energy_figure)
     power = run.power.mean_uw if run.power else None
     yield RunFigure("power_mean_mw", "power of the board, mean", power, 1e3, power_figure)
 

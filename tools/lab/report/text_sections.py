@@ -43,7 +43,8 @@ def _document_rows(document: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield "frames dropped", count_figure(document["deadline"]["dropped"])
     if document["energy"] is not None:
         idle = f"{document['energy']['idle_reference_mw'] / 1000:.3f} W"
-        yield "idle reference", f"{idle}: net energy is the whole board's less this"
+        net = energy_figure(1000 * document["energy"]["net_uj_per_inference"])
+        yield "idle reference", f"{idle}; the whole board took {net} more an inference, waits too"
     if document["interrupted"]:
         yield "interrupted", "what ran until then is told here"
 
