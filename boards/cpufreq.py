@@ -1,6 +1,6 @@
 """The processor clock through Linux cpufreq, put back as it was found."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 from edge_infer.boards.clock_lease import Claim, ClockLease
 from edge_infer.boards.cores import Cores, LinuxCores, Staying
@@ -49,13 +49,17 @@ class CpufreqClock:
         self._group = _fastest(self._policies, self._cores)
         self._main = self._group[0]
         several = len(self._policies) > 1
-        cpus = frozenset(cpu for policy in self._group for cpu in policy.cpus)
-        self._staying = Staying(self._cores, cpus if several else frozenset())
+        self._staying = Staying(self._cores, self.cpus if several else frozenset())
         self._lease = lease
         self._claims: dict[str, Claim] = {}
         self._asked_khz: int | None = None
         self._aliased: dict[int, int] = {}
         self._restore_after_the_dead()
+
+    @property
+    def cpus(self) -> frozenset[int]:
+        """The processors whose clock this is; none where the kernel does not say."""
+        return frozenset(cpu for policy in self._group for cpu in policy.cpus)
 
     def supported_khz(self) -> tuple[int, ...]:
         """Return the clocks that can be set, ascending, without those that were dropped."""
@@ -123,14 +127,18 @@ class CpufreqClock:
         return {khz: real for khz, real in got.items() if abs(real - khz) > ALIAS * khz}
 
     def drop_aliased(self, measured_khz: Callable[[], int] | None = None) -> dict[int, int]:
-        """Stop to offer the clocks that `check_clocks` finds, and return them.
+        """Stop to offer the clocks that `check_clocks` finds, and return them; see `drop`."""
+        return self.drop(self.check_clocks(measured_khz))
+
+    def drop(self, aliased: Mapping[int, int]) -> dict[int, int]:
+        """Stop to offer clocks that run as another, asked to got; return those that are dropped.
 
         The highest clock stays whatever it runs at: something must be offered.
         """
-        aliased = self.check_clocks(measured_khz)
-        aliased.pop(self._main.clocks_khz[-1], None)
-        self._aliased |= aliased
-        return aliased
+        top_khz = self._main.clocks_khz[-1]
+        dropped = {khz: real for khz, real in aliased.items() if khz != top_khz}
+        self._aliased |= dropped
+        return dropped
 
     def reset(self) -> None:
         """Put back what was found, where it is still ours. May be called twice.

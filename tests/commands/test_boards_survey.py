@@ -1,6 +1,9 @@
 """`edge-infer boards survey` as it is typed."""
 
 import json
+import resource
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from edge_infer.commands.root import run_line
 from edge_infer.lab.survey import opening, safety
 from edge_infer.lab.survey.plan import STEP_NAMES
 from edge_infer.lab.survey.safety import alone
-from edge_infer.lab.survey.survey_state import STATE_FILE
+from edge_infer.lab.survey.survey_state import STATE_FILE, read_state
 
 SCHEMA = Path(__file__).parents[2] / "tools" / "commands" / "schemas" / "boards-survey.schema.json"
 SIMULATED = ("--board", "sim:raspberry-pi-zero-2-w")
@@ -119,6 +122,24 @@ def test_wrong_words_are_refused(
     assert survey(tmp_path / "out", *SIMULATED, *arguments) in (1, 2)
     assert said in capsys.readouterr().err
     assert not (tmp_path / "out" / STATE_FILE).exists()
+
+
+def test_a_full_disk_ends_it_in_one_line_and_leaves_a_whole_state(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "edge_infer", "boards", "survey", "-o", str(tmp_path)]
+    left_out = [word for name in (*LONG, "memory", "clocks") for word in ("--skip", name)]
+    limit = 16_384
+
+    def fill() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    done = subprocess.run(
+        [*command, *SIMULATED, *left_out], preexec_fn=fill, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "cannot be written" in done.stderr and "Traceback" not in done.stderr
+    assert "--resume goes on" in done.stderr
+    assert read_state(tmp_path).found["identity"]
 
 
 def test_an_unknown_board(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

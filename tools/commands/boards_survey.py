@@ -144,8 +144,8 @@ def survey_command(
         base = base_document(rig.board.profile.name)
         try:
             survey(rig, state, out, skip=skip, told=_told)
-        except KeyboardInterrupt:
-            say(f"stopped, and all is put back; what was measured is in {out}: --resume goes on")
+        except BaseException:  # whatever ends it, signals too
+            say(f"stopped: what was measured so far is kept in {out}, --resume goes on")
             raise
         finally:
             results = write_results(state, out, base)

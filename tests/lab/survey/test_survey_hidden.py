@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from tests.lab.survey.hidden_boards import UNCALIBRATED, Hidden, hidden, hidden_profile
@@ -12,8 +13,10 @@ from edge_infer.boards.cost_model import CostModel
 from edge_infer.boards.simulated import DISTURBED, Disturbance, Hot, MeterFaults
 from edge_infer.lab.survey.clocks import lying_clocks, real_clocks
 from edge_infer.lab.survey.figures import figures_of
+from edge_infer.lab.survey.opening import base_document
 from edge_infer.lab.survey.outcomes import outcomes
 from edge_infer.lab.survey.plan import STEPS
+from edge_infer.lab.survey.results import write_results
 from edge_infer.lab.survey.rig import Load
 from edge_infer.lab.survey.survey_state import SurveyState
 from edge_infer.lab.survey.surveying import survey
@@ -185,3 +188,31 @@ def test_fifty_hidden_boards() -> None:
     assert {what: error for what, error in worst.items() if error > LIMITS.get(what, 0.06)} == {}
     shares = {key: sum(inside) / len(inside) for key, inside in held.items()}
     assert {key: share for key, share in shares.items() if share < LEAST_COVERED} == {}
+
+
+def test_results_can_be_written_wherever_a_survey_stopped(
+    plain: tuple[Hidden, SurveyState], tmp_path: Path
+) -> None:
+    """Of each prefix of its units the profile is a profile, and the report a report."""
+    state = plain[1]
+    units = [(step, unit) for step, found in state.found.items() for unit in found]
+    for end in range(0, len(units) + 1, 3):
+        part = SurveyState("unknown", True, state.date)
+        for step, unit in units[:end]:
+            part.found.setdefault(step, {})[unit] = state.found[step][unit]
+        results = write_results(part, tmp_path, {})
+        assert results.profile.figures or end == 0
+        assert "What was tested" in results.text
+        assert results.profile.power is not None or any("power" in t for t in results.lacks)
+
+
+def test_a_described_board_keeps_what_was_not_measured(
+    plain: tuple[Hidden, SurveyState], tmp_path: Path
+) -> None:
+    state = plain[1]
+    part = SurveyState("raspberry-pi-5", True, state.date)
+    part.found = {"identity": state.found["identity"], "idle": state.found["idle"]}
+    profile = write_results(part, tmp_path, base_document("raspberry-pi-5")).profile
+    assert profile.figures["power.idle_uw"].basis == "simulated"
+    assert profile.figures["power.busy_core_uw"].basis == "derived"
+    assert profile.quirks and profile.compatible

@@ -1,5 +1,7 @@
 """Step: a measured cost table of each bundle that ships."""
 
+from edge_infer.boards.cpufreq import CpufreqClock
+from edge_infer.lab.survey.clocks import CLOCKS, lying_clocks
 from edge_infer.lab.survey.rig import Rig
 from edge_infer.lab.survey.step import Found, Step
 from edge_infer.lab.survey.survey_state import SurveyState
@@ -7,6 +9,9 @@ from edge_infer.lab.survey.survey_state import SurveyState
 
 def _run(rig: Rig, state: SurveyState, unit: str) -> Found:
     assert rig.measure_bundle is not None  # see lacks
+    clock = rig.board.clock
+    if isinstance(clock, CpufreqClock):
+        clock.drop(lying_clocks(state.units(CLOCKS.name)))
     return {"table": rig.measure_bundle(unit)}
 
 

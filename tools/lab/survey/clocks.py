@@ -30,7 +30,8 @@ def _run(rig: Rig, state: SurveyState, unit: str) -> Found:
         model.name: median(timed_ns(rig, rig.runner.invoke(model, 1), model.name))
         for model in _timers()
     }
-    firmware = clock.running_khz() if isinstance(clock, CpufreqClock) else kernel_khz
+    running = clock.running_khz() if isinstance(clock, CpufreqClock) else kernel_khz
+    firmware = rig.runner.measured_khz() or running
     return {"kernel_khz": kernel_khz, "firmware_khz": firmware, "times_ns": times}
 
 

@@ -54,7 +54,7 @@ def open_rig(name: str, meter: MeterConfig | None, backend: Backend) -> Iterator
     clock, no_clock = _clock(sysfs, name)
     found = _meter(sysfs, name, meter)
     with LinuxBoard(profile, clock, found.meter, sysfs) as board:
-        cores = cores_here()
+        cores = cores_here(clock.cpus if isinstance(clock, CpufreqClock) else frozenset())
         runner = RealRunner(
             backend, cores, sysfs, found.config, open_bundle, lambda: open_board(HOST)
         )

@@ -19,7 +19,7 @@ from edge_infer.boards.meters import open_meter
 from edge_infer.boards.power import PowerMeter
 from edge_infer.boards.registry import device_tree
 from edge_infer.boards.sysfs import Sysfs
-from edge_infer.boards.videocore import VideoCore
+from edge_infer.boards.videocore import VideoCore, measured_clock_khz
 from edge_infer.lab.bench import decision_us, interleaved_ns, without_exits
 from edge_infer.lab.survey.computer import cpu_core, daemons
 from edge_infer.lab.survey.errors import SurveyError
@@ -77,6 +77,19 @@ class RealRunner:
             "daemons": daemons(),
             "meter": None if self._meter is None else asdict(self._meter),
         }
+
+    def measured_khz(self) -> int | None:
+        """Return the clock that a Raspberry Pi's firmware measures; None elsewhere."""
+        try:
+            firmware = VideoCore()
+        except BusError:
+            return None
+        try:
+            return measured_clock_khz(firmware)
+        except BusError:
+            return None
+        finally:
+            firmware.close()
 
     def load(self) -> None:
         """Load an interpreter and run it once."""
@@ -205,6 +218,7 @@ def _firmware() -> str:
         firmware.close()
 
 
-def cores_here() -> int:
-    """Return the processors that this process may use."""
-    return len(os.sched_getaffinity(0))
+def cores_here(of_clock: frozenset[int] = frozenset()) -> int:
+    """Return how many processors this process may use, of those of its clock if they are known."""
+    allowed = os.sched_getaffinity(0)
+    return len(allowed & of_clock) or len(allowed)

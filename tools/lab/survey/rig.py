@@ -37,6 +37,10 @@ class Runner(Protocol):
         """Return what the computer is, as JSON takes it."""
         ...
 
+    def measured_khz(self) -> int | None:
+        """Return the clock as the firmware measures it; None where it does not."""
+        ...
+
     def load(self) -> None:
         """Load an interpreter, so that idle power holds what it costs."""
         ...

@@ -35,6 +35,10 @@ class SimulatedRunner:
         """Return what the board says of itself."""
         return self._firmware
 
+    def measured_khz(self) -> int | None:
+        """Return None: there is no firmware to ask."""
+        return None
+
     def load(self) -> None:
         """Nothing: the model of idle power holds the interpreter."""
 
