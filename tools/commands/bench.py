@@ -1,9 +1,15 @@
 """`edge-infer bench`: what the runtime itself costs on this computer."""
 
+import io
+import statistics
+import time
 from typing import Any
 
 import click
 
+from edge_infer.boards import open_board
+from edge_infer.commands.live_figures import SECONDS, LiveFigures
+from edge_infer.commands.live_view import EVERY_S, WIDTH, live_picture
 from edge_infer.commands.options import (
     backend_option,
     json_option,
@@ -14,7 +20,10 @@ from edge_infer.commands.options import (
 from edge_infer.commands.quantities import time_text
 from edge_infer.commands.render import emit, table
 from edge_infer.lab.bench import bench
-from edge_infer.models_tflite import open_backend, open_bundle
+from edge_infer.models_tflite import Bundle, open_backend, open_bundle
+from edge_infer.runtime.answers import AnswerReader
+from edge_infer.runtime.engine import Engine
+from edge_infer.runtime.records import Frame
 
 
 @click.command("bench", short_help="Measure the runtime's own cost on this computer.")
@@ -38,9 +47,30 @@ def bench_command(
     BUNDLE is a folder or the name of a bundle that ships with edge-infer. All figures are
     measured here and now, in real time.
     """
-    chosen = open_backend(backend, resolver)
-    document = bench(open_bundle(bundle), bundle, chosen, threads, runs)
+    chosen, opened = open_backend(backend, resolver), open_bundle(bundle)
+    document = bench(opened, bundle, chosen, threads, runs)
+    document["live_view"] = live_view_cost(opened)
     emit(as_json, document, _report(document))
+
+
+def live_view_cost(bundle: Bundle) -> dict[str, float]:
+    """Return the processor time of a drawing of `run --live`, and its share of a core."""
+    from rich.console import Console
+
+    manifest, frames = bundle.manifest, bundle.golden().frames
+    reader = AnswerReader(manifest)
+    figures = LiveFigures([stage.name for stage in manifest.stages])
+    console = Console(file=io.StringIO(), width=WIDTH, force_terminal=True)
+    times = []
+    with open_board("host") as board, Engine(bundle, board, keeps_scores=True) as engine:
+        for second in range(SECONDS):
+            figures.write(engine.infer(Frame(second, frames[second % len(frames)])))
+            figures.power_w.add(second * 10**9, 3 + second % 7)
+            begin_ns = time.thread_time_ns()
+            console.print(live_picture(manifest.name, reader, figures, plain=False))
+            times.append(time.thread_time_ns() - begin_ns)
+    drawing_us = statistics.median(times) / 1000
+    return {"drawing_us": drawing_us, "core_percent": drawing_us / EVERY_S / 10_000}
 
 
 def _report(document: dict[str, Any]) -> str:
@@ -64,6 +94,7 @@ def _report(document: dict[str, Any]) -> str:
             f"one plan            {_plan_text(document['plan_us'], 'nothing to predict')}",
             f"one joint plan      {_plan_text(document['joint_plan_us'], 'no ratios to choose')}",
             *_sink_lines(document["sinks_us"]),
+            f"live view           {_live_text(document['live_view'])}",
             f"memory              {document['memory_mib']:.0f} MiB at most (resident)",
             f"cold start          {time_text(document['cold_start_ms'] * 1000)} from a new process "
             "to the first answer",
@@ -78,6 +109,13 @@ def _sink_lines(added: dict[str, dict[str, float]]) -> list[str]:
         f"(median), p99 {figures['p99']:+.2f} us, frames back to back"
         for name, figures in added.items()
     ]
+
+
+def _live_text(cost: dict[str, float]) -> str:
+    return (
+        f"{time_text(cost['drawing_us'])} of processor time a drawing, "
+        f"{cost['core_percent']:.2f} % of a core at {1 / EVERY_S:g} a second"
+    )
 
 
 def _plan_text(quartiles: dict[str, float] | None, why_none: str) -> str:
