@@ -60,7 +60,7 @@ def test_no_sample_is_unaccounted_over_20_outages_a_board(
         )
         for index, (name, drift) in enumerate(drifts.items())
     }  # fmt: skip
-    stream, outcomes = streamed(fleet, tmp_path, seconds)
+    stream, outcomes = streamed(fleet, tmp_path, seconds + seconds // 3)
     assert all(outcome.error is None for outcome in outcomes)
     for index, name in enumerate(fleet):
         covered, off_ns = 0, []
