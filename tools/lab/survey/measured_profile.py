@@ -11,15 +11,12 @@ from typing import Any
 from edge_infer.boards.profile import FORMAT_VERSION
 from edge_infer.lab.survey.estimate import Estimate
 from edge_infer.lab.survey.figures import Figures
-from edge_infer.lab.survey.power_figures import idle_reference
+from edge_infer.lab.survey.power_section import FIXED_PERMILLE, power_section
+from edge_infer.lab.survey.profile_entries import Document, Entries, assumed
 from edge_infer.lab.survey.survey_state import SurveyState
 
-Document = dict[str, Any]
 NOMINAL_UV = 1_000_000
 """Voltage at the top clock where nobody knows it: only its ratio to others counts."""
-FIXED_PERMILLE = 50
-"""Taken where the voltages are not known: GAP9 and NDP120 imply 2 to 8 % (MLPerf Tiny v1.0)."""
-SOURCE = "edge-infer boards survey"
 
 
 def measured_profile(state: SurveyState, figures: Figures, base: Mapping[str, Any]) -> Document:
@@ -30,10 +27,10 @@ def measured_profile(state: SurveyState, figures: Figures, base: Mapping[str, An
         figures: of it.
         base: the described board's document; empty for a board that nobody described.
     """
-    made = _Entries(state, figures)
+    made = Entries(state, figures)
     document = _head(state, figures, base)
     cpu = _cpu(made, figures, base.get("cpu", {}))
-    power = _power(made, figures, base.get("power", {}), cpu)
+    power = power_section(made, figures, base.get("power", {}), cpu)
     kernels = _kernels(made, figures, base.get("kernels", {}))
     overhead = _overhead(made, figures, base.get("overhead", {}))
     sections = {"accelerator": base.get("accelerator"), "cpu": cpu, "power": power,
@@ -54,45 +51,6 @@ def lacking(document: Mapping[str, Any]) -> list[str]:
     return [text for name, text in said.items() if name not in document]
 
 
-class _Entries:
-    """Makes entries of figures: value, low and high, source, method, date and firmware."""
-
-    def __init__(self, state: SurveyState, figures: Figures) -> None:
-        self._state = state
-        computer = figures.computer
-        told = [str(computer.get(key, "")) for key in ("kernel", "firmware")]
-        self._firmware = ", ".join(text for text in told if text) or "unknown"
-
-    def figure(
-        self, estimate: Estimate, method: str, least: int = 0, most: int | None = None
-    ) -> Document:
-        """Return an integer with its interval, both within limits."""
-        top = math.inf if most is None else most
-        value, low, high = (
-            int(min(top, max(least, each)))
-            for each in (round(estimate.value), math.floor(estimate.low), math.ceil(estimate.high))
-        )
-        return self._entry(value, method) | {"low": min(low, value), "high": max(high, value)}
-
-    def plain(self, value: int | list[int], method: str) -> Document:
-        """Return what was read, and has no interval."""
-        return self._entry(value, method)
-
-    def _entry(self, value: int | list[int], method: str) -> Document:
-        return {
-            "value": value,
-            "basis": "simulated" if self._state.simulated else "measured",
-            "source": SOURCE,
-            "method": method,
-            "date": self._state.date,
-            "firmware": self._firmware,
-        }
-
-
-def _assumed(value: int, low: int, high: int, source: str) -> Document:
-    return {"value": value, "low": low, "high": high, "basis": "synthetic", "source": source}
-
-
 def _head(state: SurveyState, figures: Figures, base: Mapping[str, Any]) -> Document:
     computer = figures.computer
     tested = {*base.get("tested", ()), "simulation" if state.simulated else "hardware"}
@@ -105,7 +63,7 @@ def _head(state: SurveyState, figures: Figures, base: Mapping[str, Any]) -> Docu
     return head | {key: base[key] for key in ("place", "advice") if key in base}
 
 
-def _cpu(made: _Entries, figures: Figures, base: Mapping[str, Any]) -> Document:
+def _cpu(made: Entries, figures: Figures, base: Mapping[str, Any]) -> Document:
     computer, clocks = figures.computer, list(figures.clocks_khz)
     if not clocks:
         return dict(base)
@@ -121,13 +79,13 @@ def _cpu(made: _Entries, figures: Figures, base: Mapping[str, Any]) -> Document:
         cpu["switch_ns"] = made.figure(switch.time_ns, "median over changes to and fro")
     elif len(clocks) < 2:
         cpu["switch_ns"] = made.plain(0, "there is one clock")
-    cpu.setdefault("switch_ns", _assumed(355_000, 100_000, 2_000_000, _ASSUMED_SWITCH))
+    cpu.setdefault("switch_ns", assumed(355_000, 100_000, 2_000_000, _ASSUMED_SWITCH))
     if parallel is not None:
         method = "least squares over generated models on one thread to all"
         cpu["parallel_permille"] = made.figure(parallel.times(1000), method, 0, 1000)
     elif int(computer.get("cores") or 1) < 2:
         cpu["parallel_permille"] = made.plain(0, "there is one core")
-    cpu.setdefault("parallel_permille", _assumed(950, 850, 990, "assumed: not measured"))
+    cpu.setdefault("parallel_permille", assumed(950, 850, 990, "assumed: not measured"))
     return cpu
 
 
@@ -140,7 +98,7 @@ def _clock_method(figures: Figures) -> str:
     return "each set, read back, and timed by operators that stay in the cache"
 
 
-def _voltages(made: _Entries, figures: Figures, base: Mapping[str, Any]) -> Document:
+def _voltages(made: Entries, figures: Figures, base: Mapping[str, Any]) -> Document:
     """Return the voltages: the described ones where they are of the same clocks, else effective."""
     clocks, known = list(figures.clocks_khz), _known_uv(base)
     if all(khz in known for khz in clocks):
@@ -165,82 +123,7 @@ def _known_uv(base: Mapping[str, Any]) -> dict[int, int]:
     return dict(zip(clocks, voltages, strict=False))
 
 
-def _power(
-    made: _Entries, figures: Figures, base: Mapping[str, Any], cpu: Mapping[str, Any]
-) -> Document:
-    idle, busy = idle_reference(figures.idle_uw), figures.busy
-    power: Document = dict(base)
-    if idle is not None:
-        method = f"lowest clock, interpreter loaded; meter: {figures.gain.words}"
-        power["idle_uw"] = made.figure(idle, method, 1)
-    if busy is not None:
-        _add_busy(power, made, figures, cpu)
-    if figures.bus_mv is not None:
-        power["supply_mv"] = made.plain(round(figures.bus_mv), "the meter's bus voltage at idle")
-    needed = ("idle_uw", "busy_core_uw", "supply_mv")
-    if any(key not in power for key in needed):
-        return {}
-    power.setdefault("more_core_uw", power["busy_core_uw"])
-    power.setdefault("waiting_permille", _assumed(792, 700, 950, _ASSUMED_WAITING))
-    power.setdefault("fixed_permille", _assumed(FIXED_PERMILLE, 0, 150, _ASSUMED_FIXED))
-    return power
-
-
-_ASSUMED_WAITING = "assumed: 792 of 1000 on a Raspberry Pi 4, over 23 int8 networks"
-_ASSUMED_FIXED = "assumed: MLPerf Tiny v1.0, GAP9 and NDP120 at two voltages imply 2 to 8 %"
-
-
-def _add_busy(
-    power: Document, made: _Entries, figures: Figures, cpu: Mapping[str, Any]
-) -> None:  # fmt: skip
-    busy = figures.busy
-    assert busy is not None
-    method = "generated models against the idle board, in turn; "
-    power["busy_core_uw"] = made.figure(busy.core_uw, f"{method}one thread, top clock", 1)
-    if busy.several is not None:
-        core, further = busy.core_uw, busy.several.more
-        more = further.times(core.value).wider(core.half * further.value)
-        power["more_core_uw"] = made.figure(more, f"{method}one thread to all cores")
-        power["waiting_permille"] = made.figure(
-            busy.several.waiting.times(1000),
-            f"{method}by how much of their time threads wait",
-            0,
-            1000,
-        )
-    fixed = _fixed(busy.by_clock, cpu)
-    if fixed is not None:
-        power["fixed_permille"] = made.figure(
-            fixed.times(1000), f"{method}over all clocks, with the voltages above", 0, 1000
-        )
-    elif cpu["core_uv"].get("basis") in ("measured", "simulated"):
-        power["fixed_permille"] = _assumed(FIXED_PERMILLE, 0, 150, _ASSUMED_FIXED)
-
-
-def _fixed(by_clock: Mapping[int, Estimate], cpu: Mapping[str, Any]) -> Estimate | None:
-    """Return the share that follows neither voltage nor clock, where voltages are published."""
-    voltages = cpu["core_uv"]
-    if voltages.get("basis", "published") in ("measured", "simulated", "synthetic"):
-        return None
-    clocks = cpu["clocks_khz"]["value"]
-    if len(clocks) < 2:
-        return None
-    shares, weights, halves = [], [], []
-    for khz, uv in zip(clocks[:-1], voltages["value"], strict=False):
-        if khz not in by_clock:
-            continue
-        dynamic = (uv / voltages["value"][-1]) ** 2 * khz / clocks[-1]
-        shares.append((by_clock[khz].value - dynamic) / (1 - dynamic))
-        halves.append(by_clock[khz].half / (1 - dynamic))
-        weights.append((1 - dynamic) ** 2)
-    if not shares:
-        return None
-    mean = sum(w * s for w, s in zip(weights, shares, strict=True)) / sum(weights)
-    # The clocks share the reference at the top, so no average over them takes its error away.
-    half = sum(w * h for w, h in zip(weights, halves, strict=True)) / sum(weights)
-    return Estimate(mean, mean - half, mean + half)
-
-
-def _kernels(made: _Entries, figures: Figures, base: Mapping[str, Any]) -> Document:
+def _kernels(made: Entries, figures: Figures, base: Mapping[str, Any]) -> Document:
     rates, several = figures.rates, figures.busy.several if figures.busy else None
     if rates is None:
         return dict(base)
@@ -256,7 +139,7 @@ def _kernels(made: _Entries, figures: Figures, base: Mapping[str, Any]) -> Docum
             "cycles_per_kinstruction": speed,
             "sync_cycles": made.figure(sync, "least squares over one thread to all")
             if sync
-            else old.get("sync_cycles", _assumed(60_000, 0, 250_000, "assumed: not measured")),
+            else old.get("sync_cycles", assumed(60_000, 0, 250_000, "assumed: not measured")),
             "shared_permille": _shared(made, dtype, several.shared if several else {}, old),
             "ops_permille": ops,
         }
@@ -264,19 +147,19 @@ def _kernels(made: _Entries, figures: Figures, base: Mapping[str, Any]) -> Docum
 
 
 def _shared(
-    made: _Entries, dtype: str, shared: Mapping[str, Estimate], old: Mapping[str, Any]
+    made: Entries, dtype: str, shared: Mapping[str, Estimate], old: Mapping[str, Any]
 ) -> Document:
     if dtype == "int8":
         return made.plain(1000, "power.more_core_uw is of int8 kernels")
     if dtype in shared:
         return made.figure(shared[dtype].times(1000), "against int8 kernels on as many threads", 1)
-    default: Document = old.get("shared_permille") or _assumed(
+    default: Document = old.get("shared_permille") or assumed(
         858, 750, 1000, "assumed: 858 of 1000 on a Raspberry Pi 4"
     )
     return default
 
 
-def _overhead(made: _Entries, figures: Figures, base: Mapping[str, Any]) -> Document:
+def _overhead(made: Entries, figures: Figures, base: Mapping[str, Any]) -> Document:
     overhead: Document = dict(base)
     if figures.rates is not None:
         overhead["invoke_cycles"] = made.figure(
@@ -288,7 +171,7 @@ def _overhead(made: _Entries, figures: Figures, base: Mapping[str, Any]) -> Docu
     return overhead if all(part in overhead for part in parts) else {}
 
 
-def _meter(made: _Entries, figures: Figures, base: Mapping[str, Any]) -> Document:
+def _meter(made: Entries, figures: Figures, base: Mapping[str, Any]) -> Document:
     """Return the meter as it is wired here; what the profile says where none was used."""
     wired = figures.computer.get("meter")
     if not wired or wired["kind"] not in ("ina219", "ina226"):
@@ -296,7 +179,7 @@ def _meter(made: _Entries, figures: Figures, base: Mapping[str, Any]) -> Documen
     keys = ("i2c_bus", "address", "shunt_uohm", "shunt_tolerance_ppm", "shunt_range_mv",
             "bus_range_v", "adc_bits", "adc_samples")  # fmt: skip
     entries = {key: made.plain(wired[key], "as the meter file or --meter says") for key in keys}
-    speed = base.get("i2c_hz") or _assumed(
+    speed = base.get("i2c_hz") or assumed(
         100_000, 10_000, 1_000_000, "assumed: the kernel's default; nobody can ask it"
     )
     return {"chip": wired["kind"], "i2c_hz": speed} | entries
