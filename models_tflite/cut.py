@@ -191,3 +191,20 @@ def _drop_unused_buffers(tree: Any, subgraph: Any) -> None:
         owner.buffer = kept.index(int(owner.buffer))
     tree.buffers = [tree.buffers[index] for index in kept]
     tree.metadataBuffer = None  # superseded by metadata
+
+
+def tap(model: bytes, tensors: Sequence[int]) -> bytes:
+    """Return the part of a model that computes some tensors, which are its outputs, in order.
+
+    Args:
+        model: a .tflite file of one subgraph.
+        tensors: indices of tensors that operators compute, each once.
+
+    Raises:
+        ModelError: the bytes are no TFLite model.
+        ModelNotSupportedError: the model has several subgraphs.
+    """
+    graph = Graph(model)
+    producers = graph.producers()
+    nodes = set().union(*(_needed(graph, producers, tensor) for tensor in tensors))
+    return pack(_extract(graph, sorted(nodes), graph.inputs, list(tensors)))

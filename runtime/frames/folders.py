@@ -78,6 +78,27 @@ def list_images(folder: Path, labels: Sequence[str]) -> FolderListing:
     return found
 
 
+def class_folders(folder: Path) -> list[str]:
+    """Return the names of the subfolders that can be classes: numbers by value, others by name.
+
+    Raises:
+        InputError: there is none, or they are the sides of a data set.
+    """
+    try:
+        inside = [entry.name for entry in folder.iterdir() if entry.is_dir()]
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be listed: {error.strerror}") from None
+    names = [name for name in inside if not _is_ignored(name, ())]
+    if not names:
+        raise InputError(f"{folder}: has no subfolder: make one a class, with its pictures inside")
+    if all(name.lower() in _SIDES for name in names):
+        raise InputError(
+            f"{folder}: {', '.join(sorted(names))} are sides of a data set, no classes: give the "
+            "folder inside which each class has one"
+        )
+    return sorted(names, key=int if all(map(str.isdecimal, names)) else None)
+
+
 def _class_below(folder: Path, inside: tuple[str, ...], labels: Sequence[str]) -> int | None:
     try:
         return class_of(inside[0], labels) if len(inside) > 1 else None

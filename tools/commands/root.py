@@ -36,6 +36,11 @@ COMMANDS = {
         "design_command",
         "The cheapest cascade, exits or plain net of some candidates.",
     ),
+    "adapt": (
+        ".adapt",
+        "adapt_command",
+        "Exits on a published net, for the classes of your pictures.",
+    ),
     "tune": (".tune", "tune_command", "Choose a bundle's exit thresholds for a board."),
     "report": (".report", "report_command", "Make a page of a run's log, or of two side by side."),
     "reproduce": (".reproduce", "reproduce_group", "Print a paper's figures beside ours."),
@@ -66,7 +71,7 @@ COMMANDS = {
 """Name -> module, object, one line of help (so that listing imports nothing)."""
 LONG = frozenset(
     {"bundle", "compare", "cost", "design", "flash", "measure", "report", "reproduce", "run"}
-    | {"train", "tune"}
+    | {"train", "adapt", "tune"}
 )
 """They compute for a while, and ask nothing: a terminal shows that they are at it."""
 
