@@ -91,6 +91,7 @@ class BundleDraft:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     calibration: Mapping[str, Calibration] | None = None
     """What the inputs that thresholds were chosen on came to, by ratio."""
+    leaving: Mapping[str, Mapping[str, Any]] | None = None
 
 
 def write_bundle(out: Path, draft: BundleDraft, *, replace: bool = False) -> Bundle:
@@ -139,6 +140,7 @@ def write_bundle(out: Path, draft: BundleDraft, *, replace: bool = False) -> Bun
         provenance=draft.provenance,
         prunable=draft.prunable,
         calibration=draft.calibration,
+        leaving=draft.leaving,
     )
     text = manifest_text(manifest)
     read_manifest(text)  # what a reader would refuse is refused before anything is written

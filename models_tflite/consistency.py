@@ -132,6 +132,7 @@ def _ratio_problems(manifest: Manifest) -> Iterator[str]:
     by_ratio = {
         "thresholds": manifest.thresholds,
         "predictor": manifest.predictor,
+        "leaving": manifest.leaving,
         "calibration": manifest.calibration,
     }
     for key, keyed in by_ratio.items():

@@ -230,6 +230,8 @@ class Manifest:
     prunable: Prunable | None = None
     calibration: Mapping[str, Calibration] | None = None
     """By ratio; None for what no thresholds were chosen for, and in older manifests."""
+    leaving: Mapping[str, Mapping[str, Any]] | None = None
+    """By ratio, what leaving costs where the thresholds say stay: `runtime.exit_chain` reads it."""
 
     def stages_at(self, ratio: str) -> tuple[Stage, ...]:
         """Return the stages as they are at a ratio.

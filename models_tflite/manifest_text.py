@@ -21,7 +21,7 @@ _DIGITS = 18
 _DEPTH = 32
 _KEYWORDS = {"reads": "from"}
 """Attribute to key, where the key is a word that Python keeps."""
-_LEFT_OUT = {"background", "temperatures"}
+_LEFT_OUT = {"background", "leaving", "temperatures"}
 """Keys that are not written where there is no value: older readers do not know them."""
 
 

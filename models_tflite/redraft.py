@@ -45,6 +45,7 @@ def redraft(bundle: Bundle) -> BundleDraft:
         golden_frames=bundle.golden().frames,
         provenance=manifest.provenance,
         calibration=manifest.calibration,
+        leaving=manifest.leaving,
     )
 
 
@@ -69,6 +70,7 @@ def bundle_at(bundle: Bundle, ratio: str, folder: Path) -> Bundle:
     kinds = tuple(kind for kind in manifest.kinds if kind != "prunable")
     predictor = (manifest.predictor or {}).get(ratio)
     calibration = (manifest.calibration or {}).get(ratio)
+    leaving = (manifest.leaving or {}).get(ratio)
     plain = replace(
         draft,
         kinds=kinds or ("single",),
@@ -78,6 +80,7 @@ def bundle_at(bundle: Bundle, ratio: str, folder: Path) -> Bundle:
         predictor=None if predictor is None else {FULL_RATIO: predictor},
         prunable=None,
         calibration=None if calibration is None else {FULL_RATIO: calibration},
+        leaving=None if leaving is None else {FULL_RATIO: leaving},
     )
     return write_bundle(folder / manifest.name, plain, replace=True)
 

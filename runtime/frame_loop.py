@@ -98,12 +98,15 @@ class FrameLoop(ABC):
             decision = run_stage(index, frame, begin_ns)
             end_ns = now_ns()
             ends.append(end_ns)
-            if decision.leave or (may_leave and governor.leaves(index, decision)):
+            if decision.leave:
                 break
+            if asks or may_leave:
+                result = StageResult(index, self._scores(index, frame), end_ns)
+                if may_leave and governor.leaves(frame, result, decision):
+                    break
             if asks:
                 if governor.predicts and index == 0:
                     self._predicted()
-                result = StageResult(index, self._scores(index, frame), end_ns)
                 point = governor.next_point(frame, result, decision)
             index += 1
         return InferenceRecord(

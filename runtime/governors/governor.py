@@ -49,7 +49,7 @@ class Governor(ABC):
         """Return the point to wait for the next frame at, or None to stay as it is."""
         return None
 
-    def leaves(self, stage: int, decision: ExitDecision) -> bool:
+    def leaves(self, frame: Frame, result: StageResult, decision: ExitDecision) -> bool:
         """Return True to leave after a stage although its exit criterion says stay."""
         return False
 

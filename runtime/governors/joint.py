@@ -14,7 +14,7 @@ from edge_infer.runtime.energy_budget import EnergyBudget
 from edge_infer.runtime.governors.planned import BinOf, PlannedGovernor
 from edge_infer.runtime.planning.plan import JointPlan, Plan, PlanLookup
 from edge_infer.runtime.planning.problem import PlanProblem
-from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord
+from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 EASING_STEPS = 8
 """Steps of the price between no effort and full effort."""
@@ -97,10 +97,10 @@ class JointGovernor(PlannedGovernor):
             self._enter(self._ratios.index(record.ratio))
         super().learn(record)
 
-    def leaves(self, stage: int, decision: ExitDecision) -> bool:
+    def leaves(self, frame: Frame, result: StageResult, decision: ExitDecision) -> bool:
         """Return True where the energy budget makes the frame leave now, at its ratio."""
         assert self.budget is not None
-        return self.budget.leaves(stage, decision, self._ratios[self._ratio])
+        return self.budget.leaves(result.stage, decision, self._ratios[self._ratio])
 
     def _feed_back(self, record: InferenceRecord) -> None:
         if self.budget is not None:

@@ -187,7 +187,7 @@ class PlannedGovernor(Governor):
 
     def state(self) -> dict[str, Any]:
         """Return what feedback has come to, in the keys of `run --json` and `compare --json`."""
-        feasible, cheaper, backup = self.plans
+        feasible, cheaper, backup, _ = self.plans
         return {
             "slowdown": round(math.exp(self.slowdown.board), 4),
             "slowdown_by_point": {
@@ -207,7 +207,7 @@ class PlannedGovernor(Governor):
 
     def _due(self) -> Plan:
         """Return the plan whose turn it is."""
-        feasible, cheaper, backup = self.plans
+        feasible, cheaper, backup, _ = self.plans
         if cheaper is not None and self.miss_bucket.spends:
             return cheaper
         return backup if backup is not None and self.miss_bucket.overdrawn else feasible
@@ -222,10 +222,10 @@ class PlannedGovernor(Governor):
     def _age_index(self, age_ns: int) -> int:
         return min(bisect_left(self._ages_ns, age_ns), self._last_age)
 
-    def leaves(self, stage: int, decision: ExitDecision) -> bool:
+    def leaves(self, frame: Frame, result: StageResult, decision: ExitDecision) -> bool:
         """Return True where the energy budget makes the frame leave now."""
         assert self.budget is not None
-        return self.budget.leaves(stage, decision)
+        return self.budget.leaves(result.stage, decision)
 
     def _feed_back(self, record: InferenceRecord) -> None:
         nominal = self.nominal.at(record.ratio)

@@ -1,8 +1,10 @@
 """One step of a planner back in time: from the values before the next frame to those before this.
 
-Arrays are [energy or misses, ..., clock, age]: both costs are carried, so that a plan's miss
-rate is known; they are added up, misses times the penalty, only where a point is chosen. A frame's
-age is the time since its arrival.
+Arrays are [cost, ..., clock, age], with energy and misses as costs: both are carried, so that a
+plan's miss rate is known; they are added up, misses times the penalty, only where a point is
+chosen. Where accuracy can be given up, two more are carried behind them: the percentage points
+lost, whose price is in the energy as well, and the share of answers that change. A frame's age is
+the time since its arrival.
 """
 
 from collections.abc import Sequence
@@ -11,11 +13,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_infer.runtime.exit_chain import ExitChain, LeavingLoss
 from edge_infer.runtime.planning.age_grid import GapCoupling, age_grid_ns, overflow_odds
 from edge_infer.runtime.planning.problem import PlanProblem
 
 Array = NDArray[np.float64]
-ENERGY, MISSES = 0, 1
+ENERGY, MISSES, LOSS, CHANGED = 0, 1, 2, 3
+LEAVES = 128
+"""Added to the point of a later stage where the frame leaves instead; the point stands for when it
+may not."""
 PlanTables = tuple[NDArray[np.uint8], tuple[NDArray[np.uint8], ...], NDArray[np.uint8]]
 
 
@@ -52,10 +58,11 @@ class FrameSweep:
         self._after_switch = self._index(ages + problem.switch_ns)
         self._inside = ages <= problem.deadline_ns
         self._late = (~self._inside).astype(float)
-        self._exits = np.array(problem.distribution.exits)
-        reach = self._exits[:, ::-1].cumsum(axis=1)[:, ::-1]
+        self._chain = problem.distribution.chain
+        exits = np.array(problem.distribution.exits or ((),))
+        reach = exits[:, ::-1].cumsum(axis=1)[:, ::-1]
         with np.errstate(invalid="ignore", divide="ignore"):
-            self._leave = np.where(reach > 1e-12, self._exits / reach, 1.0)
+            self._leave = np.where(reach > 1e-12, exits / reach, 1.0)
         self._idle_net_uw = np.array(problem.idle_net_uw, float)[:, None]
         self.couple(problem.gaps_ns)
 
@@ -100,19 +107,23 @@ class FrameSweep:
         """Go back one frame: from the values before the next one to those before this one.
 
         Args:
-            values: [energy or misses, clock, age].
+            values: [cost, clock, age].
             penalty_nj: on each late answer.
 
         Returns:
             The values before this frame, and its tables: first, later and idle as in `Plan`.
         """
         end, idle = self._frame_end(values, penalty_nj)
-        distribution, bins = self.problem.distribution, len(self._exits)
+        distribution = self.problem.distribution
         later: list[NDArray[np.uint8]] = []
         staying: Array | None = None
         for stage in range(self.problem.stages - 1, 0, -1):
+            bins = distribution.bins_at(stage - 1)
             staying, choice = self._choose(self._stage(stage, end, staying), penalty_nj)
-            later.insert(0, np.repeat(choice, bins // len(choice), axis=0))
+            choice = np.repeat(choice, bins // len(choice), axis=0)
+            if self._chain is not None:
+                staying, choice = self._or_leave(stage - 1, end, staying, choice, penalty_nj)
+            later.insert(0, choice)
         kinds, firsts = [], []
         for kind, shares in enumerate(distribution.bins):
             going = None if staying is None else _mean(shares, staying, 1)
@@ -132,13 +143,52 @@ class FrameSweep:
         There is one bin before the last stage: everybody leaves there.
         """
         cost = end[:, None]
-        if staying is not None:
+        if self._chain is not None:
+            cost = self._chained(self._chain, stage, end, staying)
+        elif staying is not None:
             leave = self._leave[:, stage - 1, None, None]
             cost = leave * cost + (1 - leave) * staying
         cost = _taken(cost, self._after[stage])
         cost[ENERGY] += self._net_nj[stage]
         cost[MISSES] += self._beyond[stage]
         return cost
+
+    def _chained(self, chain: ExitChain, stage: int, end: Array, staying: Array | None) -> Array:
+        """Return the cost from the end of a stage on, by bin at the exit before: [k, bin, ...]."""
+        leaving = self._tuned(stage, end)
+        if staying is None:
+            return leaving[:, None]
+        stay = np.array(chain.stay[stage - 1])
+        left = (1 - stay.sum(axis=1))[:, None, None] * leaving[:, None]
+        # Not by BLAS, whose threads wait for each other busily.
+        going: Array = left + np.einsum("ij,kjca->kica", stay, staying)
+        return going
+
+    def _tuned(self, exit_: int, end: Array) -> Array:
+        """Return the cost of leaving by the threshold of an exit."""
+        if self._chain is None:
+            return end
+        return self._lost(end, self._chain.tuned, exit_)
+
+    def _or_leave(
+        self, exit_: int, end: Array, staying: Array, choice: NDArray[np.uint8], penalty_nj: float
+    ) -> tuple[Array, NDArray[np.uint8]]:
+        """Return the least cost of going on from an exit or leaving there: [k, bin, clock, age]."""
+        assert self._chain is not None
+        loss = self._chain.forced[exit_]
+        leaving = np.stack([self._lost(end, loss, b) for b in range(len(loss.points))], axis=1)
+        staying = np.broadcast_to(staying, leaving.shape)
+        leaves = total_of(leaving, penalty_nj) < total_of(staying, penalty_nj)
+        flagged = np.where(leaves, choice + LEAVES, choice).astype(np.uint8)
+        return np.where(leaves, leaving, staying), flagged
+
+    def _lost(self, end: Array, loss: LeavingLoss, group: int) -> Array:
+        """Return the cost of the end of a frame whose answer loses what a group loses."""
+        found = end.copy()
+        found[ENERGY] += self.problem.loss_price_nj * loss.points[group]
+        found[LOSS] += loss.points[group]
+        found[CHANGED] += loss.changed[group]
+        return found
 
     def _first(self, kind: int, end: Array, going: Array | None) -> Array:
         """Return the cost of running the first stage: [2, point, age].
@@ -149,7 +199,7 @@ class FrameSweep:
             going: likewise of going on from here, expected over the bins; None if there is no
                 further stage.
         """
-        cost = _taken(end, self._after[0])
+        cost = _taken(self._tuned(0, end), self._after[0])
         if going is not None:
             leave = self.problem.distribution.leave[kind]
             cost = leave * cost + (1 - leave) * _taken(going, self._after_plan)

@@ -12,22 +12,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.runtime.planning.age_grid import age_grid_ns, even_grid_ns
-from edge_infer.runtime.planning.frame_sweep import ENERGY, Array, FrameSweep, total_of
+from edge_infer.runtime.planning.frame_sweep import (
+    CHANGED,
+    ENERGY,
+    LOSS,
+    Array,
+    FrameSweep,
+    total_of,
+)
 from edge_infer.runtime.planning.plan import JointPlan, Plan
 from edge_infer.runtime.planning.planner import Planner
 from edge_infer.runtime.planning.problem import PlanProblem
 
 STEPS = 200
 """Even steps of age up to the deadline: fewer than for one ratio, with as many plans as ratios."""
-LOSS = 2
-"""Row of the accuracy lost, in percentage points, behind energy and misses."""
 
 
 class JointPlanner(Planner):
     """Solves a problem that has narrower ratios.
 
-    Arrays are [energy, misses or loss, ratio in force, clock, age]; energy has the price of the
-    loss in it.
+    Arrays are [cost, ratio in force, clock, age]; energy has the price of the loss in it.
     """
 
     # A ratio that is better by little, but for the frame that a change of it makes late, is found
@@ -47,7 +51,9 @@ class JointPlanner(Planner):
 
     def zeros(self) -> Array:
         """Return the values to start from when no plan is at hand: all 0."""
-        return np.zeros((3, len(self._paths), len(self.problem.clocks_khz), len(self._ages)))
+        return np.zeros(
+            (CHANGED + 1, len(self._paths), len(self.problem.clocks_khz), len(self._ages))
+        )
 
     def sweep(self, values: Array, penalty_nj: float) -> tuple[Array, Any]:
         """Go back one frame: from the values before the next one to those before this one."""
@@ -63,10 +69,10 @@ class JointPlanner(Planner):
         return found, (tables, chosen)
 
     def _choose_ratio(self, stays: Array, penalty_nj: float) -> tuple[Array, NDArray[np.uint8]]:
-        """Return the least cost [3, ratio in force, clock, age], and the ratio it is reached at.
+        """Return the least cost [cost, ratio in force, clock, age], and the ratio it is reached at.
 
         Args:
-            stays: cost at each ratio without a change to it: [3, ratio, clock, age].
+            stays: cost at each ratio without a change to it: [cost, ratio, clock, age].
             penalty_nj: on each late answer.
         """
         changes = np.take_along_axis(stays, self._after_ratio[None, None], axis=-1)
@@ -83,8 +89,7 @@ class JointPlanner(Planner):
     def plan(self, penalty_nj: float, rates: Array, tables: Any, values: Array) -> Plan:
         """Return the plan that the last sweep stands for."""
         by_ratio, chosen = tables
-        loss_points = float(rates[LOSS])
-        net_nj = float(rates[ENERGY]) - self.problem.loss_price_nj * loss_points
+        net_nj, loss_points = self.net_nj(rates), float(rates[LOSS])
 
         def of(index: int) -> Plan:
             first, later, idle = by_ratio[index]
@@ -97,5 +102,6 @@ class JointPlanner(Planner):
         first = paths[0]
         return JointPlan(
             self.problem, self.ages_ns, penalty_nj, net_nj, float(rates[1]),
-            first.first, first.later, first.idle, values, paths, chosen, loss_points,
+            first.first, first.later, first.idle, values, loss_points, float(rates[CHANGED]),
+            paths, chosen,
         )  # fmt: skip

@@ -1,7 +1,7 @@
 """A solved plan: which operating point to choose when."""
 
 from bisect import bisect_left
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -28,11 +28,23 @@ class Plan:
     first: NDArray[np.uint8]
     """Index of the first stage's point: [kind, clock, age]; see `ExitDistribution` for kinds."""
     later: tuple[NDArray[np.uint8], ...]
-    """Index of each later stage's point: [bin, clock, age]."""
+    """Index of each later stage's point: [bin, clock, age]; `LEAVES` more to leave before it."""
     idle: NDArray[np.uint8]
     """Index of the clock to wait at when no frame waits: [clock, age at the answer]."""
     values: NDArray[np.float64]
-    """Relative values before a frame, to start the next solution from: [2, clock, age]."""
+    """Relative values before a frame, to start the next solution from: [cost, clock, age]."""
+    loss_points: float = 0.0
+    """Expected accuracy lost by ratios and by leaving early, in percentage points."""
+    changed_share: float = 0.0
+    """Expected share of answers that leaving early makes right or wrong, 0 to 1."""
+
+    @property
+    def surest_loss_points(self) -> float:
+        """The expected loss and the standard errors that are kept from the bound."""
+        chain, errors = self.problem.distribution.chain, self.problem.loss_sureness
+        if chain is None or not errors:
+            return self.loss_points
+        return chain.surest(self.loss_points, self.changed_share, errors)
 
     def age_index(self, age_ns: int) -> int:
         """Return the index of an age, rounded up; the last one stands for all beyond."""
@@ -43,12 +55,10 @@ class Plan:
 class JointPlan(Plan):
     """A plan over pruning ratios too; what `Plan` has is that of the full width."""
 
-    paths: tuple[Plan, ...]
+    paths: tuple[Plan, ...] = ()
     """What to choose in a frame at each ratio, in the order of `PlanProblem.ratios`."""
-    chosen: NDArray[np.uint8]
+    chosen: NDArray[np.uint8] = field(default_factory=lambda: np.zeros((1, 1, 1), np.uint8))
     """Index of the ratio of a frame: [ratio in force, clock, age]."""
-    loss_points: float
-    """Expected accuracy that the ratios lose, in percentage points."""
 
 
 class PlanSet(NamedTuple):
@@ -66,6 +76,9 @@ class PlanSet(NamedTuple):
     """The next cheaper one, which exceeds the bound; None where there is none."""
     backup: Plan | None = None
     """Misses far less, and runs when more was missed than expected; None where none does."""
+    giving: Plan | None = None
+    """Keeps the bound on misses and gives up more accuracy than the feasible one may: the two in
+    turn use the bound on the loss up. None where nothing is given up by leaving early."""
 
     def mean(self, miss_bound: float) -> tuple[float, float]:
         """Return net energy in nJ and misses, by frame, of the mixture that uses up a bound."""

@@ -4,7 +4,8 @@ A constrained Markov decision process (Altman, Constrained Markov Decision Proce
 
 - State: the stage, the predictor's bin of the frame, its age (the time since its arrival) and the
   clock in force.
-- Action: the operating point of the next stage; after the last one, the clock to wait at.
+- Action: the operating point of the next stage, or leaving at this exit where the problem has an
+  exit chain (its price: `solving`); after the last one, the clock to wait at.
 - Cost of a frame: net energy, switches included, plus a penalty if it is answered late. The penalty
   is the Lagrange multiplier of the bound on misses, found by bisection.
 - Frames are coupled: a late one delays the next. So the mean cost per frame is minimised, by
@@ -23,7 +24,15 @@ import math
 
 import numpy as np
 
-from edge_infer.runtime.planning.frame_sweep import ENERGY, MISSES, Array, FrameSweep, PlanTables
+from edge_infer.runtime.planning.frame_sweep import (
+    CHANGED,
+    ENERGY,
+    LOSS,
+    MISSES,
+    Array,
+    FrameSweep,
+    PlanTables,
+)
 from edge_infer.runtime.planning.plan import Plan, PlanSet
 from edge_infer.runtime.planning.problem import PlanProblem
 
@@ -96,14 +105,20 @@ class Planner(FrameSweep):
 
     def zeros(self) -> Array:
         """Return the values to start from when no plan is at hand: all 0."""
-        return np.zeros((2, len(self.problem.clocks_khz), len(self._ages)))
+        costs = CHANGED + 1 if self.problem.loses else MISSES + 1
+        return np.zeros((costs, len(self.problem.clocks_khz), len(self._ages)))
 
     def plan(self, penalty_nj: float, rates: Array, tables: PlanTables, values: Array) -> Plan:
         """Return the plan that the last sweep stands for."""
         return Plan(
-            self.problem, self.ages_ns, penalty_nj, float(rates[ENERGY]), float(rates[MISSES]),
-            *tables, values,
+            self.problem, self.ages_ns, penalty_nj, self.net_nj(rates), float(rates[MISSES]),
+            *tables, values, *map(float, rates[LOSS:]),
         )  # fmt: skip
+
+    def net_nj(self, rates: Array) -> float:
+        """Return the energy of a frame without the price of what it loses."""
+        lost = float(rates[LOSS]) if len(rates) > LOSS else 0.0
+        return float(rates[ENERGY]) - self.problem.loss_price_nj * lost
 
     def within(self, miss_bound: float) -> Plan:
         """Return the plan of least energy whose expected miss rate is at most `miss_bound`.
@@ -135,6 +150,20 @@ class Planner(FrameSweep):
             if not _keeps(cheaper, miss_bound):
                 return PlanSet(plan, cheaper if cheaper.miss_rate <= CHEAPER_MISSES else None)
             plan = cheaper
+
+    def near(self, other: Plan, miss_bound: float) -> Plan:
+        """Return a plan within a bound on misses, searched from another problem's plan on.
+
+        Args:
+            other: of a problem that differs by little.
+            miss_bound: highest share of frames that may miss their deadline.
+        """
+        most_nj = self._unit_nj * HIGHEST_PENALTY
+        plan = self.solve(other.penalty_nj, other.values)
+        while not _keeps(plan, miss_bound) and plan.penalty_nj < most_nj:
+            more_nj = max(plan.penalty_nj, self._unit_nj * LEAST_PENALTY) * FINE_RATIO
+            plan = self.solve(more_nj, plan.values)
+        return plan
 
     def backup(self, plan: Plan, miss_bound: float) -> Plan | None:
         """Return a backup: a plan that misses far less than another; None if there is none.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 
 from edge_infer.boards.cost_table import CostRow, CostTable, OperatingPoint
 from edge_infer.models_tflite.manifest import FULL_RATIO
+from edge_infer.runtime.exit_chain import ExitChain
 from edge_infer.runtime.predictor import ExitPredictor
 
 TIE_BREAK = 2e-3
@@ -28,6 +29,14 @@ class ExitDistribution:
     """Probability of each bin after staying, by kind; each row sums to 1."""
     exits: tuple[tuple[float, ...], ...]
     """Probability of each later exit, by bin; each row sums to 1."""
+    chain: ExitChain | None = None
+    """Bins at every exit, with leaving as an action, in place of `exits`."""
+
+    @property
+    def bins_at(self) -> Callable[[int], int]:
+        """From an exit but the last to the number of bins of the frames that stay there."""
+        chain, count = self.chain, len(self.exits)
+        return (lambda exit_: count) if chain is None else (lambda e: len(chain.edges[e]) + 1)
 
 
 @dataclass(frozen=True)
@@ -63,14 +72,22 @@ class PlanProblem:
     """By clock: time of a change of ratio; likewise its net energy in nJ."""
     ratio_switch_net_nj: tuple[float, ...] = ()
     loss_bound_points: float = 0.0
-    """Highest mean loss by ratios, in percentage points."""
+    """Highest mean loss by ratios and by leaving early, in percentage points."""
+    loss_sureness: float = 0.0
+    """Standard errors of the mean loss by leaving that are kept from the bound, one-sided: the
+    chain's losses are those of so many held-back inputs."""
     loss_price_nj: float = 0.0
-    """Put on each percentage point of accuracy that a frame loses by its ratio."""
+    """Put on each percentage point of accuracy that a frame loses by its ratio or by leaving."""
 
     @property
     def stages(self) -> int:
         """Number of stages."""
         return len(self.time_ns)
+
+    @property
+    def loses(self) -> bool:
+        """True where accuracy can be given up: by narrower ratios, or by leaving as an action."""
+        return bool(self.narrower) or self.distribution.chain is not None
 
     @property
     def ratios(self) -> tuple[str, ...]:
@@ -215,6 +232,15 @@ def known_exits(exit_shares: Sequence[float], beforehand: bool = False) -> ExitD
     if not beforehand:
         return ExitDistribution((1.0,), (exit_shares[0],), (later,), eye)
     return ExitDistribution(tuple(exit_shares), (1.0, *[0.0] * count), (later, *eye), eye)
+
+
+def chained_exits(chain: ExitChain) -> ExitDistribution:
+    """Return the distribution of a chain, which makes leaving an action at every exit."""
+    staying = sum(chain.stay_first)
+    bins = tuple(
+        share / staying if staying else 1 / len(chain.stay_first) for share in chain.stay_first
+    )
+    return ExitDistribution((1.0,), (1.0 - staying,), (bins,), (), chain)
 
 
 def marginal_exits(exit_shares: Sequence[float]) -> ExitDistribution:

@@ -1,7 +1,7 @@
-"""Solve a planning problem: over points alone, or over pruning ratios too.
+"""Solve a planning problem: over points alone, or over what gives up accuracy too.
 
 Two Lagrange multipliers are searched: the penalty on a late answer for the bound on misses, and the
-price of accuracy, for the bound on the loss by pruning.
+price of accuracy, for the bound on the loss by pruning and by leaving early.
 """
 
 import math
@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from edge_infer.runtime.planning.frame_sweep import Array
 from edge_infer.runtime.planning.joint_planner import JointPlanner
-from edge_infer.runtime.planning.plan import JointPlan, Plan, PlanSet
+from edge_infer.runtime.planning.plan import Plan, PlanSet
 from edge_infer.runtime.planning.planner import HIGHEST_PENALTY, Planner
 from edge_infer.runtime.planning.problem import PlanProblem
 
@@ -30,16 +30,21 @@ outweighs misses: where not both bounds can be kept, the loss is, the deadline a
 
 def planner_of(problem: PlanProblem) -> Planner:
     """Return the planner of a problem, over the points that can matter."""
-    pruned = problem.pruned()
-    return JointPlanner(pruned) if pruned.narrower else Planner(pruned)
+    return _over(problem.pruned())
+
+
+def _over(problem: PlanProblem, steps: int | None = None) -> Planner:
+    """Return the planner over a problem's points as they are."""
+    kind = JointPlanner if problem.narrower else Planner
+    return kind(problem) if steps is None else kind(problem, steps)
 
 
 def solve_within(problem: PlanProblem, miss_bound: float) -> PlanSet:
     """Return the plans on either side of a bound on misses, and a backup.
 
-    With narrower ratios they keep the problem's bound on the loss too.
+    Where accuracy can be given up they keep the problem's bound on the loss too.
     """
-    if problem.narrower:
+    if problem.loses:
         return within_loss(problem.pruned(), miss_bound)
     planner = planner_of(problem)
     plans = planner.around(miss_bound)
@@ -50,8 +55,8 @@ def within_loss(problem: PlanProblem, miss_bound: float) -> PlanSet:
     """Return the best plans around a bound on misses that keep the problem's bound on the loss.
 
     Args:
-        problem: with narrower ratios, over the points that can matter. A price that it has already
-            is only raised, where the loss asks for it; else it is searched.
+        problem: in which accuracy can be given up, over the points that can matter. A price that
+            it has already is only raised, where the loss asks for it; else it is searched.
         miss_bound: highest share of frames that may miss their deadline.
     """
     most_points, tried = problem.loss_bound_points, problem
@@ -59,7 +64,7 @@ def within_loss(problem: PlanProblem, miss_bound: float) -> PlanSet:
         tried = priced(problem, miss_bound, most_points)
     highest_nj, step = _unit_nj(problem) * HIGHEST_PRICE, RATIO
     while True:
-        planner = JointPlanner(tried)
+        planner = _over(tried)
         plans = planner.around(miss_bound)
         if _keeps(plans.feasible, most_points) or tried.loss_price_nj >= highest_nj:
             break
@@ -67,14 +72,27 @@ def within_loss(problem: PlanProblem, miss_bound: float) -> PlanSet:
         price_nj = max(tried.loss_price_nj, highest_nj / 1e6) * step
         tried, step = replace(tried, loss_price_nj=min(price_nj, highest_nj)), step * step
     backup = planner.backup(plans.feasible, miss_bound)
+    plans = plans._replace(giving=_giving(tried, plans.feasible, miss_bound))
     return plans._replace(
         cheaper=plans.cheaper if _keeps(plans.cheaper, most_points) else None,
         backup=backup if _keeps(backup, most_points) else None,
     )
 
 
+def _giving(problem: PlanProblem, feasible: Plan, miss_bound: float) -> Plan | None:
+    """Return the plan at the next lower price of accuracy that is another one than the feasible."""
+    least_nj = _unit_nj(problem) * LEAST_PRICE
+    price_nj = problem.loss_price_nj if problem.distribution.chain is not None else 0.0
+    while price_nj:
+        price_nj = price_nj / RATIO if price_nj > least_nj else 0.0
+        plan = Planner(replace(problem, loss_price_nj=price_nj)).near(feasible, miss_bound)
+        if plan.loss_points > feasible.loss_points + LOSS_TOLERANCE_POINTS:
+            return plan if plan.net_nj_per_frame < feasible.net_nj_per_frame else None
+    return None
+
+
 def _keeps(plan: Plan | None, most_points: float) -> bool:
-    return isinstance(plan, JointPlan) and plan.loss_points <= most_points + LOSS_TOLERANCE_POINTS
+    return plan is not None and plan.surest_loss_points <= most_points + LOSS_TOLERANCE_POINTS
 
 
 def _unit_nj(problem: PlanProblem) -> float:
@@ -86,9 +104,9 @@ def priced(problem: PlanProblem, miss_bound: float, loss_points: float) -> PlanP
     """Return a joint problem with the least price that keeps the mean loss at or below a bound.
 
     Args:
-        problem: with narrower ratios; its own ratio loses nothing.
+        problem: in which accuracy can be given up.
         miss_bound: highest share of frames that may miss their deadline.
-        loss_points: highest mean loss by ratios, in percentage points.
+        loss_points: highest mean loss, in percentage points.
     """
     loses = _Losses(problem.pruned(), miss_bound)
 
@@ -126,7 +144,7 @@ class _Losses:
 
     def at(self, price_nj: float) -> float:
         """Return the expected loss in percentage points."""
-        planner = JointPlanner(replace(self._problem, loss_price_nj=price_nj), COARSE_STEPS)
+        planner = _over(replace(self._problem, loss_price_nj=price_nj), COARSE_STEPS)
         low_nj, high_nj = self._low_nj, self._high_nj
         best = self._solved(planner, high_nj)
         while not self._keeps(best) and high_nj < self._highest_nj:
@@ -142,10 +160,9 @@ class _Losses:
             else:
                 low_nj = middle_nj
         self._low_nj, self._high_nj = max(low_nj / 2, self._least_nj), high_nj
-        assert isinstance(best, JointPlan)
-        return best.loss_points
+        return best.surest_loss_points
 
-    def _solved(self, planner: JointPlanner, penalty_nj: float) -> Plan:
+    def _solved(self, planner: Planner, penalty_nj: float) -> Plan:
         plan = planner.solve(penalty_nj, self._values)
         self._values = plan.values
         return plan

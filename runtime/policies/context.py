@@ -17,6 +17,7 @@ from edge_infer.runtime.stage_costs import all_works, row_name, switch_work
 
 if TYPE_CHECKING:
     from edge_infer.runtime.energy_budget import EnergyBudget
+    from edge_infer.runtime.exit_chain import ExitChain
     from edge_infer.runtime.governors.planned import BinOf
     from edge_infer.runtime.planning.problem import ExitDistribution, PlanProblem
     from edge_infer.runtime.policies.joint_policy import RatioContext
@@ -44,7 +45,7 @@ class PolicySettings:
     target_ns: int | None = None
     """Time of an answer, from take-up, that `stable-latency` keeps to."""
     loss_points: float = 1.0
-    """Mean accuracy that pruning ratios may lose, in percentage points."""
+    """Mean accuracy that pruning ratios and leaving early may lose, in percentage points."""
     budget_uw: int | None = None
     """Mean power of the whole board to keep to."""
     cost_table: CostTable | None = None
@@ -116,6 +117,10 @@ class PolicyContext:
             raise PolicyError(
                 f"the policy {policy} needs a cost table and {self._board_name} has none: fill one "
                 f"with edge-infer measure {manifest.name} --board {self._board_name}"
+            )
+        if need == "leaving losses" and len(manifest.stages) > 1 and self.chain is None:
+            raise PolicyError(
+                f"{manifest.name} does not say what leaving early costs: edge-infer tune counts it"
             )
         if need in ("predictor", "exit shares") and len(manifest.stages) > 1 and not self.predictor:
             raise PolicyError(
@@ -197,6 +202,13 @@ class PolicyContext:
         from edge_infer.runtime.predictor import carried_predictor
 
         return carried_predictor(self.manifest)
+
+    @cached_property
+    def chain(self) -> "ExitChain | None":
+        """What leaving costs where the thresholds say stay, as the bundle carries it."""
+        from edge_infer.runtime.exit_chain import carried_chain
+
+        return carried_chain(self.manifest)
 
     @cached_property
     def exit_shares(self) -> tuple[float, ...]:

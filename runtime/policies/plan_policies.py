@@ -4,16 +4,19 @@ A prediction is asked for only where it is expected to earn more than it costs; 
 solved once for each problem.
 """
 
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
 from numpy.typing import NDArray
 
+from edge_infer.runtime.governors.leaving import LeavingGovernor
 from edge_infer.runtime.governors.planned import BinOf, PlannedGovernor
 from edge_infer.runtime.planning.plan import PlanSet
 from edge_infer.runtime.planning.problem import (
     ExitDistribution,
     PlanProblem,
+    chained_exits,
     marginal_exits,
     predicted_exits,
 )
@@ -30,6 +33,11 @@ PLANNED_SHARE = 0.8
 ALLOWED_SHARE = 0.85
 """Part of it that the token bucket of misses may use up. On boards that are not their tables the
 careful plan misses some, too: with 0.95 one run of nine came to 1.07 % of a bound of 1 %."""
+
+
+SURENESS = 1.645
+"""Standard errors of the loss that are kept from its bound: one-sided 95 %, as the promise of the
+thresholds."""
 
 
 def planned(name: str, context: PolicyContext) -> PlannedGovernor:
@@ -73,6 +81,26 @@ def plan_governor(
         name, problem, bound * PLANNED_SHARE, bin_of, feedback=context.feedback,
         budget=context.budget(), executor=context.executor,
         plans=solved(problem, bound * PLANNED_SHARE), allowed_misses=bound * ALLOWED_SHARE,
+    )  # fmt: skip
+
+
+def planned_leaving(name: str, context: PolicyContext) -> PlannedGovernor:
+    """Return the governor that may also answer before a threshold says so, within a loss."""
+    chain = context.chain
+    if len(context.stages) == 1 or chain is None:
+        return planned_blind(name, context)
+    settings = context.settings
+    if chain.surest(*chain.tuned_loss, SURENESS) >= settings.loss_points:
+        return planned_blind(name, context)  # the thresholds use the bound up
+    problem = replace(
+        context.problem(chained_exits(chain)), loss_bound_points=settings.loss_points,
+        loss_sureness=SURENESS,
+    )  # fmt: skip
+    bound = settings.miss_bound
+    return LeavingGovernor(
+        name, problem, bound * PLANNED_SHARE, feedback=context.feedback, budget=context.budget(),
+        executor=context.executor, plans=solved(problem, bound * PLANNED_SHARE),
+        allowed_misses=bound * ALLOWED_SHARE,
     )  # fmt: skip
 
 

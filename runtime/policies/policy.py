@@ -22,7 +22,14 @@ _log = logging.getLogger(__name__)
 FOR_ALL = frozenset({"deadline_ns", "arrivals"})
 """Settings that hold whatever the policy."""
 Need = Literal[
-    "cost table", "predictor", "exit shares", "ratios", "ratio losses", "deadline", "target"
+    "cost table",
+    "predictor",
+    "exit shares",
+    "leaving losses",
+    "ratios",
+    "ratio losses",
+    "deadline",
+    "target",
 ]
 """What a policy cannot do without."""
 Kind = Literal["baseline", "governor", "limit"]
@@ -216,6 +223,12 @@ def _planned_blind(asked: Asked, context: "PolicyContext") -> Governor:
     return planned_blind(asked.text, context)
 
 
+def _planned_leaving(asked: Asked, context: "PolicyContext") -> Governor:
+    from edge_infer.runtime.policies.plan_policies import planned_leaving
+
+    return planned_leaving(asked.text, context)
+
+
 def _planned_joint(asked: Asked, context: "PolicyContext") -> Governor:
     from edge_infer.runtime.policies.joint_policy import planned_joint
 
@@ -238,6 +251,10 @@ register(
     Policy(
         "planned-blind", "a clock for each stage, predicting nothing", _planned_blind,
         needs=("cost table", "exit shares"), uses=PLANS_WITH,
+    ),
+    Policy(
+        "planned-leaving", "clock and where to answer together, within --loss", _planned_leaving,
+        needs=("cost table", "leaving losses"), uses=PLANS_WITH | {"loss_points"},
     ),
     Policy(
         "planned-joint", "ratio and clock together", _planned_joint,

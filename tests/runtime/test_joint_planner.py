@@ -10,7 +10,8 @@ from tests.fakes.brute_force import outcomes
 from tests.fakes.plan_tables import problem_of
 from tests.profile import examples
 
-from edge_infer.runtime.planning.joint_planner import LOSS, STEPS, JointPlanner
+from edge_infer.runtime.planning.frame_sweep import LOSS
+from edge_infer.runtime.planning.joint_planner import STEPS, JointPlanner
 from edge_infer.runtime.planning.plan import JointPlan
 from edge_infer.runtime.planning.planner import Planner
 from edge_infer.runtime.planning.problem import ExitDistribution, PlanProblem, known_exits

@@ -142,7 +142,7 @@ def test_the_cheaper_plan_of_a_pair_is_cheaper_and_misses_more() -> None:
     distribution, deadline_ns = marginal_exits((0.6, 0.37, 0.03)), round(6.6 * MS)
     problem = plan_problem(table, STAGES, table.points, distribution, deadline_ns, (deadline_ns,))
     bound = 0.01
-    feasible, cheaper, _ = pair = Planner(problem).around(bound)
+    feasible, cheaper, *_ = pair = Planner(problem).around(bound)
     assert cheaper is not None
     assert feasible.miss_rate <= bound < cheaper.miss_rate
     assert cheaper.net_nj_per_frame < feasible.net_nj_per_frame

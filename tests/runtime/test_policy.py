@@ -101,5 +101,5 @@ def test_a_need_that_is_not_met_is_named(policy: str, missing: str) -> None:
 
 def test_a_setting_knows_its_users() -> None:
     assert users_of("target_ns") == ("stable-latency",)
-    assert users_of("loss_points") == ("planned-joint",)
+    assert users_of("loss_points") == ("planned-leaving", "planned-joint")
     assert {"planned", "planned-blind", "planned-joint"} <= set(users_of("miss_bound"))

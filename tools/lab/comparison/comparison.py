@@ -34,6 +34,7 @@ from edge_infer.lab.replay.costs import scaled_table
 from edge_infer.lab.replay.replay import Traffic
 from edge_infer.lab.replay.result import ReplayResult, pad_to
 from edge_infer.lab.replay.scored_frames import ScoredFrames
+from edge_infer.lab.work import IN_PROCESS, Work
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.arrivals import Arrivals, open_workload
@@ -53,6 +54,7 @@ SHORTER = 2_000
 """Frames of a comparison that is made again and again on boards with other figures."""
 NETS = (CLASSIC_POLICY, PRUNING)
 """Names that stand for another net at a fixed point, not for a governor."""
+LEAVING = "planned-leaving"
 JOINT, STABLE, WITHOUT_FEEDBACK = "planned-joint", "stable-latency", "planned-uncalibrated"
 
 
@@ -88,6 +90,7 @@ class Comparison:
         profile: BoardProfile | None = None,
     ) -> None:
         self._progress = progress
+        self._given = (bundle, frames, conditions, table, dict(narrower), tuple(statics), profile)
         self.statics = statics
         self.bundle = bundle
         self.narrower = narrower
@@ -137,8 +140,12 @@ class Comparison:
                 f"of its clocks: {offered}"
             )
 
-    def run(self, policies: Sequence[str]) -> list[ReplayResult]:
-        """Replay each policy; then idle all of them to the same wall time.
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel as what it was made of: a worker makes it anew."""
+        return _made, self._given
+
+    def run(self, policies: Sequence[str], work: Work = IN_PROCESS) -> list[ReplayResult]:
+        """Replay each policy, a cell of `work`; then idle all of them to the same wall time.
 
         Raises:
             PolicyError: a policy is unknown, or something that it needs is not known here.
@@ -146,7 +153,11 @@ class Comparison:
         for policy in policies:
             if policy not in NETS:
                 find_policy(policy, NETS)
-        results = [self.replay(policy) for policy in policies]
+        results = []
+        for result, state, pruned in work.map(_replayed, self, policies, "policies"):
+            results.append(result)
+            self.states |= {} if state is None else {result.policy: state}
+            self.pruned = pruned or self.pruned
         wall_ns = max(result.wall_ns for result in results)
         for result in results:
             pad_to(result, wall_ns, self.table.idle_uw[result.last_khz])
@@ -200,6 +211,7 @@ class Comparison:
         names += fixed_policies(self.points)[1:] if fixed else ()
         names += [*KERNEL, *(["zero-pad"] if multi else []), "planned-blind"]
         names += MULTI if multi else ["planned"]
+        names += [LEAVING] if multi and self.scored.chain is not None else []
         names += [f"{STABLE}:powersave"] if self.narrower else []
         names += [PRUNING, JOINT] if self.context.ratios else []
         if self.without_ratios:
@@ -256,6 +268,7 @@ class Comparison:
         context = ReplayContext(self.bundle, self.table, self.points, settings)
         context.exit_shares = scored.exit_shares
         context.predictor = scored.predictor
+        context.chain = scored.chain
         context.zero_pad = scored.zero_pad
         context.bin_of = _known_bins(scored.predictor, first, order)
         context.zero_pad_bin_of = _known_bins(scored.zero_pad, first, order)
@@ -304,6 +317,24 @@ class Comparison:
         result = replay.run(FixedGovernor(policy, net.point), net.point)
         result.ratios = {net.ratio: result.answered}
         return result
+
+
+def _made(
+    bundle: Bundle, frames: ComparisonFrames, conditions: Conditions, table: CostTable | None,
+    narrower: Mapping[str, ScoredFrames], statics: Sequence[StaticNet],
+    profile: BoardProfile | None,
+) -> Comparison:  # fmt: skip
+    return Comparison(
+        bundle, frames, conditions, table, narrower, statics=statics, profile=profile
+    )
+
+
+def _replayed(
+    comparison: Comparison, policy: str
+) -> tuple[ReplayResult, dict[str, Any] | None, PrunedNet | None]:
+    """Replay a policy, where this comparison is; return what it left behind, too."""
+    result = comparison.replay(policy)
+    return result, comparison.states.get(policy), comparison.pruned
 
 
 def _known_bins(

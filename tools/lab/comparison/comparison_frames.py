@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from edge_infer.lab.baselines.zero_pad import ZeroPadPredictor, fit_zero_pad
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.replay.scored_frames import ScoredFrames, scored_bundle
+from edge_infer.lab.tuning import ExitOutcomes
+from edge_infer.lab.tuning.chain_fitting import fit_chain
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend
@@ -21,6 +23,7 @@ from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.errors import InputError, RunError, SourceMissingError
+from edge_infer.runtime.exit_chain import ExitChain, carried_chain
 from edge_infer.runtime.frames.folders import class_of
 from edge_infer.runtime.frames.source import Source
 from edge_infer.runtime.frames.sources import ArraySource, open_samples
@@ -49,6 +52,8 @@ class ComparisonFrames:
     """What was read and what was done to it, as `Source.document` has it."""
     warnings: tuple[str, ...] = ()
     """What is odd about the inputs, a sentence each."""
+    chain: ExitChain | None = None
+    """What leaving costs where the thresholds say stay."""
 
 
 def read_frames(
@@ -169,13 +174,25 @@ def split_frames(
     scales = [(stage.scores.scale or 1.0, stage.scores.zero_point) for stage in stages]
     zero_pad = fit_zero_pad(fit.scores, fit.exits, *scales[0], scales)
     predictor = carried_predictor(bundle.manifest, ratio)
+    chain = carried_chain(bundle.manifest, ratio) or _counted_chain(bundle, fit, source.name, ratio)
     if predictor is not None:
         shares = exit_shares_of(predictor)
         words = f"predictor of the manifest ({predictor.fitted_on.get('data', 'of unknown data')})"
-        return ComparisonFrames(rest, predictor, zero_pad, shares, words, *told)
+        return ComparisonFrames(rest, predictor, zero_pad, shares, words, *told, chain)
     name = f"{half} frames of {source.name} that are not compared on"
     predictor = fit_predictor(fit.scores[0], fit.exits, len(stages), scales[0][0], name)
-    return ComparisonFrames(rest, predictor, zero_pad, fit.exit_shares, name, *told)
+    return ComparisonFrames(rest, predictor, zero_pad, fit.exit_shares, name, *told, chain)
+
+
+def _counted_chain(bundle: Bundle, fit: ScoredFrames, source: str, ratio: str) -> ExitChain | None:
+    """Count the exit chain on frames that are not compared on; None where they have no labels."""
+    if fit.labels is None:
+        return None
+    thresholds = bundle.manifest.thresholds[ratio]
+    scales = [stage.scores.scale or 1.0 for stage in bundle.manifest.stages_at(ratio)]
+    outcomes = ExitOutcomes.of_scores(fit.scores, fit.labels, thresholds.criterion, scales)
+    name = f"{len(fit)} frames of {source} that are not compared on"
+    return fit_chain(outcomes, fit.exits, name)
 
 
 def _source(bundle: Bundle, data: Path | None) -> ArraySource:

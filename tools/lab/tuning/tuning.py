@@ -25,8 +25,8 @@ from edge_infer.lab.tuning.calibration_data import (
     read_calibration,
 )
 from edge_infer.lab.tuning.calibration_record import calibrated
-from edge_infer.lab.tuning.grouped_split import split_groups
 from edge_infer.lab.tuning.chain_fitting import fit_chain
+from edge_infer.lab.tuning.grouped_split import split_groups
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.lab.tuning.temperature import fitted_temperatures
 from edge_infer.models_tflite import Bundle
