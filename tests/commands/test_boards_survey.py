@@ -100,6 +100,28 @@ def test_a_damaged_state_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[s
 
 
 @pytest.mark.parametrize(
+    ("step", "unit"),
+    [
+        ("idle", {"bare 600000": {"power_uw": "much"}}),
+        ("idle", {"bare": {"power_uw": 1.0}}),
+        ("clocks", {"600000": {"times_ns": {}}, "700000": {"times_ns": {"a": 0}}}),
+        ("rates", {"int8 x 1": {"khz": 1, "threads": 1, "dtype": "int8", "times_ns": {"a": 1}}}),
+        ("switches", {"1 to 2": {"times_ns": [], "power_uw": None}}),
+        ("busy", {"1 x 1": {"khz": 1, "threads": 1, "above_uw_and_ns": {}}}),
+        ("overhead", {"runtime": {"khz": 1, "times_ns": {"stage": []}}}),
+    ],
+)
+def test_a_state_with_units_that_no_survey_writes(
+    step: str, unit: Any, done: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    document = json.loads((done / STATE_FILE).read_text())
+    document["found"][step] = unit
+    (tmp_path / STATE_FILE).write_text(json.dumps(document))
+    assert survey(tmp_path, *SIMULATED, "--resume") == 3
+    assert "is damaged" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
     ("arguments", "said"),
     [
         (("--load", "10"), "write 10ohm"),

@@ -20,6 +20,7 @@ from edge_infer.commands.survey_line import line_tests
 from edge_infer.files import write_whole
 from edge_infer.lab.costs.bundle_measurement import measure_costs
 from edge_infer.lab.survey.errors import SurveyRefusedError
+from edge_infer.lab.survey.figures import checked_figures
 from edge_infer.lab.survey.opening import base_document, open_rig
 from edge_infer.lab.survey.outcomes import outcomes
 from edge_infer.lab.survey.plan import STEP_NAMES, STEPS, seconds_left, todo
@@ -163,7 +164,11 @@ def _begun(given: Given, board: str) -> SurveyState | None:
         raise SurveyRefusedError(
             f"{given.out} holds no survey to go on with: leave --resume out to begin one"
         )
-    return read_state(given.out) if there else None
+    if not there:
+        return None
+    state = read_state(given.out)
+    checked_figures(state, str(given.out / STATE_FILE))
+    return state
 
 
 def _identified(state: SurveyState | None, rig: Rig, board: str, given: Given) -> SurveyState:

@@ -31,6 +31,7 @@ PARTS = (
     ("check_bare", "check_i2c", "check_iio", "check_cpufreq", "check_restore"),
     ("check_run", "check_service", "check_usb"),
     ("check_bridge", "check_firmware"),
+    ("check_survey",),
 )
 """Modules of tests/beds/vm/guest by boot, in an order in which each leaves what the next needs."""
 TIME_LIMIT_S = 3600

@@ -7,6 +7,7 @@ from typing import Any
 
 from edge_infer.lab.survey.busy_power import BUSY_POWER
 from edge_infer.lab.survey.clocks import CLOCKS, lying_clocks, real_clocks
+from edge_infer.lab.survey.errors import DamagedSurveyError
 from edge_infer.lab.survey.estimate import Estimate, mean_of
 from edge_infer.lab.survey.identity import IDENTITY, UNIT
 from edge_infer.lab.survey.idle import IDLE
@@ -72,6 +73,21 @@ def figures_of(state: SurveyState) -> Figures:
         _overhead(state.units(OVERHEAD.name)),
         median(voltages) if voltages else None,
     )
+
+
+def checked_figures(state: SurveyState, where: str) -> Figures:
+    """Return the figures of a state that was read from a file.
+
+    Raises:
+        DamagedSurveyError: a unit holds what no survey writes.
+    """
+    try:
+        return figures_of(state)
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise DamagedSurveyError(
+            f"{where} is damaged: a unit holds what no survey writes ({error!r}); begin anew "
+            "elsewhere"
+        ) from None
 
 
 def _overhead(found: Mapping[str, Any]) -> dict[str, Estimate]:

@@ -7,9 +7,11 @@ import shutil
 import signal
 from pathlib import Path
 
+from tests.beds.vm.guest.check_iio import write_chip
 from tests.beds.vm.guest.child import GUEST_UID
 from tests.beds.vm.guest.chip import ADDRESS, OTHER_CHIP, StubChip, load_stub, playing
-from tests.beds.vm.guest.cli import edge_infer, meter_file, running
+from tests.beds.vm.guest.cli import edge_infer, meter_file, no_meter_file, running
+from tests.beds.vm.guest.iio import bound
 from tests.beds.vm.guest.machine import appears, load_clock, policy_settings
 
 from edge_infer.boards.profile import read_profile
@@ -55,6 +57,21 @@ def check_a_survey_that_is_killed_goes_on_and_puts_back_what_the_first_found() -
         outcome = edge_infer(*WORDS, "--resume")
     assert outcome.code == 0, outcome
     assert policy_settings() == found
+
+
+def check_the_kernels_own_meter_driver_serves_as_well() -> None:
+    out = "/tmp/survey-kernel"
+    words = [out if word == str(OUT) else word for word in WORDS]
+    no_meter_file()
+    with bound():
+        write_chip(1_000, 5_000)
+        skipped = ("--skip", "clocks", "--skip", "switches", "--skip", "restore")
+        outcome = edge_infer(*words, *skipped, "--meter", "kernel", "--json")
+    assert outcome.code == 0, outcome
+    told = {step["step"]: step for step in outcome.json()["steps"]}
+    assert told["idle"]["outcome"] == "passed", told["idle"]
+    assert "5000 mW" in Path(out, "report.txt").read_text()
+    meter_file(METER)
 
 
 def check_a_user_without_rights_gets_a_survey_that_says_so() -> None:
