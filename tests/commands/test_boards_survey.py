@@ -134,6 +134,8 @@ def test_a_state_with_units_that_no_survey_writes(
         (("--stop-at", "20C"), "40C to 95C"),
         (("--stop-at", "120C"), "40C to 95C"),
         (("--meter", "ina999"), "no meter"),
+        (("--meter", "kernel"), "is simulated"),
+        (("--port", "/dev/ttyS0"), "is simulated"),
         (("--skip", "everything"), "is not one of"),
         (("--bundle", "no-such-bundle"), "no-such-bundle"),
     ],
@@ -206,6 +208,17 @@ def test_this_computer_says_what_it_lacks(
     assert any(text.startswith("power") for text in document["lacks"])
     profile = read_profile(tmp_path / "out" / "profile.toml")
     assert profile.power is None and profile.tested == ("hardware",)
+
+
+def test_a_step_that_fails_is_told_by_the_exit_code_too(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(safety, "DEFAULT_FOLDER", tmp_path / "run")
+    words = ("--board", "host", "--yes", "-p", "/dev/ttyNONE")
+    assert survey(tmp_path / "out", *words) == 1
+    shown = capsys.readouterr()
+    assert "serial failed" in shown.err and "ttyNONE" in shown.out
+    assert (tmp_path / "out" / "profile.toml").exists()
 
 
 def test_nobody_answers(

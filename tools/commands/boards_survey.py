@@ -19,13 +19,13 @@ from edge_infer.commands.supported_boards import board_line
 from edge_infer.commands.survey_line import line_tests
 from edge_infer.files import write_whole
 from edge_infer.lab.costs.bundle_measurement import measure_costs
-from edge_infer.lab.survey.errors import SurveyRefusedError
+from edge_infer.lab.survey.errors import SurveyError, SurveyRefusedError
 from edge_infer.lab.survey.figures import checked_figures
 from edge_infer.lab.survey.opening import base_document, open_rig
 from edge_infer.lab.survey.outcomes import outcomes
 from edge_infer.lab.survey.plan import STEP_NAMES, STEPS, seconds_left, todo
 from edge_infer.lab.survey.raw_data import RawData
-from edge_infer.lab.survey.results import RAW, Results, write_results
+from edge_infer.lab.survey.results import RAW, TEXT, Results, write_results
 from edge_infer.lab.survey.rig import Load, Rig
 from edge_infer.lab.survey.safety import alone, reasons_against
 from edge_infer.lab.survey.survey_state import STATE_FILE, SurveyState, read_state
@@ -130,6 +130,10 @@ def survey_command(
     kernels = open_backend(backend, resolver)
     meter = None if meter_text is None else parse_meter(meter_text)
     simulated = board.startswith(SIMULATED)
+    if simulated and (meter is not None or port is not None):
+        raise click.UsageError(
+            f"{board} is simulated, its meter too: --meter and --port are of a real board"
+        )
     with alone(_made(out), not simulated), open_rig(board, meter, kernels) as rig:
         rig.load, rig.stop_at_millicelsius = load, stop_at
         rig.ask, rig.say = _ask, say
@@ -238,6 +242,11 @@ def _give(state: SurveyState, results: Results, out: Path, as_json: bool) -> Non
     for text in results.lacks:
         warn(f"the profile lacks {text}")
     emit(as_json, document, _text(told, files))
+    failed = [outcome.step for outcome in told if outcome.word == "failed"]
+    if failed:
+        raise SurveyError(
+            f"{', '.join(failed)} failed, see {out / TEXT}; the rest stands: --resume tries again"
+        )
 
 
 def _document(
