@@ -33,6 +33,8 @@ PATIENCE_S = 5.0
 KEEPALIVE_S = 30
 RECONNECT_S = 1.0, 30.0
 """First and longest wait between two tries to connect; it doubles from try to try."""
+_NO_TLS = ssl.SSLError, TimeoutError, ConnectionResetError
+"""What a handshake ends with where the other side speaks something else."""
 _NOT_TAKEN = 15
 """MQTT_ERR_QUEUE_SIZE: the client did not take the message, and will not send it."""
 ONLINE, OFFLINE = "online", "offline"
@@ -72,7 +74,7 @@ class MqttSink(Sink):
         self._window = window
         self._told: set[str] = set()
         self._changed = threading.Condition()
-        self._connected = self._closing = False
+        self._connected = self._closing = self._refused = False
         self._counted = False
         """What is confirmed from now on is no answer, or too late."""
         self._published = 0
@@ -126,6 +128,10 @@ class MqttSink(Sink):
         return f"{self._address.topic}/availability"
 
     @property
+    def _where(self) -> str:
+        return f"{self._address.host}:{self._address.port}"
+
+    @property
     def _unconfirmed(self) -> int:
         return self._published - self.delivered
 
@@ -137,7 +143,8 @@ class MqttSink(Sink):
     def _on_connect(
         self, client: "Client", userdata: Any, flags: Any, reason: Any, properties: Any
     ) -> None:
-        if reason.is_failure:
+        self._refused = reason.is_failure
+        if self._refused:
             self._say(f"the broker refuses: {reason}{_MENDS.get(str(reason), '')}")
             return
         _log.info("%s: connected", self.name)
@@ -161,15 +168,19 @@ class MqttSink(Sink):
             )
         else:
             reason = getattr(error, "strerror", None) or str(error or "no connection")
-            self._say(f"no connection to {self._address.host}:{self._address.port}: {reason}")
+            if self._address.encrypted and isinstance(error, _NO_TLS):
+                reason = "no TLS there: mqtts:// is for a port that speaks it, 8883 as a rule"
+            self._say(f"no connection to {self._where}: {reason}")
 
     def _on_disconnect(
         self, client: "Client", userdata: Any, flags: Any, reason: Any, properties: Any
     ) -> None:
         with self._changed:
             was, self._connected = self._connected, False
-        if was and not self._closing:
+        if was:
             self._say(f"the connection was lost: {reason}")
+        elif not self._refused:
+            self._say(f"{self._where} takes connections and does not answer as a broker does")
 
     def _on_publish(
         self, client: "Client", userdata: Any, number: int, reason: Any, properties: Any

@@ -9,7 +9,7 @@ from typing import Any
 
 from edge_infer.files import RowFile
 from edge_infer.runtime.answers import AnswerReader
-from edge_infer.runtime.errors import RunError
+from edge_infer.runtime.errors import InputError
 from edge_infer.runtime.records import InferenceRecord
 from edge_infer.runtime.sinks.row import COLUMNS, row_of
 from edge_infer.runtime.sinks.sink import Sink
@@ -22,11 +22,11 @@ class FileSink(Sink):
         """Open the file, by its suffix.
 
         Raises:
-            RunError: the suffix is neither .jsonl nor .csv.
+            InputError: the suffix is neither .jsonl nor .csv.
             OSError: the file cannot be written.
         """
         if path.suffix not in _WRITERS:
-            raise RunError(
+            raise InputError(
                 f"{path}: records are written as .jsonl or .csv; name the file so, or - for JSON "
                 "lines on standard output"
             )

@@ -147,7 +147,7 @@ def test_two_texts_on_standard_output_are_refused(other: list[str], capsys: Capt
 
 
 def test_a_log_of_another_kind_is_refused_before_anything_runs(capsys: Capture) -> None:
-    _, err = run(capsys, "-o", "rows.txt", code=1)
+    _, err = run(capsys, "-o", "rows.txt", code=2)
     assert "rows.txt: records are written as .jsonl or .csv" in err
 
 

@@ -175,6 +175,27 @@ def test_an_absent_broker_is_one_line() -> None:
     assert thread.dropped == 1
 
 
+# paho-mqtt leaves a socket whose handshake failed to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+@pytest.mark.parametrize(
+    ("scheme", "cause"),
+    [("mqtt", "does not answer as a broker does"), ("mqtts", "no TLS there: mqtts:// is for")],
+)
+def test_what_is_no_broker_is_one_line(scheme: str, cause: str) -> None:
+    told = Told()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        address = mqtt_address(f"{scheme}://127.0.0.1:{server.getsockname()[1]}/t")
+        sink = MqttSink(address, reader(), None, told.take, new_client(address, FAST))
+        sink.patience_s = 0.1
+        with SinkSet([SinkThread(sink)]) as sinks:
+            sinks.put(record(0))
+            while not told.first.is_set():
+                taken, _ = server.accept()
+                taken.recv(100)
+                taken.close()
+    assert len(told) == 1 and cause in told[0]
+
+
 @pytest.mark.skipif(shutil.which("mosquitto") is None, reason="mosquitto is not installed")
 def test_mosquitto_takes_all_though_it_comes_late(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:

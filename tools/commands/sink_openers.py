@@ -61,8 +61,8 @@ def open_sinks(
         frames_wait: True where a frame loses nothing by waiting for a sink.
 
     Raises:
-        RunError: a file's suffix is neither .jsonl nor .csv, or a library is not installed.
-        InputError: an address is none.
+        RunError: a library is not installed.
+        InputError: an address is none, or a file is neither .jsonl nor .csv.
         OSError: a file cannot be written.
     """
 
