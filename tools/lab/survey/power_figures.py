@@ -9,7 +9,7 @@ wait for each other, w what they draw meanwhile.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import median, stdev
 from typing import Any
 
 from edge_infer.lab.survey.estimate import Estimate, mean_of
@@ -128,7 +128,12 @@ def _by_kind(whole: Mapping[str, float], gain: Gain) -> dict[str, Estimate]:
     for model in operator_models():
         if model.name in whole:
             kinds.setdefault(f"{model.work.dtype} {model.kind}", []).append(whole[model.name])
-    found = {kind: mean_of(values).times(gain.factor) for kind, values in kinds.items()}
+    spread = 2 * stdev(whole.values()) if len(whole) > 1 else 0.0
+    found = {
+        kind: mean_of(values) if len(values) > 1 else mean_of(values).wider(spread)
+        for kind, values in kinds.items()
+    }
+    found = {kind: each.times(gain.factor) for kind, each in found.items()}
     return {kind: each.wider(gain.bound * each.value) for kind, each in found.items()}
 
 

@@ -42,11 +42,11 @@ def sections(state: SurveyState, figures: Figures, raw: Sequence[str]) -> list[S
         Section("Memory", ("bytes", "MB/s"), list(_memory(state))),
         Section("Kinds of work on one core", ("kind", "adds", "interval"), list(_kinds(figures))),
         Section("Ten minutes of all cores",
-                ("after", "degC", "MHz told", "capped", "time", "power"), list(_thermal(state))),
+                ("after", "degC", "MHz told", "capped", "time", "power"), list(_thermal(state)),
+                _drift(state)),
         Section("Meter", ("ADC", "samples/s", "lost", "bus held"), list(_meter(state)),
                 (figures.gain.words,) if state.units("meter-rate") else ()),
         Section("Raw data", ("file",), [(name,) for name in raw]),
-        Section("Remarks", ("",), [(text,) for text in state.notes]),
     ]  # fmt: skip
     return [part for part in parts if part.rows]
 
@@ -141,6 +141,20 @@ def _thermal(state: SurveyState) -> Iterator[tuple[str, ...]]:
                 f"{row['time_ns'] / 1e6:.3f} ms",
                 "-" if power is None else f"{power / 1e6:.3f} W",
             )
+
+
+def _drift(state: SurveyState) -> list[str]:
+    """Return how the power moved with the temperature while the clock was not capped."""
+    rows = [row for unit in state.units("thermal").values() for row in unit["rows"]
+            if not row["throttled"] and row["power_uw"] and row["millicelsius"]]  # fmt: skip
+    if len(rows) < 2:
+        return []
+    first, last = rows[0], rows[-1]
+    moved_mw = (last["power_uw"] - first["power_uw"]) / 1e3
+    warmer_k = (last["millicelsius"] - first["millicelsius"]) / 1e3
+    return [
+        f"the power moved by {moved_mw:+.0f} mW while the processor got {warmer_k:+.1f} K warmer"
+    ]
 
 
 def _meter(state: SurveyState) -> Iterator[tuple[str, ...]]:

@@ -30,7 +30,6 @@ class SurveyState:
     """Steps that could not be done, and why."""
     failed: dict[str, dict[str, str]] = field(default_factory=dict)
     """By step and unit: what went wrong."""
-    notes: list[str] = field(default_factory=list)
 
     def done(self, step: str, unit: str) -> bool:
         """Return whether a unit was measured, or cannot be."""
@@ -39,11 +38,6 @@ class SurveyState:
     def units(self, step: str) -> Mapping[str, Any]:
         """Return what a step found, by unit."""
         return self.found.get(step, {})
-
-    def note(self, text: str) -> None:
-        """Keep a remark for the report, once."""
-        if text not in self.notes:
-            self.notes.append(text)
 
     def save(self, folder: Path) -> None:
         """Write the file; a reader never sees half of it. Raises OSError."""
