@@ -1,6 +1,7 @@
 """Answers to a broker: what arrives, what does not, and that both are counted."""
 
 import datetime
+import gc
 import json
 import shutil
 import socket
@@ -194,6 +195,8 @@ def test_what_is_no_broker_is_one_line(scheme: str, cause: str) -> None:
                 taken.recv(100)
                 taken.close()
     assert len(told) == 1 and cause in told[0]
+    del sink, sinks
+    gc.collect()  # here, where its warning is expected
 
 
 @pytest.mark.skipif(shutil.which("mosquitto") is None, reason="mosquitto is not installed")
