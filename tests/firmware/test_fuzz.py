@@ -88,6 +88,13 @@ _PLAN = (
     + struct.pack("<II", 80000, 1000) + struct.pack("<IIII", 56, 1, 56, 1)
     + struct.pack("<QI", 8000000, 0) + b"fuzz"
 )  # fmt: skip
+# Two stages at one clock, one bin; the second one may be left out.
+_LEAVING_PLAN = (
+    b"EICP" + bytes((2, 2, 1, 1)) + struct.pack("<IHHIIQ", 108, 4, 0, 88, 92, 8000000)
+    + struct.pack("<II", 80000, 0) + struct.pack("<6I", 64, 1, 76, 1, 64, 1)
+    + struct.pack("<QI", 8000000, 0) + struct.pack("<QI", 8000000, 256) + b"fuzz"
+    + struct.pack("<4i", 1000000, 20000000, 300000, 0)
+)  # fmt: skip
 
 
 def _seeds(target: str, file: bytes) -> dict[str, bytes]:
@@ -125,6 +132,7 @@ def _bundle_seeds(file: bytes) -> dict[str, bytes]:
         "table": b"\3" + table[:size],
         "predictor": b"\4" + _PREDICTOR,
         "plan": b"\5" + _PLAN,
+        "leaving plan": b"\5" + _LEAVING_PLAN,
     }
 
 

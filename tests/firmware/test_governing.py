@@ -27,18 +27,24 @@ from edge_infer.firmware_bridge.image.tables import predictor_table
 from edge_infer.firmware_bridge.wire.command import Group, Op
 from edge_infer.firmware_bridge.wire.edge import EdgeCommand, Record
 from edge_infer.firmware_bridge.wire.inference import inference_record
+from edge_infer.lab.tuning import ExitOutcomes
+from edge_infer.lab.tuning.chain_fitting import fit_chain
 from edge_infer.models_tflite.bundle import Bundle, open_bundle, shipped_names
+from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.stage import load_stages
+from edge_infer.runtime.exit_criterion import exit_criteria
+from edge_infer.runtime.governors.leaving import LeavingGovernor, micro, pays_in
 from edge_infer.runtime.governors.planned import PlannedGovernor
+from edge_infer.runtime.planning.frame_sweep import LEAVES
 from edge_infer.runtime.planning.plan import Plan, PlanSet
 from edge_infer.runtime.planning.planner import Planner
-from edge_infer.runtime.planning.problem import plan_problem, predicted_exits
+from edge_infer.runtime.planning.problem import chained_exits, plan_problem, predicted_exits
 from edge_infer.runtime.predictor import SoftmaxPredictor
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
 OK, TRUNCATED, CORRUPT, UNSUPPORTED = 0, 1, 2, 5
 """Values of einf_status."""
-PREDICTOR, PLAN = 0, 1
+PREDICTOR, PLAN, LEAVING = 0, 1, 2
 DEADLINE_NS = 8_000_000
 CLOCKS_KHZ = (20_000, 40_000, 80_000)
 """Of the driver device_runner."""
@@ -199,7 +205,7 @@ def test_plans_with_threads_are_refused() -> None:
 @pytest.mark.parametrize("kind", [PREDICTOR, PLAN])
 def test_tables_of_another_version_or_cut_short(kind: int, runner: Driver) -> None:
     whole = _table(_predictor(2)) if kind == PREDICTOR else clock_plan_table(_some_plan(), "runner")
-    newer = whole[:4] + b"\2" + whole[5:]
+    newer = whole[:4] + b"\3" + whole[5:]
     for table, status in ((newer, UNSUPPORTED), (whole[:-1], CORRUPT), (whole[:20], TRUNCATED),
                           (b"?" + whole[1:], CORRUPT)):  # fmt: skip
         runner.write(struct.pack("<II", kind, len(table)), table)
@@ -225,6 +231,73 @@ def test_damaged_plans_never_lead_out_of_the_table(data: st.DataObject, runner: 
         places = itertools.product(range(stages + 1), range(bins), range(clocks))
         questions = [(*place, 0, 4_000_000) for place in itertools.islice(places, 1000)]
         assert max(_clocks(runner, questions)) < clocks
+
+
+def _leaving_plan(seed: int, exits: int = 3) -> Plan:
+    """A plan with leaving as an action, of random scores, with other bins at each exit."""
+    random = np.random.default_rng(seed)
+    outcomes = ExitOutcomes(
+        random.integers(0, 60, (exits - 1, 400)).astype(float),
+        random.random((exits, 400)) < np.linspace(0.6, 0.9, exits)[:, None],
+    )
+    leaving = outcomes.exits(tuple(float(t) for t in random.integers(30, 50, exits - 1)))
+    chain = fit_chain(outcomes, leaving, "drawn")
+    stage_ms = random.uniform(0.3, 2.0, exits).tolist()
+    table = steep_table(stage_ms, CLOCKS_KHZ, switch_ns=50_000, switch_nj=20_000)
+    problem = plan_problem(
+        table, "abcdefgh"[:exits], table.points, chained_exits(chain), DEADLINE_NS, (6_000_000,)
+    )
+    priced = replace(problem, loss_price_nj=30_000.0 * (1 + seed % 3), loss_bound_points=3.0)
+    return Planner(priced, 60).within(0.01)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_plan_that_leaves_is_looked_up_as_on_the_host(seed: int, runner: Driver) -> None:
+    plan = _leaving_plan(seed, exits=2 + seed % 3)
+    chain = plan.problem.distribution.chain
+    assert chain is not None
+    table = clock_plan_table(plan, "sim:runner")
+    runner.write(struct.pack("<II", PLAN, len(table)), table)
+    stages, bins, clocks = runner.numbers(4)[1:]
+    assert (stages, bins) == (plan.problem.stages, max(len(t) for t in plan.later))
+    questions = [
+        (stage, b, clock, 0, age)
+        for stage in range(1, stages)
+        for b in range(len(plan.later[stage - 1]))
+        for clock in range(clocks)
+        for age in plan.ages_ns
+    ]
+    wanted = []
+    for stage, b, clock, _, age in questions:
+        choice = int(plan.later[stage - 1][b][clock, plan.age_index(age)])
+        leaves = 256 if choice >= LEAVES else 0
+        wanted.append(plan.problem.clock_of[choice % LEAVES] + leaves)
+    assert _clocks(runner, questions) == wanted
+    assert max(wanted) >= 256 > min(wanted)
+    runner.write(struct.pack("<II", LEAVING, len(table)), table)
+    assert runner.numbers(3) == (OK, bins, pays_in(plan))
+    asked = [(exit_, confidence) for exit_ in range(stages - 1) for confidence in range(-2, 62)]
+    runner.write(struct.pack("<I", len(asked)), *(struct.pack("<Ii", *one) for one in asked))
+    for exit_, confidence in asked:
+        own, forced, tuned = struct.unpack("<Iii", struct.pack("<3I", *runner.numbers(3)))
+        assert own == chain.bin_of(exit_, confidence)
+        assert forced == micro(chain.forced[exit_].points[own])
+        assert tuned == micro(chain.tuned.points[exit_])
+
+
+@settings(max_examples=examples(60))
+@given(data=st.data())
+def test_damaged_plans_that_leave_never_lead_out_of_the_table(
+    data: st.DataObject, runner: Driver
+) -> None:
+    table = bytearray(clock_plan_table(_leaving_plan(1), "runner"))
+    for _ in range(data.draw(st.integers(1, 4))):
+        table[data.draw(st.integers(5, len(table) - 1))] = data.draw(st.integers(0, 255))
+    runner.write(struct.pack("<II", LEAVING, len(table)), bytes(table))
+    status, bins, _ = runner.numbers(3)
+    if status == OK:
+        runner.write(struct.pack("<I", 2), struct.pack("<IiIi", 0, 2**31 - 1, 0, -5))
+        assert max(runner.numbers(3)[0], runner.numbers(3)[0]) < bins
 
 
 @pytest.fixture(scope="module")
@@ -312,6 +385,56 @@ def test_clocks_and_predictions_of_all_samples(name: str, device_driver: Driver)
     assert len(clocks) > 1 and switches > 10
     residency = device.ask(Op.WRITE, Group.EDGE_INFER, EdgeCommand.FINISH, {"n": 1})["residency"]
     assert {khz for khz, _ in residency} >= clocks
+
+
+@pytest.mark.backend
+def test_the_device_leaves_where_the_host_does(device_driver: Driver) -> None:
+    """Same frames, same times: same exits, same clocks, the account bit for bit."""
+    bundle = open_bundle("digits-early-exit")
+    samples = bundle.samples()
+    assert samples is not None
+    stages = load_stages(bundle, open_or_skip("tflite-runtime", "reference"))
+    scores = run_all(stages, list(samples[0]))
+    scales = [stage.scores.scale or 1.0 for stage in bundle.manifest.stages]
+    thresholds = bundle.manifest.thresholds["1.0"]
+    outcomes = ExitOutcomes.of_scores(scores, samples[1], thresholds.criterion, scales)
+    judged = exit_criteria(bundle.manifest)
+    decisions = [[judge(row) for judge, row in zip(judged, rows, strict=True)]
+                 for rows in zip(*scores, strict=True)]  # fmt: skip
+    exits = np.array([next(k for k, d in enumerate(row) if d.leave) for row in decisions])
+    chain = fit_chain(outcomes, exits, "samples")
+    table = steep_table((0.5, 0.5, 2.0), CLOCKS_KHZ, switch_ns=50_000, switch_nj=20_000)
+    problem = plan_problem(
+        table, STAGES, table.points, chained_exits(chain), DEADLINE_NS, (6_000_000,)
+    )
+    plan = Planner(replace(problem, loss_price_nj=3_000.0, loss_bound_points=2.0)).within(0.01)
+    device = _device(device_driver, bundle_file(bundle, plan=(plan, "sim:runner")))
+    assert _govern(device, "planned")["policy"] == "planned"
+    governor = LeavingGovernor(
+        "planned-leaving", plan.problem, 0.01, feedback=False, plans=PlanSet(plan)
+    )
+    random, early = np.random.default_rng(4), 0
+    for number, frame in enumerate(samples[0]):
+        device.be_slow(int(random.integers(0, 2_500_000)))
+        record = inference_record(Record.unpack(_infer(device, number, frame)), 0)
+        due_ns = record.arrival_ns + DEADLINE_NS
+        asked = Frame(number, frame, arrival_ns=record.arrival_ns, deadline_ns=due_ns)
+        points, exit_ = [governor.first_point(asked, record.arrival_ns, 0)], 0
+        while not decisions[number][exit_].leave:
+            assert exit_ <= record.exit
+            end_ns = record.stage_end_ns[exit_]
+            result = StageResult(exit_, scores[exit_][number], end_ns)
+            if governor.leaves(asked, result, decisions[number][exit_]):
+                early += 1
+                break
+            points.append(governor.next_point(asked, result, decisions[number][exit_]))
+            exit_ += 1
+        assert (record.exit, record.answer) == (exit_, decisions[number][exit_].answer), number
+        if number:
+            assert record.points == tuple(points), number
+        governor.learn(record)
+    device.be_slow(0)
+    assert 10 < early < len(samples[0])
 
 
 @pytest.mark.parametrize("board", ["sim:runner", "another-board", None])

@@ -1,9 +1,11 @@
 /**
  * @file
- * The planned policy: chooses each stage's clock by the bundle's plan and predictor.
+ * The planned policy: chooses each stage's clock by the bundle's plan and predictor, and where to
+ * leave before a threshold says so if the plan does.
  *
- * Decides as runtime/governors/planned.py does without calibration: it does not learn. Stages are
- * judged by `einf_bundle_run_stage`; setting a clock is the caller's, which tells the one in force.
+ * Decides as runtime/governors/planned.py and leaving.py do without calibration: it does not learn.
+ * Stages are judged by `einf_bundle_run_stage`; setting a clock is the caller's, which tells the
+ * one in force.
  */
 #ifndef EINF_GOVERNOR_H
 #define EINF_GOVERNOR_H
@@ -16,6 +18,9 @@ typedef struct {
     bool predicts;
     uint32_t clock; /**< Index of the clock in force, by the plan. */
     uint32_t bin;   /**< Of the frame, once its first stage has run. */
+    int64_t saved;  /**< To be lost, millionths of a percentage point; below 0 a debt. */
+    int32_t lost;   /**< By the frame, if the plan made it leave. */
+    bool forced;    /**< It did. */
 } einf_governor;
 
 /**
@@ -37,6 +42,17 @@ uint32_t einf_governor_first_khz(einf_governor *governor, uint64_t age_ns);
  * @param age_ns from the frame's arrival to the stage's end.
  */
 uint32_t einf_governor_next_khz(einf_governor *governor, uint32_t stage, uint64_t age_ns);
+
+/**
+ * Whether the frame leaves after `stage`, which has just run and whose threshold says stay.
+ *
+ * @param age_ns from the frame's arrival to the stage's end.
+ */
+bool einf_governor_leaves(einf_governor *governor, uint32_t stage, int32_t confidence,
+                          uint64_t age_ns);
+
+/** The frame was answered at an exit: account for what that loses. */
+void einf_governor_answered(einf_governor *governor, uint32_t exit);
 
 /** Clock to wait for the next frame at, by the age of the answer. */
 uint32_t einf_governor_idle_khz(einf_governor *governor, uint64_t age_ns);

@@ -136,12 +136,23 @@ static void choose_clock(einf_device *d, uint32_t stage, einf_inference *result,
     result->bin = g->bin;
 }
 
+/* Before a later stage: whether the plan says to leave with the answer that there is. */
+static bool leaves_early(einf_device *d, uint32_t stage, const einf_inference *result,
+                         uint64_t arrival_ns) {
+    if (stage == 0 || d->policy != EINF_POLICY_PLANNED) {
+        return false;
+    }
+    return einf_governor_leaves(&d->governor, stage - 1, result->last.confidence,
+                                result->stage_end_ns[stage - 1] - arrival_ns);
+}
+
 void einf_device_infer(einf_device *d, uint64_t number, bool quantised, einf_inference *result) {
     const uint64_t arrival_ns = einf_hal_now_ns();
     const uint32_t switches = d->residency.switches;
     memset(result, 0, sizeof *result);
     einf_log_mark(&d->log, EINF_LOG_INFERENCE_START, arrival_ns, (uint32_t)number);
-    for (uint32_t stage = 0; !result->last.leave; stage++) {
+    for (uint32_t stage = 0; !result->last.leave && !leaves_early(d, stage, result, arrival_ns);
+         stage++) {
         choose_clock(d, stage, result, arrival_ns);
         result->khz[stage] = einf_hal_clock_khz();
         result->stage_start_ns[stage] = einf_hal_now_ns();
@@ -154,6 +165,7 @@ void einf_device_infer(einf_device *d, uint64_t number, bool quantised, einf_inf
     result->switches = d->residency.switches - switches;
     einf_log_mark(&d->log, EINF_LOG_INFERENCE_EXIT, einf_hal_now_ns(), result->exit);
     if (d->policy == EINF_POLICY_PLANNED) {
+        einf_governor_answered(&d->governor, result->exit);
         const uint64_t age_ns = result->stage_end_ns[result->exit] - arrival_ns;
         follow_plan(d, einf_governor_idle_khz(&d->governor, age_ns));
     }
