@@ -42,6 +42,14 @@ def test_nothing_is_said_without() -> None:
     assert "policy.policy" not in done.stderr and done.stdout
 
 
+def test_a_warning_reads_as_one_without_module_and_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    log_from(logging.WARNING)
+    logging.getLogger("edge_infer.runtime.frames").warning("%s: it is started again", "camera")
+    assert capsys.readouterr().err == "warning: camera: it is started again\n"
+
+
 def test_every_command_knows_it(capsys: pytest.CaptureFixture[str]) -> None:
     for line in (["device", "status"], ["power", "stream"], ["bundle", "info"], ["doctor"]):
         assert run_line([*line, "--help"]) == 0

@@ -9,17 +9,20 @@ from typing import Any
 import click
 
 from edge_infer.commands.options import option
-from edge_infer.commands.render import printable, say
+from edge_infer.commands.render import printable, say, warn
 
 _LEVELS = (logging.WARNING, logging.INFO, logging.DEBUG)
 _ROOT = "edge_infer"
 
 
 class _StandardError(logging.Handler):
-    """Says each record in one line: seconds since the start, module, message."""
+    """Says each record in one line: seconds since the start, module, message; warnings as such."""
 
     def emit(self, record: logging.LogRecord) -> None:
         """Print a record."""
+        if record.levelno >= logging.WARNING:
+            warn(record.getMessage())
+            return
         name = record.name.removeprefix(f"{_ROOT}.")
         say(printable(f"{record.relativeCreated / 1000:9.4f} {name}: {record.getMessage()}"))
 
