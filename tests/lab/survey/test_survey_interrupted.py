@@ -24,6 +24,15 @@ class Ended(BaseException):
     """A process comes to its end: by a signal, or by SIGKILL."""
 
 
+class MortalLease(ClockLease):
+    """The lease of a process that may be killed."""
+
+    def die(self) -> None:
+        """Let go of the lock alone, as the kernel does."""
+        if self._lock is not None:
+            self._lock.close()
+
+
 class Processes:
     """Surveys of one machine, one process after another, each with a lease on its clock."""
 
@@ -41,7 +50,7 @@ class Processes:
         """Begin or go on; return whether it came to its end by itself."""
         self._count += 1
         board = self.machine.board
-        lease = ClockLease(self.folder, ProcessIdentity("boot", self._count, 1))
+        lease = MortalLease(self.folder, ProcessIdentity("boot", self._count, 1))
         board.clock = CpufreqClock(board.sysfs, lease)
         assert self.settings() == self.found  # put back by now, whoever ended
         state = self.state()
@@ -51,10 +60,10 @@ class Processes:
         try:
             survey(self.machine.rig, state, self.folder, self.steps)
         except Ended:
-            if not killed:
+            if killed:
+                lease.die()
+            else:
                 board.close()
-            elif lease._lock is not None:
-                lease._lock.close()  # as the kernel does
             return False
         finally:
             self._armed = False
