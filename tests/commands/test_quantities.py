@@ -77,6 +77,7 @@ def test_shares_are_per_cent() -> None:
         ("--hours", "nan"), ("--hours", "0"), ("--hours", "1e400"), ("--misses", "nan"),
         ("--loss", "nan"), ("--deadline", "999999999999999min"), ("--queue", "9" * 30),
         ("--power-budget", "999999999999999W"), ("--frames", "9" * 30),
+        ("--battery", "0Wh"),
     ],
 )  # fmt: skip
 def test_no_command_takes_what_is_no_number_to_reckon_with(

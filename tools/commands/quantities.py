@@ -78,6 +78,7 @@ class BatteryCapacity(_Quantity):
 
     name = "energy"
     parse = staticmethod(parse_energy_mwh)
+    least = 1
     most, most_text = 10**12, "1000000000Wh"
 
 
