@@ -114,8 +114,9 @@ def logits(scores: NDArray[Any], head: Scores) -> NDArray[np.float64]:
     scale = head.scale or 1.0
     values: NDArray[np.float64] = (scores.astype(np.float64) - head.zero_point) * scale
     if head.kind == "softmax":
-        # A probability below half a step of the head's scale reads as 0.
-        values = np.log(np.maximum(values, scale / 2 if head.scale else 1e-9))
+        # A probability below half a step of the head's scale reads as 0; a thousand of them are
+        # less than that half step together, or they would outweigh what was read.
+        values = np.log(np.maximum(values, scale / 2 / scores.shape[-1] if head.scale else 1e-9))
     return values
 
 

@@ -81,6 +81,14 @@ def test_a_softmax_head_tells_what_it_says(manifest: Manifest) -> None:
     assert shares[0, 2] > 0
 
 
+@pytest.mark.parametrize("classes", [3, 10, 1001])
+def test_a_softmax_head_of_many_classes_is_as_sure_as_it_says(classes: int) -> None:
+    head = Scores(0, classes, "uint8", 1 / 256, 0, "softmax")
+    scores = np.zeros(classes, np.uint8)
+    scores[:2] = 236, 15
+    assert softmax(logits(scores, head))[0] == pytest.approx(236 / 256, abs=0.02)
+
+
 def test_a_manifest_keeps_temperatures_and_older_ones_have_none(manifest: Manifest) -> None:
     assert "temperatures" not in manifest_text(with_temperatures(manifest))
     values = tuple(1.5 + index for index in range(len(manifest.stages)))
