@@ -9,6 +9,7 @@ from edge_infer.commands.options import json_option, option, refuse_existing
 from edge_infer.commands.quantities import SEED
 from edge_infer.commands.render import emit, say, table
 from edge_infer.commands.tune_report import tune_report
+from edge_infer.lab.train.efficientnet_lite import NETWORKS, make_lite
 from edge_infer.lab.train.recipe import read_recipe
 from edge_infer.lab.train.recipe_run import train_ablation, train_bundle
 from edge_infer.models_tflite import Bundle
@@ -53,8 +54,14 @@ def train_command(
 ) -> None:
     """Train RECIPE (a name or a .toml file), quantise it, cut it and write the bundle.
 
+    efficientnet-lite0, 1 and 2 are no recipes: published weights, quantised with every thirteenth
+    picture of --data, as the .tflite file --out.
+
     Data folders hold IDX files, or one folder of images a class below train and test.
     """
+    if recipe in NETWORKS:
+        _make_net(recipe, out, data, replace, as_json)
+        return
     chosen = read_recipe(recipe)
     if ablation and chosen.prunable is None:
         raise click.UsageError(f"--ablation is for prunable recipes, {chosen.name} is not one")
@@ -68,6 +75,22 @@ def train_command(
     bundle = train_bundle(chosen, out, data, work, replace=replace, progress=say)
     report = _report if chosen.prunable is None else _prunable_report
     emit(as_json, {"bundle": str(out), **bundle.manifest.provenance}, report(bundle))
+
+
+def _make_net(name: str, out: Path | None, data: str | None, replace: bool, as_json: bool) -> None:
+    if out is None or data is None or out.suffix != ".tflite":
+        raise click.UsageError(
+            f"{name} is published weights to quantise: give --data, a folder of ImageNet pictures, "
+            f"and --out {name}.tflite"
+        )
+    refuse_existing(out, replace)
+    document = make_lite(name, Path(data), out, progress=say)
+    left_out = len(document["calibration"])
+    emit(
+        as_json, {"net": str(out), **document},
+        f"wrote {out}, and {out.with_suffix('.json').name}: the {left_out} pictures that it was "
+        "quantised with",
+    )  # fmt: skip
 
 
 def _report(bundle: Bundle) -> str:

@@ -41,6 +41,11 @@ BOARDS = ("sim:raspberry-pi-4b", "sim:raspberry-pi-5")
 SAVING_PERCENT, LOSS_POINTS = 94.1, 0.12
 """BL-DNN's abstract, MNIST."""
 DATA = "mnist"
+PAPER = "BL-DNN, CODES+ISSS 2015"
+NO_MNIST: Mapping[str, Any] = {
+    "paper": PAPER, "bundle": None, "claims": [], "answers": None, "boards": [], "host": None,
+}  # fmt: skip
+"""The document without these figures."""
 _BIG = "big"
 """Names of the big nets that a recipe trained side by side begin so."""
 
@@ -79,7 +84,7 @@ def reproduce_big_little(
     answers = cascade_answers(bundle, backend, frames, labels)
     figures = [board_figures(bundle, name, answers) for name in boards]
     return {
-        "paper": "BL-DNN, CODES+ISSS 2015",
+        "paper": PAPER,
         "bundle": bundle.manifest.name,
         "claims": [
             row
