@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from tests.profile import examples
 
 from edge_infer.lab.tuning import LossTest, samples_needed
+from edge_infer.lab.tuning.binomial_tail import binomial_cdf, log_factorials
 
 
 def trinomial(samples: int, harmed: int, helped: int, p_harmed: float, p_helped: float) -> float:
@@ -75,3 +76,27 @@ def test_what_0_12_points_at_95_percent_take() -> None:
 def test_what_it_cannot_test(arguments: tuple[int, float, float]) -> None:
     with pytest.raises(ValueError, match="no test of a loss"):
         LossTest(*arguments)
+
+
+def test_many_helped_inputs_are_accepted_too_and_no_more_often_than_stated() -> None:
+    test = LossTest(6000, 0.01, 0.95)
+    assert test.accepts(320, 320) and not test.accepts(360, 320)
+    worst = max(test.size(q) for q in np.linspace(0.02, 0.13, 60))
+    assert 0.03 < worst <= 0.05 + 1e-4
+    draws = np.random.default_rng(3).multinomial(6000, (0.06 + 0.01, 0.06, 0.87), 4000)
+    accepted = np.mean([test.accepts(int(i), int(j)) for i, j, _ in draws])
+    assert accepted <= 0.05 + 3 * (0.05 * 0.95 / 4000) ** 0.5
+
+
+def test_the_binomial_distribution_function_is_the_sum_of_its_terms() -> None:
+    random = np.random.default_rng(0)
+    for trials, chance in ((1, 0.5), (40, 0.02), (700, 0.3), (700, 0.999), (30_000, 0.07)):
+        terms = [
+            math.exp(math.lgamma(trials + 1) - math.lgamma(k + 1) - math.lgamma(trials - k + 1)
+                     + k * math.log(chance) + (trials - k) * math.log1p(-chance))
+            for k in range(trials + 1)
+        ]  # fmt: skip
+        most = np.unique([-1, 0, trials, *random.integers(0, trials + 1, 30)])
+        wanted = [sum(terms[: k + 1]) for k in most.tolist()]
+        found = binomial_cdf(most, np.full(len(most), trials), chance, log_factorials(trials))
+        np.testing.assert_allclose(found, wanted, atol=1e-8)

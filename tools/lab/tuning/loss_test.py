@@ -21,9 +21,15 @@ from functools import cached_property, lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_infer.lab.tuning.binomial_tail import binomial_cdf, log_factorials
+
 MOST_HELPED = 250
-"""Counts of helped inputs above this one, or 4 % of the inputs, are never accepted: the region
-stays small enough to sum, and still exact."""
+"""Up to so many helped inputs, or 4 % of all, the critical value is found by summing all counts."""
+_MOST_HELPED_SHARE = 8
+"""Of the inputs, one in so many may be helped: heads on one frozen net answer otherwise than its
+end more often than nets that learned together. More are never accepted."""
+_SHRINK = 0.002
+"""Steps by which the critical value gives way where that many more counts cost too much."""
 _GRID_STEP = 0.2
 """Steps of the nuisance probability, in standard deviations of the count it moves: the probability
 of a region cannot hide a peak between two of them."""
@@ -57,18 +63,63 @@ class LossTest:
     @cached_property
     def most_harmed(self) -> NDArray[np.int64]:
         """The most harmed inputs that are accepted, by the number of helped ones; -1 for none."""
+        critical = self._critical
+        if not math.isfinite(critical):
+            return np.full(1, -1, np.int64)
+        found = self._region(critical)
+        while any(self._chance(found, helped) > 1 - self.confidence for helped in self._wide_grid):
+            critical -= _SHRINK
+            found = self._region(critical)
+        return found
+
+    @cached_property
+    def _critical(self) -> float:
+        """The greatest statistic that is accepted, if not too many inputs are helped."""
         statistic = self._statistic(*self._counts)
         order = np.argsort(statistic, axis=None, kind="stable")
         ranked = statistic.ravel()[order]
         size = np.zeros(len(ranked))
-        for helped in self._nuisance_grid():
+        for helped in self._nuisance_grid(len(self._counts[1])):
             size = np.maximum(size, np.cumsum(self._probabilities(helped).ravel()[order]))
         whole_ties = np.append(ranked[1:] > ranked[:-1], True)
         fit = np.flatnonzero((size <= 1 - self.confidence) & whole_ties)
-        critical = ranked[fit[-1]] if len(fit) else -math.inf
-        accepted = (statistic <= critical).sum(axis=1)
-        lowest = int(self._counts[0][0, 0])
-        return np.where(accepted > 0, lowest + accepted - 1, -1).astype(np.int64)
+        return float(ranked[fit[-1]]) if len(fit) else -math.inf
+
+    def _region(self, critical: float) -> NDArray[np.int64]:
+        """Return the most harmed inputs at which the statistic is no greater, by helped ones."""
+        helped = np.arange(max(1, self.samples // _MOST_HELPED_SHARE) + 1)
+        low = np.full(len(helped), -1)
+        high = np.full(len(helped), math.ceil(self.samples * self.allowed_loss) + len(helped))
+        high = np.minimum(high, self.samples - helped)
+        while (open_ := low < high).any():  # the statistic rises with the harmed ones
+            middle = (low + high + 1) // 2
+            below = self._statistic(middle, helped) <= critical
+            low = np.where(open_ & below, middle, low)
+            high = np.where(open_ & ~below, middle - 1, high)
+        return low.astype(np.int64)
+
+    def _chance(self, region: NDArray[np.int64], helped: float) -> float:
+        """Return how likely a region is at the edge of the hypothesis; see `size`."""
+        n, spread = self.samples, math.sqrt(self.samples * helped)
+        # Eight deviations off, and as many counts where these are few, lies nothing.
+        first = max(0, math.floor(n * helped - 8 * spread - 8))
+        counts = np.arange(first, min(len(region), math.ceil(n * helped + 8 * spread + 16)))
+        if not len(counts):
+            return 0.0
+        logs = self._factorials[n] - self._factorials[counts] - self._factorials[n - counts]
+        logs += (n - counts) * math.log1p(-helped)
+        logs += counts * math.log(helped) if helped else np.where(counts, -np.inf, 0.0)
+        harmed = (helped + self.allowed_loss) / (1 - helped)
+        given = binomial_cdf(region[counts], n - counts, harmed, self._factorials)
+        return float(np.exp(logs) @ given)
+
+    @cached_property
+    def _factorials(self) -> NDArray[np.float64]:
+        return log_factorials(self.samples)
+
+    @cached_property
+    def _wide_grid(self) -> list[float]:
+        return self._nuisance_grid(max(1, self.samples // _MOST_HELPED_SHARE) + 1)
 
     def size(self, helped: float) -> float:
         """Return how likely the counts are accepted at the edge of the hypothesis.
@@ -77,9 +128,7 @@ class LossTest:
             helped: probability that an input is helped; it is harmed with this probability plus
                 the allowed loss.
         """
-        harmed_counts, _ = self._counts
-        region = harmed_counts <= self.most_harmed[:, np.newaxis]
-        return float(self._probabilities(helped)[region].sum())
+        return self._chance(self.most_harmed, helped)
 
     @cached_property
     def _counts(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
@@ -124,7 +173,7 @@ class LossTest:
 
     @cached_property
     def _log_coefficients(self) -> NDArray[np.float64]:
-        factorials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, self.samples + 1)))])
+        factorials = self._factorials
         harmed, helped = self._counts
         found: NDArray[np.float64] = (
             factorials[-1]
@@ -134,10 +183,9 @@ class LossTest:
         )
         return found
 
-    def _nuisance_grid(self) -> list[float]:
-        """Return helped probabilities from 0 to where hardly any count can be accepted."""
-        most = len(self._counts[1]) / self.samples
-        highest = min(1.5 * most, (1 - self.allowed_loss) / 2 * 0.99)
+    def _nuisance_grid(self, counts: int) -> list[float]:
+        """Return helped probabilities from 0 to where hardly any of so many counts is accepted."""
+        highest = min(1.5 * counts / self.samples, (1 - self.allowed_loss) / 2 * 0.99)
         grid, helped = [0.0], 0.02 / self.samples
         while helped < highest:
             grid.append(helped)
