@@ -1,6 +1,7 @@
 """Training, resuming and exporting a tiny net. Needs the `train` extra."""
 
 import dataclasses
+import re
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +10,8 @@ from tests.fakes.bars import bar_splits
 
 from edge_infer.lab.train.dataset import Splits
 from edge_infer.lab.train.recipe import Recipe, parse_recipe
-from edge_infer.lab.train.scores import accuracy, score
+from edge_infer.lab.train.scores import accuracy, score, score_splits
+from edge_infer.lab.train.trained_bundle import make_bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.cut import cut
 from edge_infer.models_tflite.graph import Graph
@@ -206,3 +208,19 @@ def test_littles_go_on_alone_and_the_bigs_stand_still(splits: Splits, tmp_path: 
     after = weights()
     assert after[1:] == before[1:], "weights and moving statistics of both bigs"
     assert all(new != old for new, old in zip(after[0], before[0], strict=True))
+
+
+def test_a_single_net_s_bundle_tells_probabilities(splits: Splits, tmp_path: Path) -> None:
+    from edge_infer.lab.train.pipeline import train_model
+
+    one = RECIPE.replace('"early-exit"\ndesc', '"single"\ndesc')
+    one = one.replace("heads = [[], []]", "heads = [[]]")
+    one = re.sub(r"stages = .*", "stages = [[{ conv = 4 }, { conv = 8, pool = 2 }]]", one)
+    one = re.sub(r'\[\[exits\]\]\nname = "near".*?(?=\[\[exits\]\])', "", one, flags=re.S)
+    one = re.sub(r"\[promise\].*", "", one, flags=re.S)
+    recipe = parse_recipe(one, "bars.toml")
+    model = train_model(recipe, splits, 2, tmp_path / "work")
+    scored = score_splits(model, recipe, splits)
+    bundle = make_bundle(tmp_path / "bars", model, recipe, ("flat", "upright"), splits, scored)
+    (temperature,) = bundle.manifest.thresholds["1.0"].temperatures or ()
+    assert temperature > 0 and bundle.manifest.calibration is not None
