@@ -172,5 +172,6 @@ def test_on_a_terminal_it_is_drawn_and_the_report_follows(tmp_path: Path) -> Non
     assert done.returncode == 0
     assert "answers 300" in text and "h left" in text
     assert "accuracy" in text.split("h left")[-1]
+    assert re.search(r"live view: 300 answers \([\d.]+ m?s of processor time\)", text)
     assert [json.loads(row)["number"] for row in rows.splitlines()] == list(range(300))
     assert screen.count(b"\x1b[?25h") == screen.count(b"\x1b[?25l") > 0  # the cursor is back

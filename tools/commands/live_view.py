@@ -38,8 +38,7 @@ class LiveView(Sink):
         clock_s: real time.
     """
 
-    name = "live view"
-    shows = True
+    name = "live view"  # it keeps nothing, but what it costs is told
     keeps_all = False
     patience_s = 2.0
     wants_power = wants_state = True
