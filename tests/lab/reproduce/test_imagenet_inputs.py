@@ -41,7 +41,9 @@ def test_a_file_is_known_by_its_name(file: str, name: str) -> None:
 
 
 def test_a_net_that_nobody_published_is_named() -> None:
-    with pytest.raises(InputError, match=r"no published network is called my-net; .*efficientnet"):
+    with pytest.raises(
+        InputError, match=r"no published network is called my-net: .*as efficientnet"
+    ):
         network_name(Path("my_net.tflite"))
 
 
@@ -149,6 +151,13 @@ def test_scores_are_kept_and_unreadable_pictures_are_told(
     assert first.logits.shape == (110, 1000)
     assert len(first.skipped) == 1
     assert "broken.jpg" in first.skipped[0]
+    (kept,) = (tmp_path / "kept").iterdir()
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[: len(whole) // 2])
+    score_nets([net], open_pictures(folder), open_backend(), tmp_path / "kept", silent)
+    assert len(kept.read_bytes()) == len(whole), "a damaged file is written anew"
+    with pytest.raises(InputError, match="is no folder to keep scores in"):
+        score_nets([net], open_pictures(folder), open_backend(), kept, silent)
     monkeypatch.setattr(imagenet_scores, "_run", None)
     (again,) = score_nets([net], open_pictures(folder), open_backend(), tmp_path / "kept", silent)
     assert (again.logits == first.logits).all()

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_infer.boards.cost_table import Work
-from edge_infer.lab.costs.networks import network, network_names
+from edge_infer.lab.costs.networks import network
 from edge_infer.models_tflite.classifier import read_classifier
 from edge_infer.models_tflite.errors import ModelNotSupportedError
 from edge_infer.models_tflite.graph import Graph
@@ -111,8 +111,8 @@ def network_name(path: Path) -> str:
         network(name)
     except ValueError:
         raise InputError(
-            f"{path.name}: no published network is called {name}; call the file after one of "
-            f"{', '.join(network_names())}"
+            f"{path.name}: no published network is called {name}: call the file after the one that "
+            "it is, as efficientnet-lite2.tflite or mobilenet_v1_0.75_192_quant.tflite"
         ) from None
     return name
 

@@ -4,6 +4,8 @@ import hashlib
 import json
 import os
 import tempfile
+import zipfile
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -113,9 +115,11 @@ def score_nets(
         progress: called with what is under way.
 
     Raises:
-        InputError: fewer than `SMALLEST` pictures can be read.
+        InputError: fewer than `SMALLEST` pictures can be read, or `kept` is a file.
         CalibrationError: a net answers at chance.
     """
+    if kept.exists() and not kept.is_dir():
+        raise InputError(f"{kept}: is no folder to keep scores in")
     return [_scored(net, pictures, backend, kept, progress) for net in nets]
 
 
@@ -124,10 +128,8 @@ def _scored(
 ) -> NetScores:
     of = json.dumps([net.sha256, pictures.digest, *asdict(backend.info).values()])
     path = kept / f"{net.name}-{hashlib.sha256(of.encode()).hexdigest()[:12]}.npz"
-    if path.is_file():
-        with np.load(path) as file:
-            arrays = dict(file)
-    else:
+    arrays = _load(path)
+    if arrays is None:
         arrays = _run(net, pictures, backend, progress)
         _save(path, arrays)
     found = NetScores(
@@ -141,6 +143,16 @@ def _scored(
         )
     check_above_chance(found.logits.argmax(axis=1), found.labels, net.name)
     return found
+
+
+def _load(path: Path) -> dict[str, NDArray[Any]] | None:
+    """Return what is kept; None where nothing is, or a damaged file: it is computed anew."""
+    try:
+        with path.open("rb") as opened, np.load(opened) as file:
+            found = dict(file)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile, zlib.error):
+        return None
+    return found if set(found) == {"logits", "labels", "names", "skipped"} else None
 
 
 def _run(

