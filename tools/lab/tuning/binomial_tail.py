@@ -47,15 +47,16 @@ def binomial_cdf(
 
 def _fraction(a: NDArray[Any], b: NDArray[Any], x: Array) -> Array:
     """Return the continued fraction of the incomplete beta function."""
-    upper = np.ones(len(a))
-    lower = 1 / _off_zero(1 - (a + b) * x / (a + 1))
+    upper: Array = np.ones(len(a))
+    first: Array = 1 - (a + b) * x / (a + 1)
+    lower = 1 / _off_zero(first)
     value = lower.copy()
     for step in range(1, _STEPS):
         even = step * (b - step) * x / ((a + 2 * step - 1) * (a + 2 * step))
         odd = -(a + step) * (a + b + step) * x / ((a + 2 * step) * (a + 2 * step + 1))
         for term in (even, odd):
-            lower = 1 / _off_zero(1 + term * lower)
-            upper = _off_zero(1 + term / upper)
+            lower = 1 / _off_zero(np.asarray(1 + term * lower))
+            upper = _off_zero(np.asarray(1 + term / upper))
             change = upper * lower
             value = value * change
         if not len(change) or float(np.abs(change - 1).max()) < _PRECISION:
