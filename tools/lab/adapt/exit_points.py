@@ -106,11 +106,6 @@ def named_points(graph: Graph, points: ExitPoints, names: Sequence[str]) -> list
     found = {point.tensor.index: point for point in (_named(graph, points, n) for n in names)}
     if len(found) < len(names):
         raise AdaptError(f"--at names a tensor twice: {', '.join(names)}")
-    if points.last.tensor.index in found:
-        raise AdaptError(
-            f"--at {points.last.name}: that is where the last exit is anyway; name tensors "
-            "before it"
-        )
     return sorted(found.values(), key=lambda point: point.macs)
 
 
@@ -128,6 +123,10 @@ def _named(graph: Graph, points: ExitPoints, name: str) -> ExitPoint:
             f"at, 1 to {len(points.early)} or by name"
         )
     index, node = computed[name]
+    if index == points.last.tensor.index:
+        raise AdaptError(
+            f"--at {name}: that is where the last exit is anyway; name tensors before it"
+        )
     tensor, op = graph.tensors[index], graph.nodes[node].op
     reason = unreadable(tensor)
     if reason is None and tensor.shape[-1] < _LEAST_VALUES:
