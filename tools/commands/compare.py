@@ -31,6 +31,7 @@ from edge_infer.commands.options import (
 from edge_infer.commands.quantities import RATE, SEED, Duration, Number
 from edge_infer.commands.render import check_picture, emit, note, warn
 from edge_infer.commands.run_options import PolicyText, policy_help
+from edge_infer.commands.work_options import WorkOptions, work_options
 from edge_infer.lab.comparison.comparison import NETS
 from edge_infer.lab.comparison.comparison_document import compare
 from edge_infer.lab.comparison.conditions import Conditions
@@ -116,7 +117,8 @@ from edge_infer.runtime.stage_costs import measured_table
     type=Number(0, 100),
     default=1.0,
     show_default=True,
-    help="Percentage points that planned-joint and pruning may lose by ratios, on average.",
+    help="Percentage points that planned-joint and pruning may lose by ratios, and planned-leaving "
+    "by where it leaves, on average.",
 )
 @option(
     "--target",
@@ -128,6 +130,7 @@ from edge_infer.runtime.stage_costs import measured_table
 @option("--cost-table", type=click.Path(path_type=Path), help="A table that measure wrote.")
 @option("--strict", is_flag=True, help="Fail if no operating point can meet the deadline.")
 @option("--plot", type=click.Path(path_type=Path), help="Write a picture: .png, .svg or .pdf.")
+@work_options
 @power_budget_option
 @battery_option
 @hours_option
@@ -162,6 +165,7 @@ def compare_command(
     cost_table: Path | None,
     strict: bool,
     plot: Path | None,
+    work: WorkOptions,
     power_budget: int | None,
     battery: int | None,
     hours: float | None,
@@ -187,11 +191,12 @@ def compare_command(
         target_ns=target, disturbances=_disturbances(slowdown, cap, disturb_at, frames),
         truth=IDEAL if ideal else DISTURBED,
     )  # fmt: skip
-    document = compare(
-        opened, conditions, policies, data=data, images=images, backend=kernels, table=own_table,
-        static=[open_named_bundle(name) for name in static] or None, sensitivity=sensitivity,
-        progress=note,
-    )  # fmt: skip
+    with work.open() as running:
+        document = compare(
+            opened, conditions, policies, data=data, images=images, backend=kernels,
+            table=own_table, static=[open_named_bundle(name) for name in static] or None,
+            sensitivity=sensitivity, progress=note, work=running,
+        )  # fmt: skip
     for message in document["warnings"]:
         warn(message)
     if plot is not None:

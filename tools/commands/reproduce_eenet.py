@@ -24,6 +24,7 @@ from edge_infer.commands.quantities import energy_text
 from edge_infer.commands.render import emit, note, table, warn
 from edge_infer.commands.reproduce import claims_report
 from edge_infer.commands.reproduce_live import LiveGiven, reproduce_live
+from edge_infer.commands.work_options import WorkOptions, work_options
 from edge_infer.lab.reproduce.eenet import reproduce_eenet
 from edge_infer.lab.reproduce.eenet_grid import EARNABLE, TOLERATED
 from edge_infer.models_tflite import open_bundle
@@ -71,6 +72,7 @@ from edge_infer.models_tflite.backend import open_backend
         help="Run frames for real on this board, metered, beside what the model says.")  # fmt: skip
 @option("--profile", "profile", type=click.Path(path_type=Path, exists=True, dir_okay=False),
         help="With --live: the model is of this profile, as boards survey writes one.")  # fmt: skip
+@work_options
 @backend_option
 @resolver_option
 @json_option
@@ -92,6 +94,7 @@ def eenet_command(
     ablation: bool,
     live: bool,
     profile: Path | None,
+    work: WorkOptions,
     backend: str | None,
     resolver: str,
     as_json: bool,
@@ -106,24 +109,26 @@ def eenet_command(
         return
     if sweep and source is ParameterSource.COMMANDLINE:
         raise click.UsageError(f"--sweep has its own loads: leave --load {load:g} out")
-    document = reproduce_eenet(
-        open_bundle(bundle),
-        data,
-        boards,
-        load=load,
-        sweep=sweep,
-        static=[open_bundle(name) for name in static] or None,
-        sensitivity=sensitivity,
-        ideal=ideal,
-        frames=frames,
-        images=images,
-        threads=threads,
-        time_scale=time_scale,
-        ablation=ablation,
-        grid=[open_bundle(name) for name in others] if grid else None,
-        backend=open_backend(backend, resolver),
-        progress=note,
-    )
+    with work.open() as running:
+        document = reproduce_eenet(
+            open_bundle(bundle),
+            data,
+            boards,
+            load=load,
+            sweep=sweep,
+            static=[open_bundle(name) for name in static] or None,
+            sensitivity=sensitivity,
+            ideal=ideal,
+            frames=frames,
+            images=images,
+            threads=threads,
+            time_scale=time_scale,
+            ablation=ablation,
+            grid=[open_bundle(name) for name in others] if grid else None,
+            backend=open_backend(backend, resolver),
+            progress=note,
+            work=running,
+        )
     for message in document["warnings"]:
         warn(message)
     emit(as_json, document, _report(document))

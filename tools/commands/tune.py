@@ -27,10 +27,12 @@ from edge_infer.commands.tune_report import (
     tell_inputs,
     tune_report,
 )
+from edge_infer.commands.work_options import WorkOptions, work_options
 from edge_infer.lab.tuning import LossBound
 from edge_infer.lab.tuning.promise_check import check_promise
 from edge_infer.lab.tuning.tuning import Tuning, tune, tuned_draft
 from edge_infer.lab.tuning.tuning_document import tune_document
+from edge_infer.lab.work import Work
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.build import write_bundle
@@ -180,6 +182,7 @@ tune_options = options_as(
     help="Only make a probability of each exit's confidence, at every ratio. With one exit it is "
     "what tune does.",
 )
+@work_options
 @json_option
 def tune_command(
     bundle: str,
@@ -193,6 +196,7 @@ def tune_command(
     recording: str | None,
     changes: float,
     keep_thresholds: bool,
+    work: WorkOptions,
     as_json: bool,
 ) -> None:
     """Choose the exit thresholds of a BUNDLE and fit its predictor and confidence, for one board.
@@ -217,7 +221,8 @@ def tune_command(
     found = tuning.tune(opened, background)
     tell_inputs(found.data)
     if draws is not None:
-        _check(found, draws, as_json)
+        with work.open() as running:
+            _check(found, draws, running, as_json)
         return
     document = tune_document(found)
     if plot is not None:
@@ -229,14 +234,14 @@ def tune_command(
     emit(as_json, {"path": str(written.path)} | document, f"{tune_report(document)}\n\n{out}")
 
 
-def _check(found: Tuning, draws: int, as_json: bool) -> None:
+def _check(found: Tuning, draws: int, work: Work, as_json: bool) -> None:
     rows = check_promise(
         found.outcomes,
         found.costs.energy_nj,
         found.loss_bound.confidence,
         draws,
         seed=found.seed,
-        progress=note,
+        work=work,
     )
     source = found.data.source
     text = f"{draws} sets drawn from {len(found.data)} inputs of {source}\n{promise_report(rows)}"

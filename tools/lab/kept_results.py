@@ -23,6 +23,8 @@ _KNOWN = {
     ("numpy._core.multiarray", "_reconstruct"),
     ("numpy._core.multiarray", "scalar"),
     ("edge_infer.lab.replay.result", "ReplayResult"),
+    ("edge_infer.lab.comparison.replays", "PrunedNet"),
+    ("edge_infer.boards.cost_table", "OperatingPoint"),
 }
 """What a kept result may hold besides plain values: a file of somebody else's runs nothing here."""
 

@@ -5,6 +5,7 @@ results are the same whatever ran them, and in which order. `InProcess` runs the
 on this computer's cores, `Cluster` (work_cluster.py) on a Dask scheduler's workers.
 """
 
+import copyreg
 import hashlib
 import multiprocessing
 import pickle
@@ -20,6 +21,7 @@ from contextlib import suppress
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from edge_infer.lab.kept_results import KeptResults
@@ -31,8 +33,16 @@ C = TypeVar("C")
 R = TypeVar("R")
 _DEATHS_WITHOUT_A_RESULT = 3
 """In a row: then a cell ends its worker, and would end every other."""
-_ONE_AT_A_TIME = threading.Lock()
+_ONE_AT_A_TIME = threading.RLock()
 """A worker of several threads has one set of shared data, and one interpreter lock anyway."""
+
+
+def _read_only(found: dict[Any, Any]) -> MappingProxyType[Any, Any]:
+    return MappingProxyType(found)
+
+
+# Read-only maps, as profiles have, travel as what they show.
+copyreg.pickle(MappingProxyType, lambda found: (_read_only, (dict(found),)))
 
 
 class Crew(Protocol):

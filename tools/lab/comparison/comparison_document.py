@@ -18,10 +18,11 @@ from edge_infer.lab.comparison.comparison_frames import (
 )
 from edge_infer.lab.comparison.conditions import Conditions
 from edge_infer.lab.comparison.replays import PRUNING, PrunedNet
-from edge_infer.lab.comparison.sensitivity import intervals
+from edge_infer.lab.comparison.sensitivity import all_intervals
 from edge_infer.lab.comparison.static_nets import StaticNet, static_nets
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.replay.result import ReplayResult
+from edge_infer.lab.work import IN_PROCESS, Work
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.manifest import FULL_RATIO
@@ -48,6 +49,7 @@ def compare(
     static: Sequence[Bundle] | None = None,
     sensitivity: bool = False,
     progress: Progress = silent,
+    work: Work = IN_PROCESS,
 ) -> dict[str, Any]:
     """Compare policies on one board, with the same frames and the same arrivals for all.
 
@@ -66,6 +68,7 @@ def compare(
             their ratios. None for none.
         sensitivity: also how far the figures hang on those that nobody settled.
         progress: called with what is scored and replayed.
+        work: runs the policies, and the boards of the sensitivity.
 
     Returns:
         What `edge-infer compare --json` prints (schemas/compare.schema.json).
@@ -90,9 +93,9 @@ def compare(
         nets = read_statics(bundle, scored, static, kernels, data, images, progress)
     comparison = Comparison(bundle, scored, conditions, table, narrower, progress, statics=nets)
     chosen = policies or comparison.policies()
-    document = compare_document(comparison, comparison.run(chosen))
+    document = compare_document(comparison, comparison.run(chosen, work))
     if sensitivity:
-        document["sensitivity"] = _sensitivity(comparison, chosen)
+        document["sensitivity"] = _sensitivity(comparison, chosen, work)
     return document
 
 
@@ -120,20 +123,27 @@ def read_statics(
     return nets
 
 
-def _sensitivity(comparison: Comparison, policies: Sequence[str]) -> list[dict[str, Any]]:
+def _sensitivity(
+    comparison: Comparison, policies: Sequence[str], work: Work
+) -> list[dict[str, Any]]:
     """Return the interval of each policy's saving against the classic net."""
-    names = [CLASSIC_POLICY, *(p for p in policies if p != CLASSIC_POLICY)]
+    names = (CLASSIC_POLICY, *(p for p in policies if p != CLASSIC_POLICY))
+    profile = load_profile(comparison.conditions.board.removeprefix("sim:"))
+    found = all_intervals(
+        lambda boards: work.map(_savings, comparison, [(b, names) for b in boards], "boards"),
+        profile,
+    )
+    return [{"policy": name, **interval} for name, interval in found.items()]
 
-    def figures(profile: BoardProfile) -> dict[str, float]:
-        results = {r.policy: r.net_nj for r in comparison.on(profile).run(names)}
-        classic = results.pop(CLASSIC_POLICY)
-        return {policy: 100 * (1 - nj / classic) for policy, nj in results.items()}
 
-    board = comparison.conditions.board.removeprefix("sim:")
-    return [
-        {"policy": name, **interval}
-        for name, interval in intervals(figures, load_profile(board)).items()
-    ]
+def _savings(
+    comparison: Comparison, cell: tuple[BoardProfile, tuple[str, ...]]
+) -> dict[str, float]:
+    """Return what policies save against the classic net on a board with other figures, in %."""
+    profile, names = cell
+    results = {r.policy: r.net_nj for r in comparison.on(profile).run(names)}
+    classic = results.pop(CLASSIC_POLICY)
+    return {policy: 100 * (1 - nj / classic) for policy, nj in results.items()}
 
 
 def compare_document(comparison: Comparison, results: Sequence[ReplayResult]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Each of them is put to both ends of its range, and all together are drawn from t
 interval of a figure is the middle 90 % of the drawn boards; it hangs on what moves it most.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -17,15 +17,23 @@ MIDDLE = (5, 95)
 """Percentiles of the drawn boards."""
 
 Figures = Callable[[BoardProfile], Mapping[str, float]]
+FiguresOfAll = Callable[[Sequence[BoardProfile]], Sequence[Mapping[str, float]]]
 
 
 def intervals(
     figures: Figures, profile: BoardProfile, count: int = DRAWN, seed: int = 0
 ) -> dict[str, dict[str, Any]]:
+    """Return the intervals of figures that are asked for board by board (`all_intervals`)."""
+    return all_intervals(lambda boards: [figures(board) for board in boards], profile, count, seed)
+
+
+def all_intervals(
+    figures: FiguresOfAll, profile: BoardProfile, count: int = DRAWN, seed: int = 0
+) -> dict[str, dict[str, Any]]:
     """Return the interval of each figure, and what it hangs on.
 
     Args:
-        figures: by name, of a board.
+        figures: by name, of each of some boards.
         profile: the board as it is.
         count: boards to draw.
         seed: of the draw.
@@ -34,12 +42,14 @@ def intervals(
         By name: interval (two ends), hangs_on (key of the board's figure, None where nothing moves
         it) and its swing (what the figure comes to at the ends of that key's range).
     """
-    own = figures(profile)
+    moved = list(one_by_one(profile))
+    boards = [profile, *(other for _, other in moved), *drawn(profile, count, seed)]
+    own, *found = figures(boards)
     ends: dict[str, dict[str, list[float]]] = {name: {} for name in own}
-    for key, other in one_by_one(profile):
-        for name, value in figures(other).items():
+    for (key, _), row in zip(moved, found, strict=False):
+        for name, value in row.items():
             ends[name].setdefault(key, []).append(value)
-    rows = [figures(other) for other in drawn(profile, count, seed)]
+    rows = found[len(moved) :]
     return {
         name: {"value": own[name], **_interval([row[name] for row in rows], ends[name])}
         for name in own

@@ -5,12 +5,12 @@ exit are from its abstract, 72.9 % is its sibling's (Predictive Exit, AAAI 2023)
 and deadlines are not known; ours are stated: periodic frames, deadline = period.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from edge_infer.boards.profile import load_profile
+from edge_infer.boards.profile import BoardProfile, load_profile
 from edge_infer.boards.simulated.truth import DISTURBED, IDEAL
 from edge_infer.lab.comparison.comparison import CLASSIC_POLICY, Comparison
 from edge_infer.lab.comparison.comparison_document import (
@@ -22,12 +22,13 @@ from edge_infer.lab.comparison.comparison_document import (
 )
 from edge_infer.lab.comparison.comparison_frames import ComparisonFrames, read_frames
 from edge_infer.lab.comparison.conditions import Conditions
-from edge_infer.lab.comparison.sensitivity import intervals, moved_to
+from edge_infer.lab.comparison.sensitivity import all_intervals, moved_to
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.replay.costs import Disturbance
 from edge_infer.lab.replay.result import ReplayResult
-from edge_infer.lab.reproduce.eenet_grid import grid_cells
+from edge_infer.lab.reproduce.eenet_grid import Pair, grid_cells
 from edge_infer.lab.reproduce.paper import Better, claim, simulated_boards
+from edge_infer.lab.work import IN_PROCESS, Work
 from edge_infer.models_tflite import Bundle, open_bundle, shipped_names
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.manifest import FULL_RATIO
@@ -99,6 +100,7 @@ def reproduce_eenet(
     grid: Sequence[Bundle] | None = None,
     backend: Backend | None = None,
     progress: Progress = silent,
+    work: Work = IN_PROCESS,
 ) -> dict[str, Any]:
     """Return the document of `reproduce eenet --json` (schema of that name).
 
@@ -120,7 +122,8 @@ def reproduce_eenet(
         grid: also every board, workload and deadline; of these bundles too, on their own samples
             if they have any. None for no grid.
         backend: to run the stages with; the default if None.
-        progress: called with what is scored and replayed.
+        progress: called with what is scored.
+        work: runs boards, loads and cells.
 
     Raises:
         RunError: there are no frames, or a board offers none of the threads.
@@ -148,28 +151,27 @@ def reproduce_eenet(
         for name in names
         for each in (LOADS if sweep else (load,))
     ]  # fmt: skip
-    for each in conditions:
-        comparison = Comparison(*main, each, progress=progress, statics=nets)
-        document["claims"] += _claims(comparison, sensitivity)
-        document["warnings"] += comparison.warnings
+    ours = (*main, nets)
+    told = work.map(_told, ours, conditions, "boards and loads")
+    for each, (figures, origin, warnings) in zip(conditions, told, strict=True):
+        moved = _moved(ours, each, figures, work) if sensitivity else {}
+        document["claims"] += _claims(each, figures, origin, moved)
+        document["warnings"] += warnings
     if ablation:
-        document["ablation"] = [
-            row
+        cells = [
+            Conditions(name, load=load, frames=frames, threads=threads, time_scale=time_scale)
             for name in names
-            for row in _ablation_rows(
-                *main,
-                Conditions(name, load=load, frames=frames, threads=threads, time_scale=time_scale),
-                progress,
-            )
         ]
+        rows = work.map(_ablation_rows, main, cells, "boards, part by part")
+        document["ablation"] = [row for board in rows for row in board]
     if grid is not None:
-        pairs = [(*main, nets)]
+        pairs: list[Pair] = [ours]
         for other in grid:
             own = data if other.samples() is None else None
             scored = read_frames(other, kernels, own, images, FULL_RATIO, progress)
             rival = read_statics(other, scored, rivals(other), kernels, own, images, progress)
             pairs.append((other, scored, rival))
-        document["grid"] = grid_cells(pairs, names, time_scale, progress)
+        document["grid"] = grid_cells(pairs, names, time_scale, work)
     return document
 
 
@@ -186,26 +188,43 @@ def rivals(bundle: Bundle) -> list[Bundle]:
     ]
 
 
-def _claims(comparison: Comparison, sensitivity: bool) -> list[dict[str, Any]]:
+def _told(ours: Pair, conditions: Conditions) -> tuple[dict[str, float], str, list[str]]:
+    """Return the figures of one board and load, where they are from, and what is odd."""
+    bundle, frames, nets = ours
+    comparison = Comparison(bundle, frames, conditions, statics=nets)
+    figures = _figures(comparison)
+    return figures, energy_origin(comparison), comparison.warnings
+
+
+def _moved(
+    ours: Pair, conditions: Conditions, figures: Mapping[str, float], work: Work
+) -> dict[str, dict[str, Any]]:
+    """Return how far each figure hangs on figures of the board that nobody settled."""
+    bundle, frames, nets = ours
+    comparison = Comparison(bundle, frames, conditions, statics=nets)
+    profile = load_profile(conditions.board.removeprefix("sim:"))
+    found = all_intervals(
+        lambda boards: work.map(_figures_on, comparison, boards, f"boards as {conditions.board}"),
+        profile,
+    )
+    # Over fewer frames a figure is another one; how far it moves is what counts.
+    return {name: moved_to(figures[name], found[name]) for name in found if name in figures}
+
+
+def _figures_on(comparison: Comparison, profile: BoardProfile) -> dict[str, float]:
+    return _figures(comparison.on(profile))
+
+
+def _claims(
+    conditions: Conditions, figures: Mapping[str, float], origin: str,
+    moved: Mapping[str, dict[str, Any]],
+) -> list[dict[str, Any]]:  # fmt: skip
     """Return the claims for one board and load."""
-    figures, conditions = _figures(comparison), comparison.conditions
-    found: dict[str, dict[str, Any]] = {}
-    if sensitivity:
-        profile = load_profile(conditions.board.removeprefix("sim:"))
-        # Over fewer frames a figure is another one; how far it moves is what counts.
-        found = {
-            name: moved_to(figures[name], interval)
-            for name, interval in intervals(
-                lambda other: _figures(comparison.on(other)), profile
-            ).items()
-            if name in figures
-        }
-    origin = energy_origin(comparison)
     return [
         claim(
             name, conditions.board, claimed, figures[name], unit, better,
             "measured" if name in OF_ACCURACY else origin,
-            None if name in OF_ACCURACY else found.get(name),
+            None if name in OF_ACCURACY else moved.get(name),
             load=conditions.load or 0.0, time_scale=conditions.time_scale,
         )
         for name, (claimed, unit, better) in CLAIMED.items()
@@ -266,13 +285,14 @@ def _gross_saving(ours: ReplayResult, theirs: ReplayResult) -> float:
 
 
 def _ablation_rows(
-    bundle: Bundle, frames: ComparisonFrames, conditions: Conditions, progress: Progress
+    main: tuple[Bundle, ComparisonFrames], conditions: Conditions
 ) -> list[dict[str, Any]]:
     """Return what each part of the governor earns on one board: the parts added one by one."""
+    bundle, frames = main
     documents = {}
     for free in (False, True):
         own = replace(conditions, threads=THREADS if free else (1,))
-        comparison = Comparison(bundle, frames, own, progress=progress)
+        comparison = Comparison(bundle, frames, own)
         needed = [policy for policy, _, own_free in STEPS if own_free == free]
         names = [p for p in comparison.policies() if p in needed or p.startswith(FIXED)]
         documents[free] = compare_document(comparison, comparison.run(names))
@@ -288,15 +308,15 @@ def _ablation_rows(
             "earned_percent": None if before is None else 100 * (1 - net_uj / before),
         })  # fmt: skip
         before = net_uj
-    return rows + _feedback_rows(bundle, frames, conditions, progress)
+    return rows + _feedback_rows(bundle, frames, conditions)
 
 
 def _feedback_rows(
-    bundle: Bundle, frames: ComparisonFrames, conditions: Conditions, progress: Progress
+    bundle: Bundle, frames: ComparisonFrames, conditions: Conditions
 ) -> list[dict[str, Any]]:
     """Return what feedback does on a board that is slower than its table: it buys misses off."""
     own = replace(conditions, threads=(1,), disturbances=(Disturbance(0, SLOWER),))
-    comparison = Comparison(bundle, frames, own, progress=progress)
+    comparison = Comparison(bundle, frames, own)
     results = comparison.run([policy for policy, _ in FEEDBACK])
     document = compare_document(comparison, results)
     return [

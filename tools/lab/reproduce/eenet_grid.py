@@ -10,7 +10,7 @@ from edge_infer.lab.comparison.comparison_document import best_row, compare_docu
 from edge_infer.lab.comparison.comparison_frames import ComparisonFrames
 from edge_infer.lab.comparison.conditions import Conditions
 from edge_infer.lab.comparison.static_nets import StaticNet
-from edge_infer.lab.progress import Progress, silent
+from edge_infer.lab.work import IN_PROCESS, Work
 from edge_infer.models_tflite import Bundle
 from edge_infer.runtime.planning.problem import marginal_exits
 from edge_infer.runtime.policies.policy import fixed_policies
@@ -30,11 +30,15 @@ EARNABLE = 1.03
 TOLERATED = 1.02
 
 
+Pair = tuple[Bundle, ComparisonFrames, Sequence[StaticNet]]
+"""A bundle, its frames and the static nets that are its rivals."""
+
+
 def grid_cells(
-    pairs: Sequence[tuple[Bundle, ComparisonFrames, Sequence[StaticNet]]],
+    pairs: Sequence[Pair],
     boards: Sequence[str],
     time_scale: float,
-    progress: Progress = silent,
+    work: Work = IN_PROCESS,
 ) -> list[dict[str, Any]]:
     """Return every cell of the grid.
 
@@ -42,31 +46,30 @@ def grid_cells(
         pairs: bundles, their frames and the static nets that are their rivals.
         boards: names of boards with a cost table.
         time_scale: stage times and energies times this.
-        progress: called with the policy that is replayed.
+        work: runs the cells.
     """
-    return [
-        _cell(bundle, frames, nets, progress, Conditions(
+    cells = [
+        (index, Conditions(
             board, workload, load, deadline_periods=periods, time_scale=time_scale,
             frames=RANDOM_FRAMES if workload in RANDOM else FRAMES,
         ))
-        for bundle, frames, nets in pairs
+        for index in range(len(pairs))
         for board in boards
         for workload, load in WORKLOADS
         for periods in DEADLINE_PERIODS
     ]  # fmt: skip
+    return work.map(_cell, tuple(pairs), cells, "cells of the grid")
 
 
-def _cell(
-    bundle: Bundle, frames: ComparisonFrames, nets: Sequence[StaticNet], progress: Progress,
-    conditions: Conditions,
-) -> dict[str, Any]:  # fmt: skip
-    whole = Comparison(bundle, frames, conditions, progress=progress, statics=nets)
+def _cell(pairs: Sequence[Pair], cell: tuple[int, Conditions]) -> dict[str, Any]:
+    (bundle, frames, nets), conditions = pairs[cell[0]], cell[1]
+    whole = Comparison(bundle, frames, conditions, statics=nets)
     document, rows = _compared(whole, COMPARED)
     best, ours = best_row(document["policies"], "baseline"), rows["planned"]
     limits, limited = document, rows
     if conditions.workload in RANDOM:
         fewer = dataclasses.replace(conditions, frames=FRAMES)
-        shorter = Comparison(bundle, frames, fewer, progress=progress)
+        shorter = Comparison(bundle, frames, fewer)
         limits, limited = _compared(shorter, ("planned", "oracle"))
     fixed, oracle = limited.get(limits["best_fixed"] or ""), limited.get("oracle")
     against, static = _over(ours, best), document["static"] and document["static"]["best"]

@@ -1,11 +1,11 @@
 """Does the promise hold? Calibration sets drawn from a pool that is taken for the population."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.tuning import (
     ExitOutcomes,
     LossBound,
@@ -13,6 +13,7 @@ from edge_infer.lab.tuning import (
     choose_thresholds,
     split_calibration,
 )
+from edge_infer.lab.work import IN_PROCESS, Work
 
 LOSSES = (0.001, 0.005, 0.01, 0.02)
 SIZES = (500, 2000, 5000)
@@ -26,7 +27,7 @@ def check_promise(
     losses: Sequence[float] = LOSSES,
     sizes: Sequence[int] = SIZES,
     seed: int = 0,
-    progress: Progress = silent,
+    work: Work = IN_PROCESS,
 ) -> list[dict[str, Any]]:
     """Tune on many sets drawn from a pool and count how often the pool's loss is above the allowed.
 
@@ -37,33 +38,36 @@ def check_promise(
         draws: sets for each size and loss_bound.
         losses: bounds, as shares.
         sizes: inputs in a set.
-        seed: of the draws.
-        progress: called with each size and loss_bound.
+        seed: of the draws; each size and loss bound has draws of its own.
+        work: runs them.
 
     Returns:
         A row for each size and loss_bound: the share of draws whose thresholds break the promise on
         the pool, the bound on it (1 - confidence and two standard errors), the share of draws that
         could promise nothing and kept the plain net, and the mean energy used of the last exit's.
     """
-    random = np.random.default_rng(seed)
-    rows = []
-    for size in sizes:
-        for loss in losses:
-            progress(f"{draws} draws of {size} at {100 * loss:g} points")
-            rows.append(
-                _row(pool, exit_energy_nj, LossBound(loss, confidence), size, draws, random)
-            )
-    return rows
+    cells = [
+        _Cell(LossBound(loss, confidence), size, draws, (seed, row, column))
+        for row, size in enumerate(sizes)
+        for column, loss in enumerate(losses)
+    ]
+    return work.map(_row, (pool, tuple(exit_energy_nj)), cells, "sizes and bounds")
 
 
-def _row(
-    pool: ExitOutcomes,
-    exit_energy_nj: Sequence[float],
-    loss_bound: LossBound,
-    size: int,
-    draws: int,
-    random: np.random.Generator,
-) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class _Cell:
+    """A row of the check, with its own draws."""
+
+    loss_bound: LossBound
+    size: int
+    draws: int
+    seed: tuple[int, ...]
+
+
+def _row(shared: tuple[ExitOutcomes, Sequence[float]], cell: _Cell) -> dict[str, Any]:
+    pool, exit_energy_nj = shared
+    loss_bound, size, draws = cell.loss_bound, cell.size, cell.draws
+    random = np.random.default_rng(cell.seed)
     broken = none = 0
     spent = []
     for _ in range(draws):
