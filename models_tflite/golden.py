@@ -1,6 +1,6 @@
 """How golden vectors are made: frames, the scores of every stage, and which margins are wide."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ _LEAST_WIDE_LSB = 8
 
 
 def run_all(
-    stages: Sequence[LoadedStage], frames: NDArray[Any] | Sequence[NDArray[Any]]
+    stages: Sequence[LoadedStage], frames: NDArray[Any] | Iterable[NDArray[Any]]
 ) -> tuple[NDArray[Any], ...]:
     """Run every stage on every frame, whatever its exit would decide.
 

@@ -10,6 +10,7 @@ from rich.console import Console
 from edge_infer.commands.progress import QUIET_S, Bar, RunProgress, _UnderWay, bar, under_way
 from edge_infer.commands.render import end_progress, note
 from edge_infer.commands.root import COMMANDS, LONG, run_line
+from edge_infer.lab.progress import counted
 
 ESCAPE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
 
@@ -98,6 +99,40 @@ def test_a_long_command_is_not_silent_on_a_terminal(monkeypatch: pytest.MonkeyPa
     assert run_line(["boards", "list"]) == 0
     assert begun == ["tune"]
     assert set(COMMANDS) >= LONG
+
+
+def test_what_is_counted_gets_a_bar_until_the_next_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    console, screen = terminal()
+    job = _UnderWay()
+    now, bars = [0.0], list[Bar]()
+
+    def drawn(unit: str) -> Bar:
+        bars.append(Bar(unit, console, lambda: now[0]))
+        return bars[-1]
+
+    monkeypatch.setattr("edge_infer.commands.progress.under_way", job)
+    monkeypatch.setattr("edge_infer.commands.progress.Bar", drawn)
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    told: list[str] = []
+
+    class Shown:
+        count = staticmethod(job.count)
+
+        def __call__(self, sentence: str) -> None:
+            told.append(sentence)
+
+    for _ in counted(range(400), "inputs", Shown()):
+        now[0] += 0.01
+    assert len(bars) == 1 and bars[0].progress is not None
+    bars[0].progress.refresh()
+    text = ESCAPE.sub("", screen.getvalue())
+    assert " inputs" in text and "/s" in text and "left" in text
+    job.end()
+    size = len(screen.getvalue())
+    assert list(counted("abc", "inputs", told.append)) == ["a", "b", "c"]  # who cannot count
+    assert len(screen.getvalue()) == size
 
 
 def test_a_run_that_read_for_long_shows_its_bar_at_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -98,7 +98,7 @@ class Bar:
         )
         self._task = self.progress.add_task(self._unit, total=None, rate="")
         _begun_before(self.progress)
-        under_way.end()
+        under_way.end_status()
         self.progress.start()
 
 
@@ -157,9 +157,12 @@ class _UnderWay:
         self._status: Any = None
         self.begun_s: float | None = None
         """When the command began, where that is known."""
+        self._bar: Bar | None = None
+        self._counted_s = 0.0
 
     def begin(self, sentence: str) -> None:
         """Take up a job; it is shown once it has lasted `QUIET_S`."""
+        self._end_bar()
         with self._lock:
             self._end()
             self.begun_s = self.begun_s or time.monotonic()
@@ -167,10 +170,29 @@ class _UnderWay:
             self._timer.daemon = True
             self._timer.start()
 
+    def count(self, unit: str, done: int, total: int) -> None:
+        """Show how far the job is, in place of since when; cheap enough for each of many."""
+        now_s = time.monotonic()
+        if now_s - self._counted_s < 0.5 / _REFRESH_HZ:
+            return
+        self._counted_s = now_s
+        self._bar = self._bar or Bar(unit)
+        self._bar.show(done, total)
+
     def end(self) -> None:
         """Nothing is under way any more."""
+        self._end_bar()
+        self.end_status()
+
+    def end_status(self) -> None:
+        """Take away since when it is under way: a bar tells more."""
         with self._lock:
             self._end()
+
+    def _end_bar(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+            self._bar = None
 
     def _end(self) -> None:
         if self._timer is not None:

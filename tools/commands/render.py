@@ -70,15 +70,24 @@ def warn(message: str) -> None:
     say(printable(f"warning: {message}"))
 
 
-def note(message: str, *, over: bool = False) -> None:
-    """Print one line of progress to standard error, on a terminal only.
+class _Note:
+    """Prints progress to standard error, on a terminal only."""
 
-    Unless the next line comes soon, it is shown below how long this has been under way.
-    """
-    if sys.stderr.isatty():
-        _print(printable(message), err=True, over=over)
-        if not over:
-            begin_progress(message)
+    def __call__(self, message: str, *, over: bool = False) -> None:
+        """Print one line; unless the next comes soon, how long it has been under way follows."""
+        if sys.stderr.isatty():
+            _print(printable(message), err=True, over=over)
+            if not over:
+                begin_progress(message)
+
+    def count(self, unit: str, done: int, total: int) -> None:
+        """Show how many there are done of what is under way, with rate and time left."""
+        drawn = sys.modules.get("edge_infer.commands.progress")
+        if drawn is not None:
+            drawn.under_way.count(unit, done, total)
+
+
+note = _Note()
 
 
 def begin_progress(message: str) -> None:

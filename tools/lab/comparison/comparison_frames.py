@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.lab.baselines.zero_pad import ZeroPadPredictor, fit_zero_pad
-from edge_infer.lab.progress import Progress, silent
+from edge_infer.lab.progress import Progress, counted, silent
 from edge_infer.lab.replay.scored_frames import ScoredFrames, scored_bundle
 from edge_infer.lab.tuning import ExitOutcomes
 from edge_infer.lab.tuning.chain_fitting import fit_chain
@@ -149,7 +149,7 @@ def _judged(
     draw = np.random.default_rng(SPLIT_SEED).permutation(len(frames))[:most]
     progress(f"scoring {len(draw)} frames of {source.name} at ratio {ratio}")
     stages = load_stages(bundle, backend, ratio=ratio)
-    scores = run_all(stages, [frames[i].data for i in draw])
+    scores = run_all(stages, counted([frames[i].data for i in draw], "frames", progress))
     labels = np.array([frames[i].label for i in draw], np.int64)
     return scored_bundle(bundle, scores, labels, ratio), source
 

@@ -14,7 +14,7 @@ from edge_infer.boards.contract import Board
 from edge_infer.boards.cost_table import CostOrigin, CostRow, CostTable, OperatingPoint, SwitchCost
 from edge_infer.boards.power import UNUSABLE
 from edge_infer.lab.costs.visits import VisitLog
-from edge_infer.lab.progress import Progress, silent
+from edge_infer.lab.progress import Progress, counted, silent
 
 VISIT_NS = 60_000_000
 """Length of a visit: some 50 conversions of a meter at its fastest useful setting."""
@@ -159,7 +159,7 @@ class CostMeasurement:
             self.progress(f"round {round_ + 1}: {len(open_cells)} of {len(cells)} rows open")
             visits = list(cells) if round_ < LEAST_ROUNDS else open_cells
             order.shuffle(visits)
-            for stage, point in visits:
+            for stage, point in counted(visits, "visits", self.progress):
                 self._visit(stage, point, cells[stage, point])
         return cells
 

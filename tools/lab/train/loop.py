@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from edge_infer.lab.progress import Progress, silent
+from edge_infer.lab.progress import Progress, counted, silent
 from edge_infer.lab.train.dataset import Dataset
 from edge_infer.lab.train.recipe import ExitPart, PhasePart, Recipe
 
@@ -135,14 +135,14 @@ class Trainer:
         self._optimizer.apply_gradients(zip(decayed, variables, strict=True))
         return loss
 
-    def _run_epoch(self, data: Dataset) -> float:
+    def _run_epoch(self, data: Dataset, progress: Progress) -> float:
         training, epoch = self._recipe.training, int(self._epoch.numpy())
         # One generator an epoch: a resumed run sees what an uninterrupted one would.
         rng = np.random.default_rng([training.seed, self._epochs_before + epoch])
         order = rng.permutation(len(data))
         steps = len(data) // training.batch
         losses = []
-        for step in range(steps):
+        for step in counted(range(steps), "steps", progress):
             self._optimizer.learning_rate = learning_rate_at(epoch + step / steps, self._phase)
             rows = order[step * training.batch : (step + 1) * training.batch]
             images = self._recipe.augment(data.images[rows], rng)
@@ -155,7 +155,7 @@ class Trainer:
         epochs = self._phase.epochs
         while (epoch := int(self._epoch.numpy())) < epochs:
             start = time.monotonic()
-            loss = self._run_epoch(train)
+            loss = self._run_epoch(train, progress)
             self._epoch.assign_add(1)
             self._checkpoints.save()
             reached = accuracies(self._net, held_back, self._recipe.data.peak)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.lab.progress import Progress, silent
+from edge_infer.lab.progress import Progress, counted, silent
 from edge_infer.lab.tuning.calibration_data import CalibrationData, check_above_chance
 from edge_infer.lab.tuning.calibration_record import calibrated, exits_of
 from edge_infer.lab.tuning.temperature import fitted_temperatures
@@ -81,7 +81,8 @@ def fit_confidence(
     for ratio, kept in bundle.manifest.thresholds.items():
         progress(f"scoring {len(data)} inputs of {data.source} at ratio {ratio}")
         stages = bundle.manifest.stages_at(ratio)
-        scores = run_all(load_stages(bundle, backend, ratio=ratio), data.frames)
+        frames = counted(data.frames, "inputs", progress)
+        scores = run_all(load_stages(bundle, backend, ratio=ratio), frames)
         if ratio == FULL_RATIO:
             check_above_chance(scores[-1].argmax(axis=1), data.labels, "the net")
         thresholds[ratio] = with_temperatures(kept, scores, data.labels, stages)

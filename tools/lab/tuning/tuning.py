@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.lab.costs.board_costs import ExitCosts, read_costs
-from edge_infer.lab.progress import Progress, silent
+from edge_infer.lab.progress import Progress, counted, silent
 from edge_infer.lab.tuning import (
     CalibrationSplit,
     ExitOutcomes,
@@ -184,7 +184,8 @@ def tune_bundle(
         raise RunError(f"{bundle.manifest.name} has one exit: there is no threshold to choose")
     if scores is None:
         progress(f"scoring {len(data)} inputs of {data.source}")
-        scores = run_all(load_stages(bundle, backend), data.frames)
+        frames = counted(data.frames, "inputs", progress)
+    scores = run_all(load_stages(bundle, backend), frames)
     for stage, rows in zip(stages, scores, strict=True):
         if stage.input.reads == "frame" or stage is stages[-1]:
             check_above_chance(rows.argmax(axis=1), data.labels, f"the net of {stage.name}")
