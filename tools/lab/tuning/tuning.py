@@ -185,7 +185,7 @@ def tune_bundle(
     if scores is None:
         progress(f"scoring {len(data)} inputs of {data.source}")
         frames = counted(data.frames, "inputs", progress)
-    scores = run_all(load_stages(bundle, backend), frames)
+        scores = run_all(load_stages(bundle, backend), frames)
     for stage, rows in zip(stages, scores, strict=True):
         if stage.input.reads == "frame" or stage is stages[-1]:
             check_above_chance(rows.argmax(axis=1), data.labels, f"the net of {stage.name}")
