@@ -57,18 +57,19 @@ def summary(
     rights = judge.answers == judge.labels
     right, uj = _by_picture(picks, len(judge.labels))
     loss = rights[-1] - right
+    means = _point(allowed, picks, rights[-1], big_uj)
     statics = _statics(energies, names, rights)
-    best = best_static(statics, float(np.nanmean(right)))
+    best = best_static(statics, float(rights[-1].mean()) - means["loss_points"] / 100)
     paired = [s for s in statics if _not_less_accurate(right, rights[names.index(s["net"])])]
-    rival = min(paired, key=lambda s: float(s["net_uj"]))
-    ours_uj = float(np.nanmean(uj))
+    rival = min(paired or statics[-1:], key=lambda s: float(s["net_uj"]))
+    ours_uj = big_uj * (1 - means["saving_percent"] / 100)
     return {
         "board": energies.board,
         "origin": energies.origin,
         "basis": energies.basis,
         "between_measured_sizes": list(energies.between),
-        "saving_percent": _interval(100 * (1 - uj / big_uj)),
-        "loss_points": _interval(100 * loss),
+        "saving_percent": _interval(100 * (1 - uj / big_uj), means["saving_percent"]),
+        "loss_points": _interval(100 * loss, means["loss_points"]),
         "net_uj": ours_uj,
         "curve": [_point(points, rows, rights[-1], big_uj) for points, rows in picked.items()],
         "picked": _picked(picks, names),
@@ -92,12 +93,19 @@ def _by_picture(picks: Sequence[Pick], count: int) -> tuple[Floats, Floats]:
         return sums[1] / sums[0], sums[2] / sums[0]
 
 
-def _interval(values: Floats) -> dict[str, Any]:
-    """Return the mean, and the middle of a bootstrap over pictures; choices are not made anew."""
+def _interval(values: Floats, mean: float) -> dict[str, Any]:
+    """Return the mean over splits, and the middle of a bootstrap over pictures.
+
+    The choices of the splits are not made anew.
+
+    Args:
+        values: by picture, the mean over the splits that tested it; NaN where none did.
+        mean: over splits.
+    """
     known = values[np.isfinite(values)]
     random = np.random.default_rng(0)
     means = [random.choice(known, len(known)).mean() for _ in range(DRAWS)]
-    return {"mean": float(known.mean()), "interval": np.percentile(means, MIDDLE).tolist()}
+    return {"mean": mean, "interval": np.percentile(means, MIDDLE).tolist()}
 
 
 def _point(
