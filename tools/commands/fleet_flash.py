@@ -54,7 +54,7 @@ from edge_infer.runtime.errors import RunError
 @option(
     "--state",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="File that says how far it is, to go on with.  [default: FLEET.state.json beside it]",
+    help="File that says how far it is, to go on with.  [default: FLEET.state.jsonl beside it]",
 )
 @fleet_options
 @crew_options
@@ -85,8 +85,8 @@ def fleet_flash_command(
     image = mcuboot_image.parse(file)
     _warn_unstated(boards)
     shown = FleetTable(boards)
-    with _alone(options.fleet), shown.shown():
-        kept = RolloutState(state or options.fleet.with_suffix(".state.json"), image.digest.hex())
+    place = state or options.fleet.with_suffix(".state.jsonl")
+    with _alone(options.fleet), RolloutState(place, image.digest.hex()) as kept, shown.shown():
         if kept.resumed:
             note(f"going on: {len(kept.boards)} boards were begun before")
         flash = BoardFlash(file, image.digest, good, kept.begun)

@@ -121,11 +121,30 @@ def test_what_are_no_waves_is_told(waves: str, told: str) -> None:
 
 
 @pytest.mark.parametrize("content", [
-    "", "[]", "{", '{"version": 9, "digest": "d", "boards": {}}',
-    '{"version": 1, "digest": "d", "boards": {"a": {}}}', '{"version": 1, "boards": []}',
+    "", "[]\n", "{\n", '{"version": 9, "digest": "d"}\n', '{"version": 1}\n', "no line",
+    '{"version": 1, "digest": "d"}\n{"board": "a", "state": "confirmed"}\n',
+    '{"version": 1, "digest": "d"}\n[1]\n',
 ])  # fmt: skip
 def test_what_is_no_state_of_a_rollout_is_refused(tmp_path: Path, content: str) -> None:
-    path = tmp_path / "state.json"
+    path = tmp_path / "state.jsonl"
     path.write_text(content)
     with pytest.raises(InputError, match="is no state of a rollout"):
         RolloutState(path, "d")
+    assert path.read_text() == content
+
+
+def test_a_state_outlasts_a_line_that_was_cut(tmp_path: Path) -> None:
+    path = tmp_path / "state.jsonl"
+    with RolloutState(path, "d") as state:
+        state.begun("a", b"\x01")
+        state.begun("a", b"\x02")
+        state.ended("a", "confirmed")
+        state.ended("never begun", "confirmed")
+    path.write_text(path.read_text() + '{"board": "b", "bef')
+    with RolloutState(path, "d") as state:
+        assert state.resumed and state.boards == {"a": {"before": "01", "state": "confirmed"}}
+        state.begun("b", None)
+    with RolloutState(path, "d") as state:
+        assert state.boards["b"] == {"before": None}
+    with RolloutState(path, "another") as state:
+        assert not state.resumed and not state.boards

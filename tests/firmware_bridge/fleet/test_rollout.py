@@ -57,10 +57,10 @@ def rolled(
 ) -> Rollout:  # fmt: skip
     boards = [each.board for each in fleet.values()]
     lines = BoardLines(lambda board: fleet[board.name].open_port())
-    kept = RolloutState(state, digest(NEW).hex())
-    flash = BoardFlash(NEW, digest(NEW), 20, kept.begun)
-    crew = SideBySide(lines, 8, retries, Unseen(), 0.0)
-    return roll_out(boards, wave_sizes(waves, len(boards)), flash, crew, kept, revert=revert)
+    crew, sizes = SideBySide(lines, 8, retries, Unseen(), 0.0), wave_sizes(waves, len(boards))
+    with RolloutState(state, digest(NEW).hex()) as kept:
+        flash = BoardFlash(NEW, digest(NEW), 20, kept.begun)
+        return roll_out(boards, sizes, flash, crew, kept, revert=revert)
 
 
 def states(rollout: Rollout) -> Counter[str]:
@@ -76,7 +76,7 @@ def runs_new(fleet: dict[str, SimulatedBoard]) -> set[str]:
 
 def test_a_good_bundle_gets_onto_every_board_that_is_there(tmp_path: Path) -> None:
     fleet = make_fleet(100, Behaviour(), 1, absent=(0, 40, 77))
-    rollout = rolled(fleet, tmp_path / "state.json")
+    rollout = rolled(fleet, tmp_path / "state.jsonl")
     assert rollout.stopped is None
     assert states(rollout) == {"confirmed": 97, "unreachable": 3}
     assert [len(wave) for wave in rollout.waves] == [2, 9, 89]
@@ -93,7 +93,7 @@ OTHERS = {f"b{index:03}" for index in range(10) if index % 4 != 3}
 @pytest.mark.parametrize("revert", [False, True])
 def test_waves_stop_at_a_bundle_that_fails_its_self_test(tmp_path: Path, revert: bool) -> None:
     fleet = make_fleet(100, FAILS, 2)
-    rollout = rolled(fleet, tmp_path / "state.json", revert=revert)
+    rollout = rolled(fleet, tmp_path / "state.jsonl", revert=revert)
     assert rollout.stopped == "wave 2: b003: self-test: golden vector 3 answers 1, not 4"
     good = "reverted" if revert else "confirmed"
     assert states(rollout) == {good: 8, "failed": 2, "not begun": 90}
@@ -106,7 +106,7 @@ def test_waves_stop_at_a_bundle_that_fails_its_self_test(tmp_path: Path, revert:
 ], ids=["dear", "cheap"])  # fmt: skip
 def test_waves_stop_at_energy_beyond_the_stated_range(tmp_path: Path, new: Behaviour) -> None:
     fleet = make_fleet(20, new, 3)
-    rollout = rolled(fleet, tmp_path / "state.json", waves="2,8,all")
+    rollout = rolled(fleet, tmp_path / "state.jsonl", waves="2,8,all")
     assert rollout.stopped is not None and "uJ net an inference, stated are 80 to 120" in (
         rollout.stopped
     )
@@ -117,14 +117,14 @@ def test_waves_stop_at_energy_beyond_the_stated_range(tmp_path: Path, new: Behav
 
 def test_waves_stop_at_exit_shares_beyond_the_stated_range(tmp_path: Path) -> None:
     fleet = make_fleet(8, Behaviour(early=0.5), 4)
-    rollout = rolled(fleet, tmp_path / "state.json")
+    rollout = rolled(fleet, tmp_path / "state.jsonl")
     assert rollout.stopped == "wave 1: b000: 0.5 leave at early, stated are 0.6 to 0.9"
     assert states(rollout) == {"failed": 1, "not begun": 7} and not runs_new(fleet)
 
 
 def test_a_bundle_that_takes_boards_away_stops_the_waves(tmp_path: Path) -> None:
     fleet = make_fleet(12, Behaviour(hangs=frozenset({ODD})), 5, cuts=False)
-    rollout = rolled(fleet, tmp_path / "state.json", waves="2,6,all", retries=1)
+    rollout = rolled(fleet, tmp_path / "state.jsonl", waves="2,6,all", retries=1)
     assert rollout.stopped is not None and rollout.stopped.startswith(
         "wave 2: b003: gone since the bundle was started"
     )
@@ -133,7 +133,7 @@ def test_a_bundle_that_takes_boards_away_stops_the_waves(tmp_path: Path) -> None
 
 
 def test_a_rollout_goes_on_where_it_ended(tmp_path: Path) -> None:
-    fleet, state = make_fleet(40, Behaviour(), 6, cuts=False), tmp_path / "state.json"
+    fleet, state = make_fleet(40, Behaviour(), 6, cuts=False), tmp_path / "state.jsonl"
     opened: list[str] = []
 
     def interrupted(board: FleetBoard) -> SerialLine:
@@ -143,24 +143,21 @@ def test_a_rollout_goes_on_where_it_ended(tmp_path: Path) -> None:
         return fleet[board.name].open_port()
 
     boards = [each.board for each in fleet.values()]
-    kept = RolloutState(state, digest(NEW).hex())
     crew = SideBySide(BoardLines(interrupted), 1, 4, Unseen(), 0.0)
-    flash = BoardFlash(NEW, digest(NEW), 20, kept.begun)
-    with pytest.raises(KeyboardInterrupt):
+    with RolloutState(state, digest(NEW).hex()) as kept, pytest.raises(KeyboardInterrupt):
+        flash = BoardFlash(NEW, digest(NEW), 20, kept.begun)
         roll_out(boards, [1, 10, 40], flash, crew, kept)
-    begun = set(RolloutState(state, digest(NEW).hex()).boards)
+    begun = set(kept.boards)
     assert 10 <= len(begun) < 15
     resets = {name: fleet[name].resets for name in begun}
     rollout = rolled(fleet, state)
     assert states(rollout) == {"confirmed": 40} and runs_new(fleet) == fleet.keys()
-    again = [name for name in list(resets)[:9] if fleet[name].resets != resets[name]]
+    again = [name for name in sorted(resets)[:9] if fleet[name].resets != resets[name]]
     assert not again, "what has confirmed is not flashed again"
-    assert RolloutState(state, digest(NEW).hex()).resumed
-    assert not RolloutState(state, digest(OLD).hex()).resumed
 
 
 def test_what_a_rollout_before_it_confirmed_is_taken_back_too(tmp_path: Path) -> None:
-    fleet, state = make_fleet(20, FAILS, 7, cuts=False), tmp_path / "state.json"
+    fleet, state = make_fleet(20, FAILS, 7, cuts=False), tmp_path / "state.jsonl"
     assert states(rolled(fleet, state, waves="3")) == {"confirmed": 3, "not begun": 17}
     rollout = rolled(fleet, state, waves="1,all", revert=True)
     assert states(rollout) == {"reverted": 15, "failed": 5} and not runs_new(fleet)
@@ -169,8 +166,8 @@ def test_what_a_rollout_before_it_confirmed_is_taken_back_too(tmp_path: Path) ->
 def test_what_had_the_bundle_before_is_not_taken_back(tmp_path: Path) -> None:
     fleet = make_fleet(4, FAILS, 8, cuts=False)
     first = fleet["b000"]
-    rolled({"b000": first}, tmp_path / "another.json", waves="all")
-    rollout = rolled(fleet, tmp_path / "state.json", waves="all", revert=True)
+    rolled({"b000": first}, tmp_path / "another.jsonl", waves="all")
+    rollout = rolled(fleet, tmp_path / "state.jsonl", waves="all", revert=True)
     assert rollout.boards["b000"].state == "confirmed" and first.runs == digest(NEW)
     assert states(rollout) == {"confirmed": 1, "reverted": 2, "failed": 1}
 
@@ -179,7 +176,7 @@ def test_a_board_of_another_profile_is_told_and_left_alone(tmp_path: Path) -> No
     fleet = make_fleet(6, Behaviour(), 9, cuts=False)
     stated = replace(fleet["b000"].board, profile="coral-dev-board")
     fleet["b000"].board = stated
-    rollout = rolled(fleet, tmp_path / "state.json")
+    rollout = rolled(fleet, tmp_path / "state.jsonl")
     wrong = rollout.boards["b000"]
     assert wrong.state == "wrong board" and wrong.outcome is not None
     assert str(wrong.outcome.error).startswith(
@@ -192,7 +189,7 @@ def test_a_board_without_a_bundle_shows_its_profile_when_it_runs(tmp_path: Path)
     board = FleetBoard("fresh", "/dev/sim0", "coral-dev-board", expected=EXPECTED)
     for seed, profile in enumerate(("coral-dev-board", "raspberry-pi-5")):
         fresh = SimulatedBoard(board, profile, None, lambda _: Behaviour(), BoardFaults(), seed)
-        rollout = rolled({"fresh": fresh}, tmp_path / f"{profile}.json", waves="all")
+        rollout = rolled({"fresh": fresh}, tmp_path / f"{profile}.jsonl", waves="all")
         assert rollout.boards["fresh"].state == ("wrong board" if seed else "confirmed")
 
 
@@ -202,7 +199,7 @@ def test_whatever_fails_every_board_has_a_working_bundle(tmp_path: Path, seed: i
     rng = random.Random(seed)
     odd = rng.choice([Behaviour(), FAILS, Behaviour(net_uj={ODD: 300.0})])
     fleet = make_fleet(100, odd, seed, absent=rng.sample(range(100), 5))
-    rollout = rolled(fleet, tmp_path / "state.json", revert=rng.random() < 0.5)
+    rollout = rolled(fleet, tmp_path / "state.jsonl", revert=rng.random() < 0.5)
     confirmed = {n for n, each in rollout.boards.items() if each.state == "confirmed"}
     assert runs_new(fleet) == confirmed
     assert (rollout.stopped is None) == (odd == Behaviour())
