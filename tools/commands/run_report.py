@@ -57,7 +57,7 @@ def _facts(document: dict[str, Any]) -> str:
         ("latency", _latency(document)),
         ("deadline", _deadline(document["deadline"], document["inferences"])),
         *_energy(document["energy"]),
-        *_budget(document["budget"]),
+        *_budget(document["budget"], document["calibration"]),
         ("clock", _clock(document)),
         ("overhead", _overhead(document)),
         *_board(document["board_state"]),
@@ -169,7 +169,9 @@ def _energy(energy: dict[str, Any] | None) -> list[tuple[str, str]]:
     ]
 
 
-def _budget(budget: dict[str, Any] | None) -> list[tuple[str, str]]:
+def _budget(
+    budget: dict[str, Any] | None, governor: dict[str, Any] | None
+) -> list[tuple[str, str]]:
     if budget is None:
         return []
     told = f"{budget['budget_mw'] / 1000:g} W: "
@@ -179,7 +181,9 @@ def _budget(budget: dict[str, Any] | None) -> list[tuple[str, str]]:
     if budget["kept"]:
         return [("budget", f"{told}kept, {drawn}")]
     over = f"{budget['over_percent']:.1f} % over"
-    mend = "more time (--duration), fewer frames (--rate) or a greater budget"
+    pressed = governor is not None and (governor["budget_pressure"] or 0) >= 1
+    mend = "fewer frames (--rate) or a greater budget"
+    mend = mend if pressed else f"more time (--duration), {mend}"
     return [("budget", f"{told}missed, {drawn}, {over}: give {mend}")]
 
 
