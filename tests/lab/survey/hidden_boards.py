@@ -1,7 +1,7 @@
 """Simulated boards that nobody knows: drawn by a seed, and hidden from a survey."""
 
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
@@ -84,10 +84,13 @@ def hidden(
     calibration: Calibration | None = None,
     load: Load | None = None,
     truth_of: Truth = DISTURBED,
+    shunt_range_mv: int = 320,
     **more: Any,
 ) -> Hidden:
     """Return a hidden board; clocks that lie are given by their numbers."""
     truth = hidden_profile(seed, clocks)
+    assert truth.cpu is not None and truth.meter is not None
+    truth = replace(truth, meter=replace(truth.meter, shunt_range_mv=shunt_range_mv))
     assert truth.cpu is not None
     khz = truth.cpu.clocks_khz
     lying = {khz[asked]: khz[real] for asked, real in (lies or {}).items()}

@@ -12,6 +12,7 @@ from tests.lab.survey.truth_check import covered, predictions, profile_of
 from edge_infer.boards.cost_model import CostModel
 from edge_infer.boards.simulated import DISTURBED, Disturbance, Hot, MeterFaults
 from edge_infer.lab.survey.clocks import lying_clocks, real_clocks
+from edge_infer.lab.survey.errors import HotError
 from edge_infer.lab.survey.figures import figures_of
 from edge_infer.lab.survey.opening import base_document
 from edge_infer.lab.survey.outcomes import outcomes
@@ -160,6 +161,31 @@ def test_a_meter_that_fails_is_a_failed_step_and_not_the_end() -> None:
     told = {each.step: each for each in outcomes(state, figures_of(state))}
     assert told["idle"].word == "failed" and "EREMOTEIO" in told["idle"].text
     assert told["memory"].word == "passed"
+
+
+def test_a_board_that_stays_capped_ends_the_survey_for_now() -> None:
+    of = hidden(11, clocks=3)
+    of.board.sysfs.cap(of.rig.clocks_khz[0])
+    with pytest.raises(HotError, match="--resume"):
+        surveyed(of, ("identity", "memory"))
+    of.board.sysfs.cap(None)
+    assert surveyed(of, ("identity", "memory")).units("memory")
+
+
+def test_no_load_above_the_limit() -> None:
+    """At 54.7 degC and a limit below, nothing is begun; the limit is in the message."""
+    of = hidden(11, clocks=3)
+    of.rig.stop_at_millicelsius = 50_000
+    with pytest.raises(HotError, match="stays above 45 degC at rest"):
+        surveyed(of, ("identity", "memory"))
+
+
+def test_a_shunt_at_its_limit_ends_the_load() -> None:
+    """The board draws more than 0.1 ohm and 40 mV can show."""
+    of = hidden(11, clocks=3, shunt_range_mv=40, calibration=UNCALIBRATED)
+    state = surveyed(of, ("identity", "idle"))
+    told = {each.step: each for each in outcomes(state, figures_of(state))}
+    assert told["idle"].word == "failed" and "end of its range" in told["idle"].text
 
 
 def test_a_board_without_a_meter_gets_a_profile_without_power() -> None:

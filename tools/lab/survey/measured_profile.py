@@ -57,7 +57,8 @@ def _head(state: SurveyState, figures: Figures, base: Mapping[str, Any]) -> Docu
     head: Document = {
         "format_version": FORMAT_VERSION,
         "title": base.get("title") or str(computer.get("model") or "a board nobody described"),
-        "compatible": base.get("compatible") or list(computer.get("compatible", ())),
+        # The first alone: the others name the chip, and with it other boards.
+        "compatible": base.get("compatible") or list(computer.get("compatible", ()))[:1],
         "tested": [word for word in ("hardware", "vm", "simulation") if word in tested],
     }
     return head | {key: base[key] for key in ("place", "advice") if key in base}

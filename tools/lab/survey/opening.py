@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from edge_infer.boards import open_board
 from edge_infer.boards.clock_lease import ClockLease
-from edge_infer.boards.contract import Board, Clock
+from edge_infer.boards.contract import Clock
 from edge_infer.boards.cpufreq import CpufreqClock
 from edge_infer.boards.errors import BoardError, BusError, ClockError, MeterError
 from edge_infer.boards.linux_board import FixedClock, LinuxBoard
@@ -69,11 +69,6 @@ def base_document(name: str) -> Mapping[str, Any]:
         return {}
     text = (resources.files("edge_infer.boards") / f"profiles/{name}.toml").read_text("utf-8")
     return tomllib.loads(text)
-
-
-def profile_name(board: Board) -> str:
-    """Return the name of the profile that a board was opened by."""
-    return board.profile.name
 
 
 def _simulated(board: SimulatedBoard) -> Rig:

@@ -129,12 +129,14 @@ def _metered(rig: Rig, invoke: Invoke | None, blocks: int, name: str) -> Metered
             after_ns = now_ns()
             times.append(after_ns - before_ns)
             before_ns = after_ns
-        samples += meter.drain(before_ns)
+        new = meter.drain(before_ns)
+        _check_shunt(new)
+        samples += new
         kept = _blocks(samples, start_ns, block_ns)
     rig.raw.samples(meter, samples)
     if times:
         rig.raw.times_ns(name, times)
-    _check(samples)
+    _check_supply(samples)
     if rig.board.thermometer.throttled():
         return None
     if len(kept) < blocks:
@@ -166,14 +168,18 @@ def _blocks(samples: Sequence[PowerSample], start_ns: int, block_ns: int) -> lis
     return blocks
 
 
-def _check(samples: Sequence[PowerSample]) -> None:
-    """Raise SurveyError where the shunt is at its limit, or sees no supply."""
+def _check_shunt(samples: Sequence[PowerSample]) -> None:
+    """Raise SurveyError where the shunt is at its limit: the load is off with it."""
     saturated = sum(bool(sample.flags & SampleFlag.SATURATED) for sample in samples)
     if saturated:
         raise SurveyError(
             f"the shunt stood at the end of its range in {saturated} of {len(samples)} samples: "
             "the load is off again. Take a smaller shunt, or a greater shunt_range_mv"
         )
+
+
+def _check_supply(samples: Sequence[PowerSample]) -> None:
+    """Raise SurveyError where the meter sees no supply."""
     odd = sum(bool(sample.flags & SampleFlag.BUS_RANGE) for sample in samples)
     if odd > len(samples) // 2:
         raise SurveyError(
