@@ -221,6 +221,20 @@ def test_a_step_that_fails_is_told_by_the_exit_code_too(
     assert (tmp_path / "out" / "profile.toml").exists()
 
 
+def test_what_speaks_against_it_is_refused_unless_told(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(safety, "DEFAULT_FOLDER", tmp_path / "run")
+    reasons = "edge_infer.commands.boards_survey.reasons_against"
+    monkeypatch.setattr(reasons, lambda thermometer: ["tlp (process 7) sets the clock as well"])
+    words = ("--board", "host", "--yes")
+    assert survey(tmp_path / "out", *words) == 2
+    assert "tlp (process 7)" in capsys.readouterr().err
+    assert not (tmp_path / "out" / STATE_FILE).exists()
+    assert survey(tmp_path / "out", *words, "--anyway") == 0
+    assert "warning: tlp (process 7)" in capsys.readouterr().err
+
+
 def test_nobody_answers(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
