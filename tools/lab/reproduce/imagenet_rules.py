@@ -56,12 +56,14 @@ class Judge:
         self._entropies = [_negative_entropy(net) for net in logits]
         self._weights: dict[Members, Floats] = {}
         self._shares: dict[Members, Floats] = {}
+        self._sure: dict[tuple[Members, Rule], Floats] = {}
         self._calibration = np.zeros(0, np.int64)
 
     def calibrate(self, calibration: Indices) -> None:
         """Fit everything on some pictures, by index."""
         self._calibration = calibration
         self._shares.clear()
+        self._sure.clear()
 
     def expected(self, answers: Indices) -> Floats:
         """Return the probability that answers are right, as all nets together have it.
@@ -88,11 +90,15 @@ class Judge:
                 self.answers[part[-1]] if shares is None else self._stack.answers(shares)
             )
             if last < len(row):
-                sure.append(
-                    self._own(part, rule) if shares is None
-                    else self._together(part, rule, shares, answers[-1])
-                )  # fmt: skip
+                sure.append(self._confidence(part, rule))
         return Judged(np.array(sure), np.array(answers))
+
+    def _confidence(self, part: Members, rule: Rule) -> Floats:
+        if (part, rule) not in self._sure:
+            together = rule in ("stacked", "deferral")
+            find = self._together if together else self._own
+            self._sure[part, rule] = find(part, rule)
+        return self._sure[part, rule]
 
     def _of(self, members: Members) -> Floats:
         if members not in self._shares:
@@ -114,7 +120,8 @@ class Judge:
         found: NDArray[np.bool_] = self.answers[part[-1]] == self.answers[part[-2]]
         return found
 
-    def _together(self, part: Members, rule: Rule, shares: Floats, answers: Indices) -> Floats:
+    def _together(self, part: Members, rule: Rule) -> Floats:
+        shares = self._of(part)
         ordered = -np.sort(-shares, axis=1)
         if rule == "stacked":
             return np.asarray(ordered[:, 0] - ordered[:, 1], np.float64)
@@ -122,7 +129,8 @@ class Judge:
         rest = np.log(np.maximum(1 - ordered[:, 0], 1e-4))
         gaps = logs[:, :1] - logs[:, 1:]
         features = np.column_stack([logs[:, 0], rest, gaps, self._agree(part)])
-        return _deferral(features, answers == self.labels, self._calibration)
+        right = self._stack.answers(shares) == self.labels
+        return _deferral(features, right, self._calibration)
 
 
 def _deferral(features: Floats, right: NDArray[np.bool_], calibration: Indices) -> Floats:

@@ -112,10 +112,10 @@ def choose(tables: Sequence[Table], count: int, allowed: float) -> Choice | None
     """
     best: Choice | None = None
     for index, table in enumerate(tables):
-        frontier = _Frontier(table.loss.sum(axis=0), table.uj.sum(axis=0))
-        at = frontier.cheapest(allowed * count)
-        if at is not None and (best is None or table.uj[:, at].sum() < best.mean_uj * count):
-            best = Choice(index, table.thresholds(at), float(table.uj[:, at].sum()) / count)
+        uj = table.uj.sum(axis=0)
+        (at,) = _cheapest(table.loss.sum(axis=0), uj, np.array([allowed * count]))
+        if at >= 0 and (best is None or uj[at] < best.mean_uj * count):
+            best = Choice(index, table.thresholds(at), float(uj[at]) / count)
     return best
 
 
@@ -134,33 +134,27 @@ def validated_aims(tables: Sequence[Table], count: int, allowed: Sequence[float]
     sizes = np.bincount(np.arange(count) % FOLDS, minlength=FOLDS)
     aims = np.arange(0, max(allowed) + AIM / 2, AIM)
     lost = np.zeros(len(aims))
+    whole = [(table.loss.sum(axis=0), table.uj.sum(axis=0)) for table in tables]
     for part in range(FOLDS):
-        frontiers = [
-            _Frontier(t.loss.sum(axis=0) - t.loss[part], t.uj.sum(axis=0) - t.uj[part])
-            for t in tables
-        ]
-        for index, aim in enumerate(aims):
-            limit = aim * (count - sizes[part])
-            found = [(f.uj[at], t.loss[part, at]) for f, t in zip(frontiers, tables, strict=True)
-                     if (at := f.cheapest(limit)) is not None]  # fmt: skip
-            lost[index] += min(found)[1] if found else np.inf
+        uj, loss = np.full((2, len(tables), len(aims)), np.inf)
+        for index, (table, (all_loss, all_uj)) in enumerate(zip(tables, whole, strict=True)):
+            rest_uj = all_uj - table.uj[part]
+            limits = aims * (count - sizes[part])
+            at = _cheapest(all_loss - table.loss[part], rest_uj, limits)
+            uj[index] = np.where(at >= 0, rest_uj[at], np.inf)
+            loss[index] = np.where(at >= 0, table.loss[part, at], np.inf)
+        lost += loss[uj.argmin(axis=0), np.arange(len(aims))]
     kept = [lost <= loss * count for loss in allowed]
     reached = [aims[(aims <= loss + 1e-9) & fits] for loss, fits in zip(allowed, kept, strict=True)]
     return [float(each.max(initial=0)) for each in reached]
 
 
-class _Frontier:
-    """What a loss costs at least, over the columns of a table."""
-
-    def __init__(self, loss: Floats, uj: Floats) -> None:
-        self.uj = uj
-        self._order = np.argsort(uj, kind="stable")
-        self._least = -np.minimum.accumulate(loss[self._order])
-
-    def cheapest(self, limit: float) -> int | None:
-        """Return the column of least energy whose loss is at most so much; None if none is."""
-        at = int(np.searchsorted(self._least, -limit - 1e-9))
-        return int(self._order[at]) if at < len(self._order) else None
+def _cheapest(loss: Floats, uj: Floats, limits: Floats) -> Indices:
+    """Return the column of least energy whose loss is within each limit; -1 where none is."""
+    order = np.argsort(uj, kind="stable")
+    least = -np.minimum.accumulate(loss[order])
+    at = np.searchsorted(least, -limits - 1e-9)
+    return np.where(at < len(order), order[np.minimum(at, len(order) - 1)], -1)
 
 
 def read(confidence: Floats, stage_uj: Sequence[float], thresholds: Sequence[float]) -> Reading:
