@@ -15,6 +15,7 @@ from edge_infer.lab.reproduce.imagenet_energy import (
 )
 from edge_infer.lab.reproduce.imagenet_nets import (
     PublishedNet,
+    calibration_pictures,
     find_nets,
     network_name,
     read_net,
@@ -158,7 +159,7 @@ def test_scores_are_kept_and_unreadable_pictures_are_told(
     assert len(kept.read_bytes()) == len(whole), "a damaged file is written anew"
     with pytest.raises(InputError, match="is no folder to keep scores in"):
         score_nets([net], open_pictures(folder), open_backend(), kept, silent)
-    monkeypatch.setattr(imagenet_scores, "_run", None)
+    monkeypatch.setattr(imagenet_scores, "load_stages", None)
     (again,) = score_nets([net], open_pictures(folder), open_backend(), tmp_path / "kept", silent)
     assert (again.logits == first.logits).all()
     assert again.names == first.names
@@ -220,13 +221,11 @@ def test_energies_of_a_board_count_the_decision() -> None:
 
 @pytest.mark.parametrize("text", ["{", "[]", '{"calibration": 3}'])
 def test_a_damaged_list_of_calibration_pictures_is_named(tmp_path: Path, text: str) -> None:
-    from edge_infer.lab.reproduce.imagenet_nets import _calibration
-
     (tmp_path / "net.json").write_text(text)
     with pytest.raises(InputError, match="does not say which pictures"):
-        _calibration(tmp_path / "net.tflite")
+        calibration_pictures(tmp_path / "net.tflite")
     (tmp_path / "net.json").write_text(json.dumps({"calibration": ["a.png"]}))
-    assert _calibration(tmp_path / "net.tflite") == ("a.png",)
+    assert calibration_pictures(tmp_path / "net.tflite") == ("a.png",)
 
 
 @pytest.mark.slow

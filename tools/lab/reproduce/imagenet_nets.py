@@ -100,7 +100,7 @@ def read_net(path: Path) -> PublishedNet:
         if node.op == "SOFTMAX" and head.index in node.outputs:
             head = net.graph.operand(node, 0)
     return PublishedNet(
-        name, path, hashlib.sha256(net.model).hexdigest(), head.name, _calibration(path)
+        name, path, hashlib.sha256(net.model).hexdigest(), head.name, calibration_pictures(path)
     )
 
 
@@ -133,7 +133,12 @@ def _check(graph: Graph, name: str, where: str) -> None:
         )
 
 
-def _calibration(path: Path) -> tuple[str, ...]:
+def calibration_pictures(path: Path) -> tuple[str, ...]:
+    """Return the pictures that a net was quantised with, by the .json beside it; none without.
+
+    Raises:
+        InputError: there is such a file, and it does not say.
+    """
     beside = path.with_suffix(".json")
     if not beside.is_file():
         return ()
