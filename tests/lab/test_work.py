@@ -17,7 +17,7 @@ from tests.fakes import cells
 
 from edge_infer.lab import work_cluster
 from edge_infer.lab.kept_results import KeptResults
-from edge_infer.lab.work import InProcess, Processes, Work, own_version
+from edge_infer.lab.work import CellRunner, InProcess, Processes, own_version
 from edge_infer.lab.work_cluster import Cluster
 from edge_infer.runtime.errors import InputError, RunError
 
@@ -63,7 +63,7 @@ def ended(process: subprocess.Popen[str]) -> None:
         process.communicate()
 
 
-def drawn(work: Work) -> list[tuple[str, bytes]]:
+def drawn(work: CellRunner) -> list[tuple[str, bytes]]:
     try:
         found = work.map(cells.drawn, SHARED, range(12))
         return [(total.hex(), part.tobytes()) for total, part in found]
@@ -72,17 +72,17 @@ def drawn(work: Work) -> list[tuple[str, bytes]]:
 
 
 def test_processes_give_what_this_process_gives() -> None:
-    assert drawn(Work(InProcess())) == drawn(Work(Processes(2)))
+    assert drawn(CellRunner(InProcess())) == drawn(CellRunner(Processes(2)))
 
 
 @needs_dask
 def test_a_cluster_gives_what_this_process_gives(scheduler: str) -> None:
-    assert drawn(Work(InProcess())) == drawn(Work(Cluster(scheduler)))
+    assert drawn(CellRunner(InProcess())) == drawn(CellRunner(Cluster(scheduler)))
 
 
 def test_a_process_that_is_killed_costs_its_cells_only(tmp_path: Path) -> None:
     told: list[str] = []
-    work = Work(Processes(2), progress=told.append)
+    work = CellRunner(Processes(2), progress=told.append)
     assert work.map(cells.killed_once, tmp_path / "marker", range(8)) == list(range(8))
     work.close()
     assert any("a worker died" in sentence for sentence in told)
@@ -92,14 +92,14 @@ def test_a_process_that_is_killed_costs_its_cells_only(tmp_path: Path) -> None:
 def test_a_cluster_s_worker_that_is_killed_costs_its_cells_only(
     scheduler: str, tmp_path: Path
 ) -> None:
-    work = Work(Cluster(scheduler))
+    work = CellRunner(Cluster(scheduler))
     assert work.map(cells.killed_once, tmp_path / "marker", range(8)) == list(range(8))
     work.close()
     assert (tmp_path / "marker").exists()
 
 
 def test_a_cell_that_ends_every_worker_ends_the_run() -> None:
-    work = Work(Processes(2))
+    work = CellRunner(Processes(2))
     with pytest.raises(RunError, match="workers died in a row"):
         work.map(cells.killed_always, None, range(2), "deadly cells")
     work.close()
@@ -107,14 +107,14 @@ def test_a_cell_that_ends_every_worker_ends_the_run() -> None:
 
 def test_what_a_cell_raises_is_raised() -> None:
     for crew in (InProcess(), Processes(2)):
-        work = Work(crew)
+        work = CellRunner(crew)
         with pytest.raises(ValueError, match="cell 2 is refused"):
             work.map(cells.refused, None, range(4))
         work.close()
 
 
 def test_data_travel_once_a_worker(tmp_path: Path) -> None:
-    work = Work(Processes(2))
+    work = CellRunner(Processes(2))
     workers = set(work.map(cells.counted, cells.Counted(tmp_path), range(12)))
     work.close()
     assert {path.name for path in tmp_path.iterdir()} == {str(pid) for pid in workers}
@@ -123,7 +123,7 @@ def test_data_travel_once_a_worker(tmp_path: Path) -> None:
 
 @needs_dask
 def test_data_travel_once_a_worker_of_a_cluster(scheduler: str, tmp_path: Path) -> None:
-    work = Work(Cluster(scheduler))
+    work = CellRunner(Cluster(scheduler))
     work.map(cells.counted, cells.Counted(tmp_path), range(30))
     work.close()
     times = sum(len(path.read_text()) for path in tmp_path.iterdir())
@@ -133,7 +133,7 @@ def test_data_travel_once_a_worker_of_a_cluster(scheduler: str, tmp_path: Path) 
 def test_progress_says_what_is_left() -> None:
     told: list[str] = []
     time_s = iter(range(0, 400, 100))
-    work = Work(InProcess(), None, told.append, lambda: float(next(time_s)))
+    work = CellRunner(InProcess(), None, told.append, lambda: float(next(time_s)))
     work.map(cells.added, 1, range(3), "rows")
     assert told == ["1 of 3 rows, 3 min left", "2 of 3 rows, 2 min left", "3 of 3 rows, 0 s left"]
 
@@ -141,20 +141,20 @@ def test_progress_says_what_is_left() -> None:
 def test_results_are_kept_and_gone_on_with(tmp_path: Path) -> None:
     path = tmp_path / "kept"
     with KeptResults(path) as kept, pytest.raises(ValueError, match="cell 2"):
-        Work(InProcess(), kept).map(cells.refused, None, range(4))
+        CellRunner(InProcess(), kept).map(cells.refused, None, range(4))
     with path.open("ab") as file:
         file.write(b'{"key": "cut in the mid')
     told: list[str] = []
     with KeptResults(path) as kept:
         assert len(kept) == 2
-        whole = Work(InProcess(), kept, told.append).map(cells.refused, None, [0, 1, 3])
+        whole = CellRunner(InProcess(), kept, told.append).map(cells.refused, None, [0, 1, 3])
         assert whole == [0, 1, 3] and told == [] and len(kept) == 2
-        Work(InProcess(), kept).map(cells.refused, "other data", [0])
+        CellRunner(InProcess(), kept).map(cells.refused, "other data", [0])
     with KeptResults(path) as kept:
         assert len(kept) == 4
-        array = Work(InProcess(), kept).map(cells.drawn, SHARED, [5])
+        array = CellRunner(InProcess(), kept).map(cells.drawn, SHARED, [5])
     with KeptResults(path) as kept:
-        again = Work(InProcess(), kept).map(cells.drawn, SHARED, [5])
+        again = CellRunner(InProcess(), kept).map(cells.drawn, SHARED, [5])
     assert repr(array) == repr(again)
 
 

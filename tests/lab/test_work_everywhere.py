@@ -9,6 +9,7 @@ import pytest
 
 from edge_infer.boards.profile import load_profile
 from edge_infer.boards.uncertainty import drawn
+from edge_infer.lab import scoring
 from edge_infer.lab.comparison.comparison import Comparison
 from edge_infer.lab.comparison.comparison_document import compare, read_statics
 from edge_infer.lab.comparison.comparison_frames import read_frames
@@ -16,7 +17,7 @@ from edge_infer.lab.comparison.conditions import Conditions
 from edge_infer.lab.reproduce import eenet, eenet_grid
 from edge_infer.lab.tuning.exit_outcomes import ExitOutcomes
 from edge_infer.lab.tuning.promise_check import check_promise
-from edge_infer.lab.work import IN_PROCESS, Processes, Work
+from edge_infer.lab.work import IN_PROCESS, CellRunner, Processes
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.manifest import FULL_RATIO
@@ -25,8 +26,8 @@ BOARD = "sim:raspberry-pi-5"
 
 
 @pytest.fixture(scope="module")
-def workers() -> Iterator[Work]:
-    work = Work(Processes(2))
+def workers() -> Iterator[CellRunner]:
+    work = CellRunner(Processes(2))
     yield work
     work.close()
 
@@ -38,21 +39,36 @@ def pair() -> eenet_grid.Pair:
     return bundle, frames, read_statics(bundle, frames, [], kernels, None, 200, lambda text: None)
 
 
-def same(run: Callable[[Work], Any], workers: Work) -> Any:
+def same(run: Callable[[CellRunner], Any], workers: CellRunner) -> Any:
     here = json.dumps(run(IN_PROCESS))
     assert here == json.dumps(run(workers))
     return json.loads(here)
 
 
 @pytest.mark.slow
-def test_the_grid(workers: Work, pair: eenet_grid.Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_grid(
+    workers: CellRunner, pair: eenet_grid.Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(eenet_grid, "DEADLINE_PERIODS", (1.0,))
     monkeypatch.setattr(eenet_grid, "WORKLOADS", eenet_grid.WORKLOADS[:2])
     rows = same(lambda work: eenet_grid.grid_cells([pair], [BOARD], 1.0, work), workers)
     assert [row["workload"] for row in rows] == ["back-to-back", "periodic"]
 
 
-def test_compare(workers: Work) -> None:
+def test_scores(workers: CellRunner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "PIECE", 70)
+    bundle, kernels = open_bundle("digits-early-exit"), open_backend()
+    samples = bundle.samples()
+    assert samples is not None
+    frames = list(samples[0][:150])
+
+    def scores(work: CellRunner) -> Any:
+        return [rows.tolist() for rows in scoring.score(bundle, kernels, frames, work=work)]
+
+    assert np.array(same(scores, workers)[0]).shape == (150, 10)
+
+
+def test_compare(workers: CellRunner) -> None:
     conditions = Conditions(BOARD, frames=300)
     policies = ("classic", "powersave", "planned", "oracle")
     bundle = open_bundle("digits-early-exit")
@@ -61,7 +77,7 @@ def test_compare(workers: Work) -> None:
 
 
 @pytest.mark.slow
-def test_claims_and_their_sensitivity(workers: Work, pair: eenet_grid.Pair) -> None:
+def test_claims_and_their_sensitivity(workers: CellRunner, pair: eenet_grid.Pair) -> None:
     conditions = Conditions(BOARD, frames=100, threads=(1,))
     same(lambda work: work.map(eenet._told, pair, [conditions]), workers)
     comparison = Comparison(pair[0], pair[1], conditions, statics=pair[2])
@@ -69,13 +85,13 @@ def test_claims_and_their_sensitivity(workers: Work, pair: eenet_grid.Pair) -> N
     same(lambda work: work.map(eenet._figures_on, comparison, boards), workers)
 
 
-def test_a_promise_check(workers: Work) -> None:
+def test_a_promise_check(workers: CellRunner) -> None:
     random = np.random.default_rng(4)
     confidence = random.random((1, 3000))
     right = np.stack([random.random(3000) < 0.5 + confidence[0] / 2, random.random(3000) < 0.95])
     pool = ExitOutcomes(confidence, right)
 
-    def check(work: Work) -> Any:
+    def check(work: CellRunner) -> Any:
         return check_promise(pool, (1.0, 4.0), 0.95, 5, (0.01, 0.02), (500, 1000), work=work)
 
     rows = same(check, workers)

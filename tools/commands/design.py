@@ -16,6 +16,7 @@ from edge_infer.commands.options import (
 )
 from edge_infer.commands.quantities import RATE, SEED, Duration, Number, energy_text, time_text
 from edge_infer.commands.render import check_picture, emit, note, picture, table
+from edge_infer.commands.work_options import WorkOptions, work_options
 from edge_infer.lab.design.designed import design_document, write_design
 from edge_infer.lab.design.members import read_candidates
 from edge_infer.lab.design.prices import Prices
@@ -72,6 +73,7 @@ LOAD = 0.6
 @option("--out", "-o", type=click.Path(path_type=Path), help="Write the best as a bundle.")
 @option("--replace", "--force", is_flag=True, help="Replace a bundle that stands at --out.")
 @option("--plot", type=click.Path(path_type=Path), help="Draw the frontier: .png, .svg or .pdf.")
+@work_options
 @backend_option
 @resolver_option
 @json_option
@@ -90,6 +92,7 @@ def design_command(
     out: Path | None,
     replace: bool,
     plot: Path | None,
+    work: WorkOptions,
     backend: str | None,
     resolver: str,
     as_json: bool,
@@ -108,7 +111,8 @@ def design_command(
                 f"--out {out}: a bundle is named with letters, digits, dots, - and _, 100 at most"
             )
     kernels = open_backend(backend, resolver)
-    found = read_candidates(candidates, kernels, calibration, calibration_labels, note)
+    with work.open() as running:
+        found = read_candidates(candidates, kernels, calibration, calibration_labels, note, running)
     plain = [member for member in found.members if len(member.exits) == 1]
     against = found.named(reference) if reference else max(plain, key=lambda m: m.accuracy)
     if len(against.exits) > 1:

@@ -32,7 +32,7 @@ from edge_infer.lab.tuning import LossBound
 from edge_infer.lab.tuning.promise_check import check_promise
 from edge_infer.lab.tuning.tuning import Tuning, tune, tuned_draft
 from edge_infer.lab.tuning.tuning_document import tune_document
-from edge_infer.lab.work import Work
+from edge_infer.lab.work import IN_PROCESS, CellRunner
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.build import write_bundle
@@ -62,7 +62,12 @@ class TuneOptions:
     backend: str | None
     resolver: str
 
-    def tune(self, bundle: Bundle, background: tuple[int, ...] | None = None) -> Tuning:
+    def tune(
+        self,
+        bundle: Bundle,
+        background: tuple[int, ...] | None = None,
+        work: CellRunner = IN_PROCESS,
+    ) -> Tuning:
         """Read the calibration inputs and choose thresholds for a bundle."""
         if self.calibration is None:
             raise click.UsageError("--calibration is missing: labelled inputs to tune on")
@@ -81,6 +86,7 @@ class TuneOptions:
             raw=RawOptions(self.frame_size, self.frame_format, self.frame_stride),
             backend=open_backend(self.backend, self.resolver),
             progress=note,
+            work=work,
         )
 
 
@@ -218,12 +224,12 @@ def tune_command(
     if draws is None and not dry_run:
         refuse_existing(out, replace)
     check_picture(plot)
-    found = tuning.tune(opened, background)
-    tell_inputs(found.data)
-    if draws is not None:
-        with work.open() as running:
+    with work.open() as running:
+        found = tuning.tune(opened, background, running)
+        tell_inputs(found.data)
+        if draws is not None:
             _check(found, draws, running, as_json)
-        return
+            return
     document = tune_document(found)
     if plot is not None:
         save_plot(document, plot)
@@ -234,7 +240,7 @@ def tune_command(
     emit(as_json, {"path": str(written.path)} | document, f"{tune_report(document)}\n\n{out}")
 
 
-def _check(found: Tuning, draws: int, work: Work, as_json: bool) -> None:
+def _check(found: Tuning, draws: int, work: CellRunner, as_json: bool) -> None:
     rows = check_promise(
         found.outcomes,
         found.costs.energy_nj,

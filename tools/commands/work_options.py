@@ -10,7 +10,7 @@ import click
 from edge_infer.commands.options import option, options_as
 from edge_infer.commands.render import note
 from edge_infer.lab.kept_results import KeptResults
-from edge_infer.lab.work import Crew, InProcess, Processes, Work
+from edge_infer.lab.work import CellRunner, Crew, InProcess, Processes
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +22,7 @@ class WorkOptions:
     resume: Path | None
 
     @contextmanager
-    def open(self) -> Iterator[Work]:
+    def open(self) -> Iterator[CellRunner]:
         """Give out what runs cells; let the workers go at the end.
 
         Raises:
@@ -35,7 +35,7 @@ class WorkOptions:
             kept = None if self.resume is None else held.enter_context(KeptResults(self.resume))
             if kept:
                 note(f"{len(kept)} results are there already")
-            work = Work(self._crew(), kept, note)
+            work = CellRunner(self._crew(), kept, note)
             held.callback(work.close)
             yield work
 

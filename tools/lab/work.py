@@ -71,7 +71,7 @@ class Crew(Protocol):
         ...
 
 
-class Work:
+class CellRunner:
     """Hands out cells.
 
     Args:
@@ -291,5 +291,5 @@ def _end_after(parent: Any) -> None:
         signal.raise_signal(signal.SIGKILL)
 
 
-IN_PROCESS = Work(InProcess())
+IN_PROCESS = CellRunner(InProcess())
 """What runs cells where nothing else was asked for."""

@@ -34,7 +34,7 @@ from edge_infer.lab.replay.costs import scaled_table
 from edge_infer.lab.replay.replay import Traffic
 from edge_infer.lab.replay.result import ReplayResult, pad_to
 from edge_infer.lab.replay.scored_frames import ScoredFrames
-from edge_infer.lab.work import IN_PROCESS, Work
+from edge_infer.lab.work import IN_PROCESS, CellRunner
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.arrivals import Arrivals, open_workload
@@ -144,7 +144,7 @@ class Comparison:
         """Travel as what it was made of: a worker makes it anew."""
         return _made, self._given
 
-    def run(self, policies: Sequence[str], work: Work = IN_PROCESS) -> list[ReplayResult]:
+    def run(self, policies: Sequence[str], work: CellRunner = IN_PROCESS) -> list[ReplayResult]:
         """Replay each policy, a cell of `work`; then idle all of them to the same wall time.
 
         Raises:
@@ -324,9 +324,7 @@ def _made(
     narrower: Mapping[str, ScoredFrames], statics: Sequence[StaticNet],
     profile: BoardProfile | None,
 ) -> Comparison:  # fmt: skip
-    return Comparison(
-        bundle, frames, conditions, table, narrower, statics=statics, profile=profile
-    )
+    return Comparison(bundle, frames, conditions, table, narrower, statics=statics, profile=profile)
 
 
 def _replayed(

@@ -22,7 +22,7 @@ from edge_infer.lab.comparison.sensitivity import all_intervals
 from edge_infer.lab.comparison.static_nets import StaticNet, static_nets
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.replay.result import ReplayResult
-from edge_infer.lab.work import IN_PROCESS, Work
+from edge_infer.lab.work import IN_PROCESS, CellRunner
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.manifest import FULL_RATIO
@@ -49,7 +49,7 @@ def compare(
     static: Sequence[Bundle] | None = None,
     sensitivity: bool = False,
     progress: Progress = silent,
-    work: Work = IN_PROCESS,
+    work: CellRunner = IN_PROCESS,
 ) -> dict[str, Any]:
     """Compare policies on one board, with the same frames and the same arrivals for all.
 
@@ -79,10 +79,10 @@ def compare(
         BoardError: the board is unknown.
     """
     kernels = backend or open_backend()
-    scored = read_frames(bundle, kernels, data, images, FULL_RATIO, progress)
+    scored = read_frames(bundle, kernels, data, images, FULL_RATIO, progress, work)
     narrower = {}
     if not policies or any(policy.partition(":")[0] in BY_RATIO for policy in policies):
-        narrower = read_ratios(bundle, kernels, data, images, progress)
+        narrower = read_ratios(bundle, kernels, data, images, progress, work)
     if table is not None and (static is not None or sensitivity):
         raise RunError(
             "a measured cost table is of this bundle alone, as it is: static nets and "
@@ -90,7 +90,7 @@ def compare(
         )
     nets = []
     if static is not None:
-        nets = read_statics(bundle, scored, static, kernels, data, images, progress)
+        nets = read_statics(bundle, scored, static, kernels, data, images, progress, work)
     comparison = Comparison(bundle, scored, conditions, table, narrower, progress, statics=nets)
     chosen = policies or comparison.policies()
     document = compare_document(comparison, comparison.run(chosen, work))
@@ -107,6 +107,7 @@ def read_statics(
     data: Path | None,
     images: int,
     progress: Progress,
+    work: CellRunner = IN_PROCESS,
 ) -> list[StaticNet]:
     """Return a bundle's own exits alone, and other bundles' nets at all their ratios.
 
@@ -118,13 +119,13 @@ def read_statics(
     nets = static_nets(bundle, scored.frames, FULL_RATIO, bundle.manifest.name)
     for other in others:
         for ratio in other.manifest.ratios:
-            frames = read_static(bundle, other, backend, data, images, ratio, progress)
+            frames = read_static(bundle, other, backend, data, images, ratio, progress, work)
             nets += static_nets(other, frames, ratio, other.manifest.name)
     return nets
 
 
 def _sensitivity(
-    comparison: Comparison, policies: Sequence[str], work: Work
+    comparison: Comparison, policies: Sequence[str], work: CellRunner
 ) -> list[dict[str, Any]]:
     """Return the interval of each policy's saving against the classic net."""
     names = (CLASSIC_POLICY, *(p for p in policies if p != CLASSIC_POLICY))

@@ -10,18 +10,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.lab.baselines.zero_pad import ZeroPadPredictor, fit_zero_pad
-from edge_infer.lab.progress import Progress, counted, silent
+from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.replay.scored_frames import ScoredFrames, scored_bundle
+from edge_infer.lab.scoring import score
 from edge_infer.lab.tuning import ExitOutcomes
 from edge_infer.lab.tuning.chain_fitting import fit_chain
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor
+from edge_infer.lab.work import IN_PROCESS, CellRunner
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend
 from edge_infer.models_tflite.frame_labels import check_labels
 from edge_infer.models_tflite.frame_spec import FrameSpec
-from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.manifest import FULL_RATIO
-from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.errors import InputError, RunError, SourceMissingError
 from edge_infer.runtime.exit_chain import ExitChain, carried_chain
 from edge_infer.runtime.frames.folders import class_of
@@ -63,6 +63,7 @@ def read_frames(
     most: int,
     ratio: str,
     progress: Progress = silent,
+    work: CellRunner = IN_PROCESS,
 ) -> ComparisonFrames:
     """Score a bundle's samples, or the test side of a data set, and split off what is fitted on.
 
@@ -76,6 +77,7 @@ def read_frames(
         most: at most this many frames, drawn by a fixed seed.
         ratio: pruning ratio.
         progress: called with what is scored.
+        work: scores pieces of them.
 
     Raises:
         RunError: there are too few frames.
@@ -83,7 +85,7 @@ def read_frames(
         InputError: it cannot be read as a data set, or its classes are not the bundle's.
         FrameError: its frames or labels do not fit.
     """
-    judged, source = _judged(bundle, backend, data, most, ratio, progress)
+    judged, source = _judged(bundle, backend, data, most, ratio, progress, work)
     return split_frames(bundle, judged, source, ratio)
 
 
@@ -93,6 +95,7 @@ def read_ratios(
     data: Path | None,
     most: int,
     progress: Progress = silent,
+    work: CellRunner = IN_PROCESS,
 ) -> dict[str, ScoredFrames]:
     """Score the frames that are compared on at every ratio of a prunable bundle.
 
@@ -104,7 +107,7 @@ def read_ratios(
     ratios = [ratio for ratio in bundle.manifest.ratios if ratio != FULL_RATIO]
     found = {}
     for ratio in ratios:
-        judged = _judged(bundle, backend, data, most, ratio, progress)[0]
+        judged = _judged(bundle, backend, data, most, ratio, progress, work)[0]
         found[ratio] = judged.taken(_compared_on(bundle, len(judged)))
     return found
 
@@ -117,6 +120,7 @@ def read_static(
     most: int,
     ratio: str,
     progress: Progress = silent,
+    work: CellRunner = IN_PROCESS,
 ) -> ScoredFrames:
     """Score another bundle on the frames that a bundle is compared on, in the same order.
 
@@ -130,7 +134,7 @@ def read_static(
             f"{other.manifest.name} tells {len(other.manifest.labels)} classes apart, "
             f"{bundle.manifest.name} {len(classes)}, and not the same ones: it is no rival"
         )
-    judged = _judged(other, backend, data, most, ratio, progress, of=bundle)[0]
+    judged = _judged(other, backend, data, most, ratio, progress, work, of=bundle)[0]
     return judged.taken(_compared_on(bundle, len(judged)))
 
 
@@ -141,6 +145,7 @@ def _judged(
     most: int,
     ratio: str,
     progress: Progress,
+    work: CellRunner,
     of: Bundle | None = None,
 ) -> tuple[ScoredFrames, ArraySource]:
     """Score and judge frames, those of another bundle if one is given; return where from, too."""
@@ -148,8 +153,8 @@ def _judged(
     frames = list(source)
     draw = np.random.default_rng(SPLIT_SEED).permutation(len(frames))[:most]
     progress(f"scoring {len(draw)} frames of {source.name} at ratio {ratio}")
-    stages = load_stages(bundle, backend, ratio=ratio)
-    scores = run_all(stages, counted([frames[i].data for i in draw], "frames", progress))
+    taken = [frames[i].data for i in draw]
+    scores = score(bundle, backend, taken, ratio, progress=progress, work=work)
     labels = np.array([frames[i].label for i in draw], np.int64)
     return scored_bundle(bundle, scores, labels, ratio), source
 

@@ -19,22 +19,22 @@ from numpy.typing import NDArray
 from edge_infer.boards.cost_table import OpWork, Work
 from edge_infer.lab.costs.board_costs import plain_work
 from edge_infer.lab.progress import Progress
+from edge_infer.lab.scoring import score
 from edge_infer.lab.tuning.calibration_data import (
     CalibrationData,
     check_above_chance,
     read_calibration,
 )
+from edge_infer.lab.work import IN_PROCESS, CellRunner
 from edge_infer.models_tflite import Bundle, open_bundle
 from edge_infer.models_tflite.backend import Backend
 from edge_infer.models_tflite.describe import StageDraft
 from edge_infer.models_tflite.drafts import build_single
 from edge_infer.models_tflite.errors import ModelNotSupportedError
 from edge_infer.models_tflite.frame_spec import FrameSpec
-from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.plain_net import plain_net
 from edge_infer.models_tflite.redraft import redraft
-from edge_infer.models_tflite.stage import load_stages
 from edge_infer.models_tflite.stage_spec import Preprocess
 from edge_infer.runtime.errors import InputError
 from edge_infer.runtime.exit_criterion import confidences
@@ -97,6 +97,7 @@ def read_candidates(
     calibration: str,
     labels_path: Path | None,
     progress: Progress,
+    work: CellRunner = IN_PROCESS,
 ) -> Candidates:
     """Open candidates and score all their nets on the same inputs.
 
@@ -106,6 +107,7 @@ def read_candidates(
         calibration: as `read_calibration` takes it; nothing that a weight was trained on.
         labels_path: labels of an .npy or IDX file.
         progress: called with what is scored.
+        work: scores pieces of the inputs.
 
     Raises:
         InputError: other classes, other inputs for one than for another, or two of one name.
@@ -128,7 +130,7 @@ def read_candidates(
             data = data or read
             if bundle.manifest.name in {member.bundle for member in members}:
                 raise InputError(f"two candidates are called {bundle.manifest.name}: rename one")
-            members += _members(bundle, backend, read, progress)
+            members += _members(bundle, backend, read, progress, work)
     assert data is not None  # there is a candidate
     return Candidates(tuple(sorted(members, key=lambda m: m.macs)), tuple(labels), data)
 
@@ -189,12 +191,14 @@ def _check_classes(first: Bundle, other: Bundle) -> None:
 
 
 def _members(
-    bundle: Bundle, backend: Backend, data: CalibrationData, progress: Progress
+    bundle: Bundle, backend: Backend, data: CalibrationData, progress: Progress, runner: CellRunner
 ) -> Iterator[Member]:
     manifest = bundle.manifest
     for ratio in manifest.ratios:
         progress(f"scoring {len(data)} inputs with {manifest.name} at ratio {ratio}")
-        scores = run_all(load_stages(bundle, backend, ratio=ratio), data.frames)
+        scores = score(
+            bundle, backend, data.frames, ratio, unit="inputs", progress=progress, work=runner
+        )
         called = row_name(manifest.name, ratio)
         check_above_chance(scores[-1].argmax(axis=1), data.labels, f"the net of {called}")
         for index, stage in enumerate(manifest.stages):

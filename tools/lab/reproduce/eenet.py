@@ -28,7 +28,7 @@ from edge_infer.lab.replay.costs import Disturbance
 from edge_infer.lab.replay.result import ReplayResult
 from edge_infer.lab.reproduce.eenet_grid import Pair, grid_cells
 from edge_infer.lab.reproduce.paper import Better, claim, simulated_boards
-from edge_infer.lab.work import IN_PROCESS, Work
+from edge_infer.lab.work import IN_PROCESS, CellRunner
 from edge_infer.models_tflite import Bundle, open_bundle, shipped_names
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.manifest import FULL_RATIO
@@ -100,7 +100,7 @@ def reproduce_eenet(
     grid: Sequence[Bundle] | None = None,
     backend: Backend | None = None,
     progress: Progress = silent,
-    work: Work = IN_PROCESS,
+    work: CellRunner = IN_PROCESS,
 ) -> dict[str, Any]:
     """Return the document of `reproduce eenet --json` (schema of that name).
 
@@ -133,9 +133,9 @@ def reproduce_eenet(
     if len(bundle.manifest.stages) < 2:
         raise InputError(f"{bundle.manifest.name} is one net without early exits: give another")
     kernels, names = backend or open_backend(), boards or simulated_boards()
-    main = bundle, read_frames(bundle, kernels, data, images, FULL_RATIO, progress)
+    main = bundle, read_frames(bundle, kernels, data, images, FULL_RATIO, progress, work)
     others = rivals(bundle) if static is None else static
-    nets = read_statics(*main, others, kernels, data, images, progress)
+    nets = read_statics(*main, others, kernels, data, images, progress, work)
     document: dict[str, Any] = {
         "paper": "EENet, DAC 2023",
         "bundle": bundle.manifest.name,
@@ -168,8 +168,8 @@ def reproduce_eenet(
         pairs: list[Pair] = [ours]
         for other in grid:
             own = data if other.samples() is None else None
-            scored = read_frames(other, kernels, own, images, FULL_RATIO, progress)
-            rival = read_statics(other, scored, rivals(other), kernels, own, images, progress)
+            scored = read_frames(other, kernels, own, images, FULL_RATIO, progress, work)
+            rival = read_statics(other, scored, rivals(other), kernels, own, images, progress, work)
             pairs.append((other, scored, rival))
         document["grid"] = grid_cells(pairs, names, time_scale, work)
     return document
@@ -197,7 +197,7 @@ def _told(ours: Pair, conditions: Conditions) -> tuple[dict[str, float], str, li
 
 
 def _moved(
-    ours: Pair, conditions: Conditions, figures: Mapping[str, float], work: Work
+    ours: Pair, conditions: Conditions, figures: Mapping[str, float], work: CellRunner
 ) -> dict[str, dict[str, Any]]:
     """Return how far each figure hangs on figures of the board that nobody settled."""
     bundle, frames, nets = ours

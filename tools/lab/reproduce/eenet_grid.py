@@ -10,7 +10,7 @@ from edge_infer.lab.comparison.comparison_document import best_row, compare_docu
 from edge_infer.lab.comparison.comparison_frames import ComparisonFrames
 from edge_infer.lab.comparison.conditions import Conditions
 from edge_infer.lab.comparison.static_nets import StaticNet
-from edge_infer.lab.work import IN_PROCESS, Work
+from edge_infer.lab.work import IN_PROCESS, CellRunner
 from edge_infer.models_tflite import Bundle
 from edge_infer.runtime.planning.problem import marginal_exits
 from edge_infer.runtime.policies.policy import fixed_policies
@@ -38,7 +38,7 @@ def grid_cells(
     pairs: Sequence[Pair],
     boards: Sequence[str],
     time_scale: float,
-    work: Work = IN_PROCESS,
+    work: CellRunner = IN_PROCESS,
 ) -> list[dict[str, Any]]:
     """Return every cell of the grid.
 

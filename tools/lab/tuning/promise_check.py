@@ -13,7 +13,7 @@ from edge_infer.lab.tuning import (
     choose_thresholds,
     split_calibration,
 )
-from edge_infer.lab.work import IN_PROCESS, Work
+from edge_infer.lab.work import IN_PROCESS, CellRunner
 
 LOSSES = (0.001, 0.005, 0.01, 0.02)
 SIZES = (500, 2000, 5000)
@@ -27,7 +27,7 @@ def check_promise(
     losses: Sequence[float] = LOSSES,
     sizes: Sequence[int] = SIZES,
     seed: int = 0,
-    work: Work = IN_PROCESS,
+    work: CellRunner = IN_PROCESS,
 ) -> list[dict[str, Any]]:
     """Tune on many sets drawn from a pool and count how often the pool's loss is above the allowed.
 

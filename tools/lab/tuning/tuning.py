@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_infer.lab.costs.board_costs import ExitCosts, read_costs
-from edge_infer.lab.progress import Progress, counted, silent
+from edge_infer.lab.progress import Progress, silent
+from edge_infer.lab.scoring import score
 from edge_infer.lab.tuning import (
     CalibrationSplit,
     ExitOutcomes,
@@ -29,10 +30,10 @@ from edge_infer.lab.tuning.chain_fitting import fit_chain
 from edge_infer.lab.tuning.grouped_split import split_groups
 from edge_infer.lab.tuning.predictor_fitting import fit_predictor
 from edge_infer.lab.tuning.temperature import fitted_temperatures
+from edge_infer.lab.work import IN_PROCESS, CellRunner
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.models_tflite.build import NO_EXITS, BundleDraft
-from edge_infer.models_tflite.golden import run_all
 from edge_infer.models_tflite.manifest import (
     FULL_RATIO,
     BackendInfo,
@@ -44,7 +45,6 @@ from edge_infer.models_tflite.manifest import (
 )
 from edge_infer.models_tflite.plain_net import plain_net
 from edge_infer.models_tflite.redraft import redraft
-from edge_infer.models_tflite.stage import load_stages
 from edge_infer.runtime.errors import RunError
 from edge_infer.runtime.exit_chain import ExitChain
 from edge_infer.runtime.frames.raw import NOTHING_STATED, RawOptions
@@ -118,6 +118,7 @@ def tune(
     raw: RawOptions = NOTHING_STATED,
     backend: Backend | None = None,
     progress: Progress = silent,
+    work: CellRunner = IN_PROCESS,
 ) -> Tuning:
     """Read calibration inputs and choose the thresholds of a bundle for a board.
 
@@ -136,6 +137,7 @@ def tune(
         raw: what raw .bin files do not say themselves.
         backend: kernels to run it on; the default if None.
         progress: called with what is under way.
+        work: scores pieces of the inputs.
 
     Raises:
         RunError, CalibrationError, TooFewSamplesError: as `read_costs`, `read_calibration` and
@@ -146,7 +148,9 @@ def tune(
     data = read_calibration(
         bundle, calibration, labels_path, strict=strict, background=background, raw=raw
     )
-    return tune_bundle(bundle, backend, data, costs, loss_bound, criterion, seed, progress)
+    return tune_bundle(
+        bundle, backend, data, costs, loss_bound, criterion, seed, progress, work=work
+    )
 
 
 def tune_bundle(
@@ -159,6 +163,7 @@ def tune_bundle(
     seed: int = 0,
     progress: Progress = silent,
     scores: tuple[NDArray[Any], ...] | None = None,
+    work: CellRunner = IN_PROCESS,
 ) -> Tuning:
     """Choose the thresholds of a bundle.
 
@@ -173,6 +178,7 @@ def tune_bundle(
         progress: called with what is under way.
         scores: raw scores of the inputs by exit, where they are known already: then their frames
             are not looked at.
+        work: scores pieces of the inputs.
 
     Raises:
         RunError: the bundle has one exit.
@@ -184,8 +190,7 @@ def tune_bundle(
         raise RunError(f"{bundle.manifest.name} has one exit: there is no threshold to choose")
     if scores is None:
         progress(f"scoring {len(data)} inputs of {data.source}")
-        frames = counted(data.frames, "inputs", progress)
-        scores = run_all(load_stages(bundle, backend), frames)
+        scores = score(bundle, backend, data.frames, unit="inputs", progress=progress, work=work)
     for stage, rows in zip(stages, scores, strict=True):
         if stage.input.reads == "frame" or stage is stages[-1]:
             check_above_chance(rows.argmax(axis=1), data.labels, f"the net of {stage.name}")
