@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from edge_infer.lab.adapt.adapted import Adapted
 from edge_infer.lab.adapt.duplicates import mirrored_digest, repeated
 from edge_infer.lab.adapt.errors import AdaptError
-from edge_infer.lab.adapt.fitting_part import told_often
-from edge_infer.lab.progress import Progress
+from edge_infer.lab.progress import Progress, counted
 from edge_infer.lab.tuning.calibration_data import CalibrationData
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.frame_spec import FrameSpec
@@ -40,8 +39,9 @@ def score_calibration_part(
     rows: list[list[NDArray[Any]]] = [[] for _ in stages]
     digests = [(index, digest) for digest, index in adapted.digests.items()]
     fitted_on, read = set(adapted.digests), []
-    frames = pictures.frames(indices, FrameSpec.of(bundle))
-    for index, frame in told_often(frames, len(indices), "to calibrate on", progress):
+    progress(f"scoring {len(indices)} pictures to calibrate on")
+    told = counted(indices.tolist(), "pictures", progress)
+    for index, frame in pictures.frames(told, FrameSpec.of(bundle)):
         digest = mirrored_digest(frame)
         digests.append((index, digest))
         if digest in fitted_on:

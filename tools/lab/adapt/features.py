@@ -1,6 +1,6 @@
 """What a backbone makes of pictures: each exit point's tensor, pooled, in real values."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -132,13 +132,3 @@ def quantisation_of(dtype: str, low: float, high: float) -> Quantisation:
     scale = float(np.float32(max(high - low, 1e-9) / (limits.max - limits.min)))
     zero_point = int(np.clip(round(limits.min - low / scale), limits.min, limits.max))
     return Quantisation(scale, zero_point)
-
-
-def with_mirrored(
-    frames: Iterable[tuple[int, NDArray[Any]]], flip: bool
-) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield frames [H, W, C] with their index, each followed by its mirror image with `flip`."""
-    for index, frame in frames:
-        yield index, frame
-        if flip:
-            yield index, np.ascontiguousarray(frame[:, ::-1])

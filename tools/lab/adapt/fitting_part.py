@@ -1,8 +1,7 @@
 """What heads are fitted on: features of half of the pictures, their mirror images, and targets."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,10 +13,7 @@ from edge_infer.lab.adapt.features import PointFeatures
 from edge_infer.lab.adapt.groups import deal
 from edge_infer.lab.adapt.head_fit import FOLDS, Targets, class_weights
 from edge_infer.lab.adapt.pictures import Pictures, check_classes
-from edge_infer.lab.progress import Progress
-
-_TOLD = 10
-"""Times that reading pictures tells how far it is."""
+from edge_infer.lab.progress import Progress, counted
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,8 +60,9 @@ def read_fitting_part(
     kept = [*candidates, *([] if backbone.own else [backbone.points.last])]
     extractor, rows = backbone.extractor(kept), []
     digests: list[tuple[int, bytes]] = []
-    frames = pictures.frames(indices, backbone.spec(len(pictures.classes)))
-    for index, frame in told_often(frames, len(indices), "to fit on", progress):
+    progress(f"running the backbone on {len(indices)} pictures to fit on")
+    told = counted(indices.tolist(), "pictures", progress)
+    for index, frame in pictures.frames(told, backbone.spec(len(pictures.classes))):
         digests.append((index, mirrored_digest(frame)))
         for image in (frame, frame[:, ::-1])[: 1 + flip]:
             extractor.add(np.ascontiguousarray(image))
@@ -100,14 +97,3 @@ def _targets(
         deal(labels, groups[rows], [1 / FOLDS] * FOLDS, random),
         np.arange(len(rows)) % images == 0,
     )
-
-
-def told_often(
-    frames: Iterator[tuple[int, NDArray[Any]]], count: int, what: str, progress: Progress
-) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Yield frames, and tell now and then how many have been."""
-    step = max(1, count // _TOLD)
-    for done, item in enumerate(frames):
-        if done % step == 0:
-            progress(f"pictures {what}: {done} of {count}")
-        yield item
