@@ -36,7 +36,7 @@ def test_help_names_every_command_without_importing_one(capsys: pytest.CaptureFi
         ),
         (["run", "digits-early-exit", "--rate", "0"], 2, "0.0 is not in the range"),
         (["run", "digits-early-exit", "--ratio", "0.3"], 2, "there are: 1.0"),
-        (["run", "digits-early-exit", "-o", "records.txt"], 1, ".jsonl or .csv"),
+        (["run", "digits-early-exit", "-o", "records.txt"], 2, ".jsonl or .csv"),
     ],
 )
 def test_a_mistake_is_one_line_and_its_exit_code(
