@@ -27,7 +27,7 @@ class LeavingLoss:
     """What is lost, against the last exit, by inputs that leave at one exit, by group."""
 
     points: tuple[float, ...]
-    """Mean loss of accuracy in percentage points; below 0 for a gain."""
+    """Loss of accuracy to count with, in percentage points; below 0 for a gain."""
     changed: tuple[float, ...]
     """Share of the inputs whose answer becomes right or wrong by it, 0 to 1."""
 
@@ -44,7 +44,8 @@ class ExitChain:
     stay: tuple[tuple[tuple[float, ...], ...], ...]
     """The same of each later exit but the last, a row for each bin at the exit before."""
     forced: tuple[LeavingLoss, ...]
-    """By exit but the last and bin: what leaving costs where the threshold says stay."""
+    """By exit but the last and bin: what leaving costs where the threshold says stay; one standard
+    error above what was counted."""
     tuned: LeavingLoss
     """By exit: what those lose that leave by their threshold; 0 at the last exit."""
     inputs: int

@@ -6,7 +6,7 @@ the last exit, whether a threshold let it go or the plan. So the mean over a run
 whatever the arrivals were.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from edge_infer.boards.cost_table import OperatingPoint
@@ -101,6 +101,10 @@ class LeavingGovernor(PlannedGovernor):
     def adopt(self, plan: Plan) -> None:
         """Follow a plan; the first one says what frames pay in."""
         super().adopt(plan)
+        # Solved anew, the price is where it was, and is raised at most: searching takes long.
+        price_nj = self.plans.feasible.problem.loss_price_nj
+        if price_nj != self.nominal.loss_price_nj:
+            self.nominal = replace(self.nominal, loss_price_nj=price_nj)
         if self.account is None:
             self.account = LossAccount(pays_in(self.plans.feasible, self.plans.giving))
 

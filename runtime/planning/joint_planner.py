@@ -25,7 +25,7 @@ from edge_infer.runtime.planning.planner import Planner
 from edge_infer.runtime.planning.problem import PlanProblem
 
 STEPS = 200
-"""Even steps of age up to the deadline: fewer than for one ratio, with as many plans as ratios."""
+"""Even steps of age up to the deadline: fewer than for clocks alone, with more to choose from."""
 
 
 class JointPlanner(Planner):

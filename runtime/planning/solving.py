@@ -9,8 +9,9 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import NamedTuple
 
+from edge_infer.runtime.planning.age_grid import even_grid_ns
 from edge_infer.runtime.planning.frame_sweep import Array
-from edge_infer.runtime.planning.joint_planner import JointPlanner
+from edge_infer.runtime.planning.joint_planner import STEPS, JointPlanner
 from edge_infer.runtime.planning.plan import Plan, PlanSet
 from edge_infer.runtime.planning.planner import HIGHEST_PENALTY, Planner
 from edge_infer.runtime.planning.problem import PlanProblem
@@ -35,8 +36,12 @@ def planner_of(problem: PlanProblem) -> Planner:
 
 def _over(problem: PlanProblem, steps: int | None = None) -> Planner:
     """Return the planner over a problem's points as they are."""
-    kind = JointPlanner if problem.narrower else Planner
-    return kind(problem) if steps is None else kind(problem, steps)
+    if problem.narrower:
+        return JointPlanner(problem, steps or STEPS)
+    if problem.loses and steps is not None:
+        # A search looks at many plans: without the ages of each point all the way.
+        return Planner(problem, steps, even_grid_ns(problem, steps))
+    return Planner(problem, STEPS) if problem.loses else Planner(problem)
 
 
 def solve_within(problem: PlanProblem, miss_bound: float) -> PlanSet:
@@ -85,7 +90,7 @@ def _giving(problem: PlanProblem, feasible: Plan, miss_bound: float) -> Plan | N
     price_nj = problem.loss_price_nj if problem.distribution.chain is not None else 0.0
     while price_nj:
         price_nj = price_nj / RATIO if price_nj > least_nj else 0.0
-        plan = Planner(replace(problem, loss_price_nj=price_nj)).near(feasible, miss_bound)
+        plan = _over(replace(problem, loss_price_nj=price_nj)).near(feasible, miss_bound)
         if plan.loss_points > feasible.loss_points + LOSS_TOLERANCE_POINTS:
             return plan if plan.net_nj_per_frame < feasible.net_nj_per_frame else None
     return None

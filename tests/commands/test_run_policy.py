@@ -105,8 +105,12 @@ def test_a_measured_table_is_planned_with(tmp_path: Path, capsys: Capture) -> No
 @pytest.mark.parametrize(
     ("policy", "option", "users"),
     [
-        ("performance", ["--loss", "2"], "--loss: leave it out, or choose one of planned-joint"),
-        ("planned", ["--loss", "2"], "choose one of planned-joint"),
+        (
+            "performance",
+            ["--loss", "2"],
+            "--loss: leave it out, or choose one of planned-leaving, planned-joint",
+        ),
+        ("planned", ["--loss", "2"], "choose one of planned-leaving, planned-joint"),
         ("planned", ["--target", "2ms"], "choose one of stable-latency"),
         ("powersave", ["--power-budget", "5W"], "choose one of planned, planned-blind"),
         ("fixed:1500", ["--cost-table", "x.json"], "choose one of planned"),

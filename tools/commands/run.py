@@ -121,7 +121,8 @@ METERED_DURATION_NS = 10_000_000_000
     type=Number(0, 100),
     default=1.0,
     show_default=True,
-    help="Percentage points that planned-joint may lose by pruning ratios, on average.",
+    help="Percentage points that planned-joint may lose by pruning ratios, and planned-leaving by "
+    "where it leaves, on average.",
 )
 @power_budget_option
 @battery_option
