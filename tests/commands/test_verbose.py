@@ -32,7 +32,7 @@ def test_decisions_go_to_standard_error(
 ) -> None:
     assert run_line(line) == 0
     done = capsys.readouterr()
-    assert re.search(r"^ +\d+\.\d{4} runtime\.policies\.policy: policy planned: ", done.err, re.M)
+    assert re.search(r"^ *\d+\.\d{4} runtime\.policies\.policy: policy planned: ", done.err, re.M)
     assert "plans solved" in done.err and "plans solved, number" not in done.out
 
 

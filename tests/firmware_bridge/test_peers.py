@@ -72,7 +72,7 @@ def test_smpclient_updates_the_bundle(
     port: str, device: BridgeDevice, transport: type[SMPTransport]
 ) -> None:
     async def update() -> None:
-        async with SMPClient(transport(), port, timeout_s=20) as client:
+        async with SMPClient(transport(), port, timeout_s=120) as client:
             echo = await client.request(EchoWrite(d="hello " * 50))
             assert success(echo) and echo.r == "hello " * 50
             parameters = await client.request(MCUMgrParametersRead())
