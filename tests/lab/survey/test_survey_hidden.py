@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 
 import pytest
 from tests.lab.survey.hidden_boards import UNCALIBRATED, Hidden, hidden, hidden_profile
@@ -242,3 +243,15 @@ def test_a_described_board_keeps_what_was_not_measured(
     assert profile.figures["power.idle_uw"].basis == "simulated"
     assert profile.figures["power.busy_core_uw"].basis == "derived"
     assert profile.quirks and profile.compatible
+
+
+@pytest.mark.slow
+def test_fifty_boards_whose_clocks_lie() -> None:
+    """Fewer than half of the clocks run as another: each is found, and no other is named."""
+    for seed in range(200, 250):
+        random = Random(seed)
+        clocks = random.randint(3, 8)
+        lying = random.sample(range(clocks), random.randint(0, (clocks - 1) // 2))
+        honest = [number for number in range(clocks) if number not in lying]
+        of = hidden(seed, clocks=clocks, lies={n: random.choice(honest) for n in lying})
+        assert lying_clocks(surveyed(of, ("identity", "clocks")).units("clocks")) == of.lies
