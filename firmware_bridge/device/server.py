@@ -6,7 +6,6 @@ And tells systemd, where that started it, that it is up and alive.
 import contextlib
 import os
 import select
-import socket
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -15,6 +14,7 @@ from typing import Protocol
 from edge_infer.firmware_bridge.device.port_opener import PortOpener
 from edge_infer.firmware_bridge.errors import LinkLostError
 from edge_infer.firmware_bridge.port import OpenPort
+from edge_infer.runtime.supervisor import Supervisor, supervisor_here
 
 _MAX_UNSENT_BYTES = 1 << 18
 """When nobody reads, what was to be said is dropped above this; the client asks again."""
@@ -203,56 +203,33 @@ class Server:
 class NotifiedProtocol:
     """Passes a protocol on, and tells systemd at each turn of the server's loop that it is alive.
 
-    sd_notify(3), the protocol alone: a datagram to the socket that NOTIFY_SOCKET names;
-    WATCHDOG_USEC says how often it must come.
-
     Args:
         inner: the protocol.
-        address: the socket of NOTIFY_SOCKET; a leading @ is an abstract one.
-        watchdog_us: time in which a sign of life is due; 0 without a watchdog.
+        supervisor: that started us.
     """
 
-    def __init__(self, inner: LineProtocol, address: str, watchdog_us: int) -> None:
-        self._inner = inner
-        self._address = "\0" + address[1:] if address.startswith("@") else address
-        self._every_ns = watchdog_us * 1000 // 3
-        self._next_ns = 0
-        self._ready = False
+    def __init__(self, inner: LineProtocol, supervisor: Supervisor) -> None:
+        self._inner, self._supervisor = inner, supervisor
         self.line_up, self.line_lost, self.feed = inner.line_up, inner.line_lost, inner.feed
 
     def poll(self, now_ns: int) -> bytes:
         """See LineProtocol; the loop has come round, so the server is alive."""
-        if not self._ready:
-            self._ready = True
-            self._tell("READY=1")
-        if self._every_ns and now_ns >= self._next_ns:
-            self._next_ns = now_ns + self._every_ns
-            self._tell("WATCHDOG=1")
+        self._supervisor.alive(now_ns)
         return self._inner.poll(now_ns)
 
     def wait_ns(self, now_ns: int) -> int:
         """See LineProtocol; not longer than until the next sign of life."""
-        wait_ns = self._inner.wait_ns(now_ns)
-        if not self._ready:
+        wait_ns, supervisor = self._inner.wait_ns(now_ns), self._supervisor
+        if not supervisor.is_told:
             return 0
-        return min(wait_ns, max(0, self._next_ns - now_ns)) if self._every_ns else wait_ns
+        return min(wait_ns, max(0, supervisor.next_ns - now_ns)) if supervisor.every_ns else wait_ns
 
     def descriptors(self) -> Sequence[int]:
         """See LineProtocol."""
         return self._inner.descriptors()
 
-    def _tell(self, text: str) -> None:
-        # A supervisor that went away is no reason to stop serving.
-        with (
-            contextlib.suppress(OSError),
-            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line,
-        ):
-            line.sendto(text.encode(), self._address)
-
 
 def notified(protocol: LineProtocol) -> LineProtocol:
     """Return the protocol, one that tells systemd where systemd started us."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    if not address:
-        return protocol
-    return NotifiedProtocol(protocol, address, int(os.environ.get("WATCHDOG_USEC") or 0))
+    supervisor = supervisor_here()
+    return protocol if supervisor is None else NotifiedProtocol(protocol, supervisor)

@@ -1,16 +1,19 @@
 """The loop of `run` between its signals: Ctrl-C ends it, a timer lets records of live sources out.
 
 While a live source is waited for, nothing else would run: so a tenth of a second after an answer
-its record goes on to the sinks, whenever the next frame may come.
+its record goes on to the sinks, whenever the next frame may come. A supervisor (systemd) hears that
+the run is alive as long as it waits for frames or takes some.
 """
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
 from edge_infer.runtime.errors import InputError
 from edge_infer.runtime.event_loop import DRAIN_EVERY_NS, EventLoop
+from edge_infer.runtime.supervisor import supervisor_here
 
 _DRAIN_EVERY_S = DRAIN_EVERY_NS / 1e9
 
@@ -42,7 +45,7 @@ def run_loop(loop: EventLoop, pass_time: Callable[[int], None] | None) -> Except
             for in real time. None on a real board.
     """
     try:
-        with _stopping_on_interrupt(loop), _draining_while_waiting(loop, pass_time):
+        with _stopping_on_interrupt(loop), _ticking(loop, pass_time):
             loop.run()
     except KeyboardInterrupt:
         loop.stopping = True
@@ -74,17 +77,21 @@ def _stopping_on_interrupt(loop: EventLoop) -> Iterator[None]:
 
 
 @contextmanager
-def _draining_while_waiting(
-    loop: EventLoop, pass_time: Callable[[int], None] | None
-) -> Iterator[None]:
-    if loop.source.repeatable:
+def _ticking(loop: EventLoop, pass_time: Callable[[int], None] | None) -> Iterator[None]:
+    supervisor, live, taken = supervisor_here(), not loop.source.repeatable, -1
+    if supervisor is None and not live:
         yield
         return
 
     def tick(number: int, frame: FrameType | None) -> None:
-        if loop.interruptible and pass_time is not None:
-            pass_time(DRAIN_EVERY_NS)
-        loop.drain_while_waiting()
+        nonlocal taken
+        if live:
+            if loop.interruptible and pass_time is not None:
+                pass_time(DRAIN_EVERY_NS)
+            loop.drain_while_waiting()
+        if supervisor is not None and (loop.interruptible or taken != loop.counts.arrived):
+            taken = loop.counts.arrived
+            supervisor.alive(time.monotonic_ns())
 
     found = signal.signal(signal.SIGALRM, tick)
     signal.setitimer(signal.ITIMER_REAL, _DRAIN_EVERY_S, _DRAIN_EVERY_S)

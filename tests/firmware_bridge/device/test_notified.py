@@ -4,6 +4,7 @@ from pathlib import Path
 import pytest
 
 from edge_infer.firmware_bridge.device.server import NotifiedProtocol, notified
+from edge_infer.runtime.supervisor import Supervisor
 
 WATCHDOG_US = 30_000_000
 
@@ -71,7 +72,7 @@ def test_ready_once_and_a_sign_of_life_in_every_third_of_the_time(
 
 
 def test_it_becomes_ready_at_once(supervisor: socket.socket) -> None:
-    protocol = NotifiedProtocol(Idle(), supervisor.getsockname(), 0)
+    protocol = NotifiedProtocol(Idle(), Supervisor(supervisor.getsockname(), 0))
     assert protocol.wait_ns(0) == 0
     protocol.poll(0)
     assert heard(supervisor) == ["READY=1"]

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from tests.beds.vm.booted.check_systemd import left_files
@@ -190,6 +191,14 @@ def check_after_a_kill_the_broker_knows_and_it_comes_back() -> None:
     appears(lambda: heard(available) == "online", look_every_s=0.5)
     assert show("NRestarts") == "1"
     assert appears(lambda: pids_of("rpicam-vid"), look_every_s=0.2)
+
+
+def check_a_run_that_hangs_is_ended_by_the_watchdog() -> None:
+    os.kill(int(show("MainPID")), signal.SIGSTOP)
+    began_s = time.monotonic()
+    appears(lambda: show("NRestarts") == "2", look_every_s=1)
+    print(f"   restarted {time.monotonic() - began_s:.0f} s after it hung")
+    assert "Watchdog timeout" in edge_infer("service", "logs", NAME)
 
 
 def check_remove_leaves_serve_alone() -> None:
