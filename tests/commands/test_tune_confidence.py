@@ -131,3 +131,16 @@ def test_the_error_is_how_far_what_is_told_is_from_how_often_it_is_right() -> No
     labels = np.arange(1000) % 10 // 9  # nine in ten are right
     assert calibration_error(shares, labels) < 0.02
     assert calibration_error(shares, np.zeros(1000, int)) == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize("name", [EARLY, "digits-little-big"])
+def test_what_shipped_digits_tell_is_how_often_their_test_samples_are_right(
+    name: str, tmp_path: Path, capsys: Capture
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    words = ("run", name, "--board", "host", "--frames", 450, "-o", rows)
+    assert outcome(capsys, *words)[0] == 0
+    told = [json.loads(line) for line in rows.read_text().splitlines()]
+    right = np.mean([row["label"] == row["true_label"] for row in told])
+    assert {row["confidence_kind"] for row in told} == {"probability"}
+    assert np.mean([row["confidence"] for row in told]) == pytest.approx(right, abs=0.03)
