@@ -36,7 +36,6 @@ from edge_infer.models_tflite.backend import open_backend
 ROW = "supported_boards_row.md"
 BUNDLES = ("digits-early-exit", "cifar10-early-exit", "cifar10-narrow")
 """Whose costs are measured by default; --bundle names others."""
-THREADS = (1, 2, 4)
 
 
 class KnownLoad(click.ParamType[Load]):
@@ -141,7 +140,7 @@ def survey_command(
         names = {bundle.manifest.name: bundle for bundle in opened}
         rig.bundles = tuple(names)
         rig.measure_bundle = lambda name: measure_costs(
-            names[name], kernels, rig.board, THREADS, note
+            names[name], kernels, rig.board, (), note
         ).to_json()
         state = _identified(state, rig, board, given)
         _refuse_or_tell(rig, state, given)
