@@ -46,5 +46,7 @@ class Supervisor:
 
 def supervisor_here() -> Supervisor | None:
     """Return the supervisor that started us, None where there is none."""
-    address = os.environ.get("NOTIFY_SOCKET")
-    return Supervisor(address, int(os.environ.get("WATCHDOG_USEC") or 0)) if address else None
+    address, watchdog_us = (os.environ.get(name, "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC"))
+    return (
+        Supervisor(address, int(watchdog_us) if watchdog_us.isdigit() else 0) if address else None
+    )

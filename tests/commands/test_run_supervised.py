@@ -63,6 +63,17 @@ def test_it_is_alive_while_it_waits_or_takes_frames(
     supervisor.close()
 
 
+@pytest.mark.parametrize("watchdog_us", ["", "soon", "-1"])
+def test_a_supervisor_without_a_watchdog_hears_once(
+    supervisor: socket.socket, watchdog_us: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WATCHDOG_USEC", watchdog_us)
+    loop: Any = Loop([(True, 1), (True, 1)])
+    run_loop(loop, None)
+    assert heard(supervisor) == ["READY=1"]
+    supervisor.close()
+
+
 def test_a_run_without_a_supervisor_tells_nobody(capsys: pytest.CaptureFixture[str]) -> None:
     found = signal.getsignal(signal.SIGALRM)
     assert run_line(["run", "digits-early-exit", "--frames", "3", "--board", "host"]) == 0
