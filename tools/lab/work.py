@@ -25,7 +25,7 @@ from types import MappingProxyType
 from typing import Any, Protocol, TypeVar
 
 from edge_infer.lab.kept_results import KeptResults
-from edge_infer.lab.progress import Progress, silent
+from edge_infer.lab.progress import CountingProgress, Progress, silent
 from edge_infer.runtime.errors import RunError
 
 D = TypeVar("D")
@@ -125,8 +125,8 @@ class CellRunner:
                     found[index] = result
                     if self._kept is not None:
                         self._kept.put(keys[index], result)
-                    left = total - (len(cells) - len(found))
-                    self._tell(what, left, total, self._clock_s() - begun)
+                    done = total - (len(cells) - len(found))
+                    self._tell(what, done, total, self._clock_s() - begun)
             except self._crew.lost as error:
                 deaths = deaths + 1 if len(found) == before else 1
                 self._progress(f"a worker died: {error}")
@@ -167,10 +167,14 @@ class CellRunner:
         return keys
 
     def _tell(self, what: str, done: int, total: int, took_s: float) -> None:
-        left_s = took_s / done * (total - done) if done else 0.0
+        if total == 1:
+            return
+        if isinstance(self._progress, CountingProgress):
+            self._progress.count(what, done, total)
+            return
+        left_s = took_s / done * (total - done)
         left = f"{left_s / 60:.0f} min" if left_s >= 90 else f"{left_s:.0f} s"
-        if total > 1:
-            self._progress(f"{done} of {total} {what}, {left} left")
+        self._progress(f"{done} of {total} {what}, {left} left")
 
     def close(self) -> None:
         """Let the workers go."""

@@ -58,10 +58,11 @@ def grid_cells(
         for workload, load in WORKLOADS
         for periods in DEADLINE_PERIODS
     ]  # fmt: skip
-    return work.map(_cell, tuple(pairs), cells, "cells of the grid")
+    return work.map(grid_cell, tuple(pairs), cells, "cells of the grid")
 
 
-def _cell(pairs: Sequence[Pair], cell: tuple[int, Conditions]) -> dict[str, Any]:
+def grid_cell(pairs: Sequence[Pair], cell: tuple[int, Conditions]) -> dict[str, Any]:
+    """Return a cell of the grid: the pair of a number under conditions."""
     (bundle, frames, nets), conditions = pairs[cell[0]], cell[1]
     whole = Comparison(bundle, frames, conditions, statics=nets)
     document, rows = _compared(whole, COMPARED)
