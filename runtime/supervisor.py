@@ -46,7 +46,8 @@ class Supervisor:
 
 def supervisor_here() -> Supervisor | None:
     """Return the supervisor that started us, None where there is none."""
-    address, watchdog_us = (os.environ.get(name, "") for name in ("NOTIFY_SOCKET", "WATCHDOG_USEC"))
-    return (
-        Supervisor(address, int(watchdog_us) if watchdog_us.isdigit() else 0) if address else None
-    )
+    address = os.environ.get("NOTIFY_SOCKET")
+    if not address:
+        return None
+    watchdog_us = os.environ.get("WATCHDOG_USEC", "")
+    return Supervisor(address, int(watchdog_us) if watchdog_us.isdigit() else 0)
