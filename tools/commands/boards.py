@@ -13,6 +13,7 @@ from edge_infer.boards.cpufreq import CpufreqClock
 from edge_infer.boards.profile import BoardProfile, load_profile, profile_names, read_profile
 from edge_infer.boards.registry import detect_board, device_tree
 from edge_infer.boards.sysfs import RealSysfs
+from edge_infer.boards.toml_reader import Figure
 from edge_infer.commands.lazy_group import LazyGroup
 from edge_infer.commands.options import json_option, option
 from edge_infer.commands.render import emit, table
@@ -62,7 +63,7 @@ def show_command(board: str, as_json: bool) -> None:
             "value": figure_value(profile, key),
             "basis": figure.basis,
             "range": None if figure.low is None else [figure.low, figure.high],
-            "source": figure.source,
+            "source": _source(figure),
         }
         for key, figure in profile.figures.items()
     ]
@@ -206,6 +207,13 @@ def _clocks(profile: BoardProfile) -> str | None:
         return None
     low, high = profile.cpu.clocks_khz[0], profile.cpu.clocks_khz[-1]
     return f"{low // 1000}..{high // 1000} in {len(profile.cpu.clocks_khz)} steps"
+
+
+def _source(figure: Figure) -> str:
+    """Return where a figure comes from; of a survey also how, when and under what firmware."""
+    if not figure.method:
+        return figure.source
+    return f"{figure.source}: {figure.method}; {figure.date}, {figure.firmware}"
 
 
 def figure_value(profile: BoardProfile, key: str) -> Any:
