@@ -105,7 +105,7 @@ class LeavingGovernor(PlannedGovernor):
         price_nj = self.plans.feasible.problem.loss_price_nj
         if price_nj != self.nominal.loss_price_nj:
             self.nominal = replace(self.nominal, loss_price_nj=price_nj)
-        if self.account is None:
+        if self.account is None and self.choosing is None:
             self.account = LossAccount(pays_in(self.plans.feasible, self.plans.giving))
 
     def _due(self) -> Plan:
@@ -118,11 +118,10 @@ class LeavingGovernor(PlannedGovernor):
 
     def leaves(self, frame: Frame, result: StageResult, decision: ExitDecision) -> bool:
         """Return True where the plan, or the energy budget, makes the frame leave now."""
-        assert self.account is not None
         stage = result.stage
         self._bin = own = self.chain.bin_of(stage, decision.confidence)
         planned = self._later[stage][own][self._clock][self._age(frame, result.end_ns)]
-        leaves = planned >= LEAVES and self.account.allows
+        leaves = planned >= LEAVES and self.account is not None and self.account.allows
         if not leaves and self.budget is not None:
             leaves = self.budget.leaves(stage, decision)
         self._forced = micro(self.chain.forced[stage].points[own]) if leaves else None
@@ -141,15 +140,16 @@ class LeavingGovernor(PlannedGovernor):
 
     def learn(self, record: InferenceRecord) -> None:
         """Account for what the answer loses, then as `PlannedGovernor`."""
-        assert self.account is not None
-        tuned = micro(self.chain.tuned.points[record.exit])
-        self.account.add(tuned if self._forced is None else self._forced)
+        if self.account is not None:
+            tuned = micro(self.chain.tuned.points[record.exit])
+            self.account.add(tuned if self._forced is None else self._forced)
         self._forced = None
         super().learn(record)
 
     def state(self) -> dict[str, Any]:
         """Return what feedback has come to, and what is left to lose."""
-        assert self.account is not None
+        if self.account is None:
+            return super().state()
         return {
             **super().state(),
             "planned_loss_points": round(self.plans.feasible.loss_points, 4),

@@ -9,7 +9,7 @@ import math
 from bisect import bisect_left
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from typing import Any
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
@@ -26,7 +26,7 @@ from edge_infer.runtime.governors.feedback import (
     Slowdown,
 )
 from edge_infer.runtime.governors.governor import Governor
-from edge_infer.runtime.planning.plan import Plan, PlanLookup, PlanSet
+from edge_infer.runtime.planning.plan import Plan, PlanLookup, PlanSet, hurried
 from edge_infer.runtime.planning.problem import PlanProblem
 from edge_infer.runtime.planning.solving import Solution, solution, solve_within
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
@@ -43,6 +43,15 @@ DRIFT_FRAMES = 3
 """Frames in a row that must differ from what was solved for, so that an odd one does not count."""
 
 
+class Choice(NamedTuple):
+    """How to plan."""
+
+    problem: PlanProblem
+    bin_of: BinOf | None
+    """The exit predictor; None where nothing is predicted."""
+    plans: PlanSet
+
+
 class PlannedGovernor(Governor):
     """Chooses each stage's operating point by a plan.
 
@@ -55,6 +64,7 @@ class PlannedGovernor(Governor):
         feedback: learn from finished inferences and solve anew.
         budget: keep a mean power by leaving earlier.
         plans: a solution of `problem` for `miss_bound`, if it is at hand.
+        choosing: what will say how to plan; until it does the fastest point runs.
         allowed_misses: share of misses that plans in turn may come to; `miss_bound` if None.
         executor: solves anew beside the run, which goes on by the old plan meanwhile; None solves
             at once, which costs a simulated board no time.
@@ -73,8 +83,10 @@ class PlannedGovernor(Governor):
         plans: PlanSet | None = None,
         allowed_misses: float | None = None,
         executor: Executor | None = None,
+        choosing: "Future[Choice] | None" = None,
     ) -> None:
         self.name = name
+        self.choosing = choosing
         self.predicts = bin_of is not None
         self.nominal = problem
         self.miss_bound = miss_bound
@@ -103,7 +115,11 @@ class PlannedGovernor(Governor):
         self._drifting = self._slightly = 0
         self._clock = 0
         self._idle: OperatingPoint | None = None
-        self.take(plans or solve_within(problem, miss_bound))
+        if choosing is not None:
+            self.plans = hurried(problem)
+            self.adopt(self.plans.feasible)
+        else:
+            self.take(plans or solve_within(problem, miss_bound))
 
     @property
     def thread_counts(self) -> tuple[int, ...]:
@@ -117,6 +133,14 @@ class PlannedGovernor(Governor):
         self.solutions += 1
         _log.info("plans solved, number %d", self.solutions)
         self.adopt(self._due())
+
+    def choose(self, choice: "Choice") -> None:
+        """Plan as was chosen from now on."""
+        self.choosing = None
+        self.nominal, self._bin_of = choice.problem, choice.bin_of
+        self.predicts = choice.bin_of is not None
+        self._bin = 0
+        self.take(choice.plans)
 
     def adopt(self, plan: Plan) -> None:
         """Follow a plan."""
@@ -171,6 +195,8 @@ class PlannedGovernor(Governor):
         """Follow the clock in force; feed the outcome back; note where to wait."""
         if self.budget is not None:
             self.budget.add(record)
+        if self.choosing is not None and self.choosing.done():
+            self.choose(self.choosing.result())
         if self.feedback:
             self._feed_back(record)
         if record.deadline_ns is not None:
@@ -256,7 +282,7 @@ class PlannedGovernor(Governor):
             if self._solving.done():
                 self._take(self._solving.result())
             return
-        if self._stale or cheapest != self._cheapest or drifted:
+        if self.choosing is None and (self._stale or cheapest != self._cheapest or drifted):
             self._cheapest = cheapest
             if self._drifting >= DRIFT_FRAMES:
                 self.miss_bucket.forfeit()

@@ -21,7 +21,7 @@ from edge_infer.runtime.policies.plan_policies import (
     ALLOWED_SHARE,
     PLANNED_SHARE,
     asking,
-    predicting_where_it_pays,
+    paying_choice,
 )
 from edge_infer.runtime.predictor import SoftmaxPredictor, carried_predictor
 from edge_infer.runtime.stage_costs import row_name
@@ -143,9 +143,7 @@ def planned_joint(name: str, context: PolicyContext) -> JointGovernor:
     full, predicts = context.ratios[0], False
     if len(context.stages) > 2 and full.predictor is not None:
         distribution = predicted_exits(full.predictor)
-        predicts = predicting_where_it_pays(
-            name, context, distribution, asking(full.predictor)
-        ).predicts
+        predicts = paying_choice(context, distribution, asking(full.predictor)).bin_of is not None
     bound = context.settings.miss_bound
     return joint_governor(name, context, predicts, bound * PLANNED_SHARE, bound * ALLOWED_SHARE)
 

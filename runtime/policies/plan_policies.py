@@ -4,6 +4,7 @@ A prediction is asked for only where it is expected to earn more than it costs; 
 solved once for each problem.
 """
 
+from collections.abc import Callable
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from numpy.typing import NDArray
 
 from edge_infer.runtime.governors.leaving import LeavingGovernor
-from edge_infer.runtime.governors.planned import BinOf, PlannedGovernor
+from edge_infer.runtime.governors.planned import BinOf, Choice, PlannedGovernor
 from edge_infer.runtime.planning.plan import PlanSet
 from edge_infer.runtime.planning.problem import (
     ExitDistribution,
@@ -51,36 +52,49 @@ def planned(name: str, context: PolicyContext) -> PlannedGovernor:
 
 def planned_blind(name: str, context: PolicyContext) -> PlannedGovernor:
     """Return the governor that knows the exits by their shares alone."""
-    return plan_governor(name, context, marginal_exits(context.exit_shares))
+    return _governor(name, context, lambda: _blind(context))
 
 
 def predicting_where_it_pays(
     name: str, context: PolicyContext, distribution: ExitDistribution, bin_of: BinOf
 ) -> PlannedGovernor:
     """Predict only where the prediction earns more than it costs."""
+    return _governor(name, context, lambda: paying_choice(context, distribution, bin_of))
+
+
+def paying_choice(context: PolicyContext, distribution: ExitDistribution, bin_of: BinOf) -> Choice:
+    """Return the plans with prediction where they earn more than it costs, else those without."""
     bound = context.settings.miss_bound * PLANNED_SHARE
-    seeing = solved(context.problem(distribution, context.plan_overheads), bound)
-    blind = solved(context.problem(marginal_exits(context.exit_shares)), bound)
-    misses, net_nj = _rank(seeing, bound)
-    if (misses, net_nj * (1 + MUST_EARN)) < _rank(blind, bound):
-        return plan_governor(name, context, distribution, bin_of)
-    return plan_governor(name, context, marginal_exits(context.exit_shares))
+    seeing, blind = _choice(context, distribution, bin_of), _blind(context)
+    misses, net_nj = _rank(seeing.plans, bound)
+    pays = (misses, net_nj * (1 + MUST_EARN)) < _rank(blind.plans, bound)
+    return seeing if pays else blind
 
 
-def plan_governor(
-    name: str,
-    context: PolicyContext,
-    distribution: ExitDistribution,
-    bin_of: BinOf | None = None,
-) -> PlannedGovernor:
-    """Return the governor of a plan for an exit distribution; `bin_of` is the predictor."""
-    overheads = context.plan_overheads if bin_of is not None else 0.0
-    problem = context.problem(distribution, overheads)
-    bound = context.settings.miss_bound
+def _blind(context: PolicyContext) -> Choice:
+    return _choice(context, marginal_exits(context.exit_shares))
+
+
+def _choice(
+    context: PolicyContext, distribution: ExitDistribution, bin_of: BinOf | None = None
+) -> Choice:
+    problem = context.problem(distribution, context.plan_overheads if bin_of else 0.0)
+    return Choice(problem, bin_of, solved(problem, context.settings.miss_bound * PLANNED_SHARE))
+
+
+def _governor(name: str, context: PolicyContext, choose: Callable[[], Choice]) -> PlannedGovernor:
+    """Return the governor of a choice; where there is an executor, it makes it beside the run."""
+    bound, executor = context.settings.miss_bound, context.executor
+    if executor is None:
+        problem, bin_of, plans = choose()
+        choosing = None
+    else:
+        problem, bin_of, plans = context.problem(marginal_exits(context.exit_shares)), None, None
+        choosing = executor.submit(choose)
     return PlannedGovernor(
         name, problem, bound * PLANNED_SHARE, bin_of, feedback=context.feedback,
-        budget=context.budget(), executor=context.executor,
-        plans=solved(problem, bound * PLANNED_SHARE), allowed_misses=bound * ALLOWED_SHARE,
+        budget=context.budget(), executor=executor, plans=plans,
+        allowed_misses=bound * ALLOWED_SHARE, choosing=choosing,
     )  # fmt: skip
 
 
@@ -89,18 +103,23 @@ def planned_leaving(name: str, context: PolicyContext) -> PlannedGovernor:
     chain = context.chain
     if len(context.stages) == 1 or chain is None:
         return planned_blind(name, context)
-    settings = context.settings
+    settings, executor = context.settings, context.executor
     if chain.surest(*chain.tuned_loss, SURENESS) >= settings.loss_points:
         return planned_blind(name, context)  # the thresholds use the bound up
     problem = replace(
         context.problem(chained_exits(chain)), loss_bound_points=settings.loss_points,
         loss_sureness=SURENESS,
     )  # fmt: skip
-    bound = settings.miss_bound
+    bound = settings.miss_bound * PLANNED_SHARE
+
+    def choose() -> Choice:
+        return Choice(problem, None, solved(problem, bound))
+
     return LeavingGovernor(
-        name, problem, bound * PLANNED_SHARE, feedback=context.feedback, budget=context.budget(),
-        executor=context.executor, plans=solved(problem, bound * PLANNED_SHARE),
-        allowed_misses=bound * ALLOWED_SHARE,
+        name, problem, bound, feedback=context.feedback, budget=context.budget(),
+        executor=executor, plans=None if executor else choose().plans,
+        allowed_misses=settings.miss_bound * ALLOWED_SHARE,
+        choosing=executor.submit(choose) if executor else None,
     )  # fmt: skip
 
 

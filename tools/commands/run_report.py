@@ -109,6 +109,8 @@ def _sink(sink: dict[str, Any]) -> str:
 
 
 def _governor(state: dict[str, Any]) -> str:
+    if not state["solutions"]:
+        return "the run ended before its first plan was solved: the fastest clock all along"
     solved = f"{state['solutions']} plan{'s' * (state['solutions'] != 1)} solved"
     text = f"{solved}, the board takes {state['slowdown']:.2f} times its table's times"
     if state["budget_pressure"] is not None:
