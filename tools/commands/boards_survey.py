@@ -135,7 +135,7 @@ def survey_command(
         )
     with alone(_made(out), not simulated), open_rig(board, meter, kernels) as rig:
         rig.load, rig.stop_at_millicelsius = load, stop_at
-        rig.ask, rig.say = _ask, say
+        rig.ask = _ask
         rig.lines = line_tests(port, baud)
         names = {bundle.manifest.name: bundle for bundle in opened}
         rig.bundles = tuple(names)

@@ -86,7 +86,6 @@ class Rig:
     load: Load | None = None
     """What the meter is checked with."""
     ask: Ask = lambda text: True
-    say: Callable[[str], None] = lambda text: None
     lines: Mapping[str, Callable[[], dict[str, Any]]] = field(default_factory=dict)
     """Tests of a serial line, by name."""
     no_clock: str = ""
