@@ -17,8 +17,8 @@ from edge_infer.commands.options import (
 from edge_infer.commands.render import emit, note, table
 from edge_infer.commands.reproduce import claims_report
 from edge_infer.commands.reproduce_imagenet import imagenet_report
-from edge_infer.lab.reproduce.big_little import BOARDS, NO_MNIST, reproduce_big_little
-from edge_infer.lab.reproduce.imagenet import SPLITS, WORK, reproduce_imagenet
+from edge_infer.lab.reproduce.big_little import BOARDS, reproduce_big_little
+from edge_infer.lab.reproduce.imagenet import NO_MNIST, SPLITS, WORK, reproduce_imagenet
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend
 

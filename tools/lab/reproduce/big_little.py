@@ -42,10 +42,6 @@ SAVING_PERCENT, LOSS_POINTS = 94.1, 0.12
 """BL-DNN's abstract, MNIST."""
 DATA = "mnist"
 PAPER = "BL-DNN, CODES+ISSS 2015"
-NO_MNIST: Mapping[str, Any] = {
-    "paper": PAPER, "bundle": None, "claims": [], "answers": None, "boards": [], "host": None,
-}  # fmt: skip
-"""The document without these figures."""
 _BIG = "big"
 """Names of the big nets that a recipe trained side by side begin so."""
 

@@ -5,7 +5,7 @@ the big one is EfficientNet-Lite2 in int8, and what stands before it is any one 
 at hand. On random halves of the pictures everything is chosen, on the other halves it is read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from edge_infer.lab.progress import Progress, silent
+from edge_infer.lab.reproduce.big_little import PAPER
 from edge_infer.lab.reproduce.imagenet_energy import Energies, board_energies, published_energies
 from edge_infer.lab.reproduce.imagenet_nets import find_nets
 from edge_infer.lab.reproduce.imagenet_rules import RULES, Indices, Judge, Judged
@@ -30,6 +31,10 @@ from edge_infer.lab.reproduce.paper import claim
 from edge_infer.models_tflite.backend import Backend, open_backend
 from edge_infer.runtime.errors import InputError
 
+NO_MNIST: Mapping[str, Any] = {
+    "paper": PAPER, "bundle": None, "claims": [], "answers": None, "boards": [], "host": None,
+}  # fmt: skip
+"""The document without MNIST's figures."""
 WORK = Path("runs") / "imagenet"
 """Nets are looked for, and scores are kept, here."""
 SAVING_PERCENT, LOSS_POINTS = 53.7, 0.90
