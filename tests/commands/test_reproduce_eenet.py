@@ -55,7 +55,7 @@ def test_a_sweep_has_a_row_for_each_load_and_sensitivity_an_interval(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(eenet, "LOADS", (0.3, 0.9))
-    monkeypatch.setattr(eenet, "intervals", partial(sensitivity.intervals, count=4))
+    monkeypatch.setattr(eenet, "all_intervals", partial(sensitivity.all_intervals, count=4))
     document = reproduced(capsys, "--board", "sim:raspberry-pi-4b", "--sweep", "--sensitivity",
                           "--static", "digits-little-big")  # fmt: skip
     assert "digits-little-big:little" in document["static"]
