@@ -10,7 +10,7 @@ from tests.fakes.firmware_build import Driver, build_driver
 from tests.fakes.firmware_bundles import bundle_file, on_the_firmware, on_the_runtime
 from tests.models_tflite.test_attached_heads import head
 
-from edge_infer.models_tflite.attached_heads import attach_heads
+from edge_infer.models_tflite.attached_heads import Pool, attach_heads
 from edge_infer.models_tflite.build import write_bundle
 from edge_infer.models_tflite.classifier import Classifier, FrameOptions
 from edge_infer.models_tflite.drafts import exits_draft
@@ -23,7 +23,7 @@ def test_heads_of_mean_and_maximum_run_on_the_device(
 ) -> None:
     graph = Graph(backbone())
     maps = [next(t for t in graph.tensors if t.name == f"map{i}") for i in (0, 1, 3)]
-    pools = (("mean", "max"), ("max",), ("mean",))
+    pools: tuple[tuple[Pool, ...], ...] = (("mean", "max"), ("max",), ("mean",))
     heads = [head(t, f"exit{i}", p) for i, (t, p) in enumerate(zip(maps, pools, strict=True))]
     whole = attach_heads(backbone(), heads)
     net = Classifier("net.tflite", whole, Graph(whole))
