@@ -14,6 +14,7 @@ from edge_infer.boards import CostTable, open_board
 from edge_infer.boards.registry import SIMULATED
 from edge_infer.firmware_bridge.errors import ImageError
 from edge_infer.models_tflite import Bundle
+from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.runtime.arrivals import Arrivals
 from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.exit_chain import ExitChain
@@ -68,9 +69,22 @@ def clock_plan(
     else:
         context = PolicyContext(bundle, None, replace(settings, loss_points=loss_points))
         context.require("leaving losses", "planned-leaving")
+        _need_integers(bundle)
         governor = planned_leaving("planned-leaving", context)
     # A device follows one plan: of the two around the bound, the one that keeps it.
     return clock_plan_table(governor.plans.feasible, table.board)
+
+
+def _need_integers(bundle: Bundle) -> None:
+    manifest = bundle.manifest
+    criterion = manifest.thresholds[FULL_RATIO].criterion
+    dtypes = {stage.scores.dtype for stage in manifest.stages}
+    if criterion == "entropy" or "float32" in dtypes:
+        raise PolicyError(
+            f"{manifest.name} is judged by {criterion} of {', '.join(sorted(dtypes))} scores: a "
+            "microcontroller leaves by whole numbers, score-margin or top-score of integer heads; "
+            "leave --plan-loss out"
+        )
 
 
 def _cost_table(bundle: Bundle, board: str) -> CostTable:

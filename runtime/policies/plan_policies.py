@@ -11,6 +11,8 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from edge_infer.runtime.errors import PolicyError
+from edge_infer.runtime.exit_chain import ExitChain
 from edge_infer.runtime.governors.leaving import LeavingGovernor
 from edge_infer.runtime.governors.planned import BinOf, Choice, PlannedGovernor
 from edge_infer.runtime.planning.plan import PlanSet
@@ -99,13 +101,17 @@ def _governor(name: str, context: PolicyContext, choose: Callable[[], Choice]) -
 
 
 def planned_leaving(name: str, context: PolicyContext) -> PlannedGovernor:
-    """Return the governor that may also answer before a threshold says so, within a loss."""
+    """Return the governor that may also answer before a threshold says so, within a loss.
+
+    Raises:
+        PolicyError: the thresholds use the loss up.
+    """
     chain = context.chain
     if len(context.stages) == 1 or chain is None:
         return planned_blind(name, context)
     settings, executor = context.settings, context.executor
-    if chain.surest(*chain.tuned_loss, SURENESS) >= settings.loss_points:
-        return planned_blind(name, context)  # the thresholds use the bound up
+    if no_room := nothing_to_give_up(chain, settings.loss_points):
+        raise PolicyError(f"the policy {name}: {no_room}")
     problem = replace(
         context.problem(chained_exits(chain)), loss_bound_points=settings.loss_points,
         loss_sureness=SURENESS,
@@ -121,6 +127,19 @@ def planned_leaving(name: str, context: PolicyContext) -> PlannedGovernor:
         allowed_misses=settings.miss_bound * ALLOWED_SHARE,
         choosing=executor.submit(choose) if executor else None,
     )  # fmt: skip
+
+
+def nothing_to_give_up(chain: ExitChain, loss_points: float) -> str:
+    """Return why a loss leaves nothing beside what thresholds lose; empty where it does."""
+    lost, changed = chain.tuned_loss
+    surest = chain.surest(lost, changed, SURENESS)
+    if surest < loss_points:
+        return ""
+    return (
+        f"the thresholds lose {lost:.2f} points by themselves, up to {surest:.2f} with what "
+        f"{chain.inputs} inputs can say: a loss of {loss_points:g} leaves nothing to give up; "
+        f"allow more than {surest:.2f}, or take the policy planned"
+    )
 
 
 def asking(predictor: ExitPredictor) -> BinOf:

@@ -47,6 +47,24 @@ def test_pack_puts_a_plan_in(tmp_path: Path) -> None:
     assert "predictor.bin" in files[0] and files[1].keys() - files[0].keys() == {"clock_plan.bin"}
 
 
+@pytest.mark.parametrize("option", ["--plan-loss=1", "--plan-rate=20", "--plan-deadline=5ms"])
+def test_a_plan_is_of_a_board(
+    option: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_line(["bundle", "pack", "digits-early-exit", "-o", str(tmp_path / "x"), option]) == 2
+    assert "--plan-board" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_pack_puts_in_a_plan_that_leaves(tmp_path: Path) -> None:
+    file = tmp_path / "x.bundle"
+    wish = ["--plan-board", "sim:raspberry-pi-5", "--plan-deadline", "800us", "--plan-rate", "1500"]
+    line = ["bundle", "pack", "digits-early-exit", "-o", str(file), *wish, "--plan-loss", "2"]
+    assert run_line(line) == 0
+    plan = unpack(parse(file.read_bytes()).payload)["clock_plan.bin"]
+    assert plan[4] == 2 and plan[5] == 3
+
+
 def test_pack_puts_in_the_plan_of_a_measured_board(tmp_path: Path) -> None:
     manifest = open_bundle("digits-early-exit").manifest
     names = dict(zip("abc", (stage.name for stage in manifest.stages), strict=True))

@@ -10,6 +10,7 @@ import pytest
 from edge_infer.boards import open_board
 from edge_infer.models_tflite import open_bundle
 from edge_infer.runtime.arrivals import Periodic
+from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.governors.planned import PlannedGovernor
 from edge_infer.runtime.policies.context import PolicyContext, PolicySettings
 from edge_infer.runtime.policies.policy import open_policy
@@ -80,6 +81,14 @@ def test_frames_run_at_the_fastest_point_until_the_plan_is_solved(policy: str) -
     assert governor.state()["solutions"] == 1
     late = _answer(governor, 6)
     assert {point.clock_khz for point in late.points} != khz
+
+
+def test_a_loss_that_the_thresholds_use_up_is_refused_with_the_figures() -> None:
+    settings = PolicySettings(loss_points=0.3)
+    with open_board("sim:raspberry-pi-5") as board:
+        context = PolicyContext(open_bundle("digits-early-exit"), board, settings)
+        with pytest.raises(PolicyError, match=r"lose 0\.25 points .* up to 0\.66 .* 400 inputs"):
+            open_policy("planned-leaving", context)
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -62,6 +62,10 @@ def pack_command(
     as_json: bool,
 ) -> None:
     """Make one file of BUNDLE, a folder or the name of one that ships: NAME.bundle."""
+    asked = {"--plan-deadline": plan_deadline, "--plan-rate": plan_rate, "--plan-loss": plan_loss}
+    alone = [name for name, value in asked.items() if value is not None]
+    if alone and not plan_board:
+        raise click.UsageError(f"{alone[0]} says what to plan for: name the board, --plan-board")
     opened = open_bundle(bundle)
     signing = SigningKey.load(key) if key else None
     version = ImageVersion.parse(image_version) if image_version else None

@@ -43,6 +43,7 @@ from edge_infer.runtime.governors.governor import FixedGovernor
 from edge_infer.runtime.governors.planned import BinOf
 from edge_infer.runtime.policies.context import PolicySettings
 from edge_infer.runtime.policies.joint_policy import RatioContext, ratio_contexts
+from edge_infer.runtime.policies.plan_policies import nothing_to_give_up
 from edge_infer.runtime.policies.policy import find_policy, fixed_policies, open_policy
 from edge_infer.runtime.predictor import ExitPredictor
 
@@ -211,7 +212,7 @@ class Comparison:
         names += fixed_policies(self.points)[1:] if fixed else ()
         names += [*KERNEL, *(["zero-pad"] if multi else []), "planned-blind"]
         names += MULTI if multi else ["planned"]
-        names += [LEAVING] if multi and self.scored.chain is not None else []
+        names += self._leaving() if multi else []
         names += [f"{STABLE}:powersave"] if self.narrower else []
         names += [PRUNING, JOINT] if self.context.ratios else []
         if self.without_ratios:
@@ -225,6 +226,16 @@ class Comparison:
             )
             limits = False
         return names + (list(LIMITS) if limits and multi else [])
+
+    def _leaving(self) -> list[str]:
+        """Return the policy that leaves by its plan, where it is known what that costs."""
+        chain = self.scored.chain
+        if chain is None:
+            return []
+        no_room = nothing_to_give_up(chain, self.conditions.loss_points)
+        if no_room:
+            self.warnings.append(f"no {LEAVING}: {no_room}")
+        return [] if no_room else [LEAVING]
 
     def _arrivals(self) -> tuple[Arrivals, float]:
         conditions = self.conditions
