@@ -29,7 +29,8 @@ def _drawn(inputs: int, seed: int) -> ExitOutcomes:
     # What one exit gets right, another is likely to get right as well: a common share of the luck.
     drawn = 0.7 * luck + 0.3 * random.random((3, inputs))
     known = np.sort(0.7 * random.random(100_000) + 0.3 * random.random(100_000))
-    confidence = np.round(60 * (1 - hard) + random.normal(0, 9, (2, inputs)))
+    noise = random.normal(0, 9, (2, inputs))
+    confidence = np.round(60 * (1 - hard) + noise).astype(np.float64)
     return ExitOutcomes(confidence, drawn < known[(right * 99_999).astype(int)])
 
 
