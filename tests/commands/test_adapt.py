@@ -274,3 +274,26 @@ def test_the_command_line_ends_with_the_right_codes(
     assert run_line(["adapt", "net.tflite", "--data", "data"]) == 2
     assert run_line(["adapt", "missing.tflite", "--list"]) == 2
     assert capsys.readouterr().err.count("error: ") == 3
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (("--board", "nonsense"), "no board nonsense"),
+        (("--board", "sim:raspberry-pi-5", "--clock", 7), "has no clock of 7 MHz"),
+    ],
+)
+def test_a_board_that_is_none_is_told_before_the_work(
+    given: tuple[object, ...], told: str, data: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("edge_infer.commands.adapt.adapt", None)  # it is not come to
+    assert told in fails(Exception, "net.tflite", "--data", data, "-o", "out", *given, *LOOSE)
+    assert list(place.glob("*out*")) == []
+
+
+def test_copies_do_not_make_a_class(place: Path) -> None:
+    data = write_pictures(place / "data", (30, 30))
+    for path in (data / "dot").iterdir():
+        path.write_bytes((data / "dot" / "0000.png").read_bytes())
+    told = fails(RunError, "net.tflite", "--data", data, "-o", "out", *LOOSE)
+    assert "'dot' 1; 29 copies of others were left out" in told

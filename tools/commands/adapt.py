@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 
 import click
 
+from edge_infer.boards import open_board
+from edge_infer.boards.cost_table import OpWork, Work
 from edge_infer.commands.adapt_report import adapt_report, points_report
 from edge_infer.commands.bundle_build import (
     checked_name,
@@ -28,7 +30,7 @@ from edge_infer.commands.render import emit, note, warn
 from edge_infer.commands.tune_report import tell_inputs, tune_report
 from edge_infer.lab.adapt.account import adapt_document, exit_alone
 from edge_infer.lab.adapt.adapted import AdaptWishes, adapt
-from edge_infer.lab.adapt.backbone import Backbone
+from edge_infer.lab.adapt.backbone import Backbone, read_backbone
 from edge_infer.lab.adapt.calibration_part import score_calibration_part
 from edge_infer.lab.adapt.exit_points import description
 from edge_infer.lab.adapt.groups import folder_groups, read_groups
@@ -40,11 +42,10 @@ from edge_infer.lab.tuning.tuning_document import tune_document
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.build import write_bundle
-from edge_infer.models_tflite.classifier import Classifier, FrameOptions, read_classifier
-from edge_infer.models_tflite.errors import ModelNotSupportedError
+from edge_infer.models_tflite.classifier import FrameOptions
 from edge_infer.models_tflite.input_mapping import input_document, mapping_doubts
 from edge_infer.models_tflite.self_test import self_test
-from edge_infer.models_tflite.tensors import described
+from edge_infer.runtime.errors import PolicyError, RunError
 from edge_infer.runtime.exit_criterion import exit_criteria
 
 if TYPE_CHECKING:
@@ -183,41 +184,39 @@ def adapt_command(
         exits, at, cast(Literal["auto", "own", "new"], head), flip, class_weights == "balanced",
         LossBound(loss / 100, confidence), seed,
     )  # fmt: skip
-    adapted = adapt(
-        found,
-        read_labels(labels) if labels else labels_inside(net),
-        pictures,
-        folder_groups(pictures) if groups is None else read_groups(groups, pictures),
-        name,
-        wishes,
-        note,
-        description=description,
-        license=license_,
-    )
-    board = priced_board(board, None)
-    with tempfile.TemporaryDirectory() as folder:
+    board = checked_board(board, clock)
+    known = read_labels(labels) if labels else labels_inside(net)
+    grouped = folder_groups(pictures) if groups is None else read_groups(groups, pictures)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    # Where nothing can be written, that is known before minutes of work.
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as folder:
+        adapted = adapt(
+            found, known, pictures, grouped, name, wishes, note, description=description,
+            license=license_,
+        )  # fmt: skip
         untuned = write_bundle(Path(folder) / name, adapted.draft)
         tuning = _tune(adapted, untuned, wishes, board, clock)
         _write(adapted, tuning, places, replace, as_json)
 
 
-def read_backbone(path: Path) -> Classifier:
-    """Read a net of one input and one output, which may but need not be a classifier's.
+def checked_board(board: str, clock_mhz: int | None) -> str:
+    """Return the board whose costs are meant.
 
     Raises:
-        ModelNotSupportedError: it has several; they are listed.
+        UnknownBoardError: there is none of the name.
+        RunError: it has no cost table.
+        PolicyError: it does not offer the clock.
     """
-    net = read_classifier(path, several_outputs=True)
-    graph = net.graph
-    for what, tensors, why in (
-        ("inputs", graph.inputs, "an exit's stage reads one frame; export it for pictures alone"),
-        ("outputs", graph.outputs, "give a net with the one it was trained for; if they are "
-         "exits already, cut it at them: bundle cut"),
-    ):  # fmt: skip
-        if len(tensors) != 1:
-            listed = described(graph, [graph.tensors[index] for index in tensors])
-            raise ModelNotSupportedError(f"{net.name}: {len(tensors)} {what} ({listed}): {why}")
-    return net
+    name = priced_board(board, None)
+    with open_board(name) as opened:
+        table = opened.cost_table([Work("net", (OpWork("CONV_2D", 1000, 10, 1, 1, 10),))])
+    if table is None:
+        raise RunError(f"{name} has no cost table: give a simulated board, sim:{name} for example")
+    offered = {point.clock_khz // 1000 for point in table.points}
+    if clock_mhz is not None and clock_mhz not in offered:
+        listed = ", ".join(map(str, sorted(offered)))
+        raise PolicyError(f"{name} has no clock of {clock_mhz} MHz; it has {listed}")
+    return name
 
 
 def _list(backbone: Backbone, as_json: bool) -> None:

@@ -138,6 +138,8 @@ def check_classes(
         named = [f"{pictures.classes[k]!r} {counts[k]}" for k in few[:_SHOWN]]
         more = f" and {len(few) - _SHOWN} more" if len(few) > _SHOWN else ""
         unread = f"; {len(pictures.skipped)} could not be read" if pictures.skipped else ""
+        copies = pictures.left_out["duplicate"]
+        unread += f"; {copies} copies of others were left out" if copies else ""
         where = "" if readable is None else " to fit on"
         raise AdaptError(
             f"{pictures.folder}: classes with fewer than {least} pictures{where}: "
