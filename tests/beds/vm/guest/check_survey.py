@@ -10,7 +10,7 @@ from pathlib import Path
 from tests.beds.vm.guest.check_iio import write_chip
 from tests.beds.vm.guest.child import GUEST_UID
 from tests.beds.vm.guest.chip import ADDRESS, OTHER_CHIP, StubChip, load_stub, playing
-from tests.beds.vm.guest.cli import edge_infer, meter_file, no_meter_file, running
+from tests.beds.vm.guest.cli import Outcome, edge_infer, meter_file, no_meter_file, running
 from tests.beds.vm.guest.iio import bound
 from tests.beds.vm.guest.machine import appears, load_clock, policy_settings
 
@@ -19,10 +19,22 @@ from edge_infer.commands import boards_survey  # noqa: F401  (once, before the f
 
 METER = f'kind = "ina219"\ni2c_bus = 0\naddress = {ADDRESS:#x}\nadc_samples = 8\n'
 PAIR_NS = 8_520_000
+TRIES = 10
 OUT = Path("/tmp/survey")
 SKIPPED = ("rates", "busy", "overhead", "costs", "thermal", "meter-rate")
 WORDS = ("boards", "survey", "--board", "linux", "-o", str(OUT), "--yes",
          *(word for name in SKIPPED for word in ("--skip", name)))  # fmt: skip
+
+
+def to_its_end(*more: str) -> Outcome:
+    """Return how a survey ended; a busy host may play a reset too late, so it goes on some times."""
+    outcome = edge_infer(*WORDS, "--json", *more)
+    for _ in range(TRIES):
+        if outcome.code == 0:
+            return outcome
+        assert "after a reset" in outcome.out, outcome
+        outcome = edge_infer(*WORDS, "--json", "--resume")
+    raise AssertionError(outcome)
 
 
 def check_a_survey_measures_finds_clocks_that_do_nothing_and_puts_all_back() -> None:
@@ -31,8 +43,7 @@ def check_a_survey_measures_finds_clocks_that_do_nothing_and_puts_all_back() -> 
     meter_file(METER)
     found = policy_settings()
     with playing(10_000, 5_000, PAIR_NS):
-        outcome = edge_infer(*WORDS, "--json")
-    assert outcome.code == 0, outcome
+        outcome = to_its_end()
     document = outcome.json()
     told = {step["step"]: step for step in document["steps"]}
     assert told["idle"]["outcome"] == "passed", told["idle"]
@@ -54,8 +65,7 @@ def check_a_survey_that_is_killed_goes_on_and_puts_back_what_the_first_found() -
         appears(lambda: policy_settings() != found)
         assert survey.kill(signal.SIGKILL) == -signal.SIGKILL
         assert policy_settings() != found
-        outcome = edge_infer(*WORDS, "--resume")
-    assert outcome.code == 0, outcome
+        to_its_end("--resume")
     assert policy_settings() == found
 
 
