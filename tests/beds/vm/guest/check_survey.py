@@ -27,7 +27,7 @@ WORDS = ("boards", "survey", "--board", "linux", "-o", str(OUT), "--yes",
 
 
 def to_its_end(*more: str) -> Outcome:
-    """Return how a survey ended; a busy host may play a reset too late, so it goes on some times."""
+    """Return how a survey ended. A busy host may play a reset too late: then it goes on."""
     outcome = edge_infer(*WORDS, "--json", *more)
     for _ in range(TRIES):
         if outcome.code == 0:
