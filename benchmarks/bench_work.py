@@ -5,6 +5,7 @@ the cells, and that of what hands them out and takes them in, in both processes.
 the wall time says nothing, the others do.
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -21,6 +22,8 @@ from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend
 from edge_infer.models_tflite.manifest import FULL_RATIO
 
+PROFILE = "DASK_DISTRIBUTED__WORKER__PROFILE__ENABLED"
+"""Dask samples what its workers do a hundred times a second, which is most of what it costs."""
 BOARD = "sim:raspberry-pi-5"
 
 
@@ -60,7 +63,9 @@ def scheduler() -> Iterator[str]:
 
 def _started(held: ExitStack, told: str, *arguments: str) -> str:
     command = [sys.executable, "-m", "dask", *arguments, "--host", "127.0.0.1", "--no-dashboard"]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command, stderr=subprocess.PIPE, text=True, env=os.environ | {PROFILE: "False"}
+    )
     held.callback(process.terminate)
     assert process.stderr is not None
     return next(line.split()[-1] for line in process.stderr if told in line)
