@@ -69,10 +69,12 @@ def test_scores(workers: CellRunner, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_compare(workers: CellRunner) -> None:
-    conditions = Conditions(BOARD, frames=300)
+    conditions = Conditions(BOARD, frames=100)
     policies = ("classic", "powersave", "planned", "oracle")
     bundle = open_bundle("digits-early-exit")
-    document = same(lambda work: compare(bundle, conditions, policies, work=work), workers)
+    document = same(
+        lambda work: compare(bundle, conditions, policies, images=60, work=work), workers
+    )
     assert "planned" in document["calibration"]
 
 
