@@ -29,6 +29,7 @@ FOREIGN = {
     "nopreview": "rpicam-vid",
     "no-pager": "systemctl",
     "now": "systemctl",
+    "nthreads": "dask",
     "only-upgrade": "apt",
     "reload": "udevadm",
     "timeout": "rpicam-vid",

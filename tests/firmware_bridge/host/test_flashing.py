@@ -56,13 +56,13 @@ def test_a_reset_that_did_not_arrive_is_asked_again() -> None:
 
 def test_a_reset_that_never_arrives_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     link = Link(board_with(BoardFaults()).open_port())
-    ask: Callable[..., Any] = link._ask
+    ask: Callable[..., Any] = link.ask
 
-    def lossy(command: Command[Any, Any], *rest: Any) -> Any:
+    def lossy(command: Command[Any, Any], *rest: Any, **options: Any) -> Any:
         if command is RESET:
             raise LinkTimeoutError("no answer")
-        return ask(command, *rest)
+        return ask(command, *rest, **options)
 
-    monkeypatch.setattr(link, "_ask", lossy)
+    monkeypatch.setattr(link, "ask", lossy)
     with pytest.raises(LinkTimeoutError, match="no reset of 5 reaches"):
         reset(link)
