@@ -81,10 +81,10 @@ def test_compare(workers: CellRunner) -> None:
 @pytest.mark.slow
 def test_claims_and_their_sensitivity(workers: CellRunner, pair: eenet_grid.Pair) -> None:
     conditions = Conditions(BOARD, frames=100, threads=(1,))
-    same(lambda work: work.map(eenet._told, pair, [conditions]), workers)
+    same(lambda work: work.map(eenet.board_figures, pair, [conditions]), workers)
     comparison = Comparison(pair[0], pair[1], conditions, statics=pair[2])
     boards = list(drawn(load_profile("raspberry-pi-5"), 2, 0))
-    same(lambda work: work.map(eenet._figures_on, comparison, boards), workers)
+    same(lambda work: work.map(eenet.figures_on, comparison, boards), workers)
 
 
 def test_a_promise_check(workers: CellRunner) -> None:

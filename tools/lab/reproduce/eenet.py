@@ -152,7 +152,7 @@ def reproduce_eenet(
         for each in (LOADS if sweep else (load,))
     ]  # fmt: skip
     ours = (*main, nets)
-    told = work.map(_told, ours, conditions, "boards and loads")
+    told = work.map(board_figures, ours, conditions, "boards and loads")
     for each, (figures, origin, warnings) in zip(conditions, told, strict=True):
         moved = _moved(ours, each, figures, work) if sensitivity else {}
         document["claims"] += _claims(each, figures, origin, moved)
@@ -188,7 +188,7 @@ def rivals(bundle: Bundle) -> list[Bundle]:
     ]
 
 
-def _told(ours: Pair, conditions: Conditions) -> tuple[dict[str, float], str, list[str]]:
+def board_figures(ours: Pair, conditions: Conditions) -> tuple[dict[str, float], str, list[str]]:
     """Return the figures of one board and load, where they are from, and what is odd."""
     bundle, frames, nets = ours
     comparison = Comparison(bundle, frames, conditions, statics=nets)
@@ -204,14 +204,15 @@ def _moved(
     comparison = Comparison(bundle, frames, conditions, statics=nets)
     profile = load_profile(conditions.board.removeprefix("sim:"))
     found = all_intervals(
-        lambda boards: work.map(_figures_on, comparison, boards, f"boards as {conditions.board}"),
+        lambda boards: work.map(figures_on, comparison, boards, f"boards as {conditions.board}"),
         profile,
     )
     # Over fewer frames a figure is another one; how far it moves is what counts.
     return {name: moved_to(figures[name], found[name]) for name in found if name in figures}
 
 
-def _figures_on(comparison: Comparison, profile: BoardProfile) -> dict[str, float]:
+def figures_on(comparison: Comparison, profile: BoardProfile) -> dict[str, float]:
+    """Return the figures on a board with other figures."""
     return _figures(comparison.on(profile))
 
 
