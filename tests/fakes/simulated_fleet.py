@@ -158,6 +158,12 @@ class SimulatedBoard:
         slots.test(parse(file).digest, permanent=True)
         slots.reset()
 
+    def lose_power(self) -> None:
+        """Go off in the midst of what it does; it boots anew after a while."""
+        self._off = True
+        self.power_cuts += 1
+        self.line.at(self.line.time_ns + BOOT_NS, self._boot)
+
     def _boot(self) -> None:
         cut_at = self._cuts.popleft() if self._cuts else None
         self.storage = self.storage.after_cut(self._rng, cut_at)
@@ -227,8 +233,5 @@ class _Power:
     def __exit__(self, kind: type[BaseException] | None, *_: object) -> bool:
         if kind is None or not issubclass(kind, PowerCut):
             return False
-        board = self._board
-        board._off = True
-        board.power_cuts += 1
-        board.line.at(board.line.time_ns + BOOT_NS, board._boot)
+        self._board.lose_power()
         return True

@@ -19,8 +19,9 @@ when it is stale. No claim goes beyond this table.
   (`make test-vm`: i2c-dev, IIO, cpufreq, GPIO). **simulation**: the drivers ran over a model of
   the board in virtual time. What is not named was not tested.
 - Figures of a profile are *measured* (`edge-infer boards survey` on the board itself), *published*,
-  *derived* from published ones, or *synthetic* (nobody published them); `edge-infer boards show NAME`
-  prints each with its source. None is measured yet: [the first hour](docs/howto/first-hour.md).
+  *derived* from published ones, or *synthetic* (nobody published them); `edge-infer boards show
+  NAME` prints each with its source. None is measured yet: [the first
+  hour](docs/howto/first-hour.md).
 """
 PLACES = {
     "here": "`--board {name}`",
