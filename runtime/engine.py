@@ -86,7 +86,7 @@ class Engine(FrameLoop, Closing):
         self.settings = PolicySettings(**options)
         if isinstance(policy, str):
             refuse_unused(policy, options)
-            context = PolicyContext(bundle, board, self.settings, threads)
+            context = PolicyContext(bundle, board, self.settings, threads, ratio)
             policy = open_policy(policy, context)
         counts = policy.thread_counts
         point = OperatingPoint(board.clock.current_khz(), counts[0])

@@ -137,6 +137,9 @@ class ExitChain:
                 raise ValueError("changed wants shares from 0 to 1")
             if any(abs(points) > 100 for points in loss.points):
                 raise ValueError("points wants percentage points")
+            # What neighbours are pooled to gains at most what the one of most changes can.
+            if min(loss.points) < -100 * max(loss.changed) - _ROW_SUM:
+                raise ValueError("points gains more than changed has answers")
 
 
 def carried_chain(manifest: Manifest, ratio: str = FULL_RATIO) -> ExitChain | None:

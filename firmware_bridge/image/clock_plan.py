@@ -144,7 +144,9 @@ def _losses(chain: ExitChain, pays_in: int, bins: int) -> bytes:
     numbers = [pays_in]
     for edges, forced, tuned in zip(chain.edges, chain.forced, chain.tuned.points, strict=False):
         spare = bins - len(forced.points)
-        numbers += [*map(math.ceil, edges), *[_NEVER] * spare]
+        # Beyond what a score can be, one bound is as good as another.
+        bounds = (min(max(math.ceil(edge), -_NEVER), _NEVER) for edge in edges)
+        numbers += [*bounds, *[_NEVER] * spare]
         numbers += [*map(micro, forced.points), *[0] * spare, micro(tuned)]
     numbers.append(micro(chain.tuned.points[-1]))
     return struct.pack(f"<{len(numbers)}i", *numbers)

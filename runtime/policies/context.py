@@ -72,6 +72,7 @@ class PolicyContext:
         board: an open board; None where a cost table in the settings is all that is known.
         settings: what the user says.
         threads: interpreter threads; a planner may choose fewer, by powers of two.
+        ratio: pruning ratio that the run keeps to, where the policy chooses none.
     """
 
     plan_overheads = PLAN_OVERHEADS
@@ -79,6 +80,7 @@ class PolicyContext:
     """Frames that may wait, as the event loop has it."""
     feedback = True
     """Planners learn from finished inferences."""
+    ratio = FULL_RATIO
     bin_of: "BinOf | None" = None
     """Instead of asking the predictor, where its answers are known already."""
 
@@ -88,10 +90,12 @@ class PolicyContext:
         board: Board | None,
         settings: PolicySettings = PolicySettings(),
         threads: int = 1,
+        ratio: str = FULL_RATIO,
     ) -> None:
         self.manifest: Manifest = bundle.manifest
         self.settings = settings
         self.threads = threads
+        self.ratio = ratio
         self._bundle = bundle
         self._board = board
 
@@ -118,13 +122,23 @@ class PolicyContext:
                 f"the policy {policy} needs a cost table and {self._board_name} has none: fill one "
                 f"with edge-infer measure {manifest.name} --board {self._board_name}"
             )
-        if need == "leaving losses" and len(manifest.stages) > 1 and self.chain is None:
-            raise PolicyError(
-                f"{manifest.name} does not say what leaving early costs: edge-infer tune counts it"
-            )
+        if need == "leaving losses" and len(manifest.stages) > 1:
+            self._require_leaving(policy)
         if need in ("predictor", "exit shares") and len(manifest.stages) > 1 and not self.predictor:
             raise PolicyError(
                 f"{manifest.name} carries no exit predictor: add one with edge-infer tune"
+            )
+
+    def _require_leaving(self, policy: str) -> None:
+        if self.ratio != FULL_RATIO:
+            raise PolicyError(
+                f"the policy {policy} knows what leaving early costs at ratio {FULL_RATIO} alone, "
+                f"not at {self.ratio}: leave --ratio out, or take the policy planned"
+            )
+        if self.chain is None:
+            raise PolicyError(
+                f"{self.manifest.name} does not say what leaving early costs: edge-infer tune "
+                "counts it"
             )
 
     @property

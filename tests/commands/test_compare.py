@@ -143,8 +143,10 @@ def test_a_measured_table_is_compared_on(
     cost_table: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     document = compared(
-        capsys, "--cost-table", str(cost_table), "--policy", "performance", "--time-scale", "1"
-    )
+        capsys, "--cost-table", str(cost_table), "--policy", "performance", "--time-scale", "1",
+        "--threads", "1,2,4",
+    )  # fmt: skip
+    assert document["threads"] == [1]  # those of the default that the table has
     assert document["origin"] == "simulated"
     assert any("sum of the stages" in note for note in document["notes"])
 
@@ -204,6 +206,7 @@ def test_a_missing_row_says_which_measure_fills_it(
         (["--policy", "fixed:1500x3"], 2, "no operating point of 3 threads"),
         (["--load", "0"], 2, "0.0 is not in the range"),
         (["--threads", "3x"], 2, "1,2,4"),
+        (["--threads", "1,9"], 2, "no operating point of 9 threads; --threads names some of these"),
         (["--power-budget", "3W"], 1, "that is the floor"),
         (["--power-budget", "5"], 2, "write it with its unit"),
         (["--battery", "18Wh"], 2, "go together"),

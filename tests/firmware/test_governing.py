@@ -285,6 +285,20 @@ def test_a_plan_that_leaves_is_looked_up_as_on_the_host(seed: int, runner: Drive
         assert tuned == micro(chain.tuned.points[exit_])
 
 
+def test_bounds_beyond_any_score_are_never_reached_on_a_device() -> None:
+    plan = _leaving_plan(0)
+    distribution = plan.problem.distribution
+    assert distribution.chain is not None
+    last = len(distribution.chain.edges[0])
+    chain = replace(
+        distribution.chain,
+        edges=((*distribution.chain.edges[0][: last - 1], 1e300), *distribution.chain.edges[1:]),
+    )
+    problem = replace(plan.problem, distribution=replace(distribution, chain=chain))
+    table = clock_plan_table(replace(plan, problem=problem), "runner")
+    assert struct.pack("<i", 2**31 - 1) in table
+
+
 @settings(max_examples=examples(60))
 @given(data=st.data())
 def test_damaged_plans_that_leave_never_lead_out_of_the_table(

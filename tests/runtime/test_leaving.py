@@ -303,6 +303,7 @@ def test_a_fitted_chain_is_sound_and_says_what_the_inputs_said(
         {"tuned": {"points": [0.0] * 3, "changed": [0.0, 2.0, 0.0]}},
         {"tuned": {"points": [float("nan")] * 3, "changed": [0.0] * 3}},
         {"tuned": {"points": [0.0] * 3}},
+        {"tuned": {"points": [-9.0, 0.0, 0.0], "changed": [0.05, 0.0, 0.0]}},
         {"inputs": 0},
         {"inputs": 10**400},
     ],

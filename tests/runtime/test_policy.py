@@ -8,6 +8,7 @@ from edge_infer.boards import open_board
 from edge_infer.boards.contract import Board
 from edge_infer.boards.cost_table import OperatingPoint
 from edge_infer.models_tflite import open_bundle
+from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.errors import PolicyError
 from edge_infer.runtime.policies.policy import LABORATORY, all_policies, find_policy, users_of
 from edge_infer.runtime.records import Frame
@@ -103,3 +104,11 @@ def test_a_setting_knows_its_users() -> None:
     assert users_of("target_ns") == ("stable-latency",)
     assert users_of("loss_points") == ("planned-leaving", "planned-joint")
     assert {"planned", "planned-blind", "planned-joint"} <= set(users_of("miss_bound"))
+
+
+def test_what_leaving_costs_is_known_at_the_full_width_alone(board: Board) -> None:
+    with pytest.raises(PolicyError, match=r"at ratio 1\.0 alone, not at 0\.5: leave --ratio out"):
+        Engine(
+            BUNDLE, board, policy="planned-leaving", ratio="0.5", loss_points=2.0,
+            deadline_ns=10**7,
+        )  # fmt: skip

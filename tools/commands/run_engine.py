@@ -153,15 +153,17 @@ def open_engine(
         from edge_infer.runtime.meter_tap import tap_meter  # few sinks take samples
 
         tap_meter(place, sampled)
-    threads = kernels.threads
-    governor = policy.governor(bundle, place, backend.info, arrivals, deadline_ns, threads)
+    ratio = _ratio(bundle, kernels.ratio)
+    governor = policy.governor(
+        bundle, place, backend.info, arrivals, deadline_ns, kernels.threads, ratio
+    )
     engine = stack.enter_context(
         Engine(
             bundle,
             place,
             policy=governor,
             backend=backend,
-            ratio=_ratio(bundle, kernels.ratio),
+            ratio=ratio,
             marker=line,
             keeps_scores=True,
             warmup=kernels.warmup,

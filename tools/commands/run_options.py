@@ -100,6 +100,7 @@ class RunPolicy:
         arrivals: Arrivals,
         deadline_ns: int | None,
         threads: int,
+        ratio: str,
     ) -> Governor:
         """Return the governor.
 
@@ -114,4 +115,4 @@ class RunPolicy:
             deadline_ns, arrivals, self.miss_bound, self.target_ns, self.loss_points,
             self.budget_uw, table,
         )  # fmt: skip
-        return open_policy(self.name, PolicyContext(bundle, board, settings, threads))
+        return open_policy(self.name, PolicyContext(bundle, board, settings, threads, ratio))

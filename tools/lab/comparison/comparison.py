@@ -105,8 +105,7 @@ class Comparison:
             found = scaled_table(found, conditions.time_scale)
         self.table = found
         self.points = tuple(p for p in found.points if p.threads in conditions.threads)
-        if not self.points:
-            raise PolicyError(f"{conditions.board} offers none of the threads {conditions.threads}")
+        self._check_threads(found)
         self._check_caps()
         singles = [p for p in self.points if p.threads == min(q.threads for q in self.points)]
         self.top = singles[-1]
@@ -129,6 +128,19 @@ class Comparison:
             bundle, frames.frames, narrower, self.table, self.traffic, conditions
         )
         self.context = self._context()
+
+    def _check_threads(self, table: CostTable) -> None:
+        asked, board = self.conditions.threads, self.conditions.board
+        if not self.points:
+            raise PolicyError(f"{board} offers none of the threads {asked}")
+        offered = sorted({point.threads for point in table.points})
+        missing = [count for count in asked if count not in offered]
+        if missing and asked != Conditions.threads:
+            told = ", ".join(map(str, offered))
+            raise PolicyError(
+                f"{board} has no operating point of {missing[-1]} threads; --threads names some of "
+                f"these: {told}"
+            )
 
     def _check_caps(self) -> None:
         clocks = sorted({point.clock_khz for point in self.points})

@@ -175,7 +175,7 @@ def compare_document(comparison: Comparison, results: Sequence[ReplayResult]) ->
         "deadline_us": comparison.deadline_ns / 1000,
         "miss_bound": conditions.miss_bound,
         "time_scale": conditions.time_scale,
-        "threads": list(conditions.threads),
+        "threads": sorted({point.threads for point in comparison.points}),
         "frames_from": comparison.scored.source,
         "input": dict(comparison.scored.read),
         "fitted_on": comparison.scored.fitted_on,
