@@ -25,7 +25,7 @@ def test_subfolders_of_a_class_are_groups_by_name(videos: Pictures) -> None:
     groups = folder_groups(videos)
     assert len(np.unique(groups)) == 6
     for group in np.unique(groups):
-        inside = {videos.name(i).split("/")[1] for i in np.flatnonzero(groups == group)}
+        inside = {videos.name(int(i)).split("/")[1] for i in np.flatnonzero(groups == group)}
         assert len(inside) == 1
 
 

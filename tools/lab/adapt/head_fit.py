@@ -173,8 +173,9 @@ def fit_standardised(inputs: Inputs, targets: Targets, penalty: float) -> Linear
     mean, spread = inputs.standard()
     standardised = ((inputs.values - mean) / spread).astype(np.float32)
     found = fit_logistic(standardised, targets.probabilities, targets.weights, penalty)
-    weights = found.weights / spread
-    return Linear(weights, found.bias - weights @ mean)
+    weights: Array = found.weights / spread
+    bias: Array = found.bias - weights @ mean
+    return Linear(weights, bias)
 
 
 def probabilities_of(logits: Array) -> Array:

@@ -185,7 +185,7 @@ def _told(frames: Iterable[Any], name: str, count: int, progress: Progress) -> I
         yield frame
 
 
-def _save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+def _save(path: Path, arrays: dict[str, Any]) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(f".{os.getpid()}.part")

@@ -59,9 +59,10 @@ def fit_chain(outcomes: ExitOutcomes, leaving: NDArray[np.int64], data: str) -> 
 def _edges(confidence: NDArray[Any]) -> NDArray[Any]:
     """Return the bounds of equally filled bins, without empty ones."""
     count = max(1, min(BINS, len(confidence) // SMALLEST_BIN))
-    found = np.unique(np.quantile(confidence, np.arange(1, count) / count)) if count > 1 else []
-    inner = np.asarray(found, np.float64)
-    edges: NDArray[Any] = inner[inner > confidence.min()] if len(inner) else inner
+    if count == 1:
+        return np.zeros(0)
+    inner = np.unique(np.quantile(confidence, np.arange(1, count) / count))
+    edges: NDArray[Any] = inner[inner > confidence.min()]
     return edges
 
 
