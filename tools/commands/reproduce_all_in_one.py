@@ -16,8 +16,15 @@ from edge_infer.commands.options import (
 )
 from edge_infer.commands.render import emit, note, table
 from edge_infer.commands.reproduce import claims_report
+from edge_infer.commands.reproduce_live import (
+    LiveOptions,
+    live_frames_option,
+    live_options,
+    reproduce_live,
+)
 from edge_infer.lab.reproduce.all_in_one import reproduce_all_in_one
 from edge_infer.lab.reproduce.all_in_one_ideas import UNION, WAYS
+from edge_infer.lab.reproduce.all_in_one_live import live_all_in_one
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend
 
@@ -46,6 +53,8 @@ CLEAR_PERCENT = 1.0
 )
 @option("--board", "boards", multiple=True, help="May be repeated.  [default: every simulated]")
 @option("--memory/--no-memory", default=True, help="Measure memory on this computer.")
+@live_options
+@live_frames_option
 @sensitivity_option
 @backend_option
 @resolver_option
@@ -56,12 +65,17 @@ def all_in_one_command(
     data: Path | None,
     boards: tuple[str, ...],
     memory: bool,
+    live: LiveOptions,
+    frames: int,
     sensitivity: bool,
     backend: str | None,
     resolver: str,
     as_json: bool,
 ) -> None:
     """Print latency and accuracy over the clocks, sizes, and all ideas against each alone."""
+    if live.asked("frames"):
+        reproduce_live(live_all_in_one, live.profile, as_json)
+        return
     document = reproduce_all_in_one(
         open_bundle(bundle),
         open_bundle(union) if data else None,

@@ -17,7 +17,14 @@ from edge_infer.commands.options import (
 from edge_infer.commands.render import emit, note, table
 from edge_infer.commands.reproduce import claims_report
 from edge_infer.commands.reproduce_imagenet import imagenet_report
+from edge_infer.commands.reproduce_live import (
+    LiveOptions,
+    live_frames_option,
+    live_options,
+    reproduce_live,
+)
 from edge_infer.lab.reproduce.big_little import BOARDS, reproduce_big_little
+from edge_infer.lab.reproduce.big_little_live import live_big_little
 from edge_infer.lab.reproduce.imagenet import NO_MNIST, SPLITS, WORK, reproduce_imagenet
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend
@@ -67,6 +74,8 @@ from edge_infer.models_tflite.backend import open_backend
     show_default=True,
     help="Random halves of the pictures.",
 )
+@live_options
+@live_frames_option
 @sensitivity_option
 @backend_option
 @resolver_option
@@ -80,6 +89,8 @@ def big_little_command(
     nets: tuple[Path, ...],
     scores: Path,
     splits: int,
+    live: LiveOptions,
+    frames: int,
     sensitivity: bool,
     backend: str | None,
     resolver: str,
@@ -89,6 +100,9 @@ def big_little_command(
 
     MNIST's are left out with --imagenet, unless --data is given too.
     """
+    if live.asked("frames"):
+        reproduce_live(live_big_little, live.profile, as_json, data=data)
+        return
     if imagenet is None:
         _refuse_unused()
     with_mnist = imagenet is None or data is not None

@@ -23,10 +23,11 @@ from edge_infer.commands.options import (
 from edge_infer.commands.quantities import energy_text
 from edge_infer.commands.render import emit, note, table, warn
 from edge_infer.commands.reproduce import claims_report
-from edge_infer.commands.reproduce_live import LiveGiven, reproduce_live
+from edge_infer.commands.reproduce_live import LiveOptions, live_options, reproduce_live
 from edge_infer.commands.work_options import WorkOptions, work_options
 from edge_infer.lab.reproduce.eenet import reproduce_eenet
 from edge_infer.lab.reproduce.eenet_grid import EARNABLE, TOLERATED
+from edge_infer.lab.reproduce.eenet_live import live_eenet
 from edge_infer.models_tflite import open_bundle
 from edge_infer.models_tflite.backend import open_backend
 
@@ -68,10 +69,7 @@ from edge_infer.models_tflite.backend import open_backend
     help="A further bundle for the grid, on its own samples if it has any; may be repeated.",
 )
 @option("--ablation", is_flag=True, help="Also what each part of the governor earns.")
-@option("--live", is_flag=True,
-        help="Run frames for real on this board, metered, beside what the model says.")  # fmt: skip
-@option("--profile", "profile", type=click.Path(path_type=Path, exists=True, dir_okay=False),
-        help="With --live: the model is of this profile, as boards survey writes one.")  # fmt: skip
+@live_options
 @work_options
 @backend_option
 @resolver_option
@@ -92,8 +90,7 @@ def eenet_command(
     grid: bool,
     others: tuple[str, ...],
     ablation: bool,
-    live: bool,
-    profile: Path | None,
+    live: LiveOptions,
     work: WorkOptions,
     backend: str | None,
     resolver: str,
@@ -101,11 +98,8 @@ def eenet_command(
 ) -> None:
     """Print EENet's figures beside ours: periodic frames, deadline = period, simulated boards."""
     source = click.get_current_context().get_parameter_source("load")
-    if live or profile is not None:
-        given = LiveGiven(bundle, boards, frames, load, profile, backend, resolver)
-        if not live:
-            raise click.UsageError("--profile goes with --live")
-        reproduce_live(given, as_json)
+    if live.asked():
+        reproduce_live(live_eenet, live.profile, as_json, load=load)
         return
     if sweep and source is ParameterSource.COMMANDLINE:
         raise click.UsageError(f"--sweep has its own loads: leave --load {load:g} out")

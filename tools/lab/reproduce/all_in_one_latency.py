@@ -1,10 +1,10 @@
 """Latency of a prunable bundle over the clocks of a board: at one ratio, and at one a clock."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from edge_infer.boards import open_board
-from edge_infer.boards.cost_table import CostOrigin
+from edge_infer.boards.cost_table import CostOrigin, CostTable
 from edge_infer.boards.profile import BoardProfile
 from edge_infer.boards.simulated import SimulatedBoard
 from edge_infer.lab.costs.board_costs import weakest_origin
@@ -51,15 +51,12 @@ class LevelLatency:
 def level_latency(
     bundle: Bundle, board: str, spread: float, profile: BoardProfile | None = None
 ) -> LevelLatency:
-    """Choose the longest target that leaves the latency level enough, on one thread.
-
-    Busy time until the answer, through all stages; nothing waits. The longer the target, the wider
-    the ratios.
+    """Return `level_of` by the cost table of a board.
 
     Args:
         bundle: prunable.
         board: name of a board.
-        spread: longest over shortest time that is level enough; the least there is, if none is.
+        spread: as `level_of` takes it.
         profile: the simulated board with other figures than its own.
 
     Raises:
@@ -69,6 +66,20 @@ def level_latency(
         table = opened.cost_table(all_works(bundle))
     if table is None:
         raise RunError(f"{board} has no cost table: give a simulated board")
+    return level_of(bundle, replace(table, board=board), spread)
+
+
+def level_of(bundle: Bundle, table: CostTable, spread: float) -> LevelLatency:
+    """Choose the longest target that leaves the latency level enough, on one thread.
+
+    Busy time until the answer, through all stages; nothing waits. The longer the target, the wider
+    the ratios.
+
+    Args:
+        bundle: prunable.
+        table: rows of every stage at every ratio.
+        spread: longest over shortest time that is level enough; the least there is, if none is.
+    """
     points = [point for point in table.points if point.threads == 1]
     names = [stage.name for stage in bundle.manifest.stages]
     ratios = sorted(bundle.manifest.ratios, key=float, reverse=True)
@@ -84,7 +95,7 @@ def level_latency(
     targets = sorted({time for by_clock in times.values() for time in by_clock.values()})
     found = [
         LevelLatency(
-            board, origin, times, target, _widest(times, target), _at(times, target, slowest)
+            table.board, origin, times, target, _widest(times, target), _at(times, target, slowest)
         )
         for target in targets
         if target >= times[ratios[-1]][slowest]

@@ -8,7 +8,7 @@ invocations, without decision and runtime overhead. The saving end to end stands
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,15 +22,12 @@ from edge_infer.lab.comparison.sensitivity import intervals
 from edge_infer.lab.costs.board_costs import ExitCosts, NetCost, board_table, exit_costs, net_cost
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.replay.scored_frames import scored_bundle
+from edge_infer.lab.reproduce.live_run import plain_bundle
 from edge_infer.lab.reproduce.paper import claim, read_data
 from edge_infer.models_tflite import Bundle
 from edge_infer.models_tflite.backend import Backend, open_backend
-from edge_infer.models_tflite.build import NO_EXITS, write_bundle
 from edge_infer.models_tflite.golden import run_all
-from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.manifest_text import to_document
-from edge_infer.models_tflite.plain_net import plain_net
-from edge_infer.models_tflite.redraft import redraft
 from edge_infer.models_tflite.stage import load_stages
 from edge_infer.models_tflite.stage_spec import Stage
 from edge_infer.runtime.engine import Engine
@@ -75,7 +72,7 @@ def reproduce_big_little(
     if stages != 2:
         raise RunError(f"{bundle.manifest.name} has {stages} stages: wants a little/big pair")
     backend = backend or open_backend()
-    frames, labels = _test_images(bundle, data)
+    frames, labels = labelled_images(bundle, data)
     progress(f"running both nets on {len(frames)} images")
     answers = cascade_answers(bundle, backend, frames, labels)
     figures = [board_figures(bundle, name, answers) for name in boards]
@@ -97,7 +94,12 @@ def reproduce_big_little(
     }
 
 
-def _test_images(bundle: Bundle, data: Path | None) -> tuple[list[NDArray[Any]], NDArray[Any]]:
+def labelled_images(bundle: Bundle, data: Path | None) -> tuple[list[NDArray[Any]], NDArray[Any]]:
+    """Return images and labels of the data set's test side, or the bundle's samples.
+
+    Raises:
+        SourceMissingError: there is no such folder, or the bundle carries no samples.
+    """
     if data is not None:
         _, test = read_data(data, DATA)
         return list(test.images), test.labels
@@ -271,15 +273,7 @@ def _host_times(
         Mean times in us, and the saving in per cent.
     """
     with tempfile.TemporaryDirectory() as folder:
-        alone = replace(
-            redraft(bundle),
-            calibration=None,
-            kinds=("single",),
-            stages=[plain_net(bundle)],
-            thresholds={FULL_RATIO: NO_EXITS},
-            predictor=None,
-        )
-        plain = write_bundle(Path(folder) / "plain", alone)
+        plain = plain_bundle(bundle, Path(folder))
         with (
             open_board("host") as board,
             Engine(bundle, board, backend=backend) as cascade,
