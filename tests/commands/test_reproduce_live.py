@@ -1,6 +1,7 @@
 """`edge-infer reproduce PAPER --live`: frames run on the board itself, beside the model's word."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,14 @@ import fastjsonschema
 import pytest
 
 from edge_infer import boards
+from edge_infer.boards import open_board
+from edge_infer.boards.profile import load_profile
+from edge_infer.boards.simulated import Disturbance, SimulatedBoard
 from edge_infer.commands.root import run_line
+from edge_infer.lab.reproduce.all_in_one_live import live_all_in_one
+from edge_infer.lab.reproduce.live_run import live_frames, run_live, saving_claim
+from edge_infer.models_tflite import open_bundle
+from edge_infer.models_tflite.backend import open_backend
 
 SCHEMAS = Path(__file__).parents[2] / "tools" / "commands" / "schemas"
 PI_5, PAIR = "sim:raspberry-pi-5", "digits-little-big"
@@ -74,7 +82,9 @@ def test_accuracy_needs_pictures_that_somebody_labelled(
 def test_each_clock_runs_at_full_width_and_at_its_ratio(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    document = live_json(capsys, "all-in-one", "--frames", "4", "--board", PI_5)
+    document = live_json(
+        capsys, "all-in-one", "--frames", "4", "--board", "sim:raspberry-pi-zero-2-w"
+    )
     rows = document["live"]["rows"]
     full, level = ([row for row in rows if row["what"] == what] for what in ("full width", "level"))
     assert [row["clock_khz"] for row in full] == [row["clock_khz"] for row in level]
@@ -91,6 +101,15 @@ def test_each_clock_runs_at_full_width_and_at_its_ratio(
         times = [row["time_us"] for row in found]
         spread = claims[f"latency_spread_{name}"]["ours"]
         assert spread == pytest.approx(max(times) / min(times))
+
+
+@pytest.mark.backend
+def test_a_clock_held_down_is_in_no_claim() -> None:
+    profile, held = load_profile("raspberry-pi-zero-2-w"), Disturbance(caps=((0, 600_000),))
+    with SimulatedBoard(profile, name="sim:zero", disturbance=held) as board:
+        document = live_all_in_one(open_bundle("cifar10-prunable"), board, open_backend(), frames=1)
+    assert document["claims"] == []  # at one clock the full width is level too
+    assert any("held the clock down" in text for text in document["warnings"])
 
 
 @pytest.mark.backend
@@ -160,3 +179,28 @@ def test_a_profile_goes_with_live(
 def test_frames_go_with_live(paper: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_line(["reproduce", paper, "--frames", "5"]) == 2
     assert "--frames goes with --live" in capsys.readouterr().err
+
+
+@pytest.mark.backend
+def test_what_the_environment_sets_for_other_commands_is_no_mistake(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("EDGE_INFER_FRAMES", "7")
+    assert run_line(["reproduce", "big-little", "--bundle", PAIR, "--timed", "0"]) == 0
+    capsys.readouterr()
+    line = ["reproduce", "big-little", "--live", "--bundle", PAIR, "--board", PI_5, "--json"]
+    assert run_line(line) == 0
+    assert json.loads(capsys.readouterr().out)["live"]["frames"] == 7
+
+
+@pytest.mark.backend
+def test_energy_that_no_meter_saw_is_none() -> None:
+    pair = open_bundle(PAIR)
+    with open_board("sim:stm32u575") as board:
+        run = run_live("pair", pair, board, open_backend(), live_frames(pair, 2), ())
+    assert run.totals is not None and run.totals.origin == "modelled"
+    assert run.net_uj is None
+    assert not saving_claim("saving", board, run, run, (None, "%", "higher"))
+    metered = replace(run, totals=replace(run.totals, origin="measured"))
+    [claim] = saving_claim("saving", board, metered, metered, (None, "%", "higher"))
+    assert (claim["origin"], claim["ours"]) == ("measured", 0)

@@ -11,7 +11,7 @@ from click.core import ParameterSource
 from edge_infer.boards.profile import read_profile
 from edge_infer.boards.registry import AUTO
 from edge_infer.commands.measure import open_measured
-from edge_infer.commands.options import option, options_as, refuse_others
+from edge_infer.commands.options import is_typed, option, options_as, refuse_others
 from edge_infer.commands.quantities import energy_text, time_text
 from edge_infer.commands.render import emit, note, table, warn
 from edge_infer.commands.reproduce import claims_report
@@ -45,14 +45,14 @@ class LiveOptions:
             click.UsageError: something goes with --live, and it is not given.
         """
         for name in ("profile", *others):
-            if not self.live and _given(name):
+            if not self.live and is_typed(name):
                 raise click.UsageError(f"--{name} goes with --live")
         return self.live
 
 
 live_options = options_as("live", LiveOptions, [
     option("--live", is_flag=True,
-           help="Run frames for real on this board, metered, beside what the model says."),
+           help="Run frames for real on this board (or --board), metered, beside what the model says."),
     option("--profile", type=click.Path(path_type=Path, exists=True, dir_okay=False),
            help="With --live: the model is of this profile, as boards survey writes one."),
 ])  # fmt: skip
@@ -118,7 +118,8 @@ def live_report(document: Mapping[str, Any]) -> str:
                "net energy", "model", "origin"]  # fmt: skip
     period = live.get("period_us")
     pace = "one frame after the other" if period is None else f"a frame every {time_text(period)}"
-    blocks = [f"{live['board']}: {pace}; net of idle power", table(rows, heading)]
+    model = "" if live["model"] is None else f"; the model is of {live['model']}"
+    blocks = [f"{live['board']}: {pace}; net of idle power{model}", table(rows, heading)]
     if document["claims"]:
         blocks.append(claims_report(document["claims"]))
     return "\n\n".join(blocks)

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from edge_infer.boards.contract import Board
-from edge_infer.boards.cost_table import OperatingPoint
+from edge_infer.boards.cost_table import CostTable, OperatingPoint
 from edge_infer.boards.profile import BoardProfile
 from edge_infer.lab.progress import Progress, silent
 from edge_infer.lab.reproduce.all_in_one import CLAIMED, PAPER, SPREAD
@@ -22,7 +22,7 @@ from edge_infer.lab.reproduce.live_run import (
     live_part,
     live_row,
     run_live,
-    unmetered,
+    run_warnings,
 )
 from edge_infer.lab.reproduce.paper import claim
 from edge_infer.models_tflite import Bundle
@@ -65,50 +65,51 @@ def live_all_in_one(
     clocks = sorted(board.clock.supported_khz())
     if len(clocks) < 2:
         warnings.append(f"{board.name} has one clock: no claim on latency over the clocks")
-    ratio_of = dict.fromkeys(clocks, FULL_RATIO)
-    if table is not None:
-        ratio_of = dict(level_of(bundle, table, SPREAD).ratio_of)
-    elif len(clocks) > 1:
+    if table is None and len(clocks) > 1:
         warnings.append("the full width alone was run: the ratio of each clock needs a model")
     data = live_frames(bundle, frames)
-    cells = [(FULL, khz, FULL_RATIO) for khz in clocks]
-    if table is not None and len(clocks) > 1:
-        cells += [(LEVEL, khz, ratio_of[khz]) for khz in clocks]
     runs, rows = [], []
-    for name, khz, ratio in cells:
+    for name, khz, ratio in _cells(bundle, clocks, table):
         progress(f"{name}: {khz / 1000:g} MHz, ratio {ratio}, {frames} frames")
         policy = FixedGovernor(name, OperatingPoint(khz, 1))
         stages = [row_name(manifest.stages[0].name, ratio)]
         run = run_live(name, bundle, board, backend, data, stages, policy=policy, ratio=ratio)
         runs.append(run)
-        others = {point.clock_khz for record in run.records for point in record.points} - {khz}
-        if others:
-            seen = ", ".join(f"{other / 1000:g}" for other in sorted(others))
-            warnings.append(f"{name}: {khz / 1000:g} MHz was asked for, {seen} MHz ran too")
         rows.append(live_row(run, table) | {"clock_khz": khz, "ratio": ratio})
     return {
         "paper": PAPER,
         "bundle": manifest.name,
-        "claims": list(_claims(runs, board)) if len(clocks) > 1 else [],
+        "claims": list(_claims(runs, board)),
         "ratios": [],
         "levels": [],
         "bytes": None,
         "memory_bytes": None,
         "ideas": None,
-        "warnings": warnings + unmetered(runs),
+        "warnings": warnings + run_warnings(runs),
         "live": live_part(
             board, frames, None if table is None else (profile or board.profile).name, rows
         ),
     }
 
 
+def _cells(
+    bundle: Bundle, clocks: Sequence[int], table: CostTable | None
+) -> Iterator[tuple[str, int, str]]:
+    """Yield what runs: its name, clock in kHz and ratio."""
+    for khz in clocks:
+        yield FULL, khz, FULL_RATIO
+    if table is not None and len(clocks) > 1:
+        for khz, ratio in level_of(bundle, table, SPREAD).ratio_of.items():
+            yield LEVEL, khz, ratio
+
+
 def _claims(runs: Sequence[LiveRun], board: Board) -> Iterator[dict[str, Any]]:
-    """Yield the claims on the spread over the clocks."""
+    """Yield the claims on the spread over the clocks, but those that the board did not keep."""
     for claimed_of, name in (
         ("latency_spread_over_clocks", LEVEL), ("latency_spread_fixed_net", FULL),
     ):  # fmt: skip
-        times = [run.time_us for run in runs if run.name == name]
-        if times:
+        times = [run.time_us for run in runs if run.name == name and not run.warnings]
+        if len(times) > 1:
             claimed, better = CLAIMED[claimed_of]
             yield claim(claimed_of, board.name, claimed, max(times) / min(times), "", better,
                         clock_origin(board))  # fmt: skip

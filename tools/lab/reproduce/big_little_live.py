@@ -29,8 +29,8 @@ from edge_infer.lab.reproduce.live_run import (
     live_row,
     plain_bundle,
     run_live,
+    run_warnings,
     saving_claim,
-    unmetered,
 )
 from edge_infer.lab.reproduce.paper import claim
 from edge_infer.models_tflite import Bundle
@@ -91,7 +91,7 @@ def live_big_little(
         "answers": None,
         "boards": [],
         "host": None,
-        "warnings": warnings + unmetered(runs),
+        "warnings": warnings + run_warnings(runs),
         "live": live_part(
             board, frames, None if table is None else (profile or board.profile).name, rows
         ),

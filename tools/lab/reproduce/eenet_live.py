@@ -27,8 +27,8 @@ from edge_infer.lab.reproduce.live_run import (
     live_row,
     plain_bundle,
     run_live,
+    run_warnings,
     saving_claim,
-    unmetered,
 )
 from edge_infer.lab.reproduce.paper import claim
 from edge_infer.models_tflite import Bundle
@@ -97,7 +97,7 @@ def live_eenet(
         "bundle": bundle.manifest.name,
         "static": [],
         "claims": _claims(runs, board, load),
-        "warnings": warnings + unmetered(list(runs.values())),
+        "warnings": warnings + run_warnings(list(runs.values())),
         "live": live_part(board, frames, model, rows) | {"period_us": period_ns / 1000},
     }
 

@@ -26,6 +26,7 @@ from edge_infer.models_tflite.manifest import FULL_RATIO
 from edge_infer.models_tflite.plain_net import plain_net
 from edge_infer.models_tflite.redraft import redraft
 from edge_infer.runtime.accounting.account import EnergyTotals
+from edge_infer.runtime.board_watch import BoardWatch
 from edge_infer.runtime.engine import Engine
 from edge_infer.runtime.governors.governor import Governor
 from edge_infer.runtime.records import Frame, InferenceRecord
@@ -45,6 +46,8 @@ class LiveRun:
     """Names of its stages' rows in a cost table, in order."""
     records: Sequence[InferenceRecord]
     totals: EnergyTotals | None
+    warnings: Sequence[str]
+    """What heat, a weak supply or another program did to the board meanwhile."""
 
     @property
     def time_us(self) -> float:
@@ -100,6 +103,7 @@ def run_live(
     records: list[InferenceRecord] = []
     with Engine(net, board, policy=policy, ratio=ratio, backend=backend, warmup=WARMUP,
                 **options) as engine:  # fmt: skip
+        watch = BoardWatch(board, lambda: engine.asked_khz)
         begin_ns = board.timebase.now_ns()
         for index, frame in enumerate(data):
             if period_ns is None:
@@ -110,11 +114,12 @@ def run_live(
                 records.append(engine.infer(Frame(index, frame, at_ns, at_ns + period_ns)))
                 engine.rest()
             if index % DRAIN_EVERY == 0:
+                watch.look(board.timebase.now_ns())
                 engine.drain()
         if period_ns is not None:
             board.timebase.sleep_until_ns(begin_ns + len(data) * period_ns)
         engine.finish()
-        return LiveRun(name, stages, records, engine.energy())
+        return LiveRun(name, stages, records, engine.energy(), watch.warnings())
 
 
 def live_model(
@@ -221,8 +226,9 @@ def saving_claim(
                   **conditions)]  # fmt: skip
 
 
-def unmetered(runs: Sequence[LiveRun]) -> list[str]:
-    """Return the warning where no meter saw any run."""
-    if any(run.net_uj is not None for run in runs):
-        return []
-    return ["no meter saw these runs: times alone, and no claim on energy"]
+def run_warnings(runs: Sequence[LiveRun]) -> list[str]:
+    """Return what went wrong with the board in runs, and whether no meter saw any."""
+    found = list(dict.fromkeys(f"{run.name}: {text}" for run in runs for text in run.warnings))
+    if all(run.net_uj is None for run in runs):
+        found.append("no meter saw these runs: times alone, and no claim on energy")
+    return found
