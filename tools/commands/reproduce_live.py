@@ -52,7 +52,7 @@ class LiveOptions:
 
 live_options = options_as("live", LiveOptions, [
     option("--live", is_flag=True,
-           help="Run frames for real on this board (or --board), metered, beside what the model says."),
+           help="Run frames for real on this board, or --board, metered, beside the model."),
     option("--profile", type=click.Path(path_type=Path, exists=True, dir_okay=False),
            help="With --live: the model is of this profile, as boards survey writes one."),
 ])  # fmt: skip
