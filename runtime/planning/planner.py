@@ -145,11 +145,13 @@ class Planner(FrameSweep):
                 return PlanSet(plan)
             penalty_nj *= FINE_RATIO
             plan = self.solve(penalty_nj, plan.values)
-        while True:
+        # Where the first solution did not converge, every penalty may keep the bound.
+        while plan.penalty_nj > unit * LEAST_PENALTY:
             cheaper = self.solve(plan.penalty_nj / FINE_RATIO, plan.values)
             if not _keeps(cheaper, miss_bound):
                 return PlanSet(plan, cheaper if cheaper.miss_rate <= CHEAPER_MISSES else None)
             plan = cheaper
+        return PlanSet(plan)
 
     def near(self, other: Plan, miss_bound: float) -> Plan:
         """Return a plan within a bound on misses, searched from another problem's plan on.
@@ -204,4 +206,5 @@ class Planner(FrameSweep):
 
 
 def _keeps(plan: Plan, miss_bound: float) -> bool:
-    return plan.miss_rate <= miss_bound + MISS_TOLERANCE / 2
+    # Below 0 it did not converge.
+    return -MISS_TOLERANCE <= plan.miss_rate <= miss_bound + MISS_TOLERANCE / 2

@@ -15,10 +15,15 @@ from edge_infer.lab.tuning.chain_fitting import fit_chain
 from edge_infer.models_tflite.errors import ManifestError
 from edge_infer.runtime.exit_chain import ExitChain, LeavingLoss
 from edge_infer.runtime.governors.leaving import MOST_FRAMES, LeavingGovernor, LossAccount, pays_in
-from edge_infer.runtime.planning.frame_sweep import LEAVES, LOSS
-from edge_infer.runtime.planning.plan import PlanSet
+from edge_infer.runtime.planning.frame_sweep import LEAVES, LOSS, Array
+from edge_infer.runtime.planning.plan import Plan, PlanSet
 from edge_infer.runtime.planning.planner import STEPS, Planner
-from edge_infer.runtime.planning.problem import PlanProblem, chained_exits, plan_problem
+from edge_infer.runtime.planning.problem import (
+    PlanProblem,
+    chained_exits,
+    marginal_exits,
+    plan_problem,
+)
 from edge_infer.runtime.planning.solving import LOSS_TOLERANCE_POINTS, solve_within
 from edge_infer.runtime.records import ExitDecision, Frame, InferenceRecord, StageResult
 
@@ -312,3 +317,23 @@ def test_numbers_that_do_not_fit_are_refused(change: dict[str, object]) -> None:
     document = {**_chain().to_document(), **change}
     with pytest.raises(ManifestError, match=r"manifest\.json: leaving"):
         ExitChain.from_document(document, 3)
+
+
+class _Diverging(Planner):
+    """Without a penalty its solution does not converge, with any it keeps the bound."""
+
+    def solve(self, penalty_nj: float, start: Array | None = None) -> Plan:
+        plan = super().solve(penalty_nj, start)
+        return replace(plan, miss_rate=0.0 if penalty_nj else self.missed)
+
+    missed = 1e25
+
+
+@pytest.mark.parametrize("missed", [1e25, -1e25])
+def test_a_search_ends_where_the_first_solution_does_not_converge(missed: float) -> None:
+    problem = problem_of([[100, 200]], [[10.0, 5.0]], marginal_exits((1.0,)), DEADLINE)
+    planner = _Diverging(problem, 20)
+    planner.missed = missed
+    plans = planner.around(0.01)
+    assert plans.feasible.miss_rate == 0.0
+    assert plans.cheaper is None
