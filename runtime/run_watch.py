@@ -76,8 +76,11 @@ class RunWatch:
         return self._shift
 
     def labels(self) -> LabelVerdict:
-        """Return what answers and labels say of each other."""
-        return self.confusion.verdict(self._expected())
+        """Return what answers and labels say of each other.
+
+        What is stated was measured where thresholds alone let frames go.
+        """
+        return self.confusion.verdict(self._expected() if self._exits_as_calibrated else None)
 
     def shift_document(self) -> dict[str, Any]:
         """Return what exits and margins say: `input_shift` of --json."""

@@ -98,3 +98,16 @@ def test_a_policy_that_moves_the_exits_is_not_compared(ran: Callable[..., Any]) 
     )
     assert document["input_shift"]["tested"] is False
     assert "moves the exits" in document["input_shift"]["text"]
+
+
+def test_accuracy_that_the_policy_gave_up_is_no_doubt_about_the_labels(
+    ran: Callable[..., Any],
+) -> None:
+    document, warned = ran(
+        lambda frames, labels: (frames, labels),
+        *("--board", "sim:raspberry-pi-5", "--policy", "planned-leaving", "--deadline", "200us"),
+        *("--rate", "9000", "--loss", "20"),
+    )
+    assert document["accuracy"] < 0.92
+    assert document["labels_check"]["state"] == "not stated"
+    assert "usual causes" not in warned
