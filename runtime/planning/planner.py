@@ -76,6 +76,9 @@ class Planner(FrameSweep):
         self, problem: PlanProblem, steps: int = STEPS, ages_ns: tuple[int, ...] | None = None
     ) -> None:
         super().__init__(problem, steps, ages_ns)
+        if problem.loses:
+            # Where leaving now and staying are alike, a step too far is not undone by the next.
+            self.longest_extrapolation = 0.0
 
     def solve(self, penalty_nj: float, start: Array | None = None) -> Plan:
         """Return the best plan for a penalty in nJ on each late answer."""
