@@ -10,10 +10,10 @@ import pytest
 from tests.fakes.bridge_device import BridgeDevice
 from tests.fakes.cut_storage import CutStorage
 from tests.fakes.pty_line import PtyLine
+from tests.fakes.ready_opener import ReadyOpener
 
 from edge_infer.commands import survey_line
 from edge_infer.commands.survey_line import PLUG, line_tests
-from edge_infer.firmware_bridge.device.port_opener import SerialOpener
 from edge_infer.firmware_bridge.device.server import Server
 from edge_infer.firmware_bridge.host.link import Link
 from edge_infer.lab.survey.errors import SurveyError
@@ -91,9 +91,11 @@ def test_a_board_answers_echoes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(survey_line, "PATIENCE_NS", 50_000_000)
     device = ServedDevice(CutStorage())
     with PtyLine() as line:
-        server = Server(device, SerialOpener(line.device))  # type: ignore[arg-type]
+        opener = ReadyOpener(line.device)
+        server = Server(device, opener)  # type: ignore[arg-type]
         thread = threading.Thread(target=server.run)
         thread.start()
+        opener.wait()
         try:
             found = line_tests(line.host, BAUD)["echo"]()
         finally:

@@ -19,8 +19,8 @@ from smpclient.transport.serial import Cobs, SMPSerialRawTransport, SMPSerialTra
 from tests.fakes.bridge_device import BridgeDevice, bundle_file, digest
 from tests.fakes.cut_storage import CutStorage
 from tests.fakes.pty_line import PtyLine
+from tests.fakes.ready_opener import ReadyOpener
 
-from edge_infer.firmware_bridge.device.port_opener import SerialOpener
 from edge_infer.firmware_bridge.device.server import Server
 from edge_infer.firmware_bridge.smp.agent import BUFFER_BYTES
 
@@ -52,9 +52,11 @@ def device() -> BridgeDevice:
 @pytest.fixture
 def port(device: ServedDevice) -> Iterator[str]:
     with PtyLine() as line:
-        server = Server(device, SerialOpener(line.device))  # type: ignore[arg-type]
+        opener = ReadyOpener(line.device)
+        server = Server(device, opener)  # type: ignore[arg-type]
         thread = threading.Thread(target=server.run)
         thread.start()
+        opener.wait()
         yield line.host
         server.stop()
         thread.join()
