@@ -233,6 +233,7 @@ def test_damaged_plans_never_lead_out_of_the_table(data: st.DataObject, runner: 
         assert max(_clocks(runner, questions)) < clocks
 
 
+@cache
 def _leaving_plan(seed: int, exits: int = 3) -> Plan:
     """A plan with leaving as an action, of random scores, with other bins at each exit."""
     random = np.random.default_rng(seed)
