@@ -1,6 +1,7 @@
 """Leaving as an action: chains, plans against brute force, the account, and what is promised."""
 
 from dataclasses import replace
+from functools import cache
 from itertools import product
 
 import numpy as np
@@ -182,10 +183,14 @@ def test_the_loss_that_is_planned_is_the_loss_of_the_tables() -> None:
     assert len(always.values) == LOSS + 2
 
 
-def _governor(loss_bound: float = 1.0) -> LeavingGovernor:
-    problem = _problem(loss_bound)
-    always = Planner(replace(problem, loss_price_nj=0.0)).solve(0.0)
-    return LeavingGovernor("planned-leaving", problem, 0.01, feedback=False, plans=PlanSet(always))
+@cache
+def _always() -> PlanSet:
+    """A plan in which leaving costs nothing."""
+    return PlanSet(Planner(replace(_problem(1.0), loss_price_nj=0.0)).solve(0.0))
+
+
+def _governor() -> LeavingGovernor:
+    return LeavingGovernor("planned-leaving", _problem(1.0), 0.01, feedback=False, plans=_always())
 
 
 def _frame(number: int) -> Frame:
