@@ -90,6 +90,8 @@ class LeavingGovernor(PlannedGovernor):
         self._forced: int | None = None
         super().__init__(*args, **options)
         self.may_leave = True
+        self._forced_losses = [[micro(own) for own in loss.points] for loss in self.chain.forced]
+        self._tuned_losses = [micro(own) for own in self.chain.tuned.points]
 
     @property
     def chain(self) -> ExitChain:
@@ -124,7 +126,7 @@ class LeavingGovernor(PlannedGovernor):
         leaves = planned >= LEAVES and self.account is not None and self.account.allows
         if not leaves and self.budget is not None:
             leaves = self.budget.leaves(stage, decision)
-        self._forced = micro(self.chain.forced[stage].points[own]) if leaves else None
+        self._forced = self._forced_losses[stage][own] if leaves else None
         return leaves
 
     def next_point(
@@ -141,7 +143,7 @@ class LeavingGovernor(PlannedGovernor):
     def learn(self, record: InferenceRecord) -> None:
         """Account for what the answer loses, then as `PlannedGovernor`."""
         if self.account is not None:
-            tuned = micro(self.chain.tuned.points[record.exit])
+            tuned = self._tuned_losses[record.exit]
             self.account.add(tuned if self._forced is None else self._forced)
         self._forced = None
         super().learn(record)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from edge_infer.runtime.exit_chain import ExitChain, LeavingLoss
+from edge_infer.runtime.exit_chain import LeavingLoss
 from edge_infer.runtime.planning.age_grid import GapCoupling, age_grid_ns, overflow_odds
 from edge_infer.runtime.planning.problem import PlanProblem
 
@@ -59,6 +59,7 @@ class FrameSweep:
         self._inside = ages <= problem.deadline_ns
         self._late = (~self._inside).astype(float)
         self._chain = problem.distribution.chain
+        self._stay = [] if self._chain is None else [np.array(rows) for rows in self._chain.stay]
         exits = np.array(problem.distribution.exits or ((),))
         reach = exits[:, ::-1].cumsum(axis=1)[:, ::-1]
         with np.errstate(invalid="ignore", divide="ignore"):
@@ -144,7 +145,7 @@ class FrameSweep:
         """
         cost = end[:, None]
         if self._chain is not None:
-            cost = self._chained(self._chain, stage, end, staying)
+            cost = self._chained(stage, end, staying)
         elif staying is not None:
             leave = self._leave[:, stage - 1, None, None]
             cost = leave * cost + (1 - leave) * staying
@@ -153,12 +154,12 @@ class FrameSweep:
         cost[MISSES] += self._beyond[stage]
         return cost
 
-    def _chained(self, chain: ExitChain, stage: int, end: Array, staying: Array | None) -> Array:
+    def _chained(self, stage: int, end: Array, staying: Array | None) -> Array:
         """Return the cost from the end of a stage on, by bin at the exit before: [k, bin, ...]."""
         leaving = self._tuned(stage, end)
         if staying is None:
             return leaving[:, None]
-        stay = np.array(chain.stay[stage - 1])
+        stay = self._stay[stage - 1]
         left = (1 - stay.sum(axis=1))[:, None, None] * leaving[:, None]
         # Not by BLAS, whose threads wait for each other busily.
         going: Array = left + np.einsum("ij,kjca->kica", stay, staying)
