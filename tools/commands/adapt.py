@@ -20,6 +20,7 @@ from edge_infer.commands.bundle_report import emit_built
 from edge_infer.commands.found_board import PRICED, priced_board
 from edge_infer.commands.options import (
     backend_option,
+    confidence_option,
     json_option,
     option,
     refuse_existing,
@@ -88,13 +89,7 @@ if TYPE_CHECKING:
     show_default=True,
     help="Percentage points of accuracy that may be lost against the last exit.",
 )
-@option(
-    "--confidence",
-    type=Number(0, 1, min_open=True, max_open=True),
-    default=0.95,
-    show_default=True,
-    help="How sure that promise is to be.",
-)
+@confidence_option
 @option(
     "--head",
     type=click.Choice(["auto", "own", "new"]),

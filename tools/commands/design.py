@@ -9,6 +9,7 @@ from edge_infer.commands.bundle_build import BUNDLE_NAME
 from edge_infer.commands.options import (
     Threads,
     backend_option,
+    confidence_option,
     json_option,
     option,
     refuse_existing,
@@ -57,13 +58,7 @@ LOAD = 0.6
     show_default=True,
     help="Percentage points of accuracy that may be lost against the reference.",
 )
-@option(
-    "--confidence",
-    type=Number(0, 1, min_open=True, max_open=True),
-    default=0.95,
-    show_default=True,
-    help="How sure that promise is to be.",
-)
+@confidence_option
 @option(
     "--reference",
     help="Member that a loss is counted against.  [default: the most accurate plain net]",

@@ -158,6 +158,13 @@ sensitivity_option = option(
     help="Also how far each figure hangs on figures of the board that nobody settled: the middle "
     "90 % over their ranges.",
 )
+confidence_option = option(
+    "--confidence",
+    type=Number(0, 1, min_open=True, max_open=True),
+    default=0.95,
+    show_default=True,
+    help="How sure that promise is to be.",
+)
 time_scale_option = option(
     "--time-scale",
     type=Number(0.01, 1000),

@@ -10,6 +10,7 @@ from edge_infer.commands.bundle_place import open_named_bundle
 from edge_infer.commands.found_board import PRICED, priced_board
 from edge_infer.commands.options import (
     backend_option,
+    confidence_option,
     json_option,
     option,
     options_as,
@@ -129,13 +130,7 @@ tune_options = options_as(
             show_default=True,
             help="Percentage points of accuracy that may be lost against the last exit.",
         ),
-        option(
-            "--confidence",
-            type=Number(0, 1, min_open=True, max_open=True),
-            default=0.95,
-            show_default=True,
-            help="How sure that promise is to be.",
-        ),
+        confidence_option,
         option(
             "--criterion",
             type=click.Choice(CRITERIA),
